@@ -1,0 +1,45 @@
+// Element types. Every type is a block of `block_elements` stored in `block_bytes`; the plain ones have blocks of one,
+// block-quantized ones take their row in the table when they come.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace vitro {
+
+enum class DType : std::uint8_t { f32, f16, bf16, i32 };
+
+struct DTypeInfo {
+    DType dtype;
+    std::string_view name;
+    std::int64_t block_elements;
+    std::int64_t block_bytes;
+    bool is_float;
+};
+
+inline constexpr std::array<DTypeInfo, 4> kDTypes{{
+    {DType::f32, "f32", 1, 4, true},
+    {DType::f16, "f16", 1, 2, true},
+    {DType::bf16, "bf16", 1, 2, true},
+    {DType::i32, "i32", 1, 4, false},
+}};
+
+constexpr const DTypeInfo& info(DType dtype) { return kDTypes[static_cast<std::size_t>(dtype)]; }
+constexpr std::string_view name(DType dtype) { return info(dtype).name; }
+constexpr bool is_float(DType dtype) { return info(dtype).is_float; }
+
+/// The type spelled `name` in text and dumps ("bf16"), if there is one.
+constexpr std::optional<DType> dtype_named(std::string_view name) {
+    for (const DTypeInfo& row : kDTypes)
+        if (row.name == name) return row.dtype;
+    return std::nullopt;
+}
+
+/// Bytes of `elements` values, a whole number of blocks. The caller has checked that the product fits.
+constexpr std::int64_t bytes_of(DType dtype, std::int64_t elements) {
+    return elements / info(dtype).block_elements * info(dtype).block_bytes;
+}
+
+}  // namespace vitro
