@@ -6,8 +6,8 @@
 namespace vitro {
 
 void check_failed(const char* condition, const char* file, int line, const std::string& message) {
-    fmt::print(stderr, "vitro bug: {} does not hold at {}:{}{}{}\n", condition, file, line,
-               message.empty() ? "" : ": ", message);
+    fmt::print(stderr, "vitro bug: {} does not hold at {}:{}{}{}\n", condition, file, line, message.empty() ? "" : ": ",
+               message);
     std::abort();
 }
 

@@ -28,7 +28,7 @@ template <class... Args>
 }  // namespace vitro
 
 /// Holds in every correct build of vitro, whatever the input: `VITRO_CHECK(n <= capacity, "n = {}", n)`.
-#define VITRO_CHECK(condition, ...)                                                                          \
-    (static_cast<bool>(condition)                                                                            \
-         ? void(0)                                                                                           \
+#define VITRO_CHECK(condition, ...) \
+    (static_cast<bool>(condition)   \
+         ? void(0)                  \
          : ::vitro::check_failed(#condition, __FILE__, __LINE__, ::fmt::format("" __VA_ARGS__)))

@@ -31,14 +31,19 @@ struct bf16 {
     explicit operator float() const { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
 };
 
-/// Calls `body` with a value of the C++ type that stores `dtype`: `dispatch(x.dtype, [&](auto t) { using T = decltype(t); … })`.
+/// Calls `body` with a value of the C++ type that stores `dtype`: `dispatch(x.dtype, [&](auto t) { using T =
+/// decltype(t); … })`.
 template <class Body>
 decltype(auto) dispatch(DType dtype, Body&& body) {
     switch (dtype) {
-        case DType::f16: return body(f16{});
-        case DType::bf16: return body(bf16{});
-        case DType::i32: return body(std::int32_t{});
-        case DType::f32: break;
+        case DType::f16:
+            return body(f16{});
+        case DType::bf16:
+            return body(bf16{});
+        case DType::i32:
+            return body(std::int32_t{});
+        case DType::f32:
+            break;
     }
     return body(float{});
 }
@@ -47,9 +52,12 @@ decltype(auto) dispatch(DType dtype, Body&& body) {
 template <class Body>
 decltype(auto) dispatch_float(DType dtype, Body&& body) {
     switch (dtype) {
-        case DType::f16: return body(f16{});
-        case DType::bf16: return body(bf16{});
-        default: return body(float{});
+        case DType::f16:
+            return body(f16{});
+        case DType::bf16:
+            return body(bf16{});
+        default:
+            return body(float{});
     }
 }
 

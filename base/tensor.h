@@ -22,9 +22,10 @@ struct Tensor {
     void* data = nullptr;
 
     Tensor() = default;
-    Tensor(DType dtype, std::span<const std::int64_t> shape, void* data) : dtype(dtype), rank(int(shape.size())), data(data) {
-        VITRO_CHECK(rank <= kMaxRank);
-        for (int i = 0; i < rank; ++i) sizes[std::size_t(i)] = shape[std::size_t(i)];
+    Tensor(DType type, std::span<const std::int64_t> shape, void* memory)
+        : dtype(type), rank(static_cast<int>(shape.size())), data(memory) {
+        VITRO_CHECK(shape.size() <= kMaxRank);
+        for (std::size_t i = 0; i < shape.size(); ++i) sizes[i] = shape[i];
     }
 
     /// Size of dimension `axis`; negative counts from the innermost (-1).

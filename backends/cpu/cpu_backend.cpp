@@ -1,0 +1,110 @@
+#include "backends/cpu/cpu_backend.h"
+
+#include "base/checked.h"
+#include "base/error.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+namespace vitro {
+namespace {
+
+constexpr int kSpins = 4000;  // about the gap between two steps of a program; longer waits sleep
+
+void pause_briefly() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+int usable_cores() {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int threads) {
+    for (int thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread] { serve(thread); });
+}
+
+ThreadPool::~ThreadPool() {
+    stop_ = true;
+    ++loop_;
+    loop_.notify_all();
+    for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::run(std::int64_t n, std::int64_t grain, Chunk chunk, void* context) {
+    if (n <= 0) return;
+    if (workers_.empty() || n <= grain) {
+        chunk(context, 0, n, 0);
+        return;
+    }
+    chunk_ = chunk;
+    context_ = context;
+    n_ = n;
+    grain_ = std::max<std::int64_t>(1, grain);
+    next_.store(0, std::memory_order_relaxed);
+    busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+    loop_.fetch_add(1, std::memory_order_release);
+    loop_.notify_all();
+    work(0);
+    int left;
+    for (int spin = 0; (left = busy_.load(std::memory_order_acquire)) != 0; ++spin) {
+        if (spin < kSpins)
+            pause_briefly();
+        else
+            busy_.wait(left, std::memory_order_acquire);
+    }
+    if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+}
+
+void ThreadPool::work(int thread) {
+    try {
+        for (;;) {
+            const std::int64_t begin = next_.fetch_add(grain_, std::memory_order_relaxed);
+            if (begin >= n_) return;
+            chunk_(context_, begin, std::min(n_, begin + grain_), thread);
+        }
+    } catch (...) {
+        next_.store(n_, std::memory_order_relaxed);
+        const std::lock_guard lock(failure_mutex_);
+        if (!failure_) failure_ = std::current_exception();
+    }
+}
+
+void ThreadPool::serve(int thread) {
+    std::uint32_t seen = 0;
+    for (;;) {
+        for (int spin = 0; loop_.load(std::memory_order_acquire) == seen; ++spin) {
+            if (spin < kSpins)
+                pause_briefly();
+            else
+                loop_.wait(seen, std::memory_order_acquire);
+        }
+        seen = loop_.load(std::memory_order_acquire);
+        if (stop_) return;
+        work(thread);
+        if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_one();
+    }
+}
+
+CpuBackend::CpuBackend(int threads) : pool_(threads > 0 ? threads : usable_cores()) {}
+
+Buffer CpuBackend::allocate(std::size_t bytes, std::string_view what) {
+    const std::size_t size = round_up(std::max<std::size_t>(bytes, 1), alignment());
+    void* data = std::aligned_alloc(alignment(), size);
+    if (data == nullptr) fail("not enough memory for {}: {} bytes", what, bytes);
+    std::memset(data, 0, size);
+    return {data, bytes, [](void* p) { std::free(p); }};
+}
+
+void CpuBackend::upload(void* device, const void* host, std::size_t bytes) { std::memcpy(device, host, bytes); }
+void CpuBackend::download(void* host, const void* device, std::size_t bytes) { std::memcpy(host, device, bytes); }
+
+}  // namespace vitro

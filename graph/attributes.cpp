@@ -1,0 +1,114 @@
+#include "graph/attributes.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+#include <span>
+
+namespace vitro {
+namespace {
+
+template <class T>
+std::string list_text(const std::vector<T>& values) {
+    std::string text = "[";
+    for (const T& value : values) {
+        if (text.size() > 1) text += ", ";
+        text += attribute_text(value);
+    }
+    return text + "]";
+}
+
+template <class T>
+void parse_number(std::string_view text, T& value, const char* expected) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size()) fail("expected {}, found '{}'", expected, text);
+}
+
+std::string_view trim(std::string_view text) {
+    while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+    while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
+    return text;
+}
+
+void parse_element(std::string_view text, auto& value) { parse_attribute(text, value); }
+
+void parse_element(std::string_view text, Dim& value) {
+    if (text.size() == 1 && text[0] >= 'A' && text[0] <= 'Z')
+        value = Dim(text[0]);
+    else
+        parse_attribute(text, value.size);
+}
+
+template <class T>
+void parse_list(std::string_view text, std::vector<T>& values) {
+    if (text.size() < 2 || text.front() != '[' || text.back() != ']') fail("expected a list [a, b], found '{}'", text);
+    values.clear();
+    text = trim(text.substr(1, text.size() - 2));
+    while (!text.empty()) {
+        const std::size_t comma = text.find(',');
+        T value{};
+        parse_element(trim(text.substr(0, comma)), value);
+        values.push_back(std::move(value));
+        if (comma == std::string_view::npos) return;
+        text = text.substr(comma + 1);
+    }
+}
+
+}  // namespace
+
+std::string attribute_text(bool value) { return value ? "true" : "false"; }
+std::string attribute_text(std::int64_t value) { return std::to_string(value); }
+std::string attribute_text(float value) { return fmt::format("{}", value); }
+std::string attribute_text(DType value) { return std::string(name(value)); }
+std::string attribute_text(const std::vector<std::int64_t>& value) { return list_text(value); }
+std::string attribute_text(const std::vector<float>& value) { return list_text(value); }
+
+std::string attribute_text(const std::string& value) {
+    std::string text = "\"";
+    for (const char c : value) {
+        if (c == '"' || c == '\\') text += '\\';
+        text += c;
+    }
+    return text + "\"";
+}
+
+void parse_attribute(std::string_view text, bool& value) {
+    if (text != "true" && text != "false") fail("expected true or false, found '{}'", text);
+    value = text == "true";
+}
+
+void parse_attribute(std::string_view text, std::int64_t& value) { parse_number(text, value, "an integer"); }
+void parse_attribute(std::string_view text, float& value) { parse_number(text, value, "a number"); }
+
+void parse_attribute(std::string_view text, DType& value) {
+    const auto dtype = dtype_named(text);
+    if (!dtype) fail("expected a dtype, found '{}'", text);
+    value = *dtype;
+}
+
+void parse_attribute(std::string_view text, std::string& value) {
+    if (text.size() < 2 || text.front() != '"' || text.back() != '"') fail("expected a \"string\", found '{}'", text);
+    value.clear();
+    for (std::size_t i = 1; i + 1 < text.size(); ++i) {
+        if (text[i] == '\\') ++i;
+        if (i + 1 == text.size()) fail("expected a \"string\", found '{}'", text);
+        value += text[i];
+    }
+}
+
+std::string attribute_text(const Shape& value) { return to_string(value); }
+void parse_attribute(std::string_view text, Shape& value) { parse_list(text, value); }
+
+void parse_attribute(std::string_view text, std::vector<std::int64_t>& value) { parse_list(text, value); }
+void parse_attribute(std::string_view text, std::vector<float>& value) { parse_list(text, value); }
+
+void Attributes::unknown_field(const AttributeTexts& texts, std::string_view known) {
+    for (const auto& [field, text] : texts) {
+        if ((", " + std::string(known) + ", ").find(", " + field + ", ") == std::string::npos)
+            fail("no attribute '{}'; there {}", field, known.empty() ? "are none" : fmt::format("are {}", known));
+    }
+    VITRO_CHECK(false);
+}
+
+}  // namespace vitro

@@ -1,0 +1,64 @@
+#include "graph/graph.h"
+
+namespace vitro {
+
+ValueId Graph::add_value(ValueInfo info) {
+    const auto id = static_cast<ValueId>(values.size());
+    std::string path = info.path;
+    for (int n = 1; !by_path_.emplace(path, id).second; ++n) path = fmt::format("{}.{}", info.path, n);
+    info.path = std::move(path);
+    values.push_back(std::move(info));
+    return id;
+}
+
+ValueId Graph::find(std::string_view path) const {
+    const auto at = by_path_.find(std::string(path));
+    return at == by_path_.end() ? -1 : at->second;
+}
+
+std::vector<ValueId> Graph::values_of(ValueKind kind) const {
+    std::vector<ValueId> out;
+    for (std::size_t i = 0; i < values.size(); ++i)
+        if (values[i].kind == kind) out.push_back(static_cast<ValueId>(i));
+    return out;
+}
+
+SymbolValues Graph::bound_values() const {
+    SymbolValues out;
+    for (const auto& [symbol, bound] : bounds) out[symbol] = bound;
+    return out;
+}
+
+std::vector<int> Graph::use_counts() const {
+    std::vector<int> uses(values.size());
+    auto use = [&](ValueId id) { ++uses[static_cast<std::size_t>(id)]; };
+    for (const Node& node : nodes)
+        for (const ValueId id : node.inputs) use(id);
+    for (const ValueId id : results) use(id);
+    for (const StateUpdate& update : updates) use(update.next);
+    return uses;
+}
+
+std::vector<TensorType> types_of(const Graph& graph, const std::vector<ValueId>& ids) {
+    std::vector<TensorType> types;
+    types.reserve(ids.size());
+    for (const ValueId id : ids) types.push_back(graph.value(id).type);
+    return types;
+}
+
+std::string describe(const Graph& graph, const Node& node) {
+    std::string text = fmt::format("{} at {}", node.op->name,
+                                   node.outputs.empty() ? "(no output)" : graph.value(node.outputs[0]).path);
+    if (!node.place.file.empty()) text += fmt::format(" ({}:{})", node.place.file, node.place.line);
+    return text;
+}
+
+Cost cost_of(const OpDef& op, const Call& call) {
+    if (op.cost) return op.cost(call);
+    Cost cost;
+    for (const Tensor& tensor : call.inputs) cost.bytes += tensor.bytes();
+    for (const Tensor& tensor : call.outputs) cost.bytes += tensor.bytes();
+    return cost;
+}
+
+}  // namespace vitro

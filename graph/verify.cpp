@@ -1,0 +1,114 @@
+#include "graph/verify.h"
+
+#include <algorithm>
+
+namespace vitro {
+namespace {
+
+void check_arity(const OpDef& op, std::size_t found) {
+    const std::size_t least = std::min(op.optional_from, op.inputs.size());
+    if (found < least || (found > op.inputs.size() && !op.variadic)) {
+        const bool exact = least == op.inputs.size() && !op.variadic;
+        fail("expected {}{} inputs, found {}", exact ? "" : "at least ", least, found);
+    }
+}
+
+void check_type(const TensorType& type, const Graph& graph) {
+    if (type.rank() > kMaxRank) fail("expected at most {} dimensions, found {}", kMaxRank, to_string(type));
+    for (const Dim dim : type.shape) {
+        if (dim.is_symbol() && !graph.bounds.contains(dim.symbol))
+            fail("{}: symbol {} has no bound", to_string(type), dim.symbol);
+        if (!dim.is_symbol() && dim.size < 1) fail("{}: expected sizes of at least 1", to_string(type));
+    }
+    bytes_of(type, graph.bound_values());
+}
+
+void check_value(const Graph& graph, const ValueInfo& value) {
+    try {
+        check_type(value.type, graph);
+        if (value.kind == ValueKind::constant) {
+            const auto bytes = static_cast<std::size_t>(bytes_of(value.type, graph.bound_values()));
+            if (value.data.size() != bytes) fail("expected {} bytes of data, found {}", bytes, value.data.size());
+        }
+        if (value.kind == ValueKind::weight && value.sources.empty()) fail("expected a checkpoint tensor, found none");
+    } catch (const Error& error) {
+        fail("value {}: {}", value.path, error.what());
+    }
+}
+
+void check_updates(const Graph& graph) {
+    std::vector<ValueId> seen;
+    for (const auto& [state, next] : graph.updates) {
+        const ValueInfo& cache = graph.value(state);
+        if (cache.kind != ValueKind::state) fail("update of {}: expected a state", cache.path);
+        if (graph.value(next).type != cache.type)
+            fail("update of {}: expected {}, found {} {}", cache.path, to_string(cache.type), graph.value(next).path,
+                 to_string(graph.value(next).type));
+        if (std::find(seen.begin(), seen.end(), state) != seen.end())
+            fail("update of {}: found a second one", cache.path);
+        seen.push_back(state);
+    }
+}
+
+}  // namespace
+
+std::vector<TensorType> infer_types(const Graph& graph, const Node& node, std::string_view path) {
+    std::vector<TensorType> inputs;
+    try {
+        for (const ValueId id : node.inputs) {
+            if (id < 0 || static_cast<std::size_t>(id) >= graph.values.size()) fail("expected a value, found none");
+            inputs.push_back(graph.value(id).type);
+        }
+        check_arity(*node.op, inputs.size());
+        return node.op->infer(inputs, node.attributes);
+    } catch (const Error& error) {
+        std::string text = fmt::format("{} at {}", node.op->name, path);
+        if (!node.place.file.empty()) text += fmt::format(" ({}:{})", node.place.file, node.place.line);
+        text += fmt::format(": {}", error.what());
+        for (std::size_t i = 0; i < inputs.size(); ++i) {
+            const auto& names = node.op->inputs;
+            text += fmt::format("{} {} {}", i == 0 ? ";" : ",",
+                                names.empty() ? "" : names[std::min(i, names.size() - 1)], to_string(inputs[i]));
+        }
+        throw Error(text);
+    }
+}
+
+void verify(const Graph& graph) {
+    for (const auto& [symbol, bound] : graph.bounds)
+        if (symbol < 'A' || symbol > 'Z' || bound < 1)
+            fail("symbol {}: expected a bound of at least 1, found {}", symbol, bound);
+    for (const ValueInfo& value : graph.values) check_value(graph, value);
+
+    std::vector<bool> defined(graph.values.size());
+    for (std::size_t i = 0; i < graph.values.size(); ++i) defined[i] = graph.values[i].kind != ValueKind::result;
+    for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+        const Node& node = graph.nodes[n];
+        for (const ValueId id : node.inputs) {
+            if (!defined.at(static_cast<std::size_t>(id)))
+                fail("{}: input {} is used before it is defined", describe(graph, node), graph.value(id).path);
+        }
+        const std::string path = node.outputs.empty() ? "(no output)" : graph.value(node.outputs[0]).path;
+        const std::vector<TensorType> types = infer_types(graph, node, path);
+        if (types.size() != node.outputs.size())
+            fail("{}: expected {} outputs, found {}", describe(graph, node), types.size(), node.outputs.size());
+        for (std::size_t i = 0; i < types.size(); ++i) {
+            const ValueInfo& output = graph.value(node.outputs[i]);
+            if (output.kind != ValueKind::result || output.producer != static_cast<NodeId>(n) ||
+                defined[static_cast<std::size_t>(node.outputs[i])])
+                fail("{}: output {} is defined elsewhere", describe(graph, node), output.path);
+            if (output.type != types[i])
+                fail("{}: expected output {}, found {}", describe(graph, node), to_string(types[i]),
+                     to_string(output.type));
+            defined[static_cast<std::size_t>(node.outputs[i])] = true;
+        }
+    }
+    for (const ValueId id : graph.results)
+        if (!defined.at(static_cast<std::size_t>(id))) fail("result {} is not defined", graph.value(id).path);
+    for (const StateUpdate& update : graph.updates)
+        if (!defined.at(static_cast<std::size_t>(update.next)))
+            fail("update {} is not defined", graph.value(update.next).path);
+    check_updates(graph);
+}
+
+}  // namespace vitro

@@ -1,0 +1,16 @@
+// The rules that every graph keeps, checked when it is built, read, and after each pass.
+#pragma once
+
+#include "graph/graph.h"
+
+namespace vitro {
+
+/// Types of a node's outputs as its op infers them; `path` names it in errors, which tell op, path, input types and the
+/// place in the model's source: `matmul at layers.0.mlp (models/phi3.cpp:60): …; a f32 [T, 64], b bf16 [32, 63]`.
+std::vector<TensorType> infer_types(const Graph& graph, const Node& node, std::string_view path);
+
+/// Throws Error unless: every value is defined before it is used, once; types are what the ops infer; every symbol has
+/// a bound; shapes fit; constants have their bytes; states are updated at most once by a value of their type.
+void verify(const Graph& graph);
+
+}  // namespace vitro

@@ -1,0 +1,27 @@
+#include "ops/op_list.h"
+
+#include "ops/add/add.h"
+
+namespace vitro {
+
+std::span<const OpDef* const> all_ops() {
+    static const OpDef* const ops[] = {
+        &kAdd,
+    };
+    return ops;
+}
+
+const OpDef* find_op(std::string_view name) {
+    for (const OpDef* op : all_ops())
+        if (op->name == name) return op;
+    return nullptr;
+}
+
+std::span<const KernelDef> cpu_kernels() {
+    static const KernelDef kernels[] = {
+        kAddCpu,
+    };
+    return kernels;
+}
+
+}  // namespace vitro
