@@ -1,0 +1,59 @@
+// Files: a read-only memory map, small files read whole, and writing that never leaves half a file behind.
+// Errors name the path, what was attempted and what the system said.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace vitro {
+
+/// A file mapped read-only into memory: nothing is read before it is touched, and nothing is copied.
+/// The bytes live as long as this object; writing to them is a crash. A file that somebody shortens while it is mapped
+/// raises SIGBUS when the lost part is touched, so replace model files by renaming, never by rewriting.
+class MappedFile {
+public:
+    /// Error when the path does not name a readable regular file. An empty file is an empty span.
+    static MappedFile open(const std::filesystem::path& path);
+
+    MappedFile(MappedFile&& other) noexcept;
+    MappedFile& operator=(MappedFile&& other) noexcept;
+    ~MappedFile();
+
+    /// Starts at a page boundary.
+    std::span<const std::byte> bytes() const { return {data_, size_}; }
+
+private:
+    MappedFile(const std::byte* data, std::size_t size) : data_(data), size_(size) {}
+
+    const std::byte* data_;
+    std::size_t size_;
+};
+
+/// The whole file. Error when it is larger than `max_bytes` or not a readable regular file.
+std::string read_file(const std::filesystem::path& path, std::size_t max_bytes);
+
+/// A file that appears under its name complete or not at all: bytes go to a temporary file next to it, commit()
+/// renames. Destroyed without commit(), the temporary file is removed and whatever had the name before is untouched.
+class AtomicFile {
+public:
+    explicit AtomicFile(std::filesystem::path path);
+    AtomicFile(const AtomicFile&) = delete;
+    AtomicFile& operator=(const AtomicFile&) = delete;
+    ~AtomicFile();
+
+    void write(std::span<const std::byte> bytes);
+    void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+
+    /// Flushes to the disk and renames. Nothing may be written after it.
+    void commit();
+
+private:
+    std::filesystem::path path_;
+    std::string temporary_;
+    int descriptor_ = -1;
+};
+
+}  // namespace vitro

@@ -1,0 +1,88 @@
+// What a model is made of, in numbers: the plain struct every architecture is built from. frontend/config.h fills it
+// from a Hugging Face directory and guarantees the ranges stated here; a default-constructed one is not a model.
+#pragma once
+
+#include "base/dtype.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vitro {
+
+/// The nonlinearity of the gated feed-forward layer. `gelu` is the erf form, `gelu_tanh` the tanh approximation.
+enum class Activation : std::uint8_t { silu, gelu, gelu_tanh, relu };
+
+/// Which published scheme the rope divisors came from. For display: whoever computes rope reads the divisors only.
+enum class RopeKind : std::uint8_t { unscaled, linear, llama3, longrope };
+
+/// Rotary position embedding, with every scaling scheme reduced to one divisor per frequency:
+///
+///     rotary_dim  columns [0, rotary_dim) of each q and k head turn, the rest pass through unchanged
+///     inv_freq[i] = 1 / (divisor[i] * theta^(2 i / rotary_dim))          i in [0, rotary_dim / 2), all in fp32
+///     angle       = position * inv_freq[i]                               fp32, position as float
+///     cos, sin    = cos(angle) * attention_factor, sin(angle) * attention_factor
+///     x'[i]                  = x[i] * cos[i] - x[i + rotary_dim/2] * sin[i]
+///     x'[i + rotary_dim/2]   = x[i + rotary_dim/2] * cos[i] + x[i] * sin[i]      (halves, not interleaved pairs)
+///
+/// The divisors are `short_factor` while the sequence is at most `original_max_positions` long, `long_factor` beyond.
+/// transformers decides that anew for each forward call, from the largest position in it: length = max(position) + 1,
+/// and `length > original_max_positions` takes long. Keys that are already in the cache keep the turn they were given,
+/// so transformers drops the cache and recomputes the prompt when generation crosses the border. Where both factors are
+/// equal (`is_static()`) nothing of that matters.
+///
+/// How the divisors come about (Hugging Face transformers 5.23, modeling_rope_utils.py):
+///     unscaled  1
+///     linear    factor
+///     llama3    with wavelength w = 2 pi theta^(2 i / rotary_dim), low = original / low_freq_factor and
+///               high = original / high_freq_factor:  1 where w < high,  factor where w > low,  between them
+///               1 / ((1 - s) / factor + s)  with  s = (original / w - low_freq_factor) / (high_freq_factor -
+///               low_freq_factor)
+///     longrope  the lists short_factor and long_factor of the file (Ding et al. 2024, LongRoPE), and
+///               attention_factor = the file's, else with scale = the file's factor, else max_positions / original:
+///               scale <= 1 ? 1 : sqrt(1 + ln(scale) / ln(original))
+///     The attention factor of the others is 1.
+struct Rope {
+    RopeKind kind = RopeKind::unscaled;
+    double theta = 10000.0;           // > 0
+    std::int64_t rotary_dim = 0;      // even, in [2, head_dim]
+    std::vector<float> short_factor;  // [rotary_dim / 2], each > 0; all 1 when unscaled
+    std::vector<float> long_factor;   // [rotary_dim / 2], each > 0; equal to short_factor unless longrope
+    float attention_factor = 1.0f;    // multiplies cos and sin, so q·k scales by its square; short and long alike
+    std::int64_t original_max_positions = 0;  // the length up to which short_factor holds
+
+    bool is_static() const { return short_factor == long_factor; }
+    bool operator==(const Rope&) const = default;
+};
+
+/// One decoder-only model. Every size is at least 1 and so bounded that the byte count of any weight fits 63 bits.
+struct ModelConfig {
+    std::string architecture;  // "Phi3ForCausalLM", "LlamaForCausalLM" or "MistralForCausalLM"
+    std::string model_type;    // "phi3", "llama" or "mistral"
+
+    std::int64_t vocab_size = 0;         // rows of the embedding and of the head
+    std::int64_t hidden_size = 0;        // width of the residual stream
+    std::int64_t intermediate_size = 0;  // width inside the feed-forward layer
+    std::int64_t n_layers = 0;
+    std::int64_t n_heads = 0;     // query heads; n_heads * head_dim need not be hidden_size
+    std::int64_t n_kv_heads = 0;  // divides n_heads
+    std::int64_t head_dim = 0;
+    std::int64_t max_positions = 0;           // the longest sequence the model is made for
+    std::int64_t original_max_positions = 0;  // as in rope; the length of the first training
+    std::int64_t sliding_window = 0;          // position q sees k iff q - window < k <= q; 0: sees every k <= q
+
+    double rms_norm_eps = 0;
+    Activation hidden_act = Activation::silu;
+    bool tie_word_embeddings = false;  // the head is the embedding; there is no lm_head.weight
+    bool attention_bias = false;       // q, k, v and o projections have biases (Llama only)
+    bool mlp_bias = false;             // gate, up and down projections have biases (Llama only)
+    std::optional<DType> dtype;        // what the file says the weights are; the tensors themselves decide
+
+    Rope rope;
+
+    std::int64_t heads_per_kv_head() const { return n_heads / n_kv_heads; }
+    bool operator==(const ModelConfig&) const = default;
+};
+
+}  // namespace vitro
