@@ -33,7 +33,8 @@ enum class RopeKind : std::uint8_t { unscaled, linear, llama3, longrope };
 /// equal (`is_static()`) nothing of that matters.
 ///
 /// How the divisors come about (Hugging Face transformers 5.23, modeling_rope_utils.py):
-///     unscaled  1
+///     unscaled  1; when head_dim * partial_rotary_factor is an odd d, rotary_dim is d + 1 and the exponents keep the
+///               denominator d: theta^(2 i / d - 2 i / rotary_dim)
 ///     linear    factor
 ///     llama3    with wavelength w = 2 pi theta^(2 i / rotary_dim), low = original / low_freq_factor and
 ///               high = original / high_freq_factor:  1 where w < high,  factor where w > low,  between them
