@@ -1,0 +1,87 @@
+#include "graph/executor.h"
+
+namespace vitro {
+
+Executor::Executor(const Program& program, Backend& backend, Memory memory)
+    : program_(program), backend_(backend), memory_(std::move(memory)), weight_of_value_(program.graph.values.size()) {
+    const Graph& graph = program.graph;
+    const std::vector<ValueId> weights = graph.values_of(ValueKind::weight);
+    VITRO_CHECK(weights.size() == memory_.weights.size());
+    for (std::size_t i = 0; i < weights.size(); ++i)
+        weight_of_value_[static_cast<std::size_t>(weights[i])] = const_cast<void*>(memory_.weights[i]);
+
+    for (const ValueId id : graph.values_of(ValueKind::constant))
+        backend_.upload(address(id), graph.value(id).data.data(), graph.value(id).data.size());
+
+    symbols_ = graph.bound_values();
+    const auto bind = [&](ValueId id) {
+        Tensor tensor = tensor_of(graph.value(id).type, symbols_);
+        tensor.data = address(id);
+        for (std::size_t axis = 0; axis < graph.value(id).type.shape.size(); ++axis) {
+            const Dim dim = graph.value(id).type.shape[axis];
+            if (dim.is_symbol()) symbol_sizes_.push_back({tensors_.size(), axis, dim.symbol});
+        }
+        tensors_.push_back(tensor);
+    };
+    for (const Step& step : program.steps) {
+        const Node& node = graph.node(step.node);
+        const Place& scratch = program.plan.scratch[static_cast<std::size_t>(step.node)];
+        steps_.push_back({tensors_.size(),
+                          node.inputs.size(),
+                          node.outputs.size(),
+                          {memory_.arena + scratch.offset, scratch.bytes}});
+        for (const ValueId id : node.inputs) bind(id);
+        for (const ValueId id : node.outputs) bind(id);
+    }
+}
+
+void* Executor::address(ValueId id) const {
+    const Place& place = program_.plan.place(id);
+    switch (place.region) {
+        case Region::weights:
+            return weight_of_value_[static_cast<std::size_t>(id)];
+        case Region::states:
+            return memory_.states + place.offset;
+        case Region::io:
+            return memory_.io + place.offset;
+        case Region::arena:
+            break;
+    }
+    return memory_.arena + place.offset;
+}
+
+void Executor::set_symbol_sizes(const SymbolValues& symbols) {
+    if (symbols == symbols_) return;
+    for (const auto& [symbol, bound] : program_.graph.bounds)
+        VITRO_CHECK(symbols[symbol] >= 0 && symbols[symbol] <= bound, "{} = {}, bound {}", symbol, symbols[symbol],
+                    bound);
+    for (const SymbolSize& size : symbol_sizes_) tensors_[size.tensor].sizes[size.axis] = symbols[size.symbol];
+    symbols_ = symbols;
+}
+
+void Executor::run(const SymbolValues& symbols) {
+    set_symbol_sizes(symbols);
+    for (std::size_t i = 0; i < steps_.size(); ++i) {
+        const BoundStep& bound = steps_[i];
+        const Step& step = program_.steps[i];
+        const std::span tensors(tensors_.data() + bound.first_tensor, bound.n_inputs + bound.n_outputs);
+        const Call call{tensors.first(bound.n_inputs), tensors.subspan(bound.n_inputs),
+                        program_.graph.node(step.node).attributes, backend_, bound.scratch};
+        step.run(call);
+        if (observer_) observer_(program_, step, call);
+    }
+}
+
+Tensor Executor::tensor(ValueId id, const SymbolValues& symbols) const {
+    Tensor tensor = tensor_of(program_.graph.value(id).type, symbols);
+    tensor.data = address(id);
+    return tensor;
+}
+
+Tensor Executor::tensor(std::string_view path, const SymbolValues& symbols) const {
+    const ValueId id = program_.graph.find(path);
+    VITRO_CHECK(id >= 0, "no value {}", path);
+    return tensor(id, symbols);
+}
+
+}  // namespace vitro

@@ -1,0 +1,43 @@
+// Where every value of a graph lives: four regions, each one block of memory, every value at a fixed offset.
+#pragma once
+
+#include "graph/graph.h"
+
+#include <array>
+#include <cstddef>
+#include <vector>
+
+namespace vitro {
+
+enum class Region : std::uint8_t {
+    weights,  // read-only; on a host backend used where the file is mapped instead
+    states,   // KV caches: live from step to step, shared by all programs of a model
+    io,       // inputs, constants, results
+    arena,    // everything between; a place is reused when nothing reads it any more
+};
+inline constexpr std::size_t kRegions = 4;
+std::string_view name(Region region);
+
+struct Place {
+    Region region = Region::arena;
+    std::size_t offset = 0;
+    std::size_t bytes = 0;  // at the symbols' bounds
+};
+
+struct Plan {
+    std::vector<Place> values;   // by ValueId
+    std::vector<Place> scratch;  // by NodeId, in the arena; 0 bytes where a kernel wants none
+    std::array<std::size_t, kRegions> region_bytes{};
+    std::size_t arena_lower_bound = 0;  // the largest sum of bytes that are live at one node
+
+    const Place& place(ValueId id) const { return values[static_cast<std::size_t>(id)]; }
+    std::size_t bytes(Region region) const { return region_bytes[static_cast<std::size_t>(region)]; }
+};
+
+/// Lays out `graph` at its bounds. `scratch_bytes` by NodeId; `alignment` of every place, a power of two.
+/// Values that an op declares to be one memory (OpDef::alias) share a place, and in-place ops write over an input that
+/// nothing reads afterwards. Places in the arena are found greedily, largest first (Pisarchyk and Lee 2020, greedy by
+/// size).
+Plan make_plan(const Graph& graph, const std::vector<std::size_t>& scratch_bytes, std::size_t alignment);
+
+}  // namespace vitro

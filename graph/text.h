@@ -1,0 +1,35 @@
+// A graph as text, one line a value, that parses back to the same graph:
+//
+//     graph "tiny"
+//     symbol T <= 8
+//     module mlp "TinyMLP" "in=4, out=2"
+//     %tokens = input i32 [T]
+//     %table = weight bf16 [16, 4]
+//     %qkv.weight = weight f32 [12, 4] from q.weight, k.weight, v.weight
+//     %half = constant f32 [1] {0.5}
+//     %x = embed(%tokens, %table) : f32 [T, 4] @models/tiny.cpp:12
+//     %s = softmax(%x) {axis = 1} : f32 [T, 4] <= a.b, c.d
+//     return %s
+//     update %cache = %appended
+//
+// `from` names the checkpoint tensors that a weight is made of, `@` the place in the model's source, `<=` the values of
+// the source graph that a fused node realizes. `#` begins a comment.
+#pragma once
+
+#include "graph/graph.h"
+
+#include <string>
+#include <string_view>
+
+namespace vitro {
+
+std::string print(const Graph& graph);
+/// One node's line, without the newline.
+std::string print(const Graph& graph, const Node& node);
+
+using FindOp = const OpDef* (*)(std::string_view name);
+
+/// The graph that `text` describes, verified. Error with file, line and column, what was expected and found.
+Graph parse(std::string_view text, std::string_view file, FindOp find_op);
+
+}  // namespace vitro
