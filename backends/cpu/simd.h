@@ -1,0 +1,161 @@
+// SIMD building blocks: eight fp32 lanes as a GCC vector, loads and stores of every storage dtype, exp and erfc.
+// Sums and maxima go over the lanes in a fixed order, and the tail of a row takes the same path as its body, so a
+// result depends on the row alone.
+#pragma once
+
+#include "base/half.h"
+
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+#ifdef __F16C__
+#include <immintrin.h>
+#endif
+
+namespace vitro::simd {
+
+inline constexpr std::int64_t kLanes = 8;
+
+using Floats = float __attribute__((vector_size(4 * kLanes)));
+using Ints = std::int32_t __attribute__((vector_size(4 * kLanes)));
+using Words = std::uint32_t __attribute__((vector_size(4 * kLanes)));
+using Halves = std::uint16_t __attribute__((vector_size(2 * kLanes)));
+
+inline Floats broadcast(float value) { return value - Floats{}; }
+
+inline Floats load(const float* p) {
+    Floats out;
+    std::memcpy(&out, p, sizeof out);
+    return out;
+}
+
+inline Floats load(const std::int32_t* p) {
+    Ints out;
+    std::memcpy(&out, p, sizeof out);
+    return __builtin_convertvector(out, Floats);
+}
+
+inline Floats load(const bf16* p) {
+    Halves bits;
+    std::memcpy(&bits, p, sizeof bits);
+    return reinterpret_cast<Floats>(__builtin_convertvector(bits, Words) << 16);
+}
+
+inline Floats load(const f16* p) {
+#ifdef __F16C__
+    return reinterpret_cast<Floats>(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+#else
+    Floats out;
+    for (int i = 0; i < kLanes; ++i) out[i] = float(p[i]);
+    return out;
+#endif
+}
+
+inline void store(float* p, Floats value) { std::memcpy(p, &value, sizeof value); }
+
+/// Rounds to nearest even and keeps NaN, as bf16's constructor does.
+inline void store(bf16* p, Floats value) {
+    const Words bits = reinterpret_cast<Words>(value);
+    const Words rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    const Words out = value == value ? rounded : (bits >> 16) | 0x40;
+    const Halves halves = __builtin_convertvector(out, Halves);
+    std::memcpy(static_cast<void*>(p), &halves, sizeof halves);
+}
+
+inline void store(f16* p, Floats value) {
+#ifdef __F16C__
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                     _mm256_cvtps_ph(reinterpret_cast<__m256>(value), _MM_FROUND_TO_NEAREST_INT));
+#else
+    for (int i = 0; i < kLanes; ++i) p[i] = f16(value[i]);
+#endif
+}
+
+/// Which lanes a load or store touches: all, or the first `count` (< kLanes).
+struct All {};
+struct First {
+    std::int64_t count;
+};
+
+/// Lanes that are not touched read as `rest`.
+template <class T>
+Floats load(const T* p, All, float = 0.0f) {
+    return load(p);
+}
+template <class T>
+Floats load(const T* p, First lanes, float rest = 0.0f) {
+    T padded[kLanes];
+    for (std::int64_t i = 0; i < kLanes; ++i) padded[i] = i < lanes.count ? p[i] : T(rest);
+    return load(padded);
+}
+
+template <class T>
+void store(T* p, Floats value, All) {
+    store(p, value);
+}
+template <class T>
+void store(T* p, Floats value, First lanes) {
+    T padded[kLanes];
+    store(padded, value);
+    std::memcpy(static_cast<void*>(p), padded, static_cast<std::size_t>(lanes.count) * sizeof(T));
+}
+
+/// Calls body(i, lanes) for i = 0, kLanes, … below n, with lanes All or, at a ragged end, First:
+/// `each(n, [&](auto i, auto lanes) { store(y + i, load(x + i, lanes) * scale, lanes); });`
+template <class Body>
+void each(std::int64_t n, Body&& body) {
+    std::int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) body(i, All{});
+    if (i < n) body(i, First{n - i});
+}
+
+/// The larger of two lanes; b where a is NaN.
+inline Floats max(Floats a, Floats b) { return a > b ? a : b; }
+
+inline float sum(Floats v) { return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7])); }
+
+inline float max(Floats v) {
+    float out = v[0];
+    for (int i = 1; i < kLanes; ++i) out = v[i] > out ? v[i] : out;
+    return out;
+}
+
+/// e^x within 1.1 units in the last place; denormal results within 2^-149, exactly 0 below -104, infinity above
+/// 88.73, NaN for NaN. x = n ln 2 + r with |r| <= ln 2 / 2, a degree-6 near-minimax polynomial in r (2e-9), and 2^n in
+/// two factors so that its exponent never wraps.
+inline Floats exp(Floats x) {
+    const Floats low = broadcast(-104.0f), high = broadcast(89.0f);
+    x = x < low ? low : x;
+    x = x > high ? high : x;
+    constexpr float kShift = 0x1.8p23f;  // adding it rounds to an integer, which then stands in the low bits
+    const Floats shifted = x * 1.44269504f + kShift;
+    const Ints n = reinterpret_cast<Ints>(shifted) - std::bit_cast<std::int32_t>(kShift);
+    const Floats whole = shifted - kShift;
+    const Floats r = (x - whole * 0x1.62e4p-1f) - whole * 1.42860682e-6f;
+    Floats p = r * 1.39412131e-3f + 8.37521020e-3f;
+    p = p * r + 4.16663516e-2f;
+    p = p * r + 1.66664145e-1f;
+    p = p * r + 5.00000005e-1f;
+    p = p * r + 1.00000004f;
+    p = p * r + 1.0f;
+    const Ints half = n >> 1;
+    return p * reinterpret_cast<Floats>((half + 127) << 23) * reinterpret_cast<Floats>((n - half + 127) << 23);
+}
+
+/// erfc(z) for z >= 0, relative error below 5e-7 + 5e-8 z² (the rounding of z²) up to z = 9, 0 beyond 10.2.
+/// erfc(z) = t e^(-z²) P(t) with t = 1 / (1 + z/2), P a degree-8 near-minimax polynomial (4e-8).
+inline Floats erfc(Floats z) {
+    const Floats t = 1.0f / (1.0f + z * 0.5f);
+    Floats p = t * -0.0598427028f + 0.288369804f;
+    p = p * t - 0.495058245f;
+    p = p * t + 0.286999542f;
+    p = p * t - 0.0326891584f;
+    p = p * t + 0.205189347f;
+    p = p * t + 0.24249425f;
+    p = p * t + 0.282454962f;
+    p = p * t + 0.282082159f;
+    return t * p * exp(-z * z);
+}
+
+}  // namespace vitro::simd
