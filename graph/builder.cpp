@@ -49,17 +49,16 @@ Value Builder::constant(std::span<const std::int32_t> values) {
 }
 
 std::vector<Value> Builder::apply(const OpDef& op, std::span<const Value> inputs, Attributes attributes,
-                                  SourcePlace place) {
+                                  std::string_view name, SourcePlace place) {
     Node node{&op, std::move(attributes), {}, {}, std::move(place), {}};
     for (const Value value : inputs) node.inputs.push_back(value.id);
-    const std::string name = path(pending_.empty() ? op.name : pending_);
-    pending_.clear();
+    const std::string full = path(name.empty() ? op.name : name);
     const auto id = static_cast<NodeId>(graph_.nodes.size());
-    std::vector<TensorType> types = infer_types(graph_, node, name);
+    std::vector<TensorType> types = infer_types(graph_, node, full);
     std::vector<Value> outputs;
     for (std::size_t i = 0; i < types.size(); ++i) {
         ValueInfo info{ValueKind::result, std::move(types[i]),
-                       types.size() == 1 ? name : fmt::format("{}.{}", name, i)};
+                       types.size() == 1 ? full : fmt::format("{}.{}", full, i)};
         info.producer = id;
         outputs.push_back(add(std::move(info)));
         node.outputs.push_back(outputs.back().id);

@@ -12,6 +12,8 @@
 
 namespace vitro {
 
+struct At;
+
 class Builder {
 public:
     explicit Builder(std::string name);
@@ -33,11 +35,8 @@ public:
     /// types.
     std::vector<Value> apply(const OpDef& op, std::span<const Value> inputs, Attributes attributes, SourcePlace place);
 
-    /// The next node's name below the current scope.
-    Builder& named(std::string_view name) {
-        pending_ = name;
-        return *this;
-    }
+    /// This builder, for an op whose node gets a name of its own: `add(b.named("residual"), x, y)`.
+    At named(std::string name, std::source_location where = std::source_location::current());
 
     /// A module of the model for as long as the object lives; values made meanwhile are named below it.
     class Scope {
@@ -69,22 +68,37 @@ private:
 
     Graph graph_;
     std::string scope_;
-    std::string pending_;
 };
 
-/// A builder and the place of the call in the model's source: what op functions take, made by itself from a Builder.
+/// A builder, the place of the call in the model's source, and a name for the node: what op functions take. Made by
+/// itself from a Builder, or by Builder::named.
 struct At {
     Builder& builder;
     SourcePlace place;
+    std::string name;
 
     At(Builder& b, std::source_location where = std::source_location::current())  // NOLINT: implicit by design
         : builder(b), place{std::string(file_in_project(where.file_name())), static_cast<int>(where.line())} {}
 
+    At named(std::string node_name) const {
+        At copy = *this;
+        copy.name = std::move(node_name);
+        return copy;
+    }
+
+    /// Appends a node with one output, or with several.
     Value apply(const OpDef& op, std::initializer_list<Value> inputs, Attributes attributes = {}) const {
-        return builder.apply(op, std::span(inputs.begin(), inputs.size()), std::move(attributes), place).front();
+        return apply_all(op, std::span(inputs.begin(), inputs.size()), std::move(attributes)).front();
+    }
+    std::vector<Value> apply_all(const OpDef& op, std::span<const Value> inputs, Attributes attributes = {}) const {
+        return builder.apply(op, inputs, std::move(attributes), name, place);
     }
 
     static std::string_view file_in_project(std::string_view file);
 };
+
+inline At Builder::named(std::string name, std::source_location where) {
+    return At(*this, where).named(std::move(name));
+}
 
 }  // namespace vitro

@@ -2,7 +2,7 @@
 //
 //     graph "tiny"
 //     symbol T <= 8
-//     module mlp "TinyMLP" "in=4, out=2"
+//     module "mlp" "TinyMLP" "in=4, out=2"
 //     %tokens = input i32 [T]
 //     %table = weight bf16 [16, 4]
 //     %qkv.weight = weight f32 [12, 4] from q.weight, k.weight, v.weight

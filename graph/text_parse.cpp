@@ -154,7 +154,7 @@ private:
             expect("<=");
             graph_.bounds[name] = value<std::int64_t>("a bound");
         } else if (accept("module ")) {
-            Module module{word("a path"), value<std::string>("a type in quotes"),
+            Module module{value<std::string>("a path in quotes"), value<std::string>("a type in quotes"),
                           value<std::string>("a detail in quotes")};
             graph_.modules.push_back(std::move(module));
         } else if (accept("return ")) {

@@ -56,8 +56,8 @@ std::string print(const Graph& graph) {
     std::string text = fmt::format("graph {}\n", attribute_text(graph.name));
     for (const auto& [symbol, bound] : graph.bounds) text += fmt::format("symbol {} <= {}\n", symbol, bound);
     for (const Module& module : graph.modules)
-        text +=
-            fmt::format("module {} {} {}\n", module.path, attribute_text(module.type), attribute_text(module.detail));
+        text += fmt::format("module {} {} {}\n", attribute_text(module.path), attribute_text(module.type),
+                            attribute_text(module.detail));
     for (const ValueInfo& value : graph.values)
         if (value.kind != ValueKind::result) text += line(value) + "\n";
     for (const Node& node : graph.nodes) text += print(graph, node) + "\n";

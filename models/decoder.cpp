@@ -1,0 +1,147 @@
+#include "models/decoder.h"
+
+#include "ops/add/add.h"
+#include "ops/attention_mask/attention_mask.h"
+#include "ops/cast/cast.h"
+#include "ops/embed/embed.h"
+#include "ops/gather_rows/gather_rows.h"
+#include "ops/gelu/gelu.h"
+#include "ops/kv_append/kv_append.h"
+#include "ops/kv_gather/kv_gather.h"
+#include "ops/matmul/matmul.h"
+#include "ops/mul/mul.h"
+#include "ops/relu/relu.h"
+#include "ops/repeat/repeat.h"
+#include "ops/reshape/reshape.h"
+#include "ops/rms_norm/rms_norm.h"
+#include "ops/rope/rope.h"
+#include "ops/silu/silu.h"
+#include "ops/softmax/softmax.h"
+#include "ops/transpose/transpose.h"
+
+#include <cmath>
+
+namespace vitro {
+
+Decoder::Decoder(const ModelConfig& config, const BuildOptions& options)
+    : b(config.architecture), c(config), options_(options) {
+    b.symbol('T', options.max_tokens);
+    b.symbol('R', options.max_rows);
+    b.symbol('S', options.max_sequences);
+    b.symbol('C', options.max_sequences * options.pages_per_sequence() * options.page_size);
+    const auto input = [&](const char* name, Shape shape) { return b.input(name, {DType::i32, std::move(shape)}); };
+    tokens_ = input("tokens", {'T'});
+    positions_ = input("positions", {'T'});
+    sequences_ = input("sequences", {'T'});
+    page_table_ = input("page_table", {'S', options.pages_per_sequence()});
+    lengths_ = input("lengths", {'S'});
+    rows_ = input("rows", {'R'});
+    if (!config.rope.is_static()) rope_lengths_ = input("rope_lengths", {'S'});
+}
+
+DType Decoder::weight_dtype(std::string_view path) const {
+    return options_.weight_dtype ? options_.weight_dtype(path) : c.dtype.value_or(DType::bf16);
+}
+
+Value Decoder::embedding(std::string_view name) {
+    {
+        const auto scope = b.scope(name, "Embedding", fmt::format("{}, {}", c.vocab_size, c.hidden_size));
+        table_ = b.weight("weight", {weight_dtype(b.path("weight")), {c.vocab_size, c.hidden_size}});
+    }
+    return embed(b.named(std::string(name)), tokens_, table_, {.dtype = options_.activation});
+}
+
+Value Decoder::linear(At at, std::string_view name, Value x, std::int64_t in, std::int64_t out, bool bias) {
+    Value weight, bias_value;
+    {
+        const auto scope = b.scope(
+            name, "Linear", fmt::format("in_features={}, out_features={}, bias={}", in, out, bias ? "True" : "False"));
+        weight = b.weight("weight", {weight_dtype(b.path("weight")), {out, in}});
+        if (bias) bias_value = b.weight("bias", {weight_dtype(b.path("bias")), {out}});
+    }
+    const Value y = matmul(at.named(std::string(name)), x, weight, {.transpose_b = true});
+    return bias ? add(at.named(fmt::format("{}.add_bias", name)), y, bias_value) : y;
+}
+
+Value Decoder::norm(At at, std::string_view name, std::string_view type, Value x) {
+    Value weight;
+    {
+        const auto scope = b.scope(name, type, fmt::format("({},), eps={}", c.hidden_size, c.rms_norm_eps));
+        weight = b.weight("weight", {weight_dtype(b.path("weight")), {c.hidden_size}});
+    }
+    return rms_norm(at.named(std::string(name)), x, weight, {.eps = static_cast<float>(c.rms_norm_eps)});
+}
+
+Value Decoder::activation(At at, Value x) {
+    at.name = "act_fn";
+    switch (c.hidden_act) {
+        case Activation::silu:
+            return silu(at, x);
+        case Activation::gelu:
+            return gelu(at, x);
+        case Activation::gelu_tanh:
+            return gelu(at, x, {.tanh = true});
+        case Activation::relu:
+            break;
+    }
+    return relu(at, x);
+}
+
+Value Decoder::rotate(At at, Value x) {
+    const vitro::Rope& rope_config = c.rope;
+    RopeAttributes rope{.theta = static_cast<float>(rope_config.theta),
+                        .rotary_dim = rope_config.rotary_dim,
+                        .attention_scale = rope_config.attention_factor,
+                        .short_factor = rope_config.short_factor};
+    if (!rope_lengths_) return vitro::rope(at, x, positions_, rope);
+    rope.long_factor = rope_config.long_factor;
+    rope.original_max = rope_config.original_max_positions;
+    return vitro::rope(at, x, positions_, sequences_, *rope_lengths_, rope);
+}
+
+Value Decoder::cached(std::string_view name, Value x) {
+    const std::int64_t pages = options_.max_sequences * options_.pages_per_sequence();
+    const Value cache = b.state(name, {options_.cache, {pages, options_.page_size, c.n_kv_heads, c.head_dim}});
+    const Value next =
+        kv_append(b.named(fmt::format("{}.append", name)), cache, x, positions_, sequences_, page_table_);
+    b.update(cache, next);
+    Value all =
+        kv_gather(b.named(fmt::format("{}.all", name)), next, page_table_, lengths_, {.dtype = options_.activation});
+    all = transpose(b, all, {.permutation = {1, 0, 2}});  // [n_kv_heads, C, head_dim]
+    if (c.n_kv_heads == c.n_heads) return all;
+    return repeat(b, all, {.axis = 0, .times = c.heads_per_kv_head()});
+}
+
+Value Decoder::attention(Value q, Value k, Value v) {
+    if (!mask_) mask_ = attention_mask(b, positions_, sequences_, lengths_, {.window = c.sliding_window});
+    const auto heads = [&](const char* name, Value x, std::int64_t n) {
+        return reshape(b.named(name), x, {.shape = {'T', n, c.head_dim}});
+    };
+    q = rotate(b.named("q_rope"), heads("q_heads", q, c.n_heads));
+    k = rotate(b.named("k_rope"), heads("k_heads", k, c.n_kv_heads));
+    const Value keys = cached("k_cache", k);  // [n_heads, C, head_dim]
+    const Value values = cached("v_cache", heads("v_heads", v, c.n_kv_heads));
+
+    q = transpose(b, q, {.permutation = {1, 0, 2}});                           // [n_heads, T, head_dim]
+    Value scores = matmul(b.named("scores"), q, keys, {.transpose_b = true});  // [n_heads, T, C]
+    const Value scale = b.constant(1.0f / std::sqrt(static_cast<float>(c.head_dim)));
+    scores = mul(b.named("scaled_scores"), scores, scale);
+    scores = add(b.named("masked_scores"), scores, *mask_);
+    const Value weights = softmax(b.named("attention_weights"), scores);
+    Value out = matmul(b.named("attended"), weights, values);  // [n_heads, T, head_dim]
+    out = transpose(b, out, {.permutation = {1, 0, 2}});
+    return reshape(b.named("attention"), out, {.shape = {'T', c.n_heads * c.head_dim}});
+}
+
+Graph Decoder::finish(Value hidden) {
+    Value logits;
+    if (c.tie_word_embeddings)
+        logits = matmul(b.named("lm_head"), hidden, table_, {.transpose_b = true});
+    else
+        logits = linear(b, "lm_head", hidden, c.hidden_size, c.vocab_size);
+    logits = gather_rows(b.named("logits.rows"), logits, rows_);
+    b.result(cast(b.named("logits"), logits, {.dtype = DType::f32}));
+    return b.finish();
+}
+
+}  // namespace vitro

@@ -1,0 +1,41 @@
+// Every architecture there is, and what a graph of one is built for.
+#pragma once
+
+#include "graph/graph.h"
+#include "models/config.h"
+
+#include <functional>
+#include <span>
+#include <string_view>
+
+namespace vitro {
+
+/// Bounds and types of a model's graph. Inputs of every graph (i32): tokens [T], positions [T], sequences [T] (which of
+/// the step's sequences a token belongs to), page_table [S, pages_per_sequence], lengths [S] (tokens in the cache after
+/// this step), rows [R] (the tokens whose logits are wanted) and, for a rope that depends on it, rope_lengths [S] (the
+/// length that decides between short and long factors). Result: logits f32 [R, vocab_size].
+struct BuildOptions {
+    std::int64_t max_tokens = 1;     // bound of T
+    std::int64_t max_rows = 1;       // bound of R
+    std::int64_t max_sequences = 1;  // bound of S
+    std::int64_t context = 1;        // longest sequence; C is bounded by max_sequences * context, rounded up to pages
+    std::int64_t page_size = 16;     // tokens in a page of the KV cache
+    DType activation = DType::f32;   // of everything between embedding and logits
+    DType cache = DType::f32;        // of the KV cache
+    /// dtype of a checkpoint tensor; null: the configuration's.
+    std::function<DType(std::string_view name)> weight_dtype;
+
+    std::int64_t pages_per_sequence() const { return (context + page_size - 1) / page_size; }
+};
+
+struct Architecture {
+    std::string_view name;  // as config.json spells it
+    Graph (*build)(const ModelConfig& config, const BuildOptions& options);
+};
+
+std::span<const Architecture> architectures();
+
+/// The naive graph of the model: no fused op, weights as the checkpoint has them.
+Graph build_model(const ModelConfig& config, const BuildOptions& options);
+
+}  // namespace vitro
