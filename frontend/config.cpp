@@ -1,6 +1,7 @@
 #include "frontend/config.h"
 
 #include "base/error.h"
+#include "frontend/file.h"
 #include "frontend/json.h"
 #include "frontend/rope_config.h"
 
@@ -226,7 +227,7 @@ GenerationConfig read_generation_config(const std::filesystem::path& directory, 
     const Architecture& known = architecture_of(config);
     std::optional<JsonValue> file;
     const std::filesystem::path path = directory / "generation_config.json";
-    if (std::filesystem::exists(path)) file = JsonValue::read(path, kConfigLimits);
+    if (file_exists(path)) file = JsonValue::read(path, kConfigLimits);
 
     const auto find = [&](std::string_view key) {
         auto value = file ? file->find(key) : std::nullopt;

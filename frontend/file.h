@@ -32,6 +32,9 @@ private:
     std::size_t size_;
 };
 
+/// Whether the path names something that can be looked at: unlike std::filesystem::exists, no path makes it throw.
+bool file_exists(const std::filesystem::path& path);
+
 /// The whole file. Error when it is larger than `max_bytes` or not a readable regular file.
 std::string read_file(const std::filesystem::path& path, std::size_t max_bytes);
 

@@ -1,0 +1,123 @@
+#include "frontend/checkpoint.h"
+
+#include "base/error.h"
+#include "frontend/file.h"
+#include "frontend/json.h"
+
+#include <cstring>
+#include <system_error>
+
+namespace vitro {
+namespace {
+
+constexpr std::string_view kSingle = "model.safetensors";
+constexpr std::string_view kIndex = "model.safetensors.index.json";
+constexpr std::string_view kExtension = ".safetensors";
+
+/// A plain name cannot lead out of the model's directory.
+std::string shard_name(const JsonValue& value) {
+    const std::string_view name = value.string();
+    const bool plain = name.find_first_of(std::string_view("/\\\0", 3)) == std::string_view::npos;
+    if (!plain || !name.ends_with(kExtension) || name.size() == kExtension.size()) {
+        value.refuse("the name of a .safetensors file in the same directory");
+    }
+    return std::string(name);
+}
+
+/// model-00001-of-00002.safetensors: written by the same hand as the index, so the index must know it.
+bool named_like_a_shard(const std::string& name) {
+    return name.starts_with("model-") && name.find("-of-") != std::string::npos && name.ends_with(kExtension);
+}
+
+}  // namespace
+
+Checkpoint Checkpoint::open(const std::filesystem::path& directory) {
+    Checkpoint checkpoint;
+    if (file_exists(directory / kSingle)) {
+        checkpoint.name_ = kSingle;
+        checkpoint.shards_.push_back(SafetensorsFile::open(directory / kSingle));
+        for (const std::string& tensor : checkpoint.shards_.front().names()) checkpoint.shard_of_[tensor] = 0;
+    } else if (file_exists(directory / kIndex)) {
+        checkpoint.name_ = kIndex;
+        checkpoint.open_shards(directory);
+    } else {
+        fail("{}: expected {} or {}, found neither", directory.string(), kSingle, kIndex);
+    }
+    return checkpoint;
+}
+
+void Checkpoint::open_shards(const std::filesystem::path& directory) {
+    const JsonValue index = JsonValue::read(directory / kIndex);
+    std::map<std::string, std::size_t, std::less<>> shard_numbers;
+    for (const auto& [tensor, value] : index.at("weight_map").members()) {
+        const std::string file = shard_name(value);
+        const auto [at, is_new] = shard_numbers.emplace(file, shards_.size());
+        if (is_new) {
+            if (!file_exists(directory / file)) value.refuse("a file that is there");
+            shards_.push_back(SafetensorsFile::open(directory / file));
+        }
+        shard_of_.emplace(tensor, at->second);
+    }
+    if (shards_.empty()) index.at("weight_map").refuse("at least one tensor");
+
+    for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
+        for (const std::string& tensor : shards_[shard].names()) {
+            const auto listed = shard_of_.find(tensor);
+            if (listed == shard_of_.end() || listed->second != shard) {
+                fail("{}: tensor {}: expected {} to list it in this file, found {}", shards_[shard].name(),
+                     quote(tensor), kIndex,
+                     listed == shard_of_.end() ? "it not listed" : "it listed in " + shards_[listed->second].name());
+            }
+        }
+    }
+    for (const auto& [tensor, shard] : shard_of_) {
+        if (!shards_[shard].contains(tensor)) {
+            fail("{}: tensor {}: expected it in {}, found no such tensor there", kIndex, quote(tensor),
+                 shards_[shard].name());
+        }
+    }
+    std::error_code unreadable;  // a directory that may be entered but not listed hides nothing that is needed
+    for (const auto& entry : std::filesystem::directory_iterator(directory, unreadable)) {
+        const std::string file = entry.path().filename().string();
+        if (named_like_a_shard(file) && !shard_numbers.contains(file)) {
+            fail("{}: expected {} to list tensors in this file, found none", file, kIndex);
+        }
+    }
+}
+
+std::vector<std::string> Checkpoint::names() const {
+    std::vector<std::string> names;
+    names.reserve(shard_of_.size());
+    for (const auto& [name, shard] : shard_of_) names.push_back(name);
+    return names;
+}
+
+const TensorView* Checkpoint::find(std::string_view name) const {
+    const auto found = shard_of_.find(name);
+    return found == shard_of_.end() ? nullptr : shards_[found->second].find(name);
+}
+
+const TensorView& Checkpoint::at(std::string_view name) const {
+    const TensorView* view = find(name);
+    if (view == nullptr) fail("{}: expected the tensor {}, found no such tensor", name_, quote(name));
+    return *view;
+}
+
+Tensor Checkpoint::tensor(std::string_view name) {
+    const TensorView& view = at(name);
+    if (view.is_aligned()) return view.tensor();
+    std::unique_ptr<std::byte[]>& copy = copies_[std::string(name)];
+    if (copy == nullptr) {
+        copy = std::make_unique_for_overwrite<std::byte[]>(view.bytes);
+        std::memcpy(copy.get(), view.data, view.bytes);
+    }
+    return {view.dtype, view.shape, copy.get()};
+}
+
+std::size_t Checkpoint::total_bytes() const {
+    std::size_t total = 0;
+    for (const SafetensorsFile& shard : shards_) total += shard.data_bytes();
+    return total;
+}
+
+}  // namespace vitro

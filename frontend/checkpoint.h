@@ -1,0 +1,49 @@
+// The weights of a model directory, whether in one file or in shards. Opening reads headers only.
+#pragma once
+
+#include "base/tensor.h"
+#include "frontend/safetensors.h"
+
+#include <cstddef>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vitro {
+
+class Checkpoint {
+public:
+    /// `directory`/model.safetensors, or else the shards that model.safetensors.index.json names. Error when neither is
+    /// there, and when index and shards do not hold exactly the same tensors. The index may only name files in
+    /// `directory` itself (links are followed: a download cache consists of them).
+    static Checkpoint open(const std::filesystem::path& directory);
+
+    /// All tensors, sorted.
+    std::vector<std::string> names() const;
+    /// Null when there is no such tensor; Error when there is one of a dtype or rank that vitro does not compute with.
+    const TensorView* find(std::string_view name) const;
+    /// As find, but Error when there is no such tensor.
+    const TensorView& at(std::string_view name) const;
+
+    /// The tensor for computing: mapped without a copy, except that data which the file does not align to its element
+    /// is copied once, and kept. Read-only memory, valid as long as this checkpoint.
+    Tensor tensor(std::string_view name);
+
+    /// Bytes of all tensors together.
+    std::size_t total_bytes() const;
+    /// The file that lists the tensors, for errors: "model.safetensors" or "model.safetensors.index.json".
+    const std::string& name() const { return name_; }
+
+private:
+    void open_shards(const std::filesystem::path& directory);
+
+    std::string name_;
+    std::vector<SafetensorsFile> shards_;
+    std::map<std::string, std::size_t, std::less<>> shard_of_;  // tensor -> index into shards_
+    std::map<std::string, std::unique_ptr<std::byte[]>, std::less<>> copies_;
+};
+
+}  // namespace vitro
