@@ -30,10 +30,10 @@ public:
     Value constant(std::span<const float> values);
     Value constant(std::span<const std::int32_t> values);
 
-    /// Appends a node; outputs are named by the pending name (named()) or the op's name, below the current scope,
-    /// several outputs by that name and their index. Error with op, path, types and place when the op refuses the
-    /// types.
-    std::vector<Value> apply(const OpDef& op, std::span<const Value> inputs, Attributes attributes, SourcePlace place);
+    /// Appends a node; its output is called `name`, or as the op when that is empty, below the current scope; several
+    /// outputs by that and their index. Error with op, path, types and place when the op refuses the types.
+    std::vector<Value> apply(const OpDef& op, std::span<const Value> inputs, Attributes attributes,
+                             std::string_view name, SourcePlace place);
 
     /// This builder, for an op whose node gets a name of its own: `add(b.named("residual"), x, y)`.
     At named(std::string name, std::source_location where = std::source_location::current());

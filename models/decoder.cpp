@@ -107,7 +107,7 @@ Value Decoder::cached(std::string_view name, Value x) {
     b.update(cache, next);
     Value all =
         kv_gather(b.named(fmt::format("{}.all", name)), next, page_table_, lengths_, {.dtype = options_.activation});
-    all = transpose(b, all, {.permutation = {1, 0, 2}});  // [n_kv_heads, C, head_dim]
+    all = transpose(b, all, {1, 0, 2});  // [n_kv_heads, C, head_dim]
     if (c.n_kv_heads == c.n_heads) return all;
     return repeat(b, all, {.axis = 0, .times = c.heads_per_kv_head()});
 }
@@ -115,22 +115,22 @@ Value Decoder::cached(std::string_view name, Value x) {
 Value Decoder::attention(Value q, Value k, Value v) {
     if (!mask_) mask_ = attention_mask(b, positions_, sequences_, lengths_, {.window = c.sliding_window});
     const auto heads = [&](const char* name, Value x, std::int64_t n) {
-        return reshape(b.named(name), x, {.shape = {'T', n, c.head_dim}});
+        return reshape(b.named(name), x, {'T', n, c.head_dim});
     };
     q = rotate(b.named("q_rope"), heads("q_heads", q, c.n_heads));
     k = rotate(b.named("k_rope"), heads("k_heads", k, c.n_kv_heads));
     const Value keys = cached("k_cache", k);  // [n_heads, C, head_dim]
     const Value values = cached("v_cache", heads("v_heads", v, c.n_kv_heads));
 
-    q = transpose(b, q, {.permutation = {1, 0, 2}});                           // [n_heads, T, head_dim]
+    q = transpose(b, q, {1, 0, 2});                           // [n_heads, T, head_dim]
     Value scores = matmul(b.named("scores"), q, keys, {.transpose_b = true});  // [n_heads, T, C]
     const Value scale = b.constant(1.0f / std::sqrt(static_cast<float>(c.head_dim)));
     scores = mul(b.named("scaled_scores"), scores, scale);
     scores = add(b.named("masked_scores"), scores, *mask_);
     const Value weights = softmax(b.named("attention_weights"), scores);
     Value out = matmul(b.named("attended"), weights, values);  // [n_heads, T, head_dim]
-    out = transpose(b, out, {.permutation = {1, 0, 2}});
-    return reshape(b.named("attention"), out, {.shape = {'T', c.n_heads * c.head_dim}});
+    out = transpose(b, out, {1, 0, 2});
+    return reshape(b.named("attention"), out, {'T', c.n_heads * c.head_dim});
 }
 
 Graph Decoder::finish(Value hidden) {
