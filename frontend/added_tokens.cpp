@@ -1,0 +1,75 @@
+#include "frontend/added_tokens.h"
+
+#include "frontend/unicode.h"
+
+#include <algorithm>
+
+namespace vitro {
+namespace {
+
+std::size_t whitespace_at_start(std::string_view text) {
+    std::size_t length = 0;
+    while (length < text.size()) {
+        const Utf8Char c = first_char(text.substr(length));
+        if (!is_whitespace(c.code_point)) break;
+        length += c.length;
+    }
+    return length;
+}
+
+std::size_t whitespace_at_end(std::string_view text) {
+    std::size_t begin = text.size();
+    while (begin > 0) {
+        const std::string_view rest = text.substr(0, begin);
+        std::size_t start = begin - 1;
+        while (start > 0 && (static_cast<unsigned char>(rest[start]) & 0xc0) == 0x80) --start;
+        if (!is_whitespace(last_char(rest))) break;
+        begin = start;
+    }
+    return text.size() - begin;
+}
+
+bool stands_alone(std::string_view before, std::string_view after) {
+    return (before.empty() || !is_word(last_char(before))) && (after.empty() || !is_word(first_char(after).code_point));
+}
+
+}  // namespace
+
+AddedTokenSplitter::AddedTokenSplitter(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
+    std::stable_sort(tokens_.begin(), tokens_.end(),
+                     [](const AddedToken& a, const AddedToken& b) { return a.content.size() > b.content.size(); });
+    for (std::size_t i = 0; i < tokens_.size(); ++i)
+        by_first_byte_[static_cast<unsigned char>(tokens_[i].content[0])].push_back(i);
+}
+
+const AddedToken* AddedTokenSplitter::starting(std::string_view text) const {
+    for (const std::size_t i : by_first_byte_[static_cast<unsigned char>(text[0])])
+        if (text.starts_with(tokens_[i].content)) return &tokens_[i];
+    return nullptr;
+}
+
+std::vector<AddedTokenSplitter::Segment> AddedTokenSplitter::split(std::string_view text) const {
+    std::vector<Segment> segments;
+    std::size_t done = 0;
+    for (std::size_t at = 0; at < text.size();) {
+        const AddedToken* token = starting(text.substr(at));
+        if (token == nullptr) {
+            ++at;
+            continue;
+        }
+        std::size_t begin = at;
+        std::size_t end = at + token->content.size();
+        at = end;
+        if (token->single_word && !stands_alone(text.substr(0, begin), text.substr(end))) continue;
+        // Whitespace that the token before took is gone, but the next token may still start inside it.
+        if (token->lstrip) begin = std::max(begin - whitespace_at_end(text.substr(0, begin)), done);
+        if (token->rstrip) end += whitespace_at_start(text.substr(end));
+        if (done < begin) segments.push_back({kText, done, begin});
+        segments.push_back({token->id, begin, end});
+        done = end;
+    }
+    if (done < text.size()) segments.push_back({kText, done, text.size()});
+    return segments;
+}
+
+}  // namespace vitro

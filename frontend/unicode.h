@@ -1,0 +1,37 @@
+// UTF-8 and the two character classes that tokenizers ask about.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace vitro {
+
+/// What stands at the front of a text.
+struct Utf8Char {
+    char32_t code_point = 0xfffd;
+    std::size_t length = 0;  ///< bytes; where not valid, of the longest prefix of a character (at least 1)
+    bool valid = false;
+};
+
+/// The character that starts `text` (not empty). Overlong forms, surrogates and values past U+10FFFF are not valid;
+/// where broken bytes end is Unicode 15, section 3.9, "maximal subparts", which Python's "replace" follows too.
+Utf8Char first_char(std::string_view text);
+
+/// The character that ends `text`, which is valid UTF-8 and not empty.
+char32_t last_char(std::string_view text);
+
+bool is_valid_utf8(std::string_view text);
+
+/// `text` with each broken sequence replaced by U+FFFD, as Python's bytes.decode("utf-8", "replace") does.
+std::string replace_invalid_utf8(std::string_view text);
+
+/// Unicode's White_Space: what `\s` matches.
+bool is_whitespace(char32_t c);
+
+/// Letters, marks, decimal digits, connectors and joiners: what `\w` matches (UTS 18, Unicode 16).
+bool is_word(char32_t c);
+
+inline constexpr std::string_view kReplacementChar = "\xef\xbf\xbd";  // U+FFFD
+
+}  // namespace vitro
