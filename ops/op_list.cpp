@@ -1,12 +1,14 @@
 #include "ops/op_list.h"
 
 #include "ops/add/add.h"
+#include "ops/matmul/matmul.h"
 
 namespace vitro {
 
 std::span<const OpDef* const> all_ops() {
     static const OpDef* const ops[] = {
         &kAdd,
+        &kMatmul,
     };
     return ops;
 }
@@ -20,6 +22,7 @@ const OpDef* find_op(std::string_view name) {
 std::span<const KernelDef> cpu_kernels() {
     static const KernelDef kernels[] = {
         kAddCpu,
+        kMatmulCpu,
     };
     return kernels;
 }

@@ -1,0 +1,22 @@
+// Matrix product, plain or with the second matrix transposed, one pair of matrices or a batch of them.
+#pragma once
+
+#include "graph/builder.h"
+
+namespace vitro {
+
+struct Matmul {
+    bool transpose_b = false;  // b is [.., N, K], as linear layers keep their weights
+    bool operator==(const Matmul&) const = default;
+    static void fields(auto& self, auto&& field) { field("transpose_b", self.transpose_b); }
+};
+
+extern const OpDef kMatmul;
+extern const KernelDef kMatmulCpu;
+
+/// out[.., m, n] = sum over k of a[.., m, k] * b[.., k, n] (b[.., n, k] with transpose_b).
+/// a: float [.., M, K]; b: float, rank 2 (the same for the whole batch) or with a's leading dimensions; out: a's dtype
+/// [.., M, N]. The sum is fp32 and its order depends on K only.
+Value matmul(At at, Value a, Value b, Matmul attributes = {});
+
+}  // namespace vitro
