@@ -1,14 +1,36 @@
 #include "ops/op_list.h"
 
 #include "ops/add/add.h"
+#include "ops/argmax/argmax.h"
+#include "ops/attention_mask/attention_mask.h"
+#include "ops/cast/cast.h"
+#include "ops/concat/concat.h"
+#include "ops/embed/embed.h"
+#include "ops/gather_rows/gather_rows.h"
+#include "ops/gelu/gelu.h"
+#include "ops/kv_append/kv_append.h"
+#include "ops/kv_gather/kv_gather.h"
+#include "ops/layer_norm/layer_norm.h"
 #include "ops/matmul/matmul.h"
+#include "ops/mul/mul.h"
+#include "ops/relu/relu.h"
+#include "ops/repeat/repeat.h"
+#include "ops/reshape/reshape.h"
+#include "ops/rms_norm/rms_norm.h"
+#include "ops/rope/rope.h"
+#include "ops/silu/silu.h"
+#include "ops/slice/slice.h"
+#include "ops/softmax/softmax.h"
+#include "ops/split/split.h"
+#include "ops/transpose/transpose.h"
 
 namespace vitro {
 
 std::span<const OpDef* const> all_ops() {
     static const OpDef* const ops[] = {
-        &kAdd,
-        &kMatmul,
+        &kAdd,      &kArgmax,   &kAttentionMask, &kCast,   &kConcat,  &kEmbed, &kGatherRows, &kGelu,
+        &kKvAppend, &kKvGather, &kLayerNorm,     &kMatmul, &kMul,     &kRelu,  &kRepeat,     &kReshape,
+        &kRmsNorm,  &kRope,     &kSilu,          &kSlice,  &kSoftmax, &kSplit, &kTranspose,
     };
     return ops;
 }
@@ -21,8 +43,10 @@ const OpDef* find_op(std::string_view name) {
 
 std::span<const KernelDef> cpu_kernels() {
     static const KernelDef kernels[] = {
-        kAddCpu,
-        kMatmulCpu,
+        kAddCpu,        kArgmaxCpu,  kAttentionMaskCpu, kCastCpu,      kConcatCpu,    kEmbedCpu,
+        kGatherRowsCpu, kGeluCpu,    kKvAppendCpu,      kKvGatherCpu,  kLayerNormCpu, kMatmulCpu,
+        kMulCpu,        kReluCpu,    kRepeatCpu,        kRmsNormCpu,   kRopeCpu,      kSiluCpu,
+        kSliceCpu,      kSoftmaxCpu, kSplitCpu,         kTransposeCpu,
     };
     return kernels;
 }

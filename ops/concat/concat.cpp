@@ -50,8 +50,9 @@ std::vector<Example> examples(Random& random) {
 
 const OpDef kConcat{
     .name = "concat",
-    .doc = "out = the inputs one behind the other along axis; dtype and all other sizes are equal, the sizes along "
-           "axis are constants.",
+    .doc =
+        "out = the inputs one behind the other along axis; dtype and all other sizes are equal, the sizes along "
+        "axis are constants.",
     .inputs = {"x"},
     .variadic = true,
     .infer = infer,

@@ -4,8 +4,6 @@
 #include "ops/common/axis.h"
 #include "ops/common/strided.h"
 
-#include <fmt/ranges.h>
-
 namespace vitro {
 namespace {
 
@@ -22,8 +20,8 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
         outputs.back().shape[static_cast<std::size_t>(at)] = piece;
     }
     if (sum != size)
-        fail("sizes: expected positive numbers that add up to {}, the size along axis {}, found [{}]", size, at,
-             fmt::join(sizes, ", "));
+        fail("sizes: expected positive numbers that add up to {}, the size along axis {}, found {}", size, at,
+             attribute_text(sizes));
     return outputs;
 }
 

@@ -1,0 +1,38 @@
+// Checks that ops share in their shape inference; the builder adds op, path, all types and the place to the error.
+#pragma once
+
+#include "graph/shape.h"
+
+#include <string_view>
+
+namespace vitro {
+
+/// Error, naming the input, unless `found` is i32 of this shape.
+inline void expect_i32(std::string_view input, const TensorType& found, const Shape& shape) {
+    const TensorType expected{DType::i32, shape};
+    if (found != expected) fail("{}: expected {}, found {}", input, to_string(expected), to_string(found));
+}
+
+/// Error, naming the input, unless `found` is i32 with this many dimensions, of any size.
+inline void expect_i32(std::string_view input, const TensorType& found, int rank) {
+    if (found.dtype != DType::i32 || found.rank() != rank)
+        fail("{}: expected i32 of rank {}, found {}", input, rank, to_string(found));
+}
+
+/// Error, naming the input, unless `found` is a float with this many dimensions.
+inline void expect_float(std::string_view input, const TensorType& found, int rank) {
+    if (!is_float(found.dtype) || found.rank() != rank)
+        fail("{}: expected a float of rank {}, found {}", input, rank, to_string(found));
+}
+
+/// Error, naming the input, unless `found` is a float.
+inline void expect_float(std::string_view input, const TensorType& found) {
+    if (!is_float(found.dtype)) fail("{}: expected a float, found {}", input, to_string(found));
+}
+
+/// Error, naming the input, unless `found` has at least this many dimensions.
+inline void expect_rank_at_least(std::string_view input, const TensorType& found, int rank) {
+    if (found.rank() < rank) fail("{}: expected at least {} dimensions, found {}", input, rank, to_string(found));
+}
+
+}  // namespace vitro

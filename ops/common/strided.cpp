@@ -1,0 +1,184 @@
+#include "ops/common/strided.h"
+
+#include "base/half.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace vitro {
+namespace {
+
+using Strides = std::array<std::int64_t, kMaxRank>;
+
+/// One loop nest over both sides, with as few dimensions as describe it; the innermost is last.
+struct Nest {
+    int rank = 0;
+    std::array<std::int64_t, kMaxRank> sizes{};
+    Strides from{}, to{};
+
+    Nest(const StridedView& source, const StridedView& target) {
+        for (int i = 0; i < target.rank; ++i) {
+            const auto axis = std::size_t(i), last = std::size_t(rank - 1);
+            const std::int64_t size = target.sizes[axis];
+            if (size == 1) continue;
+            if (rank > 0 && from[last] == source.strides[axis] * size && to[last] == target.strides[axis] * size) {
+                sizes[last] *= size;  // the outer dimension goes on where this one ends: one dimension
+                from[last] = source.strides[axis];
+                to[last] = target.strides[axis];
+            } else {
+                const auto next = std::size_t(rank++);
+                sizes[next] = size;
+                from[next] = source.strides[axis];
+                to[next] = target.strides[axis];
+            }
+        }
+        if (rank == 0) {  // one element
+            rank = 1;
+            sizes[0] = 1;
+            from[0] = to[0] = 1;
+        }
+    }
+
+    std::int64_t count(int dimensions) const {
+        std::int64_t n = 1;
+        for (int i = 0; i < dimensions; ++i) n *= sizes[std::size_t(i)];
+        return n;
+    }
+
+    /// Makes dimension `axis` the last but one.
+    void bring_inward(int axis) {
+        const auto move = [&](auto& array) {
+            std::rotate(array.begin() + axis, array.begin() + axis + 1, array.begin() + rank - 1);
+        };
+        move(sizes);
+        move(from);
+        move(to);
+    }
+
+    struct Offsets {
+        std::int64_t from, to;
+    };
+    /// Where index `row` of the outer `dimensions`, flattened, begins on each side.
+    Offsets offsets(std::int64_t row, int dimensions) const {
+        Offsets at{0, 0};
+        for (int i = dimensions - 1; i >= 0; --i) {
+            const auto axis = std::size_t(i);
+            const std::int64_t index = row % sizes[axis];
+            row /= sizes[axis];
+            at.from += index * from[axis];
+            at.to += index * to[axis];
+        }
+        return at;
+    }
+};
+
+constexpr std::int64_t kGrain = 16384;  // elements a thread takes at a time
+constexpr std::int64_t kTile = 32;      // rows and columns whose cache lines are in use together
+
+/// Innermost dimension by innermost dimension; a long one is cut, so that one row can be shared.
+template <class T>
+void copy_rows(const Nest& nest, const T* from, T* to, ThreadPool& pool) {
+    const auto last = std::size_t(nest.rank - 1);
+    const std::int64_t inner = nest.sizes[last], step = nest.from[last], to_step = nest.to[last];
+    const std::int64_t piece = std::min(inner, kGrain), pieces = (inner + piece - 1) / piece;
+    const std::int64_t grain = std::max<std::int64_t>(1, kGrain / piece);
+    pool.parallel_for(nest.count(nest.rank - 1) * pieces, grain, [&](std::int64_t begin, std::int64_t end, int) {
+        for (std::int64_t unit = begin; unit < end; ++unit) {
+            const auto at = nest.offsets(unit / pieces, nest.rank - 1);
+            const std::int64_t first = unit % pieces * piece, n = std::min(piece, inner - first);
+            const T* source = from + at.from + first * step;
+            T* target = to + at.to + first * to_step;
+            if (step == 1 && to_step == 1) {
+                std::memcpy(target, source, static_cast<std::size_t>(n) * sizeof(T));
+            } else {
+                for (std::int64_t i = 0; i < n; ++i) target[i * to_step] = source[i * step];
+            }
+        }
+    });
+}
+
+/// Contiguous along the last dimension in `to` and along the last but one in `from`: tile by tile, so that each cache
+/// line of either side is fetched once.
+template <class T>
+void copy_tiles(const Nest& nest, const T* from, T* to, ThreadPool& pool) {
+    const auto row = std::size_t(nest.rank - 2), column = std::size_t(nest.rank - 1);
+    const std::int64_t rows = nest.sizes[row], columns = nest.sizes[column];
+    const std::int64_t to_row = nest.to[row], from_column = nest.from[column];
+    const std::int64_t bands = (rows + kTile - 1) / kTile;
+    const std::int64_t grain = std::max<std::int64_t>(1, kGrain / (kTile * columns));
+    pool.parallel_for(nest.count(nest.rank - 2) * bands, grain, [&](std::int64_t begin, std::int64_t end, int) {
+        for (std::int64_t unit = begin; unit < end; ++unit) {
+            const auto at = nest.offsets(unit / bands, nest.rank - 2);
+            const std::int64_t first_row = unit % bands * kTile, last_row = std::min(rows, first_row + kTile);
+            for (std::int64_t tile = 0; tile < columns; tile += kTile) {
+                const std::int64_t last_column = std::min(columns, tile + kTile);
+                for (std::int64_t r = first_row; r < last_row; ++r)
+                    for (std::int64_t c = tile; c < last_column; ++c)
+                        to[at.to + r * to_row + c] = from[at.from + r + c * from_column];
+            }
+        }
+    });
+}
+
+}  // namespace
+
+StridedView view(const Tensor& tensor) {
+    StridedView out{tensor.dtype, tensor.rank, tensor.sizes, {}, tensor.data};
+    for (int i = 0; i < tensor.rank; ++i) out.strides[std::size_t(i)] = tensor.count(i + 1, tensor.rank);
+    return out;
+}
+
+StridedView narrow(StridedView view, int axis, std::int64_t begin, std::int64_t size) {
+    const auto at = std::size_t(axis);
+    view.data = static_cast<std::byte*>(view.data) + bytes_of(view.dtype, begin * view.strides[at]);
+    view.sizes[at] = size;
+    return view;
+}
+
+StridedView permute(const StridedView& view, std::span<const std::int64_t> permutation) {
+    StridedView out = view;
+    for (std::size_t i = 0; i < permutation.size(); ++i) {
+        const auto axis = std::size_t(permutation[i]);
+        out.sizes[i] = view.sizes[axis];
+        out.strides[i] = view.strides[axis];
+    }
+    return out;
+}
+
+void copy_naive(const StridedView& from, const StridedView& to) {
+    std::int64_t n = 1;
+    for (int i = 0; i < to.rank; ++i) n *= to.sizes[std::size_t(i)];
+    dispatch(to.dtype, [&]<class T>(T) {
+        for (std::int64_t element = 0; element < n; ++element) {
+            std::int64_t rest = element, source = 0, target = 0;
+            for (int i = to.rank - 1; i >= 0; --i) {
+                const auto axis = std::size_t(i);
+                const std::int64_t index = rest % to.sizes[axis];
+                rest /= to.sizes[axis];
+                source += index * from.strides[axis];
+                target += index * to.strides[axis];
+            }
+            static_cast<T*>(to.data)[target] = static_cast<const T*>(from.data)[source];
+        }
+    });
+}
+
+void copy_parallel(const StridedView& from, const StridedView& to, ThreadPool& pool) {
+    Nest nest(from, to);
+    if (nest.count(nest.rank) == 0) return;
+    int unit = -1;  // the dimension along which `from` is contiguous
+    for (int i = 0; i < nest.rank; ++i)
+        if (nest.from[std::size_t(i)] == 1) unit = i;
+    const bool tiled = unit >= 0 && unit < nest.rank - 1 && nest.to[std::size_t(nest.rank - 1)] == 1;
+    if (tiled) nest.bring_inward(unit);
+    dispatch(to.dtype, [&]<class T>(T) {
+        const auto* source = static_cast<const T*>(from.data);
+        auto* target = static_cast<T*>(to.data);
+        if (tiled)
+            copy_tiles(nest, source, target, pool);
+        else
+            copy_rows(nest, source, target, pool);
+    });
+}
+
+}  // namespace vitro

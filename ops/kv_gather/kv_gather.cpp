@@ -1,0 +1,92 @@
+#include "ops/kv_gather/kv_gather.h"
+
+#include "base/half.h"
+#include "ops/common/example_fill.h"
+#include "ops/common/expect.h"
+#include "ops/common/pages.h"
+
+namespace vitro {
+namespace {
+
+std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
+    const TensorType &cache = inputs[0], &page_table = inputs[1];
+    expect_float("cache", cache, 4);
+    expect_i32("page_table", page_table, 2);
+    expect_i32("lengths", inputs[2], {page_table.dim(0)});
+    const DType dtype = attributes.as<KvGather>().dtype;
+    if (!is_float(dtype)) fail("dtype: expected a float, found {}", name(dtype));
+    return {{dtype, {'C', cache.dim(2), cache.dim(3)}}};
+}
+
+void reference(const Call& call) {
+    const Tensor &cache = call.in(0), &out = call.out();
+    const Pages pages(cache, call.in(1));
+    const auto* lengths = call.in(2).as<std::int32_t>();
+    const std::int64_t elements = out.dim(1) * out.dim(2);
+    std::int64_t c = 0;
+    dispatch_float(cache.dtype, [&]<class X>(X) {
+        dispatch_float(out.dtype, [&]<class Y>(Y) {
+            for (std::int64_t s = 0; s < pages.sequences; ++s)
+                for (std::int64_t position = 0; position < lengths[s]; ++position, ++c) {
+                    VITRO_CHECK(c < out.dim(0), "lengths add up to more than C, {}", out.dim(0));
+                    const std::int64_t row = pages.row(s, position);
+                    for (std::int64_t i = 0; i < elements; ++i)
+                        out.as<Y>()[c * elements + i] = Y(static_cast<float>(cache.as<X>()[row * elements + i]));
+                }
+        });
+    });
+    VITRO_CHECK(c == out.dim(0), "lengths add up to {}, C is {}", c, out.dim(0));
+}
+
+/// Only the rows read move, not the cache.
+Cost cost(const Call& call) {
+    const Tensor& out = call.out();
+    return {out.bytes() + bytes_of(call.in(0).dtype, out.elements()) + call.in(1).bytes() + call.in(2).bytes(), 0};
+}
+
+Example example(DType from, DType to, std::int64_t keys, std::int64_t count, std::int64_t slots, std::int64_t n,
+                std::int64_t d) {
+    SymbolValues symbols;
+    symbols['C'] = keys;
+    symbols['S'] = count;
+    const std::int64_t per_sequence = (keys + slots - 1) / slots, pages = count * per_sequence + 2;
+    const auto fill = [=](std::size_t index, const Tensor& tensor, Random& random) {
+        if (index == 1) fill_distinct(tensor, pages, random);
+        if (index == 2) fill_lengths(tensor, keys, random);
+        return index >= 1;
+    };
+    return {{{from, {pages, slots, n, d}}, {DType::i32, {'S', per_sequence}}, {DType::i32, {'S'}}},
+            KvGather{to},
+            symbols,
+            fill};
+}
+
+std::vector<Example> examples(Random& random) {
+    const auto some = [&](std::int64_t most) { return random.integer(1, most); };
+    return {example(DType::f32, DType::f32, some(70), 1, 4, some(4), some(70)),
+            example(DType::f16, DType::f32, some(70), some(4), 3, 2, some(70)),
+            example(DType::bf16, DType::bf16, some(70), some(4), 16, some(4), some(70)),
+            example(DType::f32, DType::f16, 40, 3, 1, 1, 1)};
+}
+
+}  // namespace
+
+const OpDef kKvGather{
+    .name = "kv_gather",
+    .doc =
+        "out[c] = cache[page_table[s, p / page], p % page], cast to dtype, where row c is position p of sequence s: "
+        "positions 0 … lengths[0] - 1 of sequence 0, then those of sequence 1, …. The number of rows C is the sum "
+        "of lengths.",
+    .inputs = {"cache", "page_table", "lengths"},
+    .infer = infer,
+    .parse_attributes = &Attributes::parse<KvGather>,
+    .reference = reference,
+    .cost = cost,
+    .examples = examples,
+};
+
+Value kv_gather(At at, Value cache, Value page_table, Value lengths, DType dtype) {
+    return at.apply(kKvGather, {cache, page_table, lengths}, KvGather{dtype});
+}
+
+}  // namespace vitro

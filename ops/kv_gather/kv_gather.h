@@ -1,0 +1,21 @@
+// Reads the cached keys or values of the step's sequences out of the paged cache.
+#pragma once
+
+#include "graph/builder.h"
+
+namespace vitro {
+
+struct KvGather {
+    DType dtype = DType::f32;  // of the output
+    bool operator==(const KvGather&) const = default;
+    static void fields(auto& self, auto&& field) { field("dtype", self.dtype); }
+};
+
+extern const OpDef kKvGather;
+extern const KernelDef kKvGatherCpu;
+
+/// cache: float [P, page, n, d]; page_table: i32 [S, M]; lengths: i32 [S], C together.
+/// out: `dtype` [C, n, d], tokens 0 … lengths[0] - 1 of sequence 0, then those of sequence 1, ….
+Value kv_gather(At at, Value cache, Value page_table, Value lengths, DType dtype);
+
+}  // namespace vitro

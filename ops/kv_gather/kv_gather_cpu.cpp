@@ -1,0 +1,44 @@
+#include "backends/cpu/cpu_backend.h"
+#include "ops/common/convert.h"
+#include "ops/common/pages.h"
+#include "ops/kv_gather/kv_gather.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace vitro {
+namespace {
+
+void run(const Call& call) {
+    const Tensor &cache = call.in(0), &out = call.out();
+    const Pages pages(cache, call.in(1));
+    const auto* lengths = call.in(2).as<std::int32_t>();
+    const std::int64_t elements = out.dim(1) * out.dim(2);  // of a row
+    const std::int64_t sum = std::accumulate(lengths, lengths + pages.sequences, std::int64_t{0});
+    VITRO_CHECK(sum == out.dim(0), "lengths add up to {}, C is {}", sum, out.dim(0));
+    auto& pool = static_cast<CpuBackend&>(call.backend).pool();
+    dispatch_float(cache.dtype, [&]<class X>(X) {
+        dispatch_float(out.dtype, [&]<class Y>(Y) {
+            const std::int64_t grain = 1 + 16384 / elements;
+            pool.parallel_for(out.dim(0), grain, [&](std::int64_t begin, std::int64_t end, int) {
+                std::int64_t s = 0, position = begin;
+                for (std::int64_t c = begin; c < end;) {
+                    while (position >= lengths[s]) position -= lengths[s++];
+                    // The rest of this page, this sequence and this chunk lie in one piece.
+                    const std::int64_t rows =
+                        std::min({pages.slots - position % pages.slots, lengths[s] - position, end - c});
+                    convert(cache.as<X>() + pages.row(s, position) * elements, out.as<Y>() + c * elements,
+                            rows * elements);
+                    position += rows;
+                    c += rows;
+                }
+            });
+        });
+    });
+}
+
+}  // namespace
+
+const KernelDef kKvGatherCpu{.op = "kv_gather", .run = run};
+
+}  // namespace vitro

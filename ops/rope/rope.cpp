@@ -1,0 +1,149 @@
+#include "ops/rope/rope.h"
+
+#include "base/half.h"
+#include "ops/common/example_fill.h"
+#include "ops/common/expect.h"
+
+#include <cmath>
+
+namespace vitro {
+namespace {
+
+void check_factors(std::string_view name, const std::vector<float>& factors, std::int64_t pairs) {
+    if (std::ssize(factors) != pairs)
+        fail("{}: expected {} numbers, half of rotary_dim, found {}", name, pairs, factors.size());
+    for (const float factor : factors)
+        if (!std::isfinite(factor) || factor <= 0) fail("{}: expected positive numbers, found {}", name, factor);
+}
+
+std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
+    const TensorType& x = inputs[0];
+    const auto& rope = attributes.as<Rope>();
+    expect_float("x", x, 3);
+    expect_i32("positions", inputs[1], {x.dim(0)});
+    if (inputs.size() == 3) fail("expected sequences and rope_lengths together, found sequences alone");
+    if (inputs.size() == 4) {
+        expect_i32("sequences", inputs[2], {x.dim(0)});
+        expect_i32("rope_lengths", inputs[3], 1);
+    }
+    if (x.dim(2).is_symbol()) fail("x: expected a constant head size, found {}", to_string(x));
+    const std::int64_t d = x.dim(2).size, rotary = rope.rotary_dim == 0 ? d : rope.rotary_dim;
+    if (rotary < 2 || rotary > d || rotary % 2 != 0)
+        fail("rotary_dim: expected an even number in [2, {}], found {}", d, rotary);
+    if (!std::isfinite(rope.theta) || rope.theta <= 0) fail("theta: expected a positive number, found {}", rope.theta);
+    if (!std::isfinite(rope.attention_scale))
+        fail("attention_scale: expected a number, found {}", rope.attention_scale);
+    if (!rope.short_factor.empty() || !rope.long_factor.empty()) {
+        check_factors("short_factor", rope.short_factor, rotary / 2);
+        check_factors("long_factor", rope.long_factor, rotary / 2);
+        if (rope.original_max < 1) fail("original_max: expected a length of at least 1, found {}", rope.original_max);
+        if (inputs.size() != 4) fail("expected sequences and rope_lengths, which choose between the factors");
+    }
+    return {x};
+}
+
+void reference(const Call& call) {
+    const Tensor &x = call.in(0), &out = call.out();
+    const auto& rope = call.attributes.as<Rope>();
+    const std::int64_t d = x.dim(2), rotary = rope.rotary_dim == 0 ? d : rope.rotary_dim, pairs = rotary / 2;
+    std::vector<float> frequencies(static_cast<std::size_t>(pairs));
+    dispatch_float(x.dtype, [&]<class X>(X) {
+        for (std::int64_t t = 0; t < x.dim(0); ++t) {
+            const float position = static_cast<float>(call.in(1).as<std::int32_t>()[t]);
+            const bool long_context =
+                rope.by_length() && call.in(3).as<std::int32_t>()[call.in(2).as<std::int32_t>()[t]] > rope.original_max;
+            inverse_frequencies(rope, long_context, frequencies);
+            for (std::int64_t head = t * x.dim(1); head < (t + 1) * x.dim(1); ++head) {
+                const X* from = x.as<X>() + head * d;
+                X* to = out.as<X>() + head * d;
+                for (std::int64_t i = 0; i < pairs; ++i) {
+                    const float angle = frequencies[std::size_t(i)] * position;
+                    const double cosine = std::cos(double(angle)) * double(rope.attention_scale);
+                    const double sine = std::sin(double(angle)) * double(rope.attention_scale);
+                    const double a = double(float(from[i])), b = double(float(from[i + pairs]));
+                    to[i] = X(float(a * cosine - b * sine));
+                    to[i + pairs] = X(float(b * cosine + a * sine));
+                }
+                for (std::int64_t i = rotary; i < d; ++i) to[i] = from[i];
+            }
+        }
+    });
+}
+
+Cost cost(const Call& call) {
+    const Tensor& x = call.in(0);
+    const std::int64_t rotary_dim = call.attributes.as<Rope>().rotary_dim,
+                       rotary = rotary_dim == 0 ? x.dim(2) : rotary_dim;
+    std::int64_t bytes = call.out().bytes();
+    for (const Tensor& input : call.inputs) bytes += input.bytes();
+    return {bytes, 3 * x.rows() * rotary};  // two products and a sum an element
+}
+
+std::vector<Example> examples(Random& random) {
+    const std::int64_t n = random.integer(1, 5), pairs = random.integer(1, 40), rest = random.integer(1, 9);
+    SymbolValues symbols;
+    symbols['T'] = random.integer(1, 20);
+    symbols['S'] = 3;
+    const auto fill = [](std::size_t index, const Tensor& tensor, Random& numbers) {
+        if (index == 1) fill_below(tensor, 5000, numbers);
+        if (index == 2) fill_below(tensor, 3, numbers);
+        if (index == 3) fill_below(tensor, 200, numbers);
+        return index >= 1;
+    };
+    const auto inputs = [](std::int64_t heads, std::int64_t d, bool lengths) {
+        std::vector<TensorType> types{{DType::f32, {'T', heads, d}}, {DType::i32, {'T'}}};
+        if (lengths) types.insert(types.end(), {{DType::i32, {'T'}}, {DType::i32, {'S'}}});
+        return types;
+    };
+    Rope scaled{.theta = 5000.0f, .rotary_dim = 2 * pairs, .attention_scale = 1.25f, .original_max = 100};
+    for (std::int64_t i = 0; i < pairs; ++i) {
+        scaled.short_factor.push_back(1.0f + random.uniform());
+        scaled.long_factor.push_back(2.0f + 30.0f * random.uniform());
+    }
+    return {{inputs(n, 2 * pairs, false), Rope{}, symbols, fill},
+            {inputs(n, 2 * pairs, true), Rope{.theta = 1e6f}, symbols, fill},
+            {inputs(n, 2 * pairs + rest, false), Rope{.rotary_dim = 2 * pairs}, symbols, fill},
+            {inputs(n, 2 * pairs, true), scaled, symbols, fill},
+            {inputs(n, 2 * pairs + rest, true), scaled, symbols, fill}};
+}
+
+}  // namespace
+
+void inverse_frequencies(const Rope& rope, bool long_context, std::span<float> out) {
+    const std::vector<float>& factors = long_context ? rope.long_factor : rope.short_factor;
+    const auto rotary = static_cast<float>(2 * out.size());
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        // Rounded to fp32 where the reference implementations round: at position 4000 the last bit of a frequency is
+        // 2e-4 of an angle.
+        const float exponent = static_cast<float>(2 * i) / rotary;
+        const auto wavelength = static_cast<float>(std::pow(double(rope.theta), double(exponent)));
+        out[i] = 1.0f / (factors.empty() ? wavelength : factors[i] * wavelength);
+    }
+}
+
+const OpDef kRope{
+    .name = "rope",
+    .doc =
+        "Rotary position embedding. Of each head of token t, the pair (x[i], x[i + rotary_dim / 2]) is turned by the "
+        "angle a = positions[t] * f[i]: out[i] = x[i] cos a - x[i + rotary_dim / 2] sin a, out[i + rotary_dim / 2] = "
+        "x[i + rotary_dim / 2] cos a + x[i] sin a, cos and sin times attention_scale; elements from rotary_dim on "
+        "are copied. f[i] = 1 / (factor[i] * theta^(2i / rotary_dim)), factor 1 where there are no factors, "
+        "long_factor where rope_lengths[sequences[t]] > original_max, short_factor otherwise. rotary_dim 0 is the "
+        "whole head.",
+    .inputs = {"x", "positions", "sequences", "rope_lengths"},
+    .optional_from = 2,
+    .infer = infer,
+    .parse_attributes = &Attributes::parse<Rope>,
+    .reference = reference,
+    .cost = cost,
+    .examples = examples,
+    .in_place = 0,
+};
+
+Value rope(At at, Value x, Value positions, Rope rope) { return at.apply(kRope, {x, positions}, std::move(rope)); }
+
+Value rope(At at, Value x, Value positions, Value sequences, Value rope_lengths, Rope rope) {
+    return at.apply(kRope, {x, positions, sequences, rope_lengths}, std::move(rope));
+}
+
+}  // namespace vitro

@@ -1,0 +1,46 @@
+// Rotary position embedding (Su et al. 2021), with LongRoPE's two sets of factors (Ding et al. 2024).
+#pragma once
+
+#include "graph/builder.h"
+
+#include <span>
+
+namespace vitro {
+
+struct Rope {
+    float theta = 10000.0f;           // base of the frequencies
+    std::int64_t rotary_dim = 0;      // how many elements of a head turn, the first ones; even; 0: all
+    float attention_scale = 1.0f;     // multiplies cos and sin
+    std::vector<float> short_factor;  // [rotary_dim / 2] each, both or none
+    std::vector<float> long_factor;
+    std::int64_t original_max = 0;  // with factors: sequences longer than this take long_factor
+    bool operator==(const Rope&) const = default;
+    static void fields(auto& self, auto&& field) {
+        field("theta", self.theta);
+        field("rotary_dim", self.rotary_dim);
+        field("attention_scale", self.attention_scale);
+        field("short_factor", self.short_factor);
+        field("long_factor", self.long_factor);
+        field("original_max", self.original_max);
+    }
+
+    /// Whether the frequencies depend on the sequence's length.
+    bool by_length() const { return !short_factor.empty(); }
+};
+
+extern const OpDef kRope;
+extern const KernelDef kRopeCpu;
+
+/// Radians a position, for pair i = 0 … rotary_dim / 2 - 1 (the size of `out`): the one place that knows scalings.
+/// `long_context` takes long_factor.
+void inverse_frequencies(const Rope& rope, bool long_context, std::span<float> out);
+
+/// x: float [T, n, d]; positions: i32 [T]. out: as x; elements (i, i + rotary_dim / 2) of each head of token t turned
+/// by positions[t] * inverse_frequencies(i), the elements from rotary_dim on as they are.
+Value rope(At at, Value x, Value positions, Rope rope);
+
+/// The same where frequencies depend on the length: sequences i32 [T], rope_lengths i32 [S], the total length of each
+/// sequence, which decides between short_factor and long_factor.
+Value rope(At at, Value x, Value positions, Value sequences, Value rope_lengths, Rope rope);
+
+}  // namespace vitro

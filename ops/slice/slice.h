@@ -1,0 +1,26 @@
+// A range along one axis.
+#pragma once
+
+#include "graph/builder.h"
+
+namespace vitro {
+
+struct Slice {
+    std::int64_t axis = 0;   // negative: from the innermost
+    std::int64_t begin = 0;  // first index
+    std::int64_t end = 0;    // one past the last
+    bool operator==(const Slice&) const = default;
+    static void fields(auto& self, auto&& field) {
+        field("axis", self.axis);
+        field("begin", self.begin);
+        field("end", self.end);
+    }
+};
+
+extern const OpDef kSlice;
+extern const KernelDef kSliceCpu;
+
+/// out = x[…, begin:end, …] along `axis`, whose size is a constant; 0 <= begin < end <= size. x: any dtype.
+Value slice(At at, Value x, Slice slice);
+
+}  // namespace vitro

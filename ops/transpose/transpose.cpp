@@ -1,0 +1,58 @@
+#include "ops/transpose/transpose.h"
+
+#include "ops/common/strided.h"
+
+namespace vitro {
+namespace {
+
+std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
+    const TensorType& x = inputs[0];
+    const auto& permutation = attributes.as<Transpose>().permutation;
+    std::vector<bool> seen(x.shape.size());
+    bool valid = permutation.size() == seen.size();
+    for (std::size_t i = 0; valid && i < permutation.size(); ++i) {
+        const std::int64_t axis = permutation[i];
+        valid = axis >= 0 && axis < x.rank() && !seen[static_cast<std::size_t>(axis)];
+        if (valid) seen[static_cast<std::size_t>(axis)] = true;
+    }
+    if (!valid) fail("permutation: expected each of the {} axes once, found {}", x.rank(), attribute_text(permutation));
+    TensorType out{x.dtype, {}};
+    for (const std::int64_t axis : permutation) out.shape.push_back(x.dim(static_cast<int>(axis)));
+    return {out};
+}
+
+void reference(const Call& call) {
+    copy_naive(permute(view(call.in(0)), call.attributes.as<Transpose>().permutation), view(call.out()));
+}
+
+std::vector<Example> examples(Random& random) {
+    const std::int64_t n = random.integer(1, 7), d = random.integer(1, 70);
+    SymbolValues symbols;
+    symbols['T'] = random.integer(1, 50);
+    return {{{{DType::f32, {'T', n, d}}}, Transpose{{1, 0, 2}}, symbols},
+            {{{DType::f32, {n, 'T', d}}}, Transpose{{0, 2, 1}}, symbols},
+            {{{DType::f32, {'T', d}}}, Transpose{{1, 0}}, symbols},
+            {{{DType::f32, {'T', n, d}}}, Transpose{{2, 1, 0}}, symbols},
+            {{{DType::f32, {2, 'T', 3, n}}}, Transpose{{3, 0, 2, 1}}, symbols},
+            {{{DType::i32, {d, n}}}, Transpose{{0, 1}}, symbols}};
+}
+
+}  // namespace
+
+const OpDef kTranspose{
+    .name = "transpose",
+    .doc =
+        "out[i0, i1, …] = x[j0, j1, …] where j at permutation[k] is ik: dimension k of out is dimension "
+        "permutation[k] of x.",
+    .inputs = {"x"},
+    .infer = infer,
+    .parse_attributes = &Attributes::parse<Transpose>,
+    .reference = reference,
+    .examples = examples,
+};
+
+Value transpose(At at, Value x, std::vector<std::int64_t> permutation) {
+    return at.apply(kTranspose, {x}, Transpose{std::move(permutation)});
+}
+
+}  // namespace vitro
