@@ -1,5 +1,8 @@
 #include "ops/common/broadcast.h"
 
+#include "ops/common/elementwise.h"
+#include "ops/common/expect.h"
+
 #include <algorithm>
 
 namespace vitro {
@@ -15,7 +18,8 @@ std::int64_t stride(const Tensor& tensor, int axis, int rank) {
 
 std::vector<TensorType> infer_broadcast(std::span<const TensorType> inputs, const Attributes&) {
     const TensorType &x = inputs[0], &y = inputs[1];
-    if (!is_float(x.dtype) || !is_float(y.dtype)) fail("expected floats");
+    expect_float("x", x);
+    expect_float("y", y);
     TensorType out{x.dtype, {}};
     const int rank = std::max(x.rank(), y.rank());
     for (int i = -rank; i < 0; ++i) {
@@ -40,8 +44,11 @@ std::vector<Example> broadcast_examples(Random& random) {
             {{f({b}), f({a, b})}, {}, symbols}};
 }
 
+Cost broadcast_cost(const Call& call) { return elementwise_cost(call, 1); }
+
 BroadcastWalk::BroadcastWalk(const Tensor& x, const Tensor& y, const Tensor& out)
-    : inner(out.dim(-1)),
+    : rows(out.rows()),
+      inner(out.rank == 0 ? 1 : out.dim(-1)),
       x_step(stride(x, out.rank - 1, out.rank)),
       y_step(stride(y, out.rank - 1, out.rank)),
       outer_rank_(out.rank - 1) {

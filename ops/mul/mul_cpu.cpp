@@ -1,0 +1,13 @@
+#include "ops/common/elementwise_cpu.h"
+#include "ops/mul/mul.h"
+
+namespace vitro {
+namespace {
+
+simd::Floats product(simd::Floats x, simd::Floats y) { return x * y; }
+
+}  // namespace
+
+const KernelDef kMulCpu{.op = "mul", .run = broadcast_cpu<product>};
+
+}  // namespace vitro

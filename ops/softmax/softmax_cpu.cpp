@@ -1,0 +1,48 @@
+#include "backends/cpu/simd.h"
+#include "ops/common/parallel.h"
+#include "ops/softmax/softmax.h"
+
+#include <limits>
+#include <type_traits>
+
+namespace vitro {
+namespace {
+
+constexpr float kMasked = -std::numeric_limits<float>::infinity();
+
+template <class T>
+void softmax_row(const T* x, T* out, std::int64_t n) {
+    simd::Floats largest = simd::broadcast(kMasked), sum{};
+    simd::each(n, [&](std::int64_t i, auto lanes) { largest = simd::max(simd::load(x + i, lanes, kMasked), largest); });
+    const float shift = simd::max(largest);
+    if (shift == kMasked) {
+        std::fill_n(out, n, T(0.0f));
+        return;
+    }
+    constexpr bool kKeeps = std::is_same_v<T, float>;  // the exponentials fit in out, unrounded
+    simd::each(n, [&](std::int64_t i, auto lanes) {
+        const simd::Floats e = simd::exp(simd::load(x + i, lanes, kMasked) - shift);
+        if constexpr (kKeeps) simd::store(out + i, e, lanes);
+        sum += e;
+    });
+    const float scale = 1.0f / simd::sum(sum);
+    simd::each(n, [&](std::int64_t i, auto lanes) {
+        const simd::Floats e = kKeeps ? simd::load(out + i, lanes) : simd::exp(simd::load(x + i, lanes) - shift);
+        simd::store(out + i, e * scale, lanes);
+    });
+}
+
+void run(const Call& call) {
+    const Tensor &x = call.in(0), &out = call.out();
+    const std::int64_t n = x.dim(-1);
+    dispatch_float(x.dtype, [&]<class T>(T) {
+        parallel_rows(call, x.rows(), n,
+                      [&](std::int64_t row) { softmax_row(x.as<T>() + row * n, out.as<T>() + row * n, n); });
+    });
+}
+
+}  // namespace
+
+const KernelDef kSoftmaxCpu{.op = "softmax", .run = run};
+
+}  // namespace vitro
