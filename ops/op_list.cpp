@@ -28,9 +28,31 @@ namespace vitro {
 
 std::span<const OpDef* const> all_ops() {
     static const OpDef* const ops[] = {
-        &kAdd,      &kArgmax,   &kAttentionMask, &kCast,   &kConcat,  &kEmbed, &kGatherRows, &kGelu,
-        &kKvAppend, &kKvGather, &kLayerNorm,     &kMatmul, &kMul,     &kRelu,  &kRepeat,     &kReshape,
-        &kRmsNorm,  &kRope,     &kSilu,          &kSlice,  &kSoftmax, &kSplit, &kTranspose,
+        // clang-format off
+        &kAdd,
+        &kArgmax,
+        &kAttentionMask,
+        &kCast,
+        &kConcat,
+        &kEmbed,
+        &kGatherRows,
+        &kGelu,
+        &kKvAppend,
+        &kKvGather,
+        &kLayerNorm,
+        &kMatmul,
+        &kMul,
+        &kRelu,
+        &kRepeat,
+        &kReshape,
+        &kRmsNorm,
+        &kRope,
+        &kSilu,
+        &kSlice,
+        &kSoftmax,
+        &kSplit,
+        &kTranspose,
+        // clang-format on
     };
     return ops;
 }
@@ -43,10 +65,30 @@ const OpDef* find_op(std::string_view name) {
 
 std::span<const KernelDef> cpu_kernels() {
     static const KernelDef kernels[] = {
-        kAddCpu,        kArgmaxCpu,  kAttentionMaskCpu, kCastCpu,      kConcatCpu,    kEmbedCpu,
-        kGatherRowsCpu, kGeluCpu,    kKvAppendCpu,      kKvGatherCpu,  kLayerNormCpu, kMatmulCpu,
-        kMulCpu,        kReluCpu,    kRepeatCpu,        kRmsNormCpu,   kRopeCpu,      kSiluCpu,
-        kSliceCpu,      kSoftmaxCpu, kSplitCpu,         kTransposeCpu,
+        // clang-format off
+        kAddCpu,
+        kArgmaxCpu,
+        kAttentionMaskCpu,
+        kCastCpu,
+        kConcatCpu,
+        kEmbedCpu,
+        kGatherRowsCpu,
+        kGeluCpu,
+        kKvAppendCpu,
+        kKvGatherCpu,
+        kLayerNormCpu,
+        kMatmulCpu,
+        kMulCpu,
+        kReluCpu,
+        kRepeatCpu,
+        kRmsNormCpu,
+        kRopeCpu,
+        kSiluCpu,
+        kSliceCpu,
+        kSoftmaxCpu,
+        kSplitCpu,
+        kTransposeCpu,
+        // clang-format on
     };
     return kernels;
 }
