@@ -1,0 +1,273 @@
+"""Makes the goldens: tiny models with random weights, and what transformers computes with them. See README.md.
+
+usage: ./dev golden [NAME...]      all, or only the named ones
+"""
+
+import json
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from safetensors.numpy import save_file
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaConfig, MistralConfig, Phi3Config
+
+import reference
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+BUNDLED = ROOT / "models/bundled/tiny-phi3"
+
+GREEDY_TOKENS = 64
+MIN_MARGIN = 1e-2  # between the two largest logits at every greedy step; rounding moves logits by about 1e-5
+MAX_BF16_NMSE = 6e-5  # of transformers' own bf16 run against its f32 run; tests allow 1e-4
+MIN_DISTINCT = 12  # different tokens in the greedy continuation: a model that repeats itself tests nothing
+MIN_EFFECT = 0.05  # the largest change of a logit that each near miss of a configuration must make
+MAX_BYTES = 200_000
+
+
+@dataclass
+class Case:
+    """One golden: a configuration, how it is saved, and mistakes in reading it that must change the logits.
+
+    `near_misses` are changes to the configuration; keys of rope parameters are given with the prefix "rope.".
+    `old_rope_type` asks for a config.json with the keys used before transformers 5, with this type in rope_scaling if
+    it has one, and without the keys in `omit`.
+    """
+
+    name: str
+    what: str
+    config: type
+    values: dict
+    rope: dict = field(default_factory=dict)
+    near_misses: list = field(default_factory=list)
+    prompt: int = 23
+    dtype: str = "bf16"
+    old_rope_type: str | None = None
+    omit: tuple = ()
+    shard: str = "1GB"
+
+
+def sizes(vocab, hidden, ffn, heads, kv_heads, layers=2, **more):
+    return dict(vocab_size=vocab, hidden_size=hidden, intermediate_size=ffn, num_attention_heads=heads,
+                num_key_value_heads=kv_heads, num_hidden_layers=layers, **more)
+
+
+def longrope(short, long, **more):
+    return dict(rope_type="longrope", short_factor=short, long_factor=long, **more)
+
+
+def lengths(original, maximum):
+    return dict(original_max_position_embeddings=original, max_position_embeddings=maximum)
+
+
+# For 12 rotated dimensions.
+SHORT = [1.0, 1.05, 1.2, 1.35, 1.5, 1.75]
+LONG = [1.0, 1.5, 2.5, 5.0, 9.0, 14.0]
+
+CASES = [
+    Case("phi3_gqa", "grouped queries: 6 heads, 2 kv heads", Phi3Config,
+         sizes(97, 60, 44, 6, 2), near_misses=[{"rope.rope_theta": 500.0}]),
+    Case("phi3_mqa", "one kv head for 4 heads; eps large enough to matter; 3 layers", Phi3Config,
+         sizes(101, 48, 40, 4, 1, layers=3, rms_norm_eps=0.05), near_misses=[{"rms_norm_eps": 1e-5}]),
+    Case("phi3_mha", "as many kv heads as heads, saved as f32", Phi3Config,
+         sizes(80, 40, 56, 5, 5), dtype="f32"),
+    Case("phi3_window", "sliding window of 7, shorter than the prompt", Phi3Config,
+         sizes(97, 48, 40, 4, 2, sliding_window=7),
+         near_misses=[{"sliding_window": 6}, {"sliding_window": 8}, {"sliding_window": None}]),
+    Case("phi3_partial_rotary", "half of each head rotated: 8 of 16 dimensions", Phi3Config,
+         sizes(97, 64, 40, 4, 2), rope=dict(partial_rotary_factor=0.5),
+         near_misses=[{"rope.partial_rotary_factor": 1.0}]),
+    Case("phi3_longrope_short", "longrope, prompt and continuation below the original length: short factors",
+         Phi3Config, sizes(97, 48, 40, 4, 2, **lengths(96, 384)), rope=longrope(SHORT, LONG),
+         near_misses=[{"rope.short_factor": LONG}, {"rope.short_factor": [1.0] * 6}, {"rope.attention_factor": 1.0}]),
+    Case("phi3_longrope_long", "longrope, prompt above the original length: long factors", Phi3Config,
+         sizes(97, 48, 40, 4, 2, **lengths(16, 128)), rope=longrope(SHORT, LONG),
+         near_misses=[{"rope.long_factor": SHORT}, {"rope.long_factor": [1.0] * 6}, {"rope.attention_factor": 1.0}]),
+    Case("phi3_longrope_crossing", "longrope, the continuation crosses the original length of 40", Phi3Config,
+         sizes(97, 48, 40, 4, 2, **lengths(40, 160)), rope=longrope(SHORT, LONG),
+         near_misses=[{"rope.short_factor": LONG}]),
+    Case("phi3_longrope_partial", "longrope with a given attention factor on 12 of 16 dimensions, tied head, window 9",
+         Phi3Config, sizes(97, 64, 40, 4, 1, **lengths(16, 384), sliding_window=9, tie_word_embeddings=True),
+         rope=longrope(SHORT, LONG, partial_rotary_factor=0.75, attention_factor=1.3),
+         near_misses=[{"rope.attention_factor": 1.0}]),
+    Case("phi3_tied", "the head is the embedding", Phi3Config,
+         sizes(97, 48, 40, 4, 2, tie_word_embeddings=True)),
+    Case("phi3_odd", "odd sizes: vocabulary 97, hidden 60, 5 heads of 12, ffn 37", Phi3Config,
+         sizes(97, 60, 37, 5, 1), prompt=19),
+    Case("phi3_f16", "saved as f16", Phi3Config,
+         sizes(97, 48, 40, 4, 2), dtype="f16"),
+    Case("phi3_old_config", "old keys as in Phi-4-mini: rope_scaling of type longrope, partial_rotary_factor beside it",
+         Phi3Config, sizes(97, 64, 40, 4, 2, **lengths(16, 128), sliding_window=262144, tie_word_embeddings=True),
+         rope=longrope(SHORT, LONG, partial_rotary_factor=0.75), old_rope_type="longrope"),
+    Case("phi3_old_config_su", "old keys as in the first Phi-3-mini-128k: rope_scaling of type su", Phi3Config,
+         sizes(97, 48, 40, 4, 2, **lengths(32, 128)),
+         rope=longrope(SHORT, LONG), prompt=41, old_rope_type="su"),
+    Case("llama_gqa_tied", "grouped queries, tied head, theta 500000", LlamaConfig,
+         sizes(97, 60, 44, 6, 3, tie_word_embeddings=True), rope=dict(rope_theta=500000.0),
+         near_misses=[{"rope.rope_theta": 10000.0}]),
+    Case("llama_head_dim", "head_dim 16 given, where hidden / heads is 12", LlamaConfig,
+         sizes(97, 48, 40, 4, 2, head_dim=16)),
+    Case("llama_bias", "attention_bias and mlp_bias", LlamaConfig,
+         sizes(97, 48, 40, 4, 2, attention_bias=True, mlp_bias=True)),
+    Case("llama_old_config", "old keys, and those left out that have defaults, as in Llama 1", LlamaConfig,
+         sizes(97, 48, 40, 4, 4), old_rope_type="none",
+         omit=("attention_bias", "head_dim", "mlp_bias", "num_key_value_heads", "rope_scaling", "rope_theta")),
+    Case("llama_sharded", "several files and an index; prompt of one token", LlamaConfig,
+         sizes(97, 48, 40, 4, 2), shard="30KB", prompt=1),
+    Case("mistral_full", "no sliding window", MistralConfig,
+         sizes(97, 60, 44, 6, 2, sliding_window=None), near_misses=[{"sliding_window": 16}]),
+    Case("mistral_window", "sliding window of 5, odd sizes, saved as f32", MistralConfig,
+         sizes(97, 36, 37, 3, 1, sliding_window=5), dtype="f32",
+         near_misses=[{"sliding_window": 4}, {"sliding_window": 6}, {"sliding_window": None}]),
+]
+
+
+def configuration(case, changes=None):
+    """The configuration of `case`, with the changes of a near miss."""
+    values = {"max_position_embeddings": 384, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": None, **case.values}
+    rope = {"rope_type": "default", "rope_theta": 10000.0, **case.rope}
+    for key, value in (changes or {}).items():
+        target, key = (rope, key.removeprefix("rope.")) if key.startswith("rope.") else (values, key)
+        target[key] = value
+    return case.config(**values, rope_parameters=json.loads(json.dumps(rope)))
+
+
+def rewrite_config(directory, case, tensors):
+    """Gives `directory` its old config.json, and proves that transformers reads it as the same model."""
+    reference.rewrite_with_old_keys(directory, case.omit)
+    again = reference.logits(reference.load(directory, "f32"), tensors["tokens"].tolist())
+    assert np.array_equal(again, tensors["logits_f32"]), f"{case.name}: old keys are read differently"
+
+    # Last, because transformers 5.23 refuses "su" when the original length stands outside of rope_scaling.
+    if case.old_rope_type == "su":
+        path = directory / "config.json"
+        path.write_text(path.read_text().replace('"type": "longrope"', '"type": "su"'))
+
+
+def save_model(case, seed, directory):
+    model = AutoModelForCausalLM.from_config(configuration(case), dtype=torch.float32)
+    reference.randomize(model, seed)
+    model.to(reference.DTYPES[case.dtype]).save_pretrained(directory, max_shard_size=case.shard)
+
+
+def continue_greedily(model, prompt):
+    """The greedy continuation and its margin; the three ways to compute it must agree."""
+    tokens, margin = reference.greedy(model, prompt, GREEDY_TOKENS)
+    assert tokens == reference.greedy(model, prompt, GREEDY_TOKENS, use_cache=False)[0], "with and without cache differ"
+    assert tokens == reference.generate(model, prompt, GREEDY_TOKENS), "generate() differs"
+    return tokens, margin
+
+
+def compute(directory, prompt):
+    """The tensors of one golden, and its numbers for golden.json."""
+    model = reference.load(directory, "f32")
+    f32 = reference.logits(model, prompt)
+    with_sdpa = reference.logits(reference.load(directory, "f32", "sdpa"), prompt)
+    np.testing.assert_allclose(with_sdpa, f32, rtol=1e-5, atol=2e-5, err_msg="eager and sdpa attention differ")
+    bf16 = reference.logits(reference.load(directory, "bf16"), prompt)
+    tokens, margin = continue_greedily(model, prompt)
+    tensors = {"tokens": np.array(prompt, np.int32), "logits_f32": f32, "logits_bf16": bf16,
+               "greedy_f32": np.array(tokens, np.int32)}
+    return tensors, {"greedy_margin": round(margin, 6), "bf16_nmse": float(f"{reference.nmse(bf16, f32):.3g}")}
+
+
+def objection(case, directory, tensors, numbers):
+    """Why these weights make a poor golden; None if they make a good one."""
+    greedy = tensors["greedy_f32"]
+    if numbers["greedy_margin"] < MIN_MARGIN:
+        return f"greedy margin {numbers['greedy_margin']}"
+    if numbers["bf16_nmse"] > MAX_BF16_NMSE:
+        return f"bf16 nmse {numbers['bf16_nmse']}"
+    if len(set(greedy.tolist())) < MIN_DISTINCT:
+        return f"{len(set(greedy.tolist()))} distinct tokens"
+    if 2 in greedy:
+        return "the end of sequence token is generated"
+    for changes in case.near_misses:
+        model = AutoModelForCausalLM.from_pretrained(
+            directory, config=configuration(case, changes), dtype=torch.float32, attn_implementation="eager"
+        )
+        tokens = [*tensors["tokens"], *greedy[:16]]
+        right = reference.logits(reference.load(directory, "f32"), tokens)
+        effect = np.abs(reference.logits(model, tokens) - right).max()
+        if effect < MIN_EFFECT:
+            return f"{changes} changes the logits by no more than {effect:.2g}"
+    return None
+
+
+def make(case):
+    """Writes the directory of `case` with the first seed to which there is no objection; returns its entry."""
+    vocab = case.values["vocab_size"]
+    for seed in range(300):
+        with tempfile.TemporaryDirectory() as temporary:
+            directory = Path(temporary) / case.name
+            save_model(case, seed, directory)
+            prompt = np.random.default_rng(seed).integers(3, vocab, case.prompt).tolist()
+            tensors, numbers = compute(directory, prompt)
+            if (why := objection(case, directory, tensors, numbers)) is not None:
+                print(f"  {case.name}: seed {seed}: {why}")
+                continue
+            if case.old_rope_type is not None:
+                rewrite_config(directory, case, tensors)
+            save_file(tensors, directory / "golden.safetensors")
+            assert (size := reference.bytes_below(directory)) < MAX_BYTES, f"{case.name}: {size} bytes"
+            shutil.rmtree(HERE / case.name, ignore_errors=True)
+            shutil.copytree(directory, HERE / case.name)
+        return entry(case.name, case.what, HERE / case.name, case.dtype, tensors, seed=seed, **numbers)
+    raise RuntimeError(f"{case.name}: no seed gives a good golden")
+
+
+def make_bundled():
+    """The golden of the bundled model, whose weights stay where they are."""
+    tokenizer = AutoTokenizer.from_pretrained(BUNDLED)
+    for prompt in ("The capital of France is", "The dog chased the squirrel because it", "The Shawshank"):
+        tokens = tokenizer(prompt).input_ids
+        tensors, numbers = compute(BUNDLED, tokens)
+        if numbers["greedy_margin"] >= 1e-3:
+            break
+    else:
+        raise RuntimeError("every prompt leads to two logits too close to each other")
+    (HERE / BUNDLED.name).mkdir(exist_ok=True)
+    save_file(tensors, HERE / BUNDLED.name / "golden.safetensors")
+    saved = AutoConfig.from_pretrained(BUNDLED).dtype
+    dtype = next(name for name, dtype in reference.DTYPES.items() if dtype == saved)
+    return entry(BUNDLED.name, f"the bundled model after {prompt!r}", BUNDLED, dtype, tensors, **numbers)
+
+
+def entry(name, what, model, dtype, tensors, **numbers):
+    found = {"name": name, "what": what, "model": model.relative_to(ROOT).as_posix(),
+             "golden": (HERE / name / "golden.safetensors").relative_to(ROOT).as_posix(), "dtype": dtype,
+             "prompt_tokens": len(tensors["tokens"]), "greedy_tokens": len(tensors["greedy_f32"]), **numbers}
+    print(json.dumps({key: found[key] for key in ("name", *numbers)}), flush=True)
+    return found
+
+
+def main():
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    torch.set_num_threads(1)  # so that sums are added in one order
+
+    makers = {case.name: (lambda case=case: make(case)) for case in CASES}
+    if BUNDLED.is_dir():
+        makers[BUNDLED.name] = make_bundled
+    wanted = sys.argv[1:] or list(makers)
+    if unknown := set(wanted) - set(makers):
+        sys.exit(f"no golden named {', '.join(sorted(unknown))}; there are {', '.join(makers)}")
+
+    index = HERE / "golden.json"
+    entries = {}
+    if index.exists():
+        entries = {old["name"]: old for old in json.loads(index.read_text())["goldens"]}
+    for name in wanted:
+        entries[name] = makers[name]()
+    versions = {"transformers": transformers.__version__, "torch": torch.__version__, "numpy": np.__version__}
+    goldens = [entries[name] for name in makers if name in entries]
+    index.write_text(json.dumps({"versions": versions, "goldens": goldens}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

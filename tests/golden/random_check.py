@@ -1,0 +1,186 @@
+"""Compares `vitro logits` with transformers on random models: sizes, heads, windows, rope, biases, dtypes, config keys.
+
+usage: .venv/bin/python tests/golden/random_check.py [-n 20] [--seed S] [--vitro PATH] [--greedy] [--keep DIR]
+
+An f32 checkpoint must agree within rtol = atol = 1e-4. A bf16 or f16 one is held against the f32 run of the same
+weights: a normalized mean square error of at most 1e-4, or of 1.5 times that of transformers' own run in that dtype.
+Prints a row for each model; exits with 1 if any does not agree.
+"""
+
+import argparse
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import reference
+import torch
+import transformers
+from safetensors.numpy import load_file
+from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Phi3Config
+
+TOLERANCE = 1e-4
+GREEDY_TOKENS = 32
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def random_rope(rng, architecture, head_dim):
+    """Rope parameters, and the lengths that go with them."""
+    rope = {"rope_type": "default", "rope_theta": rng.choice([100.0, 10000.0, 500000.0])}
+    lengths = {"max_position_embeddings": rng.choice([128, 384, 4096])}
+    if architecture is not Phi3Config:
+        return rope, lengths
+    even = [part for part in (0.25, 0.5, 0.75) if (head_dim * part) % 2 == 0 and head_dim * part > 0]
+    if even and rng.random() < 0.4:
+        rope["partial_rotary_factor"] = rng.choice(even)
+    if rng.random() < 0.5:
+        half = int(head_dim * rope.get("partial_rotary_factor", 1.0)) // 2
+        rope["rope_type"] = "longrope"
+        rope["short_factor"] = [round(rng.uniform(1, 2), 2) for _ in range(half)]
+        rope["long_factor"] = [round(rng.uniform(1, 20), 2) for _ in range(half)]
+        if rng.random() < 0.3:
+            rope["attention_factor"] = round(rng.uniform(0.8, 1.4), 3)
+        lengths["original_max_position_embeddings"] = rng.choice([5, 12, 30, 100, 128])
+    return rope, lengths
+
+
+def random_config(rng):
+    architecture = rng.choice([Phi3Config, Phi3Config, LlamaConfig, MistralConfig])
+    heads = rng.randint(1, 8)
+    head_dim = 2 * rng.randint(1, 12)
+    sizes = {
+        "vocab_size": rng.randint(10, 300),
+        "hidden_size": heads * head_dim,
+        "intermediate_size": rng.randint(3, 120),
+        "num_hidden_layers": rng.randint(1, 4),
+        "num_attention_heads": heads,
+        "num_key_value_heads": rng.choice([divisor for divisor in range(1, heads + 1) if heads % divisor == 0]),
+        "rms_norm_eps": rng.choice([1e-6, 1e-5, 1e-3]),
+        "tie_word_embeddings": rng.random() < 0.3,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "pad_token_id": None,
+    }
+    if architecture is not Phi3Config and rng.random() < 0.4:
+        sizes["hidden_size"] = heads * rng.randint(1, 20)
+        sizes["head_dim"] = head_dim
+    if architecture is LlamaConfig:
+        sizes["attention_bias"] = rng.random() < 0.3
+        sizes["mlp_bias"] = rng.random() < 0.3
+    else:
+        sizes["sliding_window"] = rng.choice([None, rng.randint(1, 30), 100])
+    rope, lengths = random_rope(rng, architecture, head_dim)
+    return architecture(**sizes, **lengths, rope_parameters=rope)
+
+
+def describe(config, dtype, tokens):
+    rope = config.rope_parameters
+    parts = [
+        config.model_type,
+        f"{dtype} layers={config.num_hidden_layers} hidden={config.hidden_size}",
+        f"heads={config.num_attention_heads}/{config.num_key_value_heads}",
+        f"head_dim={getattr(config, 'head_dim', config.hidden_size // config.num_attention_heads)}",
+        f"ffn={config.intermediate_size} vocab={config.vocab_size} tokens={len(tokens)}",
+    ]
+    if getattr(config, "sliding_window", None) is not None:
+        parts.append(f"window={config.sliding_window}")
+    if rope["rope_type"] == "longrope":
+        parts.append(f"longrope>{rope['original_max_position_embeddings']}")
+    if rope.get("partial_rotary_factor", 1.0) != 1.0:
+        parts.append(f"rotary={rope['partial_rotary_factor']}")
+    parts += [key for key in ("tie_word_embeddings", "attention_bias", "mlp_bias") if getattr(config, key, False)]
+    return " ".join(parts)
+
+
+def vitro_logits(vitro, directory, tokens):
+    output = directory / "vitro.safetensors"
+    output.unlink(missing_ok=True)
+    command = [vitro, "logits", "-m", directory, "--tokens", ",".join(map(str, tokens)), "-o", output]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise RuntimeError(lines[-1])
+    return load_file(output)["logits"]
+
+
+def compare_logits(vitro, directory, dtype, tokens):
+    """(agrees, what to print) for all positions of `tokens`."""
+    expected = reference.logits(reference.load(directory, "f32"), tokens)
+    found = vitro_logits(vitro, directory, tokens)
+    if found.shape != expected.shape:
+        return False, f"shape {found.shape}, expected {expected.shape}"
+    if dtype == "f32":
+        difference = np.abs(found - expected).max()
+        return np.allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE), f"max diff {difference:.1e}"
+    own = reference.nmse(reference.logits(reference.load(directory, dtype), tokens), expected)
+    error = reference.nmse(found, expected)
+    return error <= max(TOLERANCE, 1.5 * own), f"nmse {error:.1e} (transformers {own:.1e})"
+
+
+def compare_greedy(vitro, directory, prompt):
+    """(agrees, what to print) for the greedy continuation, up to where rounding could decide."""
+    model, tokens = reference.load(directory, "f32"), list(prompt)
+    for count in range(GREEDY_TOKENS):
+        expected, margin = reference.greedy(model, tokens, 1, use_cache=False)
+        if margin < 1e-3:
+            return True, f"greedy equal for {count}, then a tie"
+        found = int(vitro_logits(vitro, directory, tokens)[-1].argmax())
+        if found != expected[0]:
+            return False, f"greedy token {count} is {found}, expected {expected[0]}"
+        tokens += expected
+    return True, f"greedy equal for {GREEDY_TOKENS}"
+
+
+def check(seed, directory, options):
+    rng = random.Random(seed)
+    config, dtype = random_config(rng), rng.choice(["f32", "f32", "bf16", "f16"])
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    reference.randomize(model, seed)
+    model.to(reference.DTYPES[dtype]).save_pretrained(directory, max_shard_size=rng.choice(["1GB", "20KB"]))
+    if rng.random() < 0.3:
+        reference.rewrite_with_old_keys(directory)
+    tokens = [rng.randrange(config.vocab_size) for _ in range(rng.randint(1, 40))]
+    print(f"{seed:6}  {describe(config, dtype, tokens)}", end="", flush=True)
+    try:
+        agrees, text = compare_logits(options.vitro, directory, dtype, tokens)
+        if agrees and options.greedy and dtype == "f32":
+            agrees, more = compare_greedy(options.vitro, directory, tokens)
+            text += f"; {more}"
+    except RuntimeError as error:
+        agrees, text = False, str(error)
+    print(f"\n        {'ok  ' if agrees else 'FAIL'}  {text}", flush=True)
+    return agrees
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("-n", type=int, default=20, help="how many models (default 20)")
+    parser.add_argument("--seed", type=int, help="seed of the first model, the next has the next (default: random)")
+    parser.add_argument("--vitro", type=Path, default=ROOT / "build/release/vitro", help="the binary")
+    parser.add_argument("--greedy", action="store_true", help="compare greedy tokens of f32 models too")
+    parser.add_argument("--keep", type=Path, help="keep the directories of models that do not agree in this directory")
+    options = parser.parse_args()
+    if not options.vitro.is_file():
+        parser.error(f"{options.vitro} is not there; ./dev build makes it")
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+
+    first = options.seed if options.seed is not None else random.randrange(1_000_000)
+    failed = []
+    for seed in range(first, first + options.n):
+        with tempfile.TemporaryDirectory() as temporary:
+            directory = Path(temporary) / f"model-{seed}"
+            if check(seed, directory, options):
+                continue
+            failed.append(seed)
+            if options.keep:
+                shutil.copytree(directory, options.keep / directory.name, dirs_exist_ok=True)
+    print(f"{options.n - len(failed)} of {options.n} agree" + (f"; seeds that do not: {failed}" if failed else ""))
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""What transformers says: random models, their logits, their greedy continuation. For make.py and random_check.py."""
+
+import json
+import math
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM
+
+DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
+
+# Standard deviation of a projection's output for inputs near one; 0.8 where none is named. Larger ones make the
+# attention so sharp that two honest bfloat16 runs no longer agree.
+GAINS = {"qkv_proj": 0.9, "q_proj": 0.9, "k_proj": 0.9, "v_proj": 0.9, "o_proj": 1.2, "lm_head": 2.5}
+
+
+def randomize(model, seed):
+    """Draws every weight anew, by numpy and by name: the values depend neither on torch nor on the order of modules.
+
+    The scales keep activations near one and logits several units apart; norm weights and biases are far from their
+    neutral values, so that leaving one out shows.
+    """
+    tied = model.config.tie_word_embeddings
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            values = np.random.default_rng([seed, zlib.crc32(name.encode())]).standard_normal(tuple(weight.shape))
+            if name.endswith("bias"):
+                values *= 0.3
+            elif weight.dim() == 1:
+                # Random signs in the last norm keep a tied head from always predicting the token it has just read.
+                values = 1 + 0.3 * values if name != "model.norm.weight" else values
+            elif "embed_tokens" in name:
+                values *= 0.6 if tied else 1.0
+            else:
+                gain = next((gain for part, gain in GAINS.items() if part in name), 0.8)
+                values *= gain / math.sqrt(weight.shape[1])
+            weight.copy_(torch.from_numpy(values))
+
+
+def rewrite_with_old_keys(directory, omit=()):
+    """Rewrites config.json with the keys that transformers 4 wrote, without those in `omit`."""
+    path = Path(directory) / "config.json"
+    config = json.loads(path.read_text())
+    rope = config.pop("rope_parameters")
+    scaling = {key: rope[key] for key in ("short_factor", "long_factor", "attention_factor") if key in rope}
+    config["rope_scaling"] = {**scaling, "type": rope["rope_type"]} if scaling else None
+    config["rope_theta"] = rope["rope_theta"]
+    if rope.get("partial_rotary_factor", 1.0) != 1.0:
+        config["partial_rotary_factor"] = rope["partial_rotary_factor"]
+    config["torch_dtype"] = config.pop("dtype")
+    for key in ("transformers_version", *omit):
+        config.pop(key, None)
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+
+
+def load(directory, dtype, attention="eager"):
+    """The model in `directory` with its weights converted to `dtype` ("f32", "bf16", ...), ready for inference."""
+    model = AutoModelForCausalLM.from_pretrained(directory, dtype=DTYPES[dtype], attn_implementation=attention)
+    # model.to(bfloat16) would round the rotary frequencies; loading in bfloat16 must not.
+    assert model.model.rotary_emb.inv_freq.dtype == torch.float32
+    return model.eval()
+
+
+@torch.inference_mode()
+def logits(model, tokens):
+    """The logits of all positions as f32 [tokens, vocab]; no cache."""
+    return model(torch.tensor([list(tokens)]), use_cache=False).logits[0].float().numpy()
+
+
+def rope_switch_length(config):
+    """The length from which on a longrope model uses its long factors; None for any other model."""
+    if config.rope_parameters["rope_type"] != "longrope":
+        return None
+    return config.rope_parameters["original_max_position_embeddings"] + 1
+
+
+@torch.inference_mode()
+def greedy(model, prompt, count, use_cache=True):
+    """`count` tokens by argmax after `prompt`, and the smallest distance between first and second logit on the way.
+
+    Stops at no token. With a cache, a longrope model computes the whole sequence anew when it reaches the length at
+    which the factors switch, as Phi3ForCausalLM.prepare_inputs_for_generation does.
+    """
+    tokens, cache, margin = list(prompt), None, math.inf
+    for _ in range(count):
+        if len(tokens) == rope_switch_length(model.config):
+            cache = None
+        fresh = tokens[cache.get_seq_length() :] if cache is not None else tokens
+        output = model(torch.tensor([fresh]), past_key_values=cache, use_cache=use_cache)
+        cache = output.past_key_values
+        best = torch.topk(output.logits[0, -1].float(), 2)
+        margin = min(margin, (best.values[0] - best.values[1]).item())
+        tokens.append(best.indices[0].item())
+    return tokens[len(prompt) :], margin
+
+
+@torch.inference_mode()
+def generate(model, prompt, count):
+    """The same by model.generate()."""
+    model.generation_config.eos_token_id = None
+    prompt = torch.tensor([list(prompt)])
+    output = model.generate(prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=count)
+    return output[0, prompt.shape[1] :].tolist()
+
+
+def nmse(found, expected):
+    """Normalized mean square error: sum (found - expected)^2 / sum expected^2."""
+    found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
+    return float(((found - expected) ** 2).sum() / (expected**2).sum())
+
+
+def bytes_below(directory):
+    return sum(file.stat().st_size for file in Path(directory).rglob("*") if file.is_file())
