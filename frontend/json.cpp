@@ -15,6 +15,7 @@ namespace {
 
 enum class Kind { null, boolean, integer, number, string, array, object };
 
+constexpr std::string_view kEndOfFile = "the end of the file";
 constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
 /// Length of the valid UTF-8 sequence that starts `text`, or 0.
@@ -160,13 +161,13 @@ struct JsonValue::Reader {
     }
 
     bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) {
-        const std::size_t end = std::min(position, text.size());
-        const std::string_view before = text.substr(0, end == 0 ? 0 : end - 1);
+        const std::size_t end = std::min(position, text.size());  // of what was read, with the byte that is wrong
+        const std::string found = reason(error.what(), end);
+        const std::string_view before = text.substr(0, found == kEndOfFile || end == 0 ? end : end - 1);
         const auto line = 1 + std::count(before.begin(), before.end(), '\n');
         const std::size_t newline = before.rfind('\n');
         const std::size_t column = before.size() - (newline == std::string_view::npos ? 0 : newline + 1) + 1;
-        vitro::fail("{}: line {}, column {}: expected valid JSON, found {}", document.file, line, column,
-                    reason(error.what(), end));
+        vitro::fail("{}: line {}, column {}: expected valid JSON, found {}", document.file, line, column, found);
     }
 
     /// The parser's complaint without its error number and the bytes it quotes, which may be anything.
@@ -179,7 +180,7 @@ struct JsonValue::Reader {
         }
         if (complaint.find("number overflow") != std::string_view::npos) return "a number too large for a double";
         if (end >= text.size() && complaint.find("unexpected end of input") != std::string_view::npos)
-            return "the end of the file";
+            return std::string(kEndOfFile);
         const std::size_t dash = complaint.find(" - ");
         if (dash != std::string_view::npos) complaint.remove_prefix(dash + 3);
         return std::string(complaint.substr(0, complaint.find("; last read: ")));

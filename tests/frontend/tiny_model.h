@@ -110,7 +110,7 @@ inline void write_tiny_shards(const std::filesystem::path& directory) {
     std::vector<OwnedTensor> first = tiny_tensors();
     std::vector<OwnedTensor> second(first.begin() + 5, first.end());
     first.resize(5);
-    std::string index = R"({"metadata": {"total_size": 11904}, "weight_map": {)";
+    std::string index = R"({"metadata": {"total_size": 14016}, "weight_map": {)";
     const auto list = [&](std::vector<OwnedTensor>& tensors, const std::string& file) {
         write_tensors(directory / file, tensors);
         for (const OwnedTensor& tensor : tensors) {
