@@ -22,8 +22,17 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 BUNDLED = ROOT / "models/bundled/tiny-phi3"
 
+BUNDLED_PROMPTS = (
+    "The capital of France is",
+    "The dog chased the squirrel because it",
+    "The Shawshank",
+    "<|user|>\nWhat is the capital of Japan?<|end|>\n<|assistant|>\n",
+    "Dear Sarah",
+)
+
 GREEDY_TOKENS = 64
 MIN_MARGIN = 1e-2  # between the two largest logits at every greedy step; rounding moves logits by about 1e-5
+MIN_BUNDLED_MARGIN = 1e-3  # the bundled model's weights are what they are; only the prompt can be chosen
 MAX_BF16_NMSE = 6e-5  # of transformers' own bf16 run against its f32 run; tests allow 1e-4
 MIN_DISTINCT = 12  # different tokens in the greedy continuation: a model that repeats itself tests nothing
 MIN_EFFECT = 0.05  # the largest change of a logit that each near miss of a configuration must make
@@ -224,10 +233,10 @@ def make(case):
 def make_bundled():
     """The golden of the bundled model, whose weights stay where they are."""
     tokenizer = AutoTokenizer.from_pretrained(BUNDLED)
-    for prompt in ("The capital of France is", "The dog chased the squirrel because it", "The Shawshank"):
+    for prompt in BUNDLED_PROMPTS:
         tokens = tokenizer(prompt).input_ids
         tensors, numbers = compute(BUNDLED, tokens)
-        if numbers["greedy_margin"] >= 1e-3:
+        if numbers["greedy_margin"] >= MIN_BUNDLED_MARGIN:
             break
     else:
         raise RuntimeError("every prompt leads to two logits too close to each other")
@@ -252,7 +261,7 @@ def main():
     torch.set_num_threads(1)  # so that sums are added in one order
 
     makers = {case.name: (lambda case=case: make(case)) for case in CASES}
-    if BUNDLED.is_dir():
+    if (BUNDLED / "config.json").is_file():
         makers[BUNDLED.name] = make_bundled
     wanted = sys.argv[1:] or list(makers)
     if unknown := set(wanted) - set(makers):
