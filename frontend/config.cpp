@@ -14,7 +14,7 @@ namespace {
 
 constexpr JsonLimits kConfigLimits{.max_bytes = std::size_t{4} << 20, .max_values = std::size_t{1} << 18};
 
-// Any product of three of these, times the bytes of an element, stays below 2^63.
+// A weight is at most a vocabulary by a width, or three widths by a width: its bytes stay far below 2^63.
 constexpr std::int64_t kMaxWidth = std::int64_t{1} << 20;
 constexpr std::int64_t kMaxVocabulary = std::int64_t{1} << 24;
 constexpr std::int64_t kMaxLayers = 4096;

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <system_error>
 #include <utility>
@@ -91,9 +90,17 @@ std::string read_file(const std::filesystem::path& path, std::size_t max_bytes) 
     return text;
 }
 
-AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)), temporary_(path_.string() + ".XXXXXX") {
-    descriptor_ = ::mkostemp(temporary_.data(), O_CLOEXEC);
-    if (descriptor_ < 0) fail("{}: cannot be written: {}", path_.string(), std::strerror(errno));
+AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
+    // Renaming would put a file where a device was.
+    std::error_code error;
+    if (file_exists(path_) && !std::filesystem::is_regular_file(path_, error)) {
+        fail("{}: expected a regular file or a free name to write to, found something else", path_.string());
+    }
+    for (int attempt = 0; descriptor_ < 0; ++attempt) {
+        temporary_ = fmt::format("{}.{}-{}", path_.string(), ::getpid(), attempt);
+        descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (descriptor_ < 0 && errno != EEXIST) fail("{}: cannot be written: {}", path_.string(), std::strerror(errno));
+    }
 }
 
 AtomicFile::~AtomicFile() {
@@ -114,11 +121,7 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 
 void AtomicFile::commit() {
     VITRO_CHECK(descriptor_ >= 0);
-    // mkostemp makes the file private; a file written the ordinary way has what the umask leaves of rw-rw-rw-.
-    const mode_t mask = ::umask(0);
-    ::umask(mask);
-    if (::fchmod(descriptor_, 0666 & ~mask) != 0 || ::fsync(descriptor_) != 0 ||
-        ::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    if (::fsync(descriptor_) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
         fail("{}: cannot be written: {}", path_.string(), std::strerror(errno));
     }
     ::close(std::exchange(descriptor_, -1));

@@ -42,6 +42,7 @@ std::string read_file(const std::filesystem::path& path, std::size_t max_bytes);
 /// renames. Destroyed without commit(), the temporary file is removed and whatever had the name before is untouched.
 class AtomicFile {
 public:
+    /// Error when the name is taken by something that is not a regular file, or the directory cannot be written to.
     explicit AtomicFile(std::filesystem::path path);
     AtomicFile(const AtomicFile&) = delete;
     AtomicFile& operator=(const AtomicFile&) = delete;

@@ -198,7 +198,8 @@ JsonValue JsonValue::parse(std::string_view text, std::string file, const JsonLi
     const auto document = std::make_shared<Document>();
     document->file = std::move(file);
     Reader reader{*document, text, limits};
-    nlohmann::json::sax_parse(text.begin(), text.end(), &reader);
+    const bool complete = nlohmann::json::sax_parse(text.begin(), text.end(), &reader);
+    VITRO_CHECK(complete && !document->nodes.empty());
     return {document, 0};
 }
 

@@ -1,0 +1,240 @@
+// The frequencies expected here were computed by transformers 5.23 from the same configurations.
+#include "frontend/config.h"
+
+#include "base/error.h"
+#include "tests/frontend/tiny_model.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+using namespace vitro;
+using namespace vitro::test;
+
+namespace {
+
+/// The members that every architecture needs, before `more`.
+std::string config_text(std::string_view architecture, std::string_view more) {
+    return R"({"architectures": [")" + std::string(architecture) +
+           R"("], "vocab_size": 48, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, )"
+           R"("num_attention_heads": 1)" +
+           std::string(more) + "}";
+}
+
+ModelConfig model_of(std::string_view text) {
+    const TempDir directory;
+    write_bytes(directory / "config.json", text);
+    return read_model_config(directory.path());
+}
+
+GenerationConfig generation_of(std::string_view config, std::string_view generation) {
+    const TempDir directory;
+    write_bytes(directory / "config.json", config);
+    if (!generation.empty()) write_bytes(directory / "generation_config.json", generation);
+    return read_generation_config(directory.path(), read_model_config(directory.path()));
+}
+
+std::string error_of(std::string_view text) {
+    try {
+        model_of(text);
+    } catch (const Error& error) {
+        return error.what();
+    }
+    return "no error";
+}
+
+void check_frequencies(const Rope& rope, const std::vector<float>& divisors, const std::vector<double>& expected) {
+    REQUIRE(divisors.size() == expected.size());
+    REQUIRE(rope.rotary_dim == static_cast<std::int64_t>(2 * expected.size()));
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+        const double exponent = 2.0 * static_cast<double>(i) / static_cast<double>(rope.rotary_dim);
+        CHECK(1 / (divisors[i] * std::pow(rope.theta, exponent)) == doctest::Approx(expected[i]).epsilon(1e-6));
+    }
+}
+
+using Ids = std::vector<std::int64_t>;
+
+}  // namespace
+
+TEST_CASE("a Phi-3 config with old rope keys") {
+    const ModelConfig model = model_of(kTinyConfig);
+    CHECK(model.architecture == "Phi3ForCausalLM");
+    CHECK(model.model_type == "phi3");
+    CHECK(model.vocab_size == 48);
+    CHECK(model.hidden_size == 16);
+    CHECK(model.intermediate_size == 24);
+    CHECK(model.n_layers == 1);
+    CHECK(model.n_heads == 4);
+    CHECK(model.n_kv_heads == 2);
+    CHECK(model.heads_per_kv_head() == 2);
+    CHECK(model.head_dim == 4);
+    CHECK(model.max_positions == 64);
+    CHECK(model.original_max_positions == 32);
+    CHECK(model.sliding_window == 16);
+    CHECK(model.rms_norm_eps == 1e-5);
+    CHECK(model.hidden_act == Activation::silu);
+    CHECK_FALSE(model.tie_word_embeddings);
+    CHECK(model.dtype == DType::f32);
+    CHECK(model.rope.kind == RopeKind::longrope);
+    CHECK(model.rope.short_factor == std::vector<float>{1.0f, 1.5f});
+    CHECK(model.rope.long_factor == std::vector<float>{2.0f, 4.0f});
+    CHECK_FALSE(model.rope.is_static());
+}
+
+TEST_CASE("old and new spelling give the same model") {
+    const std::string old_keys = config_text("Phi3ForCausalLM", R"(, "torch_dtype": "bfloat16", "rope_theta": 5e5,
+        "partial_rotary_factor": 0.5, "original_max_position_embeddings": 64, "max_position_embeddings": 256,
+        "rope_scaling": {"type": "su", "short_factor": [1, 1.25, 1.5, 2], "long_factor": [1, 3, 9, 27]})");
+    const std::string new_keys = config_text("Phi3ForCausalLM", R"(, "dtype": "bfloat16", "rope_scaling": null,
+        "original_max_position_embeddings": 64, "max_position_embeddings": 256,
+        "rope_parameters": {"rope_type": "longrope", "rope_theta": 500000.0, "partial_rotary_factor": 0.5,
+                            "short_factor": [1, 1.25, 1.5, 2], "long_factor": [1, 3, 9, 27]})");
+    CHECK(model_of(old_keys) == model_of(new_keys));
+    CHECK(model_of(old_keys).rope.theta == 5e5);
+    CHECK(model_of(old_keys).rope.rotary_dim == 8);
+    CHECK(model_of(old_keys).dtype == DType::bf16);
+    // Phi-3 at times calls it yarn, too.
+    std::string yarn = old_keys;
+    yarn.replace(yarn.find("su"), 2, "yarn");
+    CHECK(model_of(yarn) == model_of(old_keys));
+}
+
+TEST_CASE("absent keys take the architecture's defaults, null means none") {
+    const ModelConfig phi3 = model_of(config_text("Phi3ForCausalLM", ""));
+    CHECK(phi3.n_kv_heads == 1);
+    CHECK(phi3.max_positions == 4096);
+    CHECK(phi3.original_max_positions == 4096);
+    CHECK(phi3.rms_norm_eps == 1e-5);
+    CHECK(phi3.sliding_window == 0);
+    CHECK(phi3.rope.theta == 10000.0);
+    CHECK(phi3.rope.rotary_dim == 16);
+    CHECK(phi3.rope.is_static());
+    CHECK_FALSE(phi3.dtype.has_value());
+
+    const ModelConfig llama = model_of(config_text("LlamaForCausalLM", R"(, "sliding_window": 7)"));
+    CHECK(llama.max_positions == 2048);
+    CHECK(llama.rms_norm_eps == 1e-6);
+    CHECK(llama.sliding_window == 0);  // Llama has none, whatever the file says
+
+    std::string mistral = config_text("MistralForCausalLM", "");
+    mistral.replace(mistral.find("\"num_attention_heads\": 1"), 24, "\"num_attention_heads\": 8, \"head_dim\": 4");
+    CHECK(model_of(mistral).n_kv_heads == 8);
+    CHECK(model_of(mistral).sliding_window == 4096);
+    CHECK(model_of(mistral).max_positions == 131072);
+    mistral.insert(mistral.size() - 1, R"(, "sliding_window": null, "num_key_value_heads": null)");
+    CHECK(model_of(mistral).sliding_window == 0);
+    CHECK(model_of(mistral).n_kv_heads == 8);
+}
+
+TEST_CASE("the architecture comes from its name, else from the model type") {
+    std::string text = config_text("LlamaForCausalLM", R"(, "model_type": "mistral", "num_key_value_heads": 1)");
+    CHECK(model_of(text).architecture == "LlamaForCausalLM");
+    text.replace(text.find(R"("architectures": ["LlamaForCausalLM"], )"), 39, "");
+    CHECK(model_of(text).architecture == "MistralForCausalLM");
+}
+
+TEST_CASE("an explicit head dimension need not divide the width") {
+    const ModelConfig model = model_of(config_text("LlamaForCausalLM", R"(, "head_dim": 32)"));
+    CHECK(model.head_dim == 32);
+    CHECK(model.rope.rotary_dim == 32);
+    CHECK(model_of(config_text("LlamaForCausalLM", R"(, "head_dim": null)")).head_dim == 16);
+}
+
+TEST_CASE("Llama may have biases and ties, the others may not have biases") {
+    const std::string_view keys = R"(, "attention_bias": true, "mlp_bias": true, "tie_word_embeddings": true)";
+    const ModelConfig model = model_of(config_text("LlamaForCausalLM", keys));
+    CHECK(model.attention_bias);
+    CHECK(model.mlp_bias);
+    CHECK(model.tie_word_embeddings);
+    CHECK(error_of(config_text("Phi3ForCausalLM", R"(, "mlp_bias": true)")) ==
+          "config.json: \"mlp_bias\": expected false, since Phi3ForCausalLM has no biases there, found true");
+}
+
+TEST_CASE("longrope: both sets of frequencies and the attention factor") {
+    const std::string_view keys = R"(, "max_position_embeddings": 256, "original_max_position_embeddings": 64,
+        "rope_parameters": {"rope_type": "longrope", "rope_theta": 10000.0, "partial_rotary_factor": 0.5,
+            "short_factor": [1.0, 1.25, 1.5, 2.0], "long_factor": [1.0, 3.0, 9.0, 27.0])";
+    const Rope rope = model_of(config_text("Phi3ForCausalLM", std::string(keys) + "}")).rope;
+    check_frequencies(rope, rope.short_factor, {1.0, 0.0799999982, 0.00666666683, 0.000500000024});
+    check_frequencies(rope, rope.long_factor, {1.0, 0.0333333351, 0.00111111114, 3.70370362e-05});
+    CHECK(rope.attention_factor == doctest::Approx(1.1547005383792517).epsilon(1e-6));
+    CHECK(rope.original_max_positions == 64);
+
+    const auto factor = [&](std::string_view more) {
+        return model_of(config_text("Phi3ForCausalLM", std::string(keys) + std::string(more) + "}"))
+            .rope.attention_factor;
+    };
+    CHECK(factor(R"(, "attention_factor": 1.3)") == 1.3f);
+    CHECK(factor(R"(, "factor": 0.5)") == 1.0f);
+    CHECK(factor(R"(, "factor": 64)") == doctest::Approx(std::sqrt(2.0)).epsilon(1e-6));
+}
+
+TEST_CASE("llama3 and linear scaling") {
+    const Rope llama3 = model_of(config_text("LlamaForCausalLM", R"(, "rope_theta": 500000.0, "rope_scaling":
+        {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+         "original_max_position_embeddings": 8192})"))
+                            .rope;
+    check_frequencies(llama3, llama3.short_factor,
+                      {1.0, 0.193922758, 0.0376060307, 0.00729266508, 0.000524846022, 3.42810235e-05, 6.64786967e-06,
+                       1.28917316e-06});
+    CHECK(llama3.attention_factor == 1.0f);
+    CHECK(llama3.is_static());
+
+    const Rope linear = model_of(config_text("MistralForCausalLM", R"(, "num_key_value_heads": 1,
+        "rope_scaling": {"type": "linear", "factor": 4.0})"))
+                            .rope;
+    check_frequencies(linear, linear.short_factor,
+                      {0.25, 0.079056941, 0.0250000004, 0.00790569466, 0.00249999994, 0.000790569466, 0.000250000012,
+                       7.90569466e-05});
+    CHECK(linear.is_static());
+}
+
+TEST_CASE("an odd number of turning columns is rounded up, its exponents are not") {
+    const Rope rope =
+        model_of(config_text("Phi3ForCausalLM", R"(, "head_dim": 10, "partial_rotary_factor": 0.5)")).rope;
+    check_frequencies(rope, rope.short_factor, {1.0, 0.0251188632, 0.000630957307});
+}
+
+TEST_CASE("scalings that cannot be run are refused by name") {
+    const auto error = [](std::string_view architecture, std::string_view rope) {
+        return error_of(config_text(architecture, R"(, "rope_scaling": )" + std::string(rope)));
+    };
+    CHECK(error("LlamaForCausalLM", R"({"type": "dynamic", "factor": 2})") ==
+          "config.json: \"rope_scaling.type\": expected one of default, linear, llama3, longrope, found \"dynamic\"");
+    CHECK(error("Phi3ForCausalLM", R"({"type": "linear", "factor": 2})") ==
+          "config.json: \"rope_scaling.type\": expected one of default, longrope, su, found \"linear\"");
+    CHECK(error("LlamaForCausalLM", R"({"type": "linear"})") ==
+          "config.json: \"rope_scaling\": expected the key \"factor\", found no such key");
+    CHECK(error("LlamaForCausalLM", R"({"rope_type": "default", "partial_rotary_factor": 0.5})") ==
+          "config.json: \"rope_scaling.partial_rotary_factor\": expected 1, since all of a head turns in this "
+          "architecture, found 0.5");
+    CHECK(
+        error("LlamaForCausalLM", R"({"type": "llama3", "factor": 8, "low_freq_factor": 4, "high_freq_factor": 1})") ==
+        "config.json: \"rope_scaling.high_freq_factor\": expected a number larger than low_freq_factor (4), found 1");
+}
+
+TEST_CASE("generation config: ids of the file, else of the config, else of the architecture") {
+    const GenerationConfig both = generation_of(kTinyConfig, kTinyGenerationConfig);
+    CHECK(both.eos_token_ids == Ids{2, 7});
+    CHECK(both.bos_token_id == 1);
+    CHECK(both.pad_token_id == 0);
+    CHECK(both.do_sample == false);
+    CHECK(both.temperature == 0.7);
+    CHECK(both.top_k == 40);
+    CHECK(both.top_p == 0.95);
+    CHECK(both.repetition_penalty == 1.1);
+    CHECK_FALSE(both.min_p.has_value());
+
+    const GenerationConfig from_config = generation_of(kTinyConfig, R"({"temperature": 1})");
+    CHECK(from_config.eos_token_ids == Ids{2});
+    CHECK(from_config.temperature == 1.0);
+    CHECK(generation_of(kTinyConfig, "") == generation_of(kTinyConfig, "{}"));
+
+    CHECK(generation_of(config_text("LlamaForCausalLM", ""), "").eos_token_ids == Ids{2});
+    // 32000, the architecture's, is no token of this vocabulary.
+    CHECK(generation_of(config_text("Phi3ForCausalLM", ""), "").eos_token_ids.empty());
+    CHECK(generation_of(kTinyConfig, R"({"eos_token_id": null, "bos_token_id": null, "pad_token_id": -1})") ==
+          GenerationConfig{});
+}
