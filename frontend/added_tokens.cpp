@@ -18,19 +18,18 @@ std::size_t whitespace_at_start(std::string_view text) {
 }
 
 std::size_t whitespace_at_end(std::string_view text) {
-    std::size_t begin = text.size();
-    while (begin > 0) {
-        const std::string_view rest = text.substr(0, begin);
-        std::size_t start = begin - 1;
-        while (start > 0 && (static_cast<unsigned char>(rest[start]) & 0xc0) == 0x80) --start;
-        if (!is_whitespace(last_char(rest))) break;
-        begin = start;
+    std::size_t length = 0;
+    while (length < text.size()) {
+        const Utf8Char c = last_char(text.substr(0, text.size() - length));
+        if (!is_whitespace(c.code_point)) break;
+        length += c.length;
     }
-    return text.size() - begin;
+    return length;
 }
 
 bool stands_alone(std::string_view before, std::string_view after) {
-    return (before.empty() || !is_word(last_char(before))) && (after.empty() || !is_word(first_char(after).code_point));
+    return (before.empty() || !is_word(last_char(before).code_point)) &&
+           (after.empty() || !is_word(first_char(after).code_point));
 }
 
 }  // namespace
@@ -61,12 +60,11 @@ std::vector<AddedTokenSplitter::Segment> AddedTokenSplitter::split(std::string_v
         std::size_t end = at + token->content.size();
         at = end;
         if (token->single_word && !stands_alone(text.substr(0, begin), text.substr(end))) continue;
-        // Whitespace that the token before took is gone, but the next token may still start inside it.
         if (token->lstrip) begin = std::max(begin - whitespace_at_end(text.substr(0, begin)), done);
         if (token->rstrip) end += whitespace_at_start(text.substr(end));
         if (done < begin) segments.push_back({kText, done, begin});
         segments.push_back({token->id, begin, end});
-        done = end;
+        at = done = end;
     }
     if (done < text.size()) segments.push_back({kText, done, text.size()});
     return segments;

@@ -1,5 +1,7 @@
 #include "frontend/unicode.h"
 
+#include <algorithm>
+
 namespace vitro {
 
 Utf8Char first_char(std::string_view text) {
@@ -19,10 +21,12 @@ Utf8Char first_char(std::string_view text) {
     return {code_point, length, true};
 }
 
-char32_t last_char(std::string_view text) {
-    std::size_t begin = text.size() - 1;
-    while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xc0) == 0x80) --begin;
-    return first_char(text.substr(begin)).code_point;
+Utf8Char last_char(std::string_view text) {
+    for (std::size_t length = 1; length <= std::min<std::size_t>(text.size(), 4); ++length) {
+        const Utf8Char c = first_char(text.substr(text.size() - length));
+        if (c.valid && c.length == length) return c;
+    }
+    return {0xfffd, 1, false};
 }
 
 bool is_valid_utf8(std::string_view text) {

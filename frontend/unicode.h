@@ -18,8 +18,8 @@ struct Utf8Char {
 /// where broken bytes end is Unicode 15, section 3.9, "maximal subparts", which Python's "replace" follows too.
 Utf8Char first_char(std::string_view text);
 
-/// The character that ends `text`, which is valid UTF-8 and not empty.
-char32_t last_char(std::string_view text);
+/// The character that ends `text` (not empty).
+Utf8Char last_char(std::string_view text);
 
 bool is_valid_utf8(std::string_view text);
 

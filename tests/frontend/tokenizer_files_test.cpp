@@ -1,0 +1,189 @@
+// What is wrong with a tokenizer's files is said, whatever it is.
+#include "tests/frontend/tokenizer_files.h"
+#include "base/error.h"
+#include "base/random.h"
+#include "frontend/tokenizer.h"
+
+#include <doctest/doctest.h>
+
+#include <limits>
+
+using namespace vitro;
+using test::TempDir;
+using test::wire_bytes;
+using test::wire_float;
+using test::wire_number;
+using test::wire_piece;
+using test::wire_trainer;
+using test::write_bytes;
+
+namespace {
+
+std::string error_of_load(const std::filesystem::path& directory, std::int64_t vocab_size = test::kSmallVocab) {
+    try {
+        Tokenizer::load(directory, vocab_size);
+    } catch (const Error& error) {
+        return error.what();
+    }
+    return "(no error)";
+}
+
+void check_says(std::string_view error, std::string_view part) {
+    CAPTURE(part);
+    CAPTURE(error);
+    CHECK(error.find(part) != std::string_view::npos);
+    CHECK(error.find('\n') == std::string_view::npos);
+}
+
+}  // namespace
+
+TEST_CASE("a malformed tokenizer.model is refused with the place") {
+    const std::string unknown = wire_piece("<unk>", 0, 2);
+    const float infinity = std::numeric_limits<float>::infinity();
+    struct Case {
+        std::string model;
+        std::string_view said;
+    };
+    const std::vector<Case> cases{
+        {"", "expected a sentencepiece model with pieces, found none"},
+        {wire_trainer(), "expected a sentencepiece model with pieces, found none"},
+        {unknown, "expected a sentencepiece model with a trainer_spec, found none"},
+        {unknown + wire_trainer(1), "trainer_spec.model_type: expected 2 (byte-pair encoding), found 1"},
+        {unknown + wire_bytes(2, ""), "trainer_spec.model_type: expected 2 (byte-pair encoding), found 1"},
+        {wire_piece("a") + wire_trainer(), "expected one piece of type unknown among its 1, found none"},
+        {unknown + wire_piece("b", 0, 2) + wire_trainer(), "piece 1: expected one unknown piece, found it and piece 0"},
+        {unknown + wire_piece("a") + wire_piece("a") + wire_trainer(), "piece 2: \"a\" is already piece 1"},
+        {unknown + wire_piece("") + wire_trainer(), "piece 1: expected a text, found none"},
+        {unknown + wire_piece("\xff") + wire_trainer(), "piece 1: expected UTF-8, found"},
+        {unknown + wire_piece("a", infinity) + wire_trainer(), "piece 1: expected a finite score, found inf"},
+        {unknown + wire_piece("a", std::nanf("")) + wire_trainer(), "piece 1: expected a finite score, found nan"},
+        {unknown + wire_piece("a", 0, 7) + wire_trainer(), "piece 1: expected a type from 1 to 6, found 7"},
+        {unknown + wire_piece("a", 0, 0) + wire_trainer(), "piece 1: expected a type from 1 to 6, found 0"},
+        {wire_number(1, 3), "expected wire type 2 for pieces before byte 2, found 0"},
+        {wire_bytes(1, wire_number(1, 3)), "expected wire type 2 for a piece's text before byte 4, found 0"},
+        {wire_bytes(1, wire_number(2, 3)), "expected wire type 5 for a piece's score before byte 4, found 0"},
+        {wire_bytes(1, wire_float(3, 3)), "expected wire type 0 for a piece's type before byte 7, found 5"},
+        {wire_number(2, 3), "expected wire type 2 for trainer_spec before byte 2, found 0"},
+        {unknown.substr(0, 5), "more bytes before byte 2, found 3"},
+        {std::string("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11), "more bytes before byte 11, found 0"},
+        {std::string("\x0a") + std::string(11, '\xff'), "expected a number of at most 10 bytes"},
+        {std::string("\x00\x00", 2), "expected a field number above 0"},
+        {"\x0b", "expected wire type 0, 1, 2 or 5 before byte 1, found 3"},
+        {"{\"model\": 1}", "not a sentencepiece model"},
+    };
+    const TempDir directory;
+    write_bytes(directory / "tokenizer_config.json", "{}");
+    for (const Case& c : cases) {
+        write_bytes(directory / "tokenizer.model", c.model);
+        const std::string error = error_of_load(directory.path());
+        check_says(error, c.said);
+        CHECK(error.starts_with("tokenizer.model: "));
+    }
+    write_bytes(directory / "tokenizer.model", test::small_model());
+    check_says(error_of_load(directory.path(), 279), "tokenizer.model: expected at most 279 pieces");
+    CHECK(error_of_load(directory.path(), 280) == "(no error)");
+}
+
+TEST_CASE("malformed JSON files are refused with file and field") {
+    struct Case {
+        std::string_view file;
+        std::string_view text;
+        std::string_view said;
+    };
+    const std::vector<Case> cases{
+        {"tokenizer_config.json", "{", "tokenizer_config.json: "},
+        {"tokenizer_config.json", "[]", "expected an object"},
+        {"tokenizer_config.json", R"({"add_bos_token": 1})", "\"add_bos_token\": expected "},
+        {"tokenizer_config.json", R"({"legacy": "no"})", "\"legacy\": expected "},
+        {"tokenizer_config.json", R"({"bos_token": 1})", "\"bos_token\": expected "},
+        {"tokenizer_config.json", R"({"bos_token": {}})", "\"bos_token\": "},
+        {"tokenizer_config.json", R"({"bos_token": "<bos>", "add_bos_token": true})",
+         "\"bos_token\": expected a token of the vocabulary, found \"<bos>\""},
+        {"tokenizer_config.json", R"({"added_tokens_decoder": []})", "\"added_tokens_decoder\": expected "},
+        {"tokenizer_config.json", R"({"added_tokens_decoder": {"280": {"content": ""}}})", "a token that is not empty"},
+        {"tokenizer_config.json", R"({"added_tokens_decoder": {"280": {}}})", "content"},
+        {"tokenizer_config.json", R"({"added_tokens_decoder": {"280": "x"}})", "expected an object"},
+        {"tokenizer_config.json", R"({"added_tokens_decoder": {"290": {"content": "x"}}})", "a token id in [0, 290)"},
+        {"tokenizer_config.json", R"({"added_tokens_decoder": {"-1": {"content": "x"}}})", "a token id in [0, 290)"},
+        {"tokenizer_config.json", R"({"added_tokens_decoder": {"1e2": {"content": "x"}}})", "a token id in [0, 290)"},
+        {"tokenizer_config.json", R"({"added_tokens_decoder": {"": {"content": "x"}}})", "a token id in [0, 290)"},
+        {"tokenizer_config.json", R"({"added_tokens_decoder": {"99999999999": {"content": "x"}}})", "a token id in"},
+        {"tokenizer_config.json", R"({"added_tokens_decoder": {"280": {"content": "<s>"}}})",
+         "expected id 1 for \"<s>\""},
+        {"tokenizer_config.json", R"({"added_tokens_decoder": {"280": {"content": "x"}, "281": {"content": "x"}}})",
+         "expected id 280 for \"x\""},
+        {"tokenizer_config.json", R"({"added_tokens_decoder": {"280": {"content": "x"}, "0280": {"content": "y"}}})",
+         "to be unused by other tokens than \"x\""},
+        {"tokenizer_config.json", R"({"added_tokens_decoder": {"280": {"content": "x"}, "280": {"content": "y"}}})",
+         "tokenizer_config.json: "},
+        {"tokenizer_config.json", R"({"added_tokens_decoder": {"280": {"content": "x", "lstrip": 0}}})", "lstrip"},
+        {"tokenizer_config.json", "{\"bos_token\": \"\xff\"}", "tokenizer_config.json: "},
+        {"added_tokens.json", R"({"x": 290})", "added_tokens.json: \"x\": "},
+        {"added_tokens.json", R"({"x": -1})", "added_tokens.json: \"x\": "},
+        {"added_tokens.json", R"({"x": 1.5})", "added_tokens.json: \"x\": "},
+        {"added_tokens.json", R"({"x": "1"})", "added_tokens.json: \"x\": "},
+        {"added_tokens.json", R"({"": 280})", "a token that is not empty"},
+        {"added_tokens.json", R"({"x": 280, "y": 280})", "to be unused by other tokens than \"x\""},
+        {"added_tokens.json", "7", "added_tokens.json: "},
+        {"tokenizer.json", "{}", "tokenizer.json: "},
+        {"tokenizer.json", R"({"model": {"type": "Unigram"}})", "\"model.type\": expected \"BPE\", found \"Unigram\""},
+    };
+    for (const Case& c : cases) {
+        const TempDir directory;
+        write_bytes(directory / "tokenizer.model", test::small_model());
+        write_bytes(directory / "tokenizer_config.json", "{}");
+        write_bytes(directory / c.file, c.text);
+        CAPTURE(c.text);
+        const std::string error = error_of_load(directory.path());
+        check_says(error, c.said);
+        CHECK(error.find(c.file) != std::string::npos);
+    }
+}
+
+TEST_CASE("a missing file and a directory in its place are told") {
+    const TempDir directory;
+    write_bytes(directory / "tokenizer_config.json", "{}");
+    check_says(error_of_load(directory.path()), "tokenizer.model");
+    std::filesystem::create_directory(directory / "tokenizer.model");
+    check_says(error_of_load(directory.path()), "tokenizer.model");
+    std::filesystem::remove(directory / "tokenizer.model");
+    write_bytes(directory / "tokenizer.model", test::small_model());
+    std::filesystem::remove(directory / "tokenizer_config.json");
+    check_says(error_of_load(directory.path()), "tokenizer_config.json");
+    std::filesystem::create_directory(directory / "tokenizer_config.json");
+    check_says(error_of_load(directory.path()), "tokenizer_config.json");
+}
+
+TEST_CASE("added_tokens.json that disagrees with tokenizer_config.json is refused") {
+    const TempDir directory;
+    write_bytes(directory / "tokenizer.model", test::small_model());
+    write_bytes(directory / "tokenizer_config.json", R"({"added_tokens_decoder": {"280": {"content": "x"}}})");
+    write_bytes(directory / "added_tokens.json", R"({"x": 281})");
+    check_says(error_of_load(directory.path()), "added_tokens.json: \"x\": expected 280 as in the other files");
+}
+
+TEST_CASE("no damage to tokenizer.model gets past the reader but as a model or an Error") {
+    const std::string whole = test::small_model();
+    std::size_t refused = 0;
+    const auto try_model = [&](const std::string& bytes) {
+        try {
+            const SentencePieceModel model = parse_sentencepiece_model(bytes, "tokenizer.model", 1000);
+            CHECK(!model.pieces.empty());
+        } catch (const Error&) {
+            ++refused;
+        }
+    };
+    for (std::size_t size = 0; size < whole.size(); ++size) try_model(whole.substr(0, size));
+    CHECK(refused == whole.size());
+    Random random(11);
+    for (int i = 0; i < 3000; ++i) {
+        std::string bytes = whole;
+        for (std::int64_t flips = random.integer(1, 4); flips > 0; --flips) {
+            const auto bit =
+                static_cast<std::size_t>(random.integer(0, static_cast<std::int64_t>(bytes.size()) * 8 - 1));
+            bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << bit % 8));
+        }
+        try_model(bytes);
+    }
+    CHECK(refused > whole.size() + 500);
+}
