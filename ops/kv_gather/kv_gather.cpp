@@ -85,8 +85,8 @@ const OpDef kKvGather{
     .examples = examples,
 };
 
-Value kv_gather(At at, Value cache, Value page_table, Value lengths, DType dtype) {
-    return at.apply(kKvGather, {cache, page_table, lengths}, KvGather{dtype});
+Value kv_gather(At at, Value cache, Value page_table, Value lengths, KvGather attributes) {
+    return at.apply(kKvGather, {cache, page_table, lengths}, attributes);
 }
 
 }  // namespace vitro

@@ -16,6 +16,6 @@ extern const KernelDef kKvGatherCpu;
 
 /// cache: float [P, page, n, d]; page_table: i32 [S, M]; lengths: i32 [S], C together.
 /// out: `dtype` [C, n, d], tokens 0 … lengths[0] - 1 of sequence 0, then those of sequence 1, ….
-Value kv_gather(At at, Value cache, Value page_table, Value lengths, DType dtype);
+Value kv_gather(At at, Value cache, Value page_table, Value lengths, KvGather attributes);
 
 }  // namespace vitro

@@ -18,7 +18,7 @@ void check_factors(std::string_view name, const std::vector<float>& factors, std
 
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
     const TensorType& x = inputs[0];
-    const auto& rope = attributes.as<Rope>();
+    const auto& rope = attributes.as<RopeAttributes>();
     expect_float("x", x, 3);
     expect_i32("positions", inputs[1], {x.dim(0)});
     if (inputs.size() == 3) fail("expected sequences and rope_lengths together, found sequences alone");
@@ -33,18 +33,18 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     if (!std::isfinite(rope.theta) || rope.theta <= 0) fail("theta: expected a positive number, found {}", rope.theta);
     if (!std::isfinite(rope.attention_scale))
         fail("attention_scale: expected a number, found {}", rope.attention_scale);
-    if (!rope.short_factor.empty() || !rope.long_factor.empty()) {
-        check_factors("short_factor", rope.short_factor, rotary / 2);
+    if (!rope.short_factor.empty()) check_factors("short_factor", rope.short_factor, rotary / 2);
+    if (rope.by_length()) {
         check_factors("long_factor", rope.long_factor, rotary / 2);
         if (rope.original_max < 1) fail("original_max: expected a length of at least 1, found {}", rope.original_max);
-        if (inputs.size() != 4) fail("expected sequences and rope_lengths, which choose between the factors");
+        if (inputs.size() != 4) fail("expected sequences and rope_lengths, which say where long_factor holds");
     }
     return {x};
 }
 
 void reference(const Call& call) {
     const Tensor &x = call.in(0), &out = call.out();
-    const auto& rope = call.attributes.as<Rope>();
+    const auto& rope = call.attributes.as<RopeAttributes>();
     const std::int64_t d = x.dim(2), rotary = rope.rotary_dim == 0 ? d : rope.rotary_dim, pairs = rotary / 2;
     std::vector<float> frequencies(static_cast<std::size_t>(pairs));
     dispatch_float(x.dtype, [&]<class X>(X) {
@@ -72,7 +72,7 @@ void reference(const Call& call) {
 
 Cost cost(const Call& call) {
     const Tensor& x = call.in(0);
-    const std::int64_t rotary_dim = call.attributes.as<Rope>().rotary_dim,
+    const std::int64_t rotary_dim = call.attributes.as<RopeAttributes>().rotary_dim,
                        rotary = rotary_dim == 0 ? x.dim(2) : rotary_dim;
     std::int64_t bytes = call.out().bytes();
     for (const Tensor& input : call.inputs) bytes += input.bytes();
@@ -95,28 +95,32 @@ std::vector<Example> examples(Random& random) {
         if (lengths) types.insert(types.end(), {{DType::i32, {'T'}}, {DType::i32, {'S'}}});
         return types;
     };
-    Rope scaled{.theta = 5000.0f, .rotary_dim = 2 * pairs, .attention_scale = 1.25f, .original_max = 100};
+    RopeAttributes scaled{.theta = 5000.0f, .rotary_dim = 2 * pairs, .attention_scale = 1.25f, .original_max = 100};
     for (std::int64_t i = 0; i < pairs; ++i) {
         scaled.short_factor.push_back(1.0f + random.uniform());
         scaled.long_factor.push_back(2.0f + 30.0f * random.uniform());
     }
-    return {{inputs(n, 2 * pairs, false), Rope{}, symbols, fill},
-            {inputs(n, 2 * pairs, true), Rope{.theta = 1e6f}, symbols, fill},
-            {inputs(n, 2 * pairs + rest, false), Rope{.rotary_dim = 2 * pairs}, symbols, fill},
+    RopeAttributes only_short = scaled;
+    only_short.long_factor.clear();
+    return {{inputs(n, 2 * pairs, false), RopeAttributes{}, symbols, fill},
+            {inputs(n, 2 * pairs, true), RopeAttributes{.theta = 1e6f}, symbols, fill},
+            {inputs(n, 2 * pairs + rest, false), RopeAttributes{.rotary_dim = 2 * pairs}, symbols, fill},
+            {inputs(n, 2 * pairs, false), only_short, symbols, fill},
             {inputs(n, 2 * pairs, true), scaled, symbols, fill},
             {inputs(n, 2 * pairs + rest, true), scaled, symbols, fill}};
 }
 
 }  // namespace
 
-void inverse_frequencies(const Rope& rope, bool long_context, std::span<float> out) {
-    const std::vector<float>& factors = long_context ? rope.long_factor : rope.short_factor;
+void inverse_frequencies(const RopeAttributes& attributes, bool long_context, std::span<float> out) {
+    const bool is_long = long_context && attributes.by_length();
+    const std::vector<float>& factors = is_long ? attributes.long_factor : attributes.short_factor;
     const auto rotary = static_cast<float>(2 * out.size());
     for (std::size_t i = 0; i < out.size(); ++i) {
         // Rounded to fp32 where the reference implementations round: at position 4000 the last bit of a frequency is
         // 2e-4 of an angle.
         const float exponent = static_cast<float>(2 * i) / rotary;
-        const auto wavelength = static_cast<float>(std::pow(double(rope.theta), double(exponent)));
+        const auto wavelength = static_cast<float>(std::pow(double(attributes.theta), double(exponent)));
         out[i] = 1.0f / (factors.empty() ? wavelength : factors[i] * wavelength);
     }
 }
@@ -127,23 +131,25 @@ const OpDef kRope{
         "Rotary position embedding. Of each head of token t, the pair (x[i], x[i + rotary_dim / 2]) is turned by the "
         "angle a = positions[t] * f[i]: out[i] = x[i] cos a - x[i + rotary_dim / 2] sin a, out[i + rotary_dim / 2] = "
         "x[i + rotary_dim / 2] cos a + x[i] sin a, cos and sin times attention_scale; elements from rotary_dim on "
-        "are copied. f[i] = 1 / (factor[i] * theta^(2i / rotary_dim)), factor 1 where there are no factors, "
-        "long_factor where rope_lengths[sequences[t]] > original_max, short_factor otherwise. rotary_dim 0 is the "
-        "whole head.",
+        "are copied. f[i] = 1 / (factor[i] * theta^(2i / rotary_dim)), where factor is "
+        "long_factor, if there is one and rope_lengths[sequences[t]] > original_max, else short_factor, else 1. "
+        "rotary_dim 0 is the whole head.",
     .inputs = {"x", "positions", "sequences", "rope_lengths"},
     .optional_from = 2,
     .infer = infer,
-    .parse_attributes = &Attributes::parse<Rope>,
+    .parse_attributes = &Attributes::parse<RopeAttributes>,
     .reference = reference,
     .cost = cost,
     .examples = examples,
     .in_place = 0,
 };
 
-Value rope(At at, Value x, Value positions, Rope rope) { return at.apply(kRope, {x, positions}, std::move(rope)); }
+Value rope(At at, Value x, Value positions, RopeAttributes attributes) {
+    return at.apply(kRope, {x, positions}, std::move(attributes));
+}
 
-Value rope(At at, Value x, Value positions, Value sequences, Value rope_lengths, Rope rope) {
-    return at.apply(kRope, {x, positions, sequences, rope_lengths}, std::move(rope));
+Value rope(At at, Value x, Value positions, Value sequences, Value rope_lengths, RopeAttributes attributes) {
+    return at.apply(kRope, {x, positions, sequences, rope_lengths}, std::move(attributes));
 }
 
 }  // namespace vitro

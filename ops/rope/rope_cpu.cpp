@@ -9,7 +9,7 @@ namespace vitro {
 namespace {
 
 std::int64_t rotary_of(const Call& call) {
-    const std::int64_t rotary = call.attributes.as<Rope>().rotary_dim;
+    const std::int64_t rotary = call.attributes.as<RopeAttributes>().rotary_dim;
     return rotary == 0 ? call.in(0).dim(2) : rotary;
 }
 
@@ -36,7 +36,7 @@ void turn(const X* x, X* out, const float* cosine, const float* sine, std::int64
 
 void run(const Call& call) {
     const Tensor &x = call.in(0), &out = call.out();
-    const auto& rope = call.attributes.as<Rope>();
+    const auto& rope = call.attributes.as<RopeAttributes>();
     const std::int64_t n = x.dim(1), d = x.dim(2), rotary = rotary_of(call), pairs = rotary / 2;
     const auto* positions = call.in(1).as<std::int32_t>();
     const auto* sequences = rope.by_length() ? call.in(2).as<std::int32_t>() : nullptr;
