@@ -19,6 +19,7 @@
 #include "ops/softmax/softmax.h"
 #include "ops/transpose/transpose.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace vitro {
@@ -88,15 +89,16 @@ Value Decoder::activation(At at, Value x) {
 }
 
 Value Decoder::rotate(At at, Value x) {
-    const vitro::Rope& rope_config = c.rope;
-    RopeAttributes rope{.theta = static_cast<float>(rope_config.theta),
-                        .rotary_dim = rope_config.rotary_dim,
-                        .attention_scale = rope_config.attention_factor,
-                        .short_factor = rope_config.short_factor};
-    if (!rope_lengths_) return vitro::rope(at, x, positions_, rope);
-    rope.long_factor = rope_config.long_factor;
-    rope.original_max = rope_config.original_max_positions;
-    return vitro::rope(at, x, positions_, sequences_, *rope_lengths_, rope);
+    RopeAttributes rope{.theta = static_cast<float>(c.rope.theta),
+                        .rotary_dim = c.rope.rotary_dim == c.head_dim ? 0 : c.rope.rotary_dim,
+                        .attention_scale = c.rope.attention_factor};
+    const auto is_one = [](float factor) { return factor == 1; };
+    if (!std::all_of(c.rope.short_factor.begin(), c.rope.short_factor.end(), is_one))
+        rope.short_factor = c.rope.short_factor;
+    if (!rope_lengths_) return vitro::rope(at, x, positions_, std::move(rope));
+    rope.long_factor = c.rope.long_factor;
+    rope.original_max = c.rope.original_max_positions;
+    return vitro::rope(at, x, positions_, sequences_, *rope_lengths_, std::move(rope));
 }
 
 Value Decoder::cached(std::string_view name, Value x) {
@@ -122,7 +124,7 @@ Value Decoder::attention(Value q, Value k, Value v) {
     const Value keys = cached("k_cache", k);  // [n_heads, C, head_dim]
     const Value values = cached("v_cache", heads("v_heads", v, c.n_kv_heads));
 
-    q = transpose(b, q, {1, 0, 2});                           // [n_heads, T, head_dim]
+    q = transpose(b, q, {1, 0, 2});                                            // [n_heads, T, head_dim]
     Value scores = matmul(b.named("scores"), q, keys, {.transpose_b = true});  // [n_heads, T, C]
     const Value scale = b.constant(1.0f / std::sqrt(static_cast<float>(c.head_dim)));
     scores = mul(b.named("scaled_scores"), scores, scale);

@@ -1,1 +1,34 @@
-int main() { return 0; }
+#include "tools/common.h"
+
+#include <cstdio>
+
+int main(int argc, char** argv) {
+    CLI::App app{
+        "vitro: a see-through graph compiler and runtime for language models\n"
+        "Example: vitro run \"The capital of France is\""};
+    app.set_version_flag("--version", VITRO_VERSION);
+    app.require_subcommand(1);
+    int exit_code = 0;
+    vitro::add_run(app, exit_code);
+    vitro::add_chat(app, exit_code);
+    vitro::add_show(app, exit_code);
+    vitro::add_next(app, exit_code);
+    vitro::add_tokenize(app, exit_code);
+    vitro::add_logits(app, exit_code);
+    vitro::add_graph(app, exit_code);
+    vitro::add_ops(app, exit_code);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 2;
+    } catch (const vitro::Error& error) {
+        std::fflush(stdout);
+        fmt::print(stderr, "error: {}\n", error.what());
+        return 1;
+    } catch (const std::exception& error) {
+        std::fflush(stdout);
+        fmt::print(stderr, "error: {}\n", error.what());
+        return 1;
+    }
+    return exit_code;
+}

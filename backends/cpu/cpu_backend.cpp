@@ -97,11 +97,11 @@ void ThreadPool::serve(int thread) {
 CpuBackend::CpuBackend(int threads) : pool_(threads > 0 ? threads : usable_cores()) {}
 
 Buffer CpuBackend::allocate(std::size_t bytes, std::string_view what) {
-    const std::size_t size = round_up(std::max<std::size_t>(bytes, 1), alignment());
-    void* data = std::aligned_alloc(alignment(), size);
-    if (data == nullptr) fail("not enough memory for {}: {} bytes", what, bytes);
-    std::memset(data, 0, size);
-    return {data, bytes, [](void* p) { std::free(p); }};
+    // calloc leaves large blocks untouched until they are used; it aligns to 16 bytes only.
+    void* memory = bytes > SIZE_MAX - alignment() ? nullptr : std::calloc(bytes + alignment(), 1);
+    if (memory == nullptr) fail("not enough memory for {}: {} bytes", what, bytes);
+    const auto address = round_up(reinterpret_cast<std::uintptr_t>(memory), alignment());
+    return {reinterpret_cast<void*>(address), bytes, [memory](void*) { std::free(memory); }};
 }
 
 void CpuBackend::upload(void* device, const void* host, std::size_t bytes) { std::memcpy(device, host, bytes); }

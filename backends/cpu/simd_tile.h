@@ -3,6 +3,9 @@
 
 #include "backends/cpu/simd.h"
 
+#include <type_traits>
+#include <utility>
+
 namespace vitro::simd {
 
 using Floats4 = float __attribute__((vector_size(16)));
@@ -47,6 +50,13 @@ using Floats4 = float __attribute__((vector_size(16)));
     }
 }
 
+/// Keeps `value` in a register: the compiler may not read it from memory again where it is used.
+[[gnu::always_inline]] inline void keep([[maybe_unused]] Floats& value) {
+#ifdef __AVX__
+    asm("" : "+x"(value));
+#endif
+}
+
 /// Some rows of a matrix, read eight elements at a time.
 template <class T>
 struct Rows {
@@ -55,19 +65,30 @@ struct Rows {
     std::int64_t step;  // elements from one eight to the next
 };
 
+/// Calls body(std::integral_constant) for 0, 1, … n - 1. Unrolled by the front end, so that arrays indexed by it become
+/// registers; the optimizer unrolls loops too late for that.
+template <int n, class Body>
+[[gnu::always_inline]] inline void unrolled(Body&& body) {
+    [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) {
+        (body(std::integral_constant<int, i>{}), ...);
+    }
+    (std::make_integer_sequence<int, n>{});
+}
+
 /// acc[i][j] += a_i * b_j, lane by lane, over `steps` times eight elements of kA rows a and kB rows b.
 template <int kA, int kB, class A, class B>
 [[gnu::always_inline]] inline void multiply_tile(Rows<A> a, Rows<B> b, std::int64_t steps, Floats (&acc)[kA][kB]) {
     for (; steps > 0; --steps) {
         Floats x[kA];
-#pragma GCC unroll 8
-        for (int i = 0; i < kA; ++i) x[i] = load(a.data + i * a.row);
-#pragma GCC unroll 8
-        for (int j = 0; j < kB; ++j) {
-            const Floats y = load(b.data + j * b.row);
-#pragma GCC unroll 8
-            for (int i = 0; i < kA; ++i) acc[i][j] = multiply_add(x[i], y, acc[i][j]);
-        }
+        unrolled<kA>([&](auto i) __attribute__((always_inline)) {
+            x[i] = load(a.data + i * a.row);
+            keep(x[i]);
+        });
+        unrolled<kB>([&](auto j) __attribute__((always_inline)) {
+            Floats y = load(b.data + j * b.row);
+            keep(y);
+            unrolled<kA>([&](auto i) __attribute__((always_inline)) { acc[i][j] = multiply_add(x[i], y, acc[i][j]); });
+        });
         a.data += a.step;
         b.data += b.step;
     }

@@ -1,0 +1,90 @@
+#include "frontend/generator.h"
+
+#include "frontend/detokenizer.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace vitro {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+/// Logits after `tokens`, computing only what the cache lacks, or everything without a cache.
+std::span<const float> logits_after(LanguageModel& model, std::int64_t sequence, std::span<const std::int32_t> tokens,
+                                    bool use_cache) {
+    const auto cached = model.tokens(sequence);
+    const auto shared =
+        std::mismatch(cached.begin(), cached.end(), tokens.begin(), tokens.end()).first - cached.begin();
+    const auto kept = use_cache ? std::min(static_cast<std::size_t>(shared), tokens.size() - 1) : 0;
+    model.truncate(sequence, static_cast<std::int64_t>(kept));
+    const LanguageModel::Part part{sequence, tokens.subspan(kept), Want::last};
+    return model.feed({&part, 1});
+}
+
+}  // namespace
+
+std::string_view name(FinishReason reason) {
+    static constexpr std::string_view kNames[] = {"stop", "length", "interrupted"};
+    return kNames[static_cast<std::size_t>(reason)];
+}
+
+Generation generate(LanguageModel& model, std::int64_t sequence, const Tokenizer& tokenizer,
+                    std::span<const std::int32_t> prompt, const GenerationOptions& options,
+                    const std::function<void(std::string_view)>& on_text) {
+    const auto context = static_cast<std::size_t>(model.context());
+    if (prompt.empty()) fail("the prompt has no tokens: expected at least one");
+    if (prompt.size() >= context)
+        fail(
+            "the prompt is {} tokens long, but the context of {} has room for {} and one new token: shorten it, or "
+            "give "
+            "a larger context (-c)",
+            prompt.size(), context, context - 1);
+
+    Sampler sampler(options.sampling, model.config().vocab_size);
+    Detokenizer detokenizer(tokenizer, prompt, {.stop = options.stop});
+    Generation out;
+    std::vector<std::int32_t> tokens(prompt.begin(), prompt.end());
+    tokens.reserve(context);
+    const auto emit = [&](std::string text) {
+        if (text.empty()) return;
+        on_text(text);
+        out.text += text;
+    };
+    const auto cached = model.tokens(sequence);
+    out.cached_tokens =
+        options.use_cache
+            ? std::mismatch(cached.begin(), cached.end(), tokens.begin(), tokens.end()).first - cached.begin()
+            : 0;
+    auto start = Clock::now();
+    const std::size_t limit =
+        options.max_tokens ? static_cast<std::size_t>(std::max<std::int64_t>(0, *options.max_tokens)) : context;
+    while (out.tokens.size() < limit && tokens.size() < context) {
+        if (options.interrupted != nullptr && *options.interrupted) {
+            out.finish_reason = FinishReason::interrupted;
+            break;
+        }
+        const std::span<const float> logits = logits_after(model, sequence, tokens, options.use_cache);
+        if (out.tokens.empty()) {
+            out.prompt_seconds = seconds_since(start);
+            start = Clock::now();
+        }
+        const std::int32_t token = sampler.sample(logits, tokens);
+        tokens.push_back(token);
+        out.tokens.push_back(token);
+        const bool ended =
+            std::find(options.end_tokens.begin(), options.end_tokens.end(), token) != options.end_tokens.end();
+        if (!ended) emit(detokenizer.push(token));
+        if (ended || detokenizer.stopped()) {
+            out.finish_reason = FinishReason::stop;
+            break;
+        }
+    }
+    emit(detokenizer.finish());
+    out.decode_seconds = seconds_since(start);
+    return out;
+}
+
+}  // namespace vitro

@@ -1,0 +1,234 @@
+#include "frontend/language_model.h"
+
+#include <algorithm>
+
+namespace vitro {
+namespace {
+
+constexpr std::int64_t kDefaultContext = 4096;
+constexpr std::int64_t kPageSize = 16;  // tokens in a page of the KV cache
+
+/// Bytes of the larger of both programs' regions: they share it.
+std::size_t larger(const Program& a, const Program& b, Region region) {
+    return std::max(a.plan.bytes(region), b.plan.bytes(region));
+}
+
+}  // namespace
+
+LanguageModel::Phase::Phase(Program compiled, Backend& backend, Weights& weights, std::byte* states, std::byte* arena)
+    : program(std::move(compiled)),
+      io(backend.allocate(program.plan.bytes(Region::io), "inputs and results")),
+      executor(program, backend, {weights.addresses(program.graph), states, io.data(), arena}) {
+    const Graph& graph = program.graph;
+    tokens = graph.find("tokens");
+    positions = graph.find("positions");
+    sequences = graph.find("sequences");
+    page_table = graph.find("page_table");
+    lengths = graph.find("lengths");
+    rows = graph.find("rows");
+    rope_lengths = graph.find("rope_lengths");  // -1 where rope does not ask
+    logits = graph.results.at(0);
+}
+
+LanguageModel::LanguageModel(const std::filesystem::path& directory, ModelConfig config, Target target,
+                             const LanguageModelOptions& options)
+    : config_(std::move(config)),
+      target_(target),
+      options_(options),
+      checkpoint_(Checkpoint::open(directory)),
+      weights_(checkpoint_, target.backend) {
+    if (options_.context == 0) options_.context = std::min(config_.max_positions, kDefaultContext);
+    if (options_.context < 1 || options_.context > config_.max_positions)
+        fail("context: expected 1 to {} tokens (the model's max_position_embeddings), found {}", config_.max_positions,
+             options_.context);
+    options_.chunk = std::clamp(options_.chunk, options_.max_sequences, options_.context * options_.max_sequences);
+
+    const std::int64_t rows = options_.all_logits ? options_.chunk : options_.max_sequences;
+    Graph prefill = build_model(config_, build_options(options_.chunk, rows));
+    weights_.check(prefill);
+    Program prefill_program = compile(std::move(prefill), target_);
+    Program decode_program =
+        compile(build_model(config_, build_options(options_.max_sequences, options_.max_sequences)), target_);
+
+    states_ = target_.backend.allocate(larger(prefill_program, decode_program, Region::states), "the KV cache");
+    arena_ = target_.backend.allocate(larger(prefill_program, decode_program, Region::arena), "the arena");
+    prefill_ =
+        std::make_unique<Phase>(std::move(prefill_program), target_.backend, weights_, states_.data(), arena_.data());
+    decode_ =
+        std::make_unique<Phase>(std::move(decode_program), target_.backend, weights_, states_.data(), arena_.data());
+
+    pages_per_sequence_ = build_options(1, 1).pages_per_sequence();
+    const auto n_sequences = static_cast<std::size_t>(options_.max_sequences);
+    const auto chunk = static_cast<std::size_t>(options_.chunk);
+    sequences_.resize(n_sequences);
+    for (Sequence& sequence : sequences_) {
+        sequence.tokens.reserve(static_cast<std::size_t>(options_.context));
+        sequence.pages.reserve(static_cast<std::size_t>(pages_per_sequence_));
+    }
+    for (std::int64_t page = options_.max_sequences * pages_per_sequence_ - 1; page >= 0; --page)
+        free_pages_.push_back(static_cast<std::int32_t>(page));
+    step_parts_.reserve(n_sequences);
+    for (auto* list : {&tokens_, &positions_, &sequence_of_, &rows_}) list->reserve(chunk);
+    for (auto* list : {&lengths_, &rope_lengths_}) list->reserve(n_sequences);
+    page_table_.reserve(n_sequences * static_cast<std::size_t>(pages_per_sequence_));
+    logits_.resize(static_cast<std::size_t>(rows * config_.vocab_size));
+}
+
+BuildOptions LanguageModel::build_options(std::int64_t max_tokens, std::int64_t max_rows) const {
+    return {.max_tokens = max_tokens,
+            .max_rows = max_rows,
+            .max_sequences = options_.max_sequences,
+            .context = options_.context,
+            .page_size = kPageSize,
+            .weight_dtype = [this](std::string_view name) { return weights_.dtype(name); }};
+}
+
+void LanguageModel::check(std::span<const Part> parts) const {
+    std::int64_t all_tokens = 0;
+    for (const Part& part : parts) {
+        VITRO_CHECK(part.sequence >= 0 && part.sequence < options_.max_sequences && !part.tokens.empty());
+        const auto size = static_cast<std::int64_t>(tokens(part.sequence).size() + part.tokens.size());
+        if (size > options_.context)
+            fail("the text is {} tokens long, but the context is {}: shorten it, or give a larger context (-c)", size,
+                 options_.context);
+        for (const std::int32_t id : part.tokens)
+            if (id < 0 || id >= config_.vocab_size)
+                fail("token id {}: expected an id in [0, {})", id, config_.vocab_size);
+        if (part.want == Want::all) all_tokens += static_cast<std::int64_t>(part.tokens.size());
+    }
+    VITRO_CHECK(all_tokens == 0 || (options_.all_logits && all_tokens <= options_.chunk));
+}
+
+std::span<const float> LanguageModel::feed(std::span<const Part> parts) {
+    check(parts);
+    for (const Part& part : parts) choose_rope(part);
+    std::int64_t rows = 0, room = options_.chunk;
+    step_parts_.clear();
+    for (Part part : parts) {
+        while (!part.tokens.empty()) {
+            const auto n = std::min(static_cast<std::size_t>(room), part.tokens.size());
+            const bool ends = n == part.tokens.size();
+            step_parts_.push_back(
+                {part.sequence, part.tokens.first(n), part.want == Want::last && !ends ? Want::none : part.want});
+            part.tokens = part.tokens.subspan(n);
+            room -= static_cast<std::int64_t>(n);
+            if (room > 0) break;
+            rows += step(step_parts_, rows);
+            step_parts_.clear();
+            room = options_.chunk;
+        }
+    }
+    if (!step_parts_.empty()) rows += step(step_parts_, rows);
+    return std::span(logits_).first(static_cast<std::size_t>(rows * config_.vocab_size));
+}
+
+void LanguageModel::feed_all(std::int64_t sequence, std::span<const std::int32_t> tokens,
+                             const std::function<void(std::span<const float>)>& take) {
+    const Part whole{sequence, tokens, Want::none};
+    check({&whole, 1});
+    choose_rope(whole);
+    while (!tokens.empty()) {
+        const auto n = std::min(static_cast<std::size_t>(options_.chunk), tokens.size());
+        const Part part{sequence, tokens.first(n), Want::all};
+        take(feed({&part, 1}));
+        tokens = tokens.subspan(n);
+    }
+}
+
+void LanguageModel::choose_rope(const Part& part) {
+    if (config_.rope.is_static()) return;
+    Sequence& sequence = at(part.sequence);
+    const std::int64_t border = config_.rope.original_max_positions;
+    const auto length = static_cast<std::int64_t>(sequence.tokens.size() + part.tokens.size());
+    const bool was_short = sequence.rope_length <= border;
+    sequence.rope_length = std::max(sequence.rope_length, length);
+    if (sequence.tokens.empty() || !was_short || length <= border) return;
+    const std::vector<std::int32_t> history = sequence.tokens;  // once in the life of a sequence
+    truncate(part.sequence, 0);
+    sequence.rope_length = length;
+    for (std::size_t i = 0; i < history.size(); i += static_cast<std::size_t>(options_.chunk)) {
+        const auto n = std::min(static_cast<std::size_t>(options_.chunk), history.size() - i);
+        const Part again{part.sequence, std::span(history).subspan(i, n), Want::none};
+        step({&again, 1}, 0);
+    }
+}
+
+std::int64_t LanguageModel::step(std::span<const Part> parts, std::int64_t row) {
+    for (auto* list : {&tokens_, &positions_, &sequence_of_, &page_table_, &lengths_, &rope_lengths_, &rows_})
+        list->clear();
+    std::int64_t cached = 0;
+    for (std::size_t s = 0; s < parts.size(); ++s) {
+        const Part& part = parts[s];
+        Sequence& sequence = at(part.sequence);
+        for (std::size_t i = 0; i < part.tokens.size(); ++i) {
+            if (part.want == Want::all || (part.want == Want::last && i + 1 == part.tokens.size()))
+                rows_.push_back(static_cast<std::int32_t>(tokens_.size()));
+            positions_.push_back(static_cast<std::int32_t>(sequence.tokens.size()));
+            sequence_of_.push_back(static_cast<std::int32_t>(s));
+            tokens_.push_back(part.tokens[i]);
+            sequence.tokens.push_back(part.tokens[i]);
+        }
+        const auto length = static_cast<std::int64_t>(sequence.tokens.size());
+        reserve_pages(sequence, length);
+        page_table_.insert(page_table_.end(), sequence.pages.begin(), sequence.pages.end());
+        page_table_.resize((s + 1) * static_cast<std::size_t>(pages_per_sequence_));
+        lengths_.push_back(static_cast<std::int32_t>(length));
+        rope_lengths_.push_back(static_cast<std::int32_t>(sequence.rope_length));
+        cached += length;
+    }
+
+    SymbolValues symbols;
+    symbols['T'] = static_cast<std::int64_t>(tokens_.size());
+    symbols['R'] = static_cast<std::int64_t>(rows_.size());
+    symbols['S'] = static_cast<std::int64_t>(parts.size());
+    symbols['C'] = cached;
+    Phase& phase =
+        symbols['T'] <= options_.max_sequences && symbols['R'] <= options_.max_sequences ? *decode_ : *prefill_;
+    write(phase, phase.tokens, tokens_, symbols);
+    write(phase, phase.positions, positions_, symbols);
+    write(phase, phase.sequences, sequence_of_, symbols);
+    write(phase, phase.page_table, page_table_, symbols);
+    write(phase, phase.lengths, lengths_, symbols);
+    write(phase, phase.rows, rows_, symbols);
+    if (phase.rope_lengths >= 0) write(phase, phase.rope_lengths, rope_lengths_, symbols);
+    phase.executor.run(symbols);
+    if (!rows_.empty()) {
+        const Tensor logits = phase.executor.tensor(phase.logits, symbols);
+        target_.backend.download(logits_.data() + row * config_.vocab_size, logits.data,
+                                 static_cast<std::size_t>(logits.bytes()));
+    }
+    return symbols['R'];
+}
+
+void LanguageModel::write(Phase& phase, ValueId input, std::span<const std::int32_t> data,
+                          const SymbolValues& symbols) {
+    const Tensor tensor = phase.executor.tensor(input, symbols);
+    VITRO_CHECK(tensor.bytes() == static_cast<std::int64_t>(data.size_bytes()));
+    target_.backend.upload(tensor.data, data.data(), data.size_bytes());
+}
+
+void LanguageModel::reserve_pages(Sequence& sequence, std::int64_t length) {
+    while (static_cast<std::int64_t>(sequence.pages.size()) * kPageSize < length) {
+        VITRO_CHECK(!free_pages_.empty());  // there are enough for every sequence at full length
+        sequence.pages.push_back(free_pages_.back());
+        free_pages_.pop_back();
+    }
+}
+
+void LanguageModel::truncate(std::int64_t sequence, std::int64_t length) {
+    Sequence& s = at(sequence);
+    if (length >= static_cast<std::int64_t>(s.tokens.size())) return;
+    s.tokens.resize(static_cast<std::size_t>(length));
+    while (!s.pages.empty() && static_cast<std::int64_t>(s.pages.size() - 1) * kPageSize >= length) {
+        free_pages_.push_back(s.pages.back());
+        s.pages.pop_back();
+    }
+    if (length == 0) s.rope_length = 0;
+}
+
+void LanguageModel::observe(const Executor::Observer& observer) {
+    prefill_->executor.observe(observer);
+    decode_->executor.observe(observer);
+}
+
+}  // namespace vitro

@@ -1,0 +1,110 @@
+// A model ready to run on a device: weights, KV cache, and two programs, one for chunks of prompts and one for single
+// tokens. A step takes tokens of several sequences at once; no sequence sees another.
+#pragma once
+
+#include "backends/backend.h"
+#include "frontend/checkpoint.h"
+#include "frontend/weights.h"
+#include "graph/executor.h"
+#include "models/model.h"
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace vitro {
+
+struct LanguageModelOptions {
+    std::int64_t context = 0;        // longest sequence in tokens; 0: the model's own, at most 4096
+    std::int64_t max_sequences = 1;  // in the cache at the same time
+    std::int64_t chunk = 128;        // tokens of prompts that one step takes
+    bool all_logits = false;         // whether a step may want the logits of all its tokens
+};
+
+/// Which logits a step is to compute for a sequence.
+enum class Want : std::uint8_t { none, last, all };
+
+class LanguageModel {
+public:
+    /// `directory` as Hugging Face saves it; `backend` must outlive the model.
+    LanguageModel(const std::filesystem::path& directory, ModelConfig config, Target target,
+                  const LanguageModelOptions& options);
+
+    const ModelConfig& config() const { return config_; }
+    std::int64_t context() const { return options_.context; }
+    const Program& prefill_program() const { return prefill_->program; }
+    const Program& decode_program() const { return decode_->program; }
+
+    /// Tokens to append to sequence `sequence` (in [0, max_sequences)).
+    struct Part {
+        std::int64_t sequence = 0;
+        std::span<const std::int32_t> tokens;
+        Want want = Want::last;
+    };
+
+    /// Appends the parts' tokens to their sequences, in as few steps as chunks allow, and returns the logits of the
+    /// wanted rows, [rows, vocab_size], part by part, valid until the next call. A sequence comes at most once.
+    /// Error when a sequence would outgrow the context or an id is outside the vocabulary; nothing has changed then.
+    /// Want::all needs options.all_logits and parts that fit one chunk together; see feed_all for longer ones.
+    std::span<const float> feed(std::span<const Part> parts);
+
+    /// The logits of all tokens of one sequence, chunk by chunk: calls take(logits [rows, vocab_size]) for each.
+    void feed_all(std::int64_t sequence, std::span<const std::int32_t> tokens,
+                  const std::function<void(std::span<const float>)>& take);
+
+    /// Keeps the first `length` tokens of a sequence, forgets the rest.
+    void truncate(std::int64_t sequence, std::int64_t length);
+    /// The tokens in the cache.
+    std::span<const std::int32_t> tokens(std::int64_t sequence) const {
+        return sequences_[static_cast<std::size_t>(sequence)].tokens;
+    }
+
+    /// See Executor::observe.
+    void observe(const Executor::Observer& observer);
+
+private:
+    /// A program with its memory.
+    struct Phase {
+        Phase(Program compiled, Backend& backend, Weights& weights, std::byte* states, std::byte* arena);
+        Program program;
+        Buffer io;
+        Executor executor;
+        ValueId tokens, positions, sequences, page_table, lengths, rows, rope_lengths, logits;
+    };
+    struct Sequence {
+        std::vector<std::int32_t> tokens;  // capacity for the whole context is reserved
+        std::vector<std::int32_t> pages;   // likewise
+        std::int64_t rope_length = 0;      // the length that decides between short and long rope factors
+    };
+
+    BuildOptions build_options(std::int64_t max_tokens, std::int64_t max_rows) const;
+    void check(std::span<const Part> parts) const;
+    /// Recomputes sequences that grow past the border between short and long rope factors.
+    void choose_rope(const Part& part);
+    /// Runs parts that fit one step; returns the rows of logits_ filled from `row` on.
+    std::int64_t step(std::span<const Part> parts, std::int64_t row);
+    void write(Phase& phase, ValueId input, std::span<const std::int32_t> data, const SymbolValues& symbols);
+    void reserve_pages(Sequence& sequence, std::int64_t length);
+    Sequence& at(std::int64_t sequence) { return sequences_[static_cast<std::size_t>(sequence)]; }
+
+    ModelConfig config_;
+    Target target_;
+    LanguageModelOptions options_;
+    Checkpoint checkpoint_;
+    Weights weights_;
+    Buffer states_;
+    Buffer arena_;
+    std::unique_ptr<Phase> prefill_;
+    std::unique_ptr<Phase> decode_;
+    std::int64_t pages_per_sequence_ = 0;
+    std::vector<Sequence> sequences_;
+    std::vector<std::int32_t> free_pages_;
+    // Scratch of a step, reserved once.
+    std::vector<Part> step_parts_;
+    std::vector<std::int32_t> tokens_, positions_, sequence_of_, page_table_, lengths_, rope_lengths_, rows_;
+    std::vector<float> logits_;
+};
+
+}  // namespace vitro

@@ -1,0 +1,50 @@
+// Logits to the next token.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <vector>
+
+namespace vitro {
+
+/// The defaults choose greedily. Filters apply in this order, as in Hugging Face transformers: repetition penalty,
+/// bias, temperature, top-k, top-p, min-p.
+struct SamplingOptions {
+    float temperature = 0;   // 0: the most probable token
+    std::int64_t top_k = 0;  // only the k most probable; 0: all
+    float top_p = 1;         // only the fewest most probable that reach this sum of probabilities
+    float min_p = 0;         // only those at least this share of the most probable one's probability
+    float repetition_penalty =
+        1;  // divides positive and multiplies negative logits of tokens that came (Keskar et al. 2019)
+    std::map<std::int32_t, float> logit_bias;  // added to the logits of these ids
+    std::uint64_t seed = 0;
+};
+
+class Sampler {
+public:
+    /// Error when an option is out of its range, naming it.
+    Sampler(SamplingOptions options, std::int64_t vocab_size);
+
+    /// The next token from logits [vocab_size], given the tokens so far. The choice depends on the seed and the number
+    /// of tokens so far only: not on threads, nor on what was sampled for other sequences. Allocates nothing.
+    std::int32_t sample(std::span<const float> logits, std::span<const std::int32_t> history);
+
+private:
+    struct Candidate {
+        float logit;  // later: probability
+        std::int32_t id;
+    };
+    void adjust(std::span<const float> logits, std::span<const std::int32_t> history);
+    void keep_top_k();
+    void to_probabilities();
+    void keep_top_p();
+    void keep_min_p();
+
+    SamplingOptions options_;
+    std::vector<float> adjusted_;  // [vocab_size]
+    std::vector<bool> seen_;       // [vocab_size], all false between calls
+    std::vector<Candidate> candidates_;
+};
+
+}  // namespace vitro

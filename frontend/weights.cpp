@@ -1,0 +1,76 @@
+#include "frontend/weights.h"
+
+#include <algorithm>
+#include <set>
+
+namespace vitro {
+namespace {
+
+std::string shape_text(const std::vector<std::int64_t>& sizes) {
+    Shape shape;
+    for (const std::int64_t size : sizes) shape.emplace_back(size);
+    return to_string(shape);
+}
+
+bool may_be_left_over(std::string_view name) {
+    return name.ends_with("rotary_emb.inv_freq") || name == "lm_head.weight";
+}
+
+}  // namespace
+
+void Weights::check(const Graph& graph) const {
+    std::set<std::string, std::less<>> wanted;
+    for (const ValueId id : graph.values_of(ValueKind::weight)) {
+        const ValueInfo& weight = graph.value(id);
+        std::int64_t rows = 0;
+        for (const std::string& source : weight.sources) {
+            wanted.insert(source);
+            const TensorView& found = checkpoint_.at(source);
+            Shape expected = weight.type.shape;
+            const auto& shape = found.shape;
+            if (weight.sources.size() > 1 && !shape.empty()) expected[0] = shape[0];
+            if (to_string(expected) != shape_text(shape))
+                fail("{}: tensor \"{}\": expected shape {} from config.json, found {}", checkpoint_.name(), source,
+                     to_string(expected), shape_text(shape));
+            if (found.dtype != weight.type.dtype)
+                fail("{}: tensor \"{}\": expected {}, found {}", checkpoint_.name(), source,
+                     vitro::name(weight.type.dtype), vitro::name(found.dtype));
+            rows += shape.empty() ? 0 : shape[0];
+        }
+        if (weight.sources.size() > 1 && Dim(rows) != weight.type.dim(0))
+            fail("{}: weight {}: expected {} rows, found {}", checkpoint_.name(), weight.path,
+                 to_string(weight.type.dim(0)), rows);
+    }
+    for (const std::string& name : checkpoint_.names()) {
+        if (!wanted.contains(name) && !may_be_left_over(name))
+            fail("{}: tensor \"{}\": expected only the weights of {}, found one it does not have", checkpoint_.name(),
+                 name, graph.name);
+    }
+}
+
+std::vector<const void*> Weights::addresses(const Graph& graph) {
+    std::vector<const void*> out;
+    for (const ValueId id : graph.values_of(ValueKind::weight)) out.push_back(load(graph.value(id)));
+    return out;
+}
+
+const void* Weights::load(const ValueInfo& weight) {
+    if (const auto at = loaded_.find(weight.sources); at != loaded_.end()) return at->second;
+    if (weight.sources.size() == 1 && backend_.is_host())
+        return loaded_[weight.sources] = checkpoint_.tensor(weight.sources[0]).data;
+
+    std::size_t bytes = 0;
+    for (const std::string& source : weight.sources) bytes += checkpoint_.at(source).bytes;
+    Buffer buffer = backend_.allocate(bytes, weight.path);
+    std::size_t at = 0;
+    for (const std::string& source : weight.sources) {
+        const TensorView& view = checkpoint_.at(source);
+        backend_.upload(buffer.data() + at, view.data, view.bytes);
+        at += view.bytes;
+    }
+    allocated_bytes_ += bytes;
+    buffers_.push_back(std::move(buffer));
+    return loaded_[weight.sources] = buffers_.back().data();
+}
+
+}  // namespace vitro

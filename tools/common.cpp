@@ -1,0 +1,95 @@
+#include "tools/common.h"
+
+#include "backends/cpu/cpu_backend.h"
+#include "ops/op_list.h"
+
+#include <charconv>
+#include <csignal>
+
+namespace vitro {
+
+std::atomic<bool> interrupted{false};
+
+void catch_interrupt() {
+    struct sigaction action {};
+    action.sa_handler = [](int) { interrupted = true; };
+    action.sa_flags = static_cast<int>(SA_RESETHAND);
+    sigaction(SIGINT, &action, nullptr);
+}
+
+void add_model_flags(CLI::App& app, ModelFlags& flags, bool runs) {
+    flags.directory = VITRO_BUNDLED_MODEL;
+    app.add_option("-m,--model", flags.directory,
+                   "model directory, as Hugging Face saves it (default: the bundled model)")
+        ->type_name("DIR");
+    if (!runs) return;
+    app.add_option("-c,--ctx-size", flags.context, "longest text in tokens (default: the model's, at most 4096)")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber);
+    app.add_option("-t,--threads", flags.threads, "threads (default: one a core)")
+        ->type_name("N")
+        ->check(CLI::Range(1, 1024));
+    app.add_option("--device", flags.device, "where to run: auto, cpu")->check(CLI::IsMember({"auto", "cpu"}));
+}
+
+std::unique_ptr<Backend> open_backend(const std::string&, int threads) { return std::make_unique<CpuBackend>(threads); }
+
+Target target_for(Backend& backend) { return {backend, cpu_kernels()}; }
+
+OpenModel open_model(const ModelFlags& flags, LanguageModelOptions options) {
+    ModelConfig config = read_model_config(flags.directory);
+    GenerationConfig generation = read_generation_config(flags.directory, config);
+    Tokenizer tokenizer = Tokenizer::load(flags.directory, config.vocab_size);
+    auto backend = open_backend(flags.device, flags.threads);
+    options.context = flags.context;
+    auto model = std::make_unique<LanguageModel>(flags.directory, config, target_for(*backend), options);
+    return {std::move(config), std::move(generation), std::move(tokenizer), std::move(backend), std::move(model)};
+}
+
+ChatFormat chat_format(const std::filesystem::path& directory, const Tokenizer& tokenizer) {
+    const auto spelled = [&](std::optional<std::int32_t> id) { return id ? tokenizer.piece(*id) : std::string_view{}; };
+    return ChatFormat::load(directory, spelled(tokenizer.bos_id()), spelled(tokenizer.eos_id()));
+}
+
+void add_sampling_flags(CLI::App& app, SamplingFlags& flags) {
+    SamplingOptions& o = flags.options;
+    app.add_option("--temp", o.temperature, "temperature; 0 always takes the most probable token (default)")
+        ->type_name("T");
+    app.add_option("--top-k", o.top_k, "choose among the K most probable tokens; 0: all (default)")->type_name("K");
+    app.add_option("--top-p", o.top_p, "choose among the fewest tokens that have this probability together (default 1)")
+        ->type_name("P");
+    app.add_option("--min-p", o.min_p, "choose among tokens at least P times as probable as the best (default 0)")
+        ->type_name("P");
+    app.add_option("--repeat-penalty", o.repetition_penalty,
+                   "make tokens that came before less probable (default 1: off)")
+        ->type_name("R");
+    app.add_option("--logit-bias", flags.logit_bias, "add to a token's logit, e.g. 42=-5; may be repeated")
+        ->type_name("ID=BIAS");
+    app.add_option("-s,--seed", o.seed, "seed of the random choices (default 0)")->type_name("SEED");
+}
+
+SamplingOptions sampling_options(const SamplingFlags& flags) {
+    SamplingOptions options = flags.options;
+    for (const std::string& text : flags.logit_bias) {
+        std::int32_t id = 0;
+        float bias = 0;
+        const char* end = text.data() + text.size();
+        const auto [equals, id_error] = std::from_chars(text.data(), end, id);
+        const bool has_bias = id_error == std::errc{} && equals != end && *equals == '=';
+        if (!has_bias || std::from_chars(equals + 1, end, bias).ptr != end)
+            fail("--logit-bias: expected ID=BIAS, such as 42=-5, found '{}'", text);
+        options.logit_bias[id] = bias;
+    }
+    return options;
+}
+
+void print_timings(const Generation& generation, std::size_t prompt_tokens) {
+    const auto line = [](const char* what, std::size_t tokens, double seconds) {
+        fmt::print(stderr, "{:<7} {:>6} tokens {:>9.3f} s {:>10.1f} tokens/s\n", what, tokens, seconds,
+                   seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0);
+    };
+    line("prompt", prompt_tokens - static_cast<std::size_t>(generation.cached_tokens), generation.prompt_seconds);
+    if (generation.tokens.size() > 1) line("decode", generation.tokens.size() - 1, generation.decode_seconds);
+}
+
+}  // namespace vitro

@@ -1,0 +1,78 @@
+// What the subcommands share: the flags that choose a model, opening it, and interruption.
+#pragma once
+
+#include "frontend/chat_format.h"
+#include "frontend/config.h"
+#include "frontend/generator.h"
+#include "frontend/language_model.h"
+#include "frontend/tokenizer.h"
+
+#include <CLI/CLI.hpp>
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace vitro {
+
+/// Set by the first Ctrl-C; a second one ends the program at once.
+extern std::atomic<bool> interrupted;
+
+/// Installs the handler that sets `interrupted`.
+void catch_interrupt();
+
+/// Exit code of a command that Ctrl-C ended.
+inline constexpr int kInterruptedExit = 130;
+
+struct ModelFlags {
+    std::filesystem::path directory;
+    std::string device = "auto";
+    std::int64_t context = 0;
+    int threads = 0;
+};
+
+/// -m, and with `runs` also -c, -t and --device.
+void add_model_flags(CLI::App& app, ModelFlags& flags, bool runs = true);
+
+/// A model that is open to run. The backend lives as long as the model.
+struct OpenModel {
+    ModelConfig config;
+    GenerationConfig generation;
+    Tokenizer tokenizer;
+    std::unique_ptr<Backend> backend;
+    std::unique_ptr<LanguageModel> model;
+};
+
+std::unique_ptr<Backend> open_backend(const std::string& device, int threads);
+/// The kernels that fit the backend.
+Target target_for(Backend& backend);
+OpenModel open_model(const ModelFlags& flags, LanguageModelOptions options = {});
+
+/// The chat template of a model directory.
+ChatFormat chat_format(const std::filesystem::path& directory, const Tokenizer& tokenizer);
+
+struct SamplingFlags {
+    SamplingOptions options;
+    std::vector<std::string> logit_bias;  // ID=BIAS
+};
+/// --temp, --top-k, --top-p, --min-p, --repeat-penalty, --logit-bias, --seed.
+void add_sampling_flags(CLI::App& app, SamplingFlags& flags);
+/// The options, with --logit-bias parsed.
+SamplingOptions sampling_options(const SamplingFlags& flags);
+
+/// The prompt's "N tokens, T s, R tok/s" lines on stderr.
+void print_timings(const Generation& generation, std::size_t prompt_tokens);
+
+// One a file: each adds its subcommand, whose callback throws Error or sets `exit_code`.
+void add_run(CLI::App& app, int& exit_code);
+void add_chat(CLI::App& app, int& exit_code);
+void add_show(CLI::App& app, int& exit_code);
+void add_tokenize(CLI::App& app, int& exit_code);
+void add_next(CLI::App& app, int& exit_code);
+void add_logits(CLI::App& app, int& exit_code);
+void add_graph(CLI::App& app, int& exit_code);
+void add_ops(CLI::App& app, int& exit_code);
+
+}  // namespace vitro

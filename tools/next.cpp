@@ -1,0 +1,128 @@
+// vitro next: how a text becomes the next token, step by step.
+#include "tools/common.h"
+
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+#include <numeric>
+
+namespace vitro {
+namespace {
+
+struct Flags {
+    ModelFlags model;
+    std::string prompt;
+    std::size_t top = 10;
+    bool json = false;
+};
+
+/// What a top-level part of the model makes of the tokens: "model.layers.0-3 (4 x Phi3DecoderLayer)", [1, 5, 256].
+struct Stage {
+    std::string name;
+    std::string shape;
+};
+
+/// The type of the last value that a module computes, as its shape with the batch in front.
+std::string shape_after(const Graph& graph, const Module& module, std::int64_t tokens) {
+    const Node* last = nullptr;
+    for (const Node& node : graph.nodes) {
+        const std::string& path = graph.value(node.outputs[0]).path;
+        if (path == module.path || path.starts_with(module.path + ".")) last = &node;
+    }
+    VITRO_CHECK(last != nullptr, "module {} computes nothing", module.path);
+    std::string shape = "[1";
+    for (const Dim dim : graph.value(last->outputs[0]).type.shape)
+        shape += ", " + (dim == Dim('T') ? std::to_string(tokens) : to_string(dim));
+    return shape + "]";
+}
+
+/// The stages a text goes through: modules that are not containers of other stages; equal neighbours folded.
+std::vector<Stage> stages_of(const Graph& graph, std::int64_t tokens) {
+    std::vector<Stage> stages;
+    const auto depth = [](const std::string& path) { return std::count(path.begin(), path.end(), '.'); };
+    const Module *first = nullptr, *previous = nullptr;
+    std::size_t count = 0;
+    const auto flush = [&] {
+        if (first == nullptr) return;
+        const std::string last = previous->path.substr(previous->path.rfind('.') + 1);
+        stages.push_back({count == 1 ? fmt::format("{} ({})", first->path, first->type)
+                                     : fmt::format("{}-{} ({} x {})", first->path, last, count, first->type),
+                          shape_after(graph, *previous, tokens)});
+        first = nullptr;
+        count = 0;
+    };
+    for (const Module& module : graph.modules) {
+        const bool is_layer = depth(module.path) == 2 && module.type.ends_with("DecoderLayer");
+        const bool is_part = depth(module.path) <= 1 && !module.detail.empty();
+        if (!is_layer && !is_part) continue;
+        if (first != nullptr && module.type != first->type) flush();
+        if (first == nullptr) first = &module;
+        previous = &module;
+        ++count;
+    }
+    flush();
+    return stages;
+}
+
+void next(const Flags& flags) {
+    const OpenModel open = open_model(flags.model);
+    const auto tokens = open.tokenizer.encode(flags.prompt);
+    if (tokens.empty()) fail("the prompt has no tokens: expected at least one");
+    const LanguageModel::Part part{0, tokens, Want::last};
+    const std::span<const float> logits = open.model->feed({&part, 1});
+
+    std::vector<std::int32_t> order(logits.size());
+    std::iota(order.begin(), order.end(), 0);
+    const std::size_t top = std::min(flags.top, order.size());
+    const auto logit = [&](std::int32_t id) { return logits[static_cast<std::size_t>(id)]; };
+    std::partial_sort(
+        order.begin(), order.begin() + static_cast<std::ptrdiff_t>(top), order.end(),
+        [&](std::int32_t a, std::int32_t b) { return logit(a) != logit(b) ? logit(a) > logit(b) : a < b; });
+    const float most = *std::max_element(logits.begin(), logits.end());
+    double sum = 0;
+    for (const float value : logits) sum += std::exp(static_cast<double>(value - most));
+    const auto probability = [&](std::int32_t id) { return std::exp(static_cast<double>(logit(id) - most)) / sum; };
+
+    const auto n = static_cast<std::int64_t>(tokens.size());
+    const auto stages = stages_of(build_model(open.config, {}), n);
+    if (flags.json) {
+        nlohmann::ordered_json json{{"prompt", flags.prompt}};
+        for (const std::int32_t id : tokens)
+            json["tokens"].push_back({{"id", id}, {"piece", open.tokenizer.piece(id)}});
+        json["stages"].push_back({{"name", "tokens"}, {"shape", fmt::format("[1, {}]", n)}});
+        for (const Stage& stage : stages) json["stages"].push_back({{"name", stage.name}, {"shape", stage.shape}});
+        for (std::size_t i = 0; i < top; ++i)
+            json["next"].push_back({{"id", order[i]},
+                                    {"piece", open.tokenizer.piece(order[i])},
+                                    {"probability", probability(order[i])},
+                                    {"logit", logit(order[i])}});
+        fmt::print("{}\n", json.dump());
+        return;
+    }
+    fmt::print("tokens\n");
+    for (const std::int32_t id : tokens) fmt::print("{:>8}  {}\n", id, open.tokenizer.piece(id));
+    fmt::print("shapes\n  {:<48} [1, {}]\n", "tokens", n);
+    for (const Stage& stage : stages) fmt::print("  {:<48} -> {}\n", stage.name, stage.shape);
+    fmt::print("the last of the {} rows of logits ranks the next token\n  {:>6}  {:<16} {:>11} {:>9}\n", n, "id",
+               "piece", "probability", "logit");
+    for (std::size_t i = 0; i < top; ++i)
+        fmt::print("  {:>6}  {:<16} {:>11.6f} {:>9.4f}\n", order[i], open.tokenizer.piece(order[i]),
+                   probability(order[i]), logit(order[i]));
+}
+
+}  // namespace
+
+void add_next(CLI::App& app, int&) {
+    auto flags = std::make_shared<Flags>();
+    CLI::App* command = app.add_subcommand(
+        "next", "show how a text becomes the next token\nExample: vitro next \"The capital of France is\" --top 5");
+    add_model_flags(*command, flags->model);
+    command->add_option("-p,--prompt,prompt", flags->prompt, "the text")->required()->type_name("PROMPT");
+    command->add_option("--top", flags->top, "how many next tokens to list (default 10)")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber);
+    command->add_flag("--json", flags->json, "print JSON: tokens, stages, next");
+    command->callback([flags] { next(*flags); });
+}
+
+}  // namespace vitro

@@ -1,0 +1,77 @@
+// vitro run: a prompt in, its continuation out.
+#include "tools/common.h"
+
+#include <nlohmann/json.hpp>
+
+namespace vitro {
+namespace {
+
+struct Flags {
+    ModelFlags model;
+    SamplingFlags sampling;
+    std::string prompt;
+    std::optional<std::int64_t> max_tokens;
+    std::vector<std::string> stop;
+    bool no_kv_cache = false;
+    bool chat = false;
+    bool json = false;
+};
+
+std::vector<std::int32_t> prompt_tokens(const Flags& flags, const OpenModel& open) {
+    if (!flags.chat) return open.tokenizer.encode(flags.prompt);
+    const Message message{"user", flags.prompt};
+    return open.tokenizer.encode(chat_format(flags.model.directory, open.tokenizer).format({&message, 1}, true), false);
+}
+
+int run(const Flags& flags) {
+    const OpenModel open = open_model(flags.model);
+    const auto prompt = prompt_tokens(flags, open);
+    GenerationOptions options{.max_tokens = flags.max_tokens,
+                              .sampling = sampling_options(flags.sampling),
+                              .end_tokens = open.generation.eos_token_ids,
+                              .stop = flags.stop,
+                              .use_cache = !flags.no_kv_cache,
+                              .interrupted = &interrupted};
+    catch_interrupt();
+    const Generation out = generate(*open.model, 0, open.tokenizer, prompt, options, [&](std::string_view text) {
+        if (flags.json) return;
+        fmt::print("{}", text);
+        std::fflush(stdout);
+    });
+    if (flags.json) {
+        const nlohmann::ordered_json json{
+            {"prompt_tokens", prompt},
+            {"tokens", out.tokens},
+            {"text", out.text},
+            {"finish_reason", name(out.finish_reason)},
+            {"timings", {{"prompt_seconds", out.prompt_seconds}, {"decode_seconds", out.decode_seconds}}}};
+        fmt::print("{}\n", json.dump());
+    } else {
+        fmt::print("\n");
+        std::fflush(stdout);
+        print_timings(out, prompt.size());
+    }
+    return out.finish_reason == FinishReason::interrupted ? kInterruptedExit : 0;
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, int& exit_code) {
+    auto flags = std::make_shared<Flags>();
+    CLI::App* command =
+        app.add_subcommand("run", "generate text\nExample: vitro run \"The capital of France is\" -n 16");
+    add_model_flags(*command, flags->model);
+    command->add_option("-p,--prompt,prompt", flags->prompt, "the text to continue")->required()->type_name("PROMPT");
+    command->add_option("-n,--predict", flags->max_tokens, "new tokens at most (default: until the text ends)")
+        ->type_name("N")
+        ->check(CLI::NonNegativeNumber);
+    add_sampling_flags(*command, flags->sampling);
+    command->add_option("--stop", flags->stop, "end before this text; may be repeated")->type_name("S");
+    command->add_flag("--no-kv-cache", flags->no_kv_cache,
+                      "compute all tokens anew for each, to see what the cache is for");
+    command->add_flag("--chat", flags->chat, "the prompt is a user's message to a chat model");
+    command->add_flag("--json", flags->json, "print one JSON object at the end");
+    command->callback([flags, &exit_code] { exit_code = run(*flags); });
+}
+
+}  // namespace vitro
