@@ -1,0 +1,76 @@
+#include "ops/attention_mask/attention_mask.h"
+
+#include "tests/ops/run_op.h"
+
+#include <doctest/doctest.h>
+
+using namespace vitro;
+using namespace vitro::test;
+
+namespace {
+
+/// One text a row: 'x' visible, '.' not.
+std::vector<std::string> mask(const std::vector<float>& positions, const std::vector<float>& sequences,
+                              const std::vector<float>& lengths, std::int64_t window, int threads) {
+    float keys = 0;
+    for (const float length : lengths) keys += length;
+    const auto c = static_cast<std::size_t>(keys);
+    const Data out = run_op(kAttentionMask, {ints(positions), ints(sequences), ints(lengths)}, AttentionMask{window},
+                            threads, static_cast<std::int64_t>(c))[0];
+    std::vector<std::string> rows;
+    const std::vector<float> values = out.floats();
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        if (i % c == 0) rows.emplace_back();
+        rows.back() += values[i] == 0.0f ? 'x' : values[i] == -INFINITY ? '.' : '?';
+    }
+    return rows;
+}
+
+using Rows = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("a token sees itself and what stands before it in its sequence") {
+    for (const int threads : {0, 1, 2}) {
+        CAPTURE(threads);
+        CHECK(mask({0, 1, 2}, {0, 0, 0}, {3}, 0, threads) == Rows{"x..", "xx.", "xxx"});
+        CHECK(mask({3, 4}, {0, 0}, {5}, 0, threads) == Rows{"xxxx.", "xxxxx"});  // after three cached tokens
+        CHECK(mask({0}, {0}, {1}, 0, threads) == Rows{"x"});
+    }
+}
+
+TEST_CASE("a window of w shows the last w positions") {
+    for (const int threads : {0, 1, 2}) {
+        CAPTURE(threads);
+        CHECK(mask({0, 1, 2, 3}, {0, 0, 0, 0}, {4}, 2, threads) == Rows{"x...", "xx..", ".xx.", "..xx"});
+        CHECK(mask({0, 1}, {0, 0}, {2}, 1, threads) == Rows{"x.", ".x"});
+        CHECK(mask({3}, {0}, {4}, 3, threads) == Rows{".xxx"});
+        CHECK(mask({3}, {0}, {4}, 4, threads) == Rows{"xxxx"});
+        CHECK(mask({3}, {0}, {4}, 1000000, threads) == Rows{"xxxx"});
+    }
+}
+
+TEST_CASE("no sequence sees another, in whatever order the tokens stand") {
+    for (const int threads : {0, 1, 2}) {
+        CAPTURE(threads);
+        CHECK(mask({1, 0, 2, 0}, {1, 0, 1, 2}, {2, 3, 1}, 0, threads) == Rows{"..xx..", "x.....", "..xxx.", ".....x"});
+        CHECK(mask({2, 1}, {1, 0}, {2, 3}, 2, threads) == Rows{"...xx", "xx..."});
+        CHECK(mask({1}, {2}, {0, 3, 2}, 0, threads) == Rows{"...xx"});  // a sequence without tokens takes no room
+    }
+}
+
+TEST_CASE("a sequence without cached tokens sees nothing") {
+    for (const int threads : {0, 2}) CHECK(mask({1}, {0}, {0, 2}, 0, threads) == Rows{".."});
+}
+
+TEST_CASE("attention_mask refuses wrong types") {
+    const TensorType tokens{DType::i32, {'T'}}, lengths{DType::i32, {'S'}};
+    CHECK(kAttentionMask.infer(std::vector{tokens, tokens, lengths}, AttentionMask{})[0] ==
+          TensorType{DType::f32, {'T', 'C'}});
+    CHECK(refusal(kAttentionMask, {tokens, lengths, lengths}, AttentionMask{}) ==
+          "sequences: expected i32 [T], found i32 [S]");
+    CHECK(refusal(kAttentionMask, {{DType::f32, {'T'}}, tokens, lengths}, AttentionMask{}) ==
+          "positions: expected i32 of rank 1, found f32 [T]");
+    CHECK(refusal(kAttentionMask, {tokens, tokens, lengths}, AttentionMask{-1}) ==
+          "window: expected 0 (none) or a number of positions, found -1");
+}
