@@ -1,0 +1,148 @@
+// The access hooks. Emulated kernels are compiled with -fsanitize=thread (cmake/cuda.cmake) but linked without its
+// runtime: the compiler calls __tsan_read4() and its like before each access of memory, and here is what they do.
+// Accesses of host threads, and of stacks and constants, pass.
+#include "backends/cuda/emulation/block.h"
+#include "backends/cuda/emulation/device_functions.h"
+#include "backends/cuda/emulation/device_heap.h"
+#include "backends/cuda/emulation/options.h"
+
+#include <fmt/core.h>
+
+#include <cstdint>
+#include <cstring>
+
+namespace vitro::emulation {
+
+namespace {
+
+Options current_options;
+
+template <SharedMemory::Access kAccess>
+void check(const void* address, std::size_t bytes) {
+    Thread* thread = Block::current();
+    if (thread == nullptr || !current_options.check_accesses) return;
+    Block& block = Block::of_current();
+    if (block.shared().contains(address)) {
+        if (!block.shared().check<kAccess>(block.clock(), thread->accessor(), address, bytes))
+            block.fault(block.shared().problem());
+        return;
+    }
+    static const DeviceHeap& heap = DeviceHeap::instance();
+    if (!heap.contains(address) || heap.accessible(address, bytes)) return;
+    block.fault(fmt::format("{} {} bytes at {}: out of bounds",
+                            kAccess == SharedMemory::Access::read ? "reads" : "writes", bytes, heap.describe(address)));
+}
+
+}  // namespace
+
+Options& options() { return current_options; }
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+
+bool accesses_are_checked() { return false; }
+
+void check_read(const void*, std::size_t) {}
+void check_write(const void*, std::size_t) {}
+void check_atomic(const void*, std::size_t) {}
+void check_copy(const void*, std::size_t, bool) {}
+
+}  // namespace vitro::emulation
+
+#else
+
+bool accesses_are_checked() { return true; }
+
+void check_read(const void* address, std::size_t bytes) { check<SharedMemory::Access::read>(address, bytes); }
+void check_write(const void* address, std::size_t bytes) { check<SharedMemory::Access::write>(address, bytes); }
+void check_atomic(const void* address, std::size_t bytes) { check<SharedMemory::Access::atomic>(address, bytes); }
+void check_copy(const void* address, std::size_t bytes, bool begins) {
+    if (begins)
+        check<SharedMemory::Access::begin_copy>(address, bytes);
+    else
+        check<SharedMemory::Access::end_copy>(address, bytes);
+}
+
+namespace {
+
+// The hardware refuses what is not aligned to its own size.
+template <SharedMemory::Access kAccess, std::size_t kBytes>
+inline void aligned(const void* address) {
+    if (Block::current() == nullptr) return;
+    if (reinterpret_cast<std::uintptr_t>(address) % kBytes != 0)
+        Block::of_current().fault(
+            fmt::format("accesses {} bytes at an address that is not a multiple of {}", kBytes, kBytes));
+    check<kAccess>(address, kBytes);
+}
+
+}  // namespace
+}  // namespace vitro::emulation
+
+using vitro::emulation::aligned;
+using vitro::emulation::check_read;
+using vitro::emulation::check_write;
+using Access = vitro::emulation::SharedMemory::Access;
+
+extern "C" {
+void __tsan_init() {}
+void __tsan_func_entry(void*) {}
+void __tsan_func_exit() {}
+void __tsan_vptr_update(void**, void*) {}
+void __tsan_vptr_read(void**) {}
+void __tsan_read1(void* address) { check_read(address, 1); }
+void __tsan_read2(void* address) { aligned<Access::read, 2>(address); }
+void __tsan_read4(void* address) { aligned<Access::read, 4>(address); }
+void __tsan_read8(void* address) { aligned<Access::read, 8>(address); }
+void __tsan_read16(void* address) { aligned<Access::read, 16>(address); }
+void __tsan_write1(void* address) { check_write(address, 1); }
+void __tsan_write2(void* address) { aligned<Access::write, 2>(address); }
+void __tsan_write4(void* address) { aligned<Access::write, 4>(address); }
+void __tsan_write8(void* address) { aligned<Access::write, 8>(address); }
+void __tsan_write16(void* address) { aligned<Access::write, 16>(address); }
+void __tsan_unaligned_read2(void* address) { check_read(address, 2); }
+void __tsan_unaligned_read4(void* address) { check_read(address, 4); }
+void __tsan_unaligned_read8(void* address) { check_read(address, 8); }
+void __tsan_unaligned_read16(void* address) { check_read(address, 16); }
+void __tsan_unaligned_write2(void* address) { check_write(address, 2); }
+void __tsan_unaligned_write4(void* address) { check_write(address, 4); }
+void __tsan_unaligned_write8(void* address) { check_write(address, 8); }
+void __tsan_unaligned_write16(void* address) { check_write(address, 16); }
+void __tsan_read_range(void* address, unsigned long bytes) { check_read(address, bytes); }
+void __tsan_write_range(void* address, unsigned long bytes) { check_write(address, bytes); }
+
+// Atomics come from the standard library's headers, and from atomicAdd() and its like, which check for themselves.
+#define VITRO_ATOMICS(bits, type)                                                                                 \
+    type __tsan_atomic##bits##_load(const volatile type* p, int) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); } \
+    void __tsan_atomic##bits##_store(volatile type* p, type v, int) { __atomic_store_n(p, v, __ATOMIC_SEQ_CST); } \
+    type __tsan_atomic##bits##_exchange(volatile type* p, type v, int) {                                          \
+        return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);                                                       \
+    }                                                                                                             \
+    type __tsan_atomic##bits##_fetch_add(volatile type* p, type v, int) {                                         \
+        return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);                                                        \
+    }                                                                                                             \
+    type __tsan_atomic##bits##_fetch_sub(volatile type* p, type v, int) {                                         \
+        return __atomic_fetch_sub(p, v, __ATOMIC_SEQ_CST);                                                        \
+    }                                                                                                             \
+    type __tsan_atomic##bits##_fetch_and(volatile type* p, type v, int) {                                         \
+        return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);                                                        \
+    }                                                                                                             \
+    type __tsan_atomic##bits##_fetch_or(volatile type* p, type v, int) {                                          \
+        return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);                                                         \
+    }                                                                                                             \
+    type __tsan_atomic##bits##_fetch_xor(volatile type* p, type v, int) {                                         \
+        return __atomic_fetch_xor(p, v, __ATOMIC_SEQ_CST);                                                        \
+    }                                                                                                             \
+    int __tsan_atomic##bits##_compare_exchange_strong(volatile type* p, type* expected, type v, int, int) {       \
+        return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);            \
+    }                                                                                                             \
+    int __tsan_atomic##bits##_compare_exchange_weak(volatile type* p, type* expected, type v, int, int) {         \
+        return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);            \
+    }
+VITRO_ATOMICS(8, unsigned char)
+VITRO_ATOMICS(16, unsigned short)
+VITRO_ATOMICS(32, unsigned)
+VITRO_ATOMICS(64, unsigned long)
+#undef VITRO_ATOMICS
+void __tsan_atomic_thread_fence(int) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+}
+
+#endif

@@ -1,0 +1,324 @@
+// The emulation of CUDA: right kernels give right results, and each kind of mistake is found.
+#include "backends/cuda/emulation/options.h"
+#include "backends/cuda/launch.h"
+#include "backends/cuda/ptx.h"
+#include "base/half.h"
+#include "base/random.h"
+#include "tests/backends/emulation_kernels.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <string>
+#include <vector>
+
+using namespace vitro;
+using namespace vitro::cuda_emulated;
+using emulation::Fault;
+
+namespace {
+
+/// Device memory that holds a copy of host values.
+template <class T>
+class DeviceArray {
+public:
+    explicit DeviceArray(const std::vector<T>& values) : count_(values.size()) {
+        check(cudaMalloc(&data_, count_ * sizeof(T)), "cudaMalloc");
+        check(cudaMemcpy(data_, values.data(), count_ * sizeof(T), cudaMemcpyHostToDevice), "cudaMemcpy");
+    }
+    explicit DeviceArray(std::size_t count) : DeviceArray(std::vector<T>(count)) {}
+    ~DeviceArray() { cudaFree(data_); }
+    DeviceArray(const DeviceArray&) = delete;
+    DeviceArray& operator=(const DeviceArray&) = delete;
+
+    T* data() const { return data_; }
+    std::vector<T> host() const {
+        std::vector<T> values(count_);
+        check(cudaMemcpy(values.data(), data_, count_ * sizeof(T), cudaMemcpyDeviceToHost), "cudaMemcpy");
+        return values;
+    }
+
+private:
+    T* data_ = nullptr;
+    std::size_t count_;
+};
+
+std::vector<float> random_values(std::size_t count, std::uint64_t seed) {
+    Random random(seed);
+    std::vector<float> values(count);
+    for (float& value : values) value = random.normal();
+    return values;
+}
+
+/// Runs what is queued and gives the text of the fault, or nothing.
+std::string fault_of_queued() {
+    try {
+        check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+    } catch (const Fault& fault) {
+        return fault.what();
+    }
+    return "";
+}
+
+template <class... Parameters, class... Arguments>
+std::string fault_of(void (*kernel)(Parameters...), const Launch& how, Arguments... arguments) {
+    launch(kernel, how, arguments...);
+    return fault_of_queued();
+}
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+/// True if a mistake that shows only in the memory accesses can be found here; else says that it cannot.
+bool accesses_checked() {
+    if (!emulation::accesses_are_checked())
+        MESSAGE("skipped: kernels have no access hooks in sanitizer builds, the release build checks this");
+    return emulation::accesses_are_checked();
+}
+
+#define CHECK_HAS(text, part) CHECK_MESSAGE(has(text, part), (text))
+
+}  // namespace
+
+TEST_CASE("emulation: a grid covers every element") {
+    for (const int n : {1, 31, 1000}) {
+        const auto x = random_values(std::size_t(n), 1);
+        const DeviceArray<float> in(x), out{std::vector<float>(x.size())};
+        launch(copy_elements, {.name = "copy_elements", .grid = unsigned(n + 127) / 128, .block = 128}, in.data(),
+               out.data(), n);
+        CHECK(out.host() == x);
+    }
+}
+
+TEST_CASE_TEMPLATE("emulation: rms_norm with shuffles and shared memory", T, float, __half, __nv_bfloat16) {
+    constexpr int kRows = 3;
+    for (const int width : {32, 100, 1000}) {
+        const auto x = random_values(std::size_t(kRows * width), 2), weight = random_values(std::size_t(width), 3);
+        const DeviceArray<T> device_x(std::vector<T>(x.begin(), x.end())),
+            device_weight(std::vector<T>(weight.begin(), weight.end())), out{std::vector<T>(x.size())};
+        launch(rms_norm<T>, {.name = "rms_norm", .grid = kRows, .block = 96}, device_x.data(), device_weight.data(),
+               out.data(), width, 1e-5f);
+        const auto result = out.host();
+        for (int row = 0; row < kRows; ++row) {
+            double sum = 0;
+            for (int i = 0; i < width; ++i) sum += std::pow(double(float(T(x[std::size_t(row * width + i)]))), 2);
+            for (int i = 0; i < width; ++i) {
+                const auto at = std::size_t(row * width + i);
+                const double expected =
+                    double(float(T(x[at]))) * double(float(T(weight[std::size_t(i)]))) / std::sqrt(sum / width + 1e-5);
+                const double tolerance = std::is_same_v<T, float> ? 1e-6 : std::is_same_v<T, __half> ? 1e-3 : 1e-2;
+                CHECK(double(float(result[at])) == doctest::Approx(expected).epsilon(tolerance));
+            }
+        }
+    }
+}
+
+TEST_CASE("emulation: shuffles follow the PTX manual") {
+    const DeviceArray<int> out{std::vector<int>(160)};
+    launch(shuffle_kinds, {.name = "shuffle_kinds", .grid = 1, .block = 32}, out.data());
+    const auto result = out.host();
+    for (int lane = 0; lane < 32; ++lane) {
+        const auto at = std::size_t(lane);
+        CHECK(result[at] == lane / 8 * 8 + 5);
+        CHECK(result[32 + at] == (lane % 16 < 3 ? lane : lane - 3));
+        CHECK(result[64 + at] == (lane % 16 > 12 ? lane : lane + 3));
+        CHECK(result[96 + at] == (lane ^ 9));
+        CHECK(result[128 + at] == (lane < 16 ? 2 : 20));
+    }
+}
+
+TEST_CASE("emulation: votes, reductions and barriers that count") {
+    const DeviceArray<int> out{std::vector<int>(8)};
+    launch(count_votes, {.name = "count_votes", .grid = 1, .block = 64}, out.data());
+    unsigned multiples = 0;
+    for (int i = 32; i < 64; ++i) multiples |= unsigned(i % 3 == 0) << (i - 32);
+    CHECK(out.host() == std::vector<int>{int(multiples), 1, 0, (32 + 63) * 16, 63, 127, 10, 3});
+}
+
+TEST_CASE("emulation: planted barrier and warp mistakes") {
+    const DeviceArray<int> out{std::vector<int>(64)};
+    CHECK_HAS(fault_of(half_the_block_waits, {.name = "half", .grid = 2, .block = 64}), "divergent barrier");
+    CHECK_HAS(fault_of(waits_at_two_places, {.name = "two_places", .grid = 1, .block = 64}), "divergent barrier");
+    const std::string ends = fault_of(ends_before_the_barrier, {.name = "ends", .grid = 1, .block = 64});
+    CHECK_HAS(ends, "kernel ends, block (0, 0, 0), thread (0, 0, 0): waits forever at __syncthreads");
+    CHECK_HAS(ends, "threads 7-7 ended");
+    CHECK_HAS(ends, "emulation_kernels.cu:");
+    const Launch warp{.name = "warp", .grid = 1, .block = 32};
+    CHECK_HAS(fault_of(lane_misses_the_shuffle, warp, out.data()), "mismatched warp operation");
+    CHECK_HAS(fault_of(lanes_disagree_on_the_mask, warp, out.data()), "mismatched warp operation");
+    CHECK_HAS(fault_of(lanes_disagree_on_the_operation, warp, out.data()), "mismatched warp operation");
+    CHECK_HAS(fault_of(shuffles_from_outside_the_mask, warp, out.data()), "lane that is not in the mask");
+    // A fault leaves the device usable.
+    launch(shuffle_kinds, warp, DeviceArray<int>{std::vector<int>(160)}.data());
+    CHECK(fault_of_queued() == "");
+}
+
+TEST_CASE("emulation: planted mistakes in shared memory") {
+    const DeviceArray<float> out{std::vector<float>(256)}, x{random_values(256, 4)};
+    if (!accesses_checked()) return;
+    const Launch one{.name = "one", .grid = 1, .block = 32}, two{.name = "two", .grid = 1, .block = 64};
+    CHECK_HAS(fault_of(reads_unwritten, one, out.data()),
+              "byte 124 of shared array \"values\" (128 bytes), which nothing has written");
+    CHECK_HAS(fault_of(reads_what_another_wrote, two, out.data()), "race");
+    CHECK_HAS(fault_of(overwrites_what_another_reads, two, out.data()), "race");
+    CHECK_HAS(fault_of(reads_without_sync_warp, one, out.data()), "race");
+    CHECK_HAS(fault_of(barrier_of_the_wrong_warps, {.name = "three", .grid = 1, .block = 96}, out.data()), "race");
+    CHECK_HAS(fault_of(shared_past_the_end, one, out.data()), "shared array \"few\" (128 bytes): out of bounds");
+    CHECK_HAS(fault_of(dynamic_past_the_end, {.name = "dynamic", .grid = 1, .block = 32, .shared_bytes = 400},
+                       out.data(), 100),
+              "byte 400 of dynamic shared memory (400 bytes): out of bounds");
+    CHECK_HAS(fault_of(misses_copy_wait, one, x.data(), out.data()), "missing cp_async_wait");
+    CHECK(fault_of(misses_copy_wait_once, one, x.data(), out.data(), 1) == "");
+    CHECK_HAS(fault_of(misses_copy_wait_once, one, x.data(), out.data(), 2), "missing cp_async_wait");
+    CHECK_HAS(fault_of(misses_barrier_after_copy, one, x.data(), out.data()), "race");
+}
+
+TEST_CASE("emulation: planted mistakes in global memory") {
+    const DeviceArray<float> x{random_values(10, 4)};
+    if (!accesses_checked()) return;
+    const Launch one{.name = "one", .grid = 1, .block = 32};
+    CHECK_HAS(fault_of(writes_past_the_end, one, x.data(), 10),
+              "kernel one, block (0, 0, 0), thread (10, 0, 0): writes 4 bytes at 0 bytes past the end of a device "
+              "allocation of 40 bytes: out of bounds");
+    CHECK(fault_of(writes_past_the_end, one, x.data(), 9) == "");
+    CHECK_HAS(fault_of(reads_misaligned, {.name = "one", .grid = 1, .block = 1}, x.data(), x.data()),
+              "not a multiple of 8");
+    // A gap in an arena.
+    const DeviceArray<float> arena{std::vector<float>(64)};
+    emulation::poison(arena.data() + 32, 16);
+    CHECK_HAS(fault_of(add_one, {.name = "one", .grid = 1, .block = 64}, arena.data(), 33), "byte 128 of a device allocation of 256 bytes: out of bounds");
+    emulation::unpoison(arena.data() + 32, 16);
+    CHECK(fault_of(add_one, {.name = "one", .grid = 1, .block = 64}, arena.data(), 33) == "");
+    // Memory given back.
+    float* gone = nullptr;
+    check(cudaMalloc(&gone, 256), "cudaMalloc");
+    check(cudaFree(gone), "cudaFree");
+    CHECK_HAS(fault_of(add_one, one, gone, 1), "out of bounds");
+}
+
+TEST_CASE("emulation: copies stay in bounds and go in the direction they say") {
+    const DeviceArray<float> x{std::vector<float>(16)};
+    std::vector<float> host(32);
+    CHECK_THROWS_WITH_AS(cudaMemcpy(host.data(), x.data(), 65, cudaMemcpyDeviceToHost),
+                         doctest::Contains("out of bounds"), Fault);
+    CHECK_THROWS_WITH_AS(cudaMemcpy(host.data(), x.data(), 64, cudaMemcpyHostToDevice), doctest::Contains("direction"),
+                         Fault);
+}
+
+TEST_CASE("emulation: atomics on shared and global memory") {
+    std::vector<int> x(1000), bins(8);
+    float sum = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        x[i] = int(random_bits(5, i) % 100);
+        ++bins[std::size_t(x[i] % 8)];
+        sum += float(x[i]);
+    }
+    const DeviceArray<int> device_x(x), device_bins{std::vector<int>(8)}, largest{std::vector<int>(1, -1)};
+    const DeviceArray<float> device_sum{std::vector<float>(1)};
+    launch(histogram, {.name = "histogram", .grid = 8, .block = 128}, device_x.data(), 1000, device_bins.data(),
+           device_sum.data(), largest.data());
+    CHECK(device_bins.host() == bins);
+    CHECK(device_sum.host()[0] == sum);
+    CHECK(largest.host()[0] == *std::max_element(x.begin(), x.end()));
+}
+
+TEST_CASE_TEMPLATE("emulation: mma, ldmatrix and cp.async make a matrix product", T, __half, __nv_bfloat16) {
+    constexpr int kM = 20, kN = 12, kK = 48;
+    const auto a = random_values(kM * kK, 6), b = random_values(kN * kK, 7);
+    const std::vector<T> a_values(a.begin(), a.end()), b_values(b.begin(), b.end());
+    const DeviceArray<T> device_a(a_values), device_b(b_values);
+    const DeviceArray<float> c{std::vector<float>(kM * kN)};
+    launch(matmul_mma<T>, {.name = "matmul_mma", .grid = {2, 2}, .block = 32}, device_a.data(), device_b.data(),
+           c.data(), kM, kN, kK);
+    const auto result = c.host();
+    for (int i = 0; i < kM; ++i)
+        for (int j = 0; j < kN; ++j) {
+            double sum = 0;
+            for (int k = 0; k < kK; ++k)
+                sum +=
+                    double(float(a_values[std::size_t(i * kK + k)])) * double(float(b_values[std::size_t(j * kK + k)]));
+            CHECK(double(result[std::size_t(i * kN + j)]) == doctest::Approx(sum).epsilon(1e-5));
+        }
+}
+
+TEST_CASE("emulation: mma in tf32") {
+    constexpr int kK = 24;
+    const auto a = random_values(16 * kK, 8), b = random_values(8 * kK, 9);
+    const DeviceArray<float> device_a(a), device_b(b), c{std::vector<float>(16 * 8)};
+    launch(matmul_tf32, {.name = "matmul_tf32", .grid = 1, .block = 32}, device_a.data(), device_b.data(), c.data(),
+           kK);
+    const auto result = c.host();
+    const auto rounded = [](float x) { return double(std::bit_cast<float>(round_to_tf32(x))); };
+    for (int i = 0; i < 16; ++i)
+        for (int j = 0; j < 8; ++j) {
+            double sum = 0;
+            for (int k = 0; k < kK; ++k)
+                sum += rounded(a[std::size_t(i * kK + k)]) * rounded(b[std::size_t(j * kK + k)]);
+            CHECK(double(result[std::size_t(i * 8 + j)]) == doctest::Approx(sum).epsilon(1e-5));
+        }
+}
+
+TEST_CASE("emulation: ldmatrix hands out rows and columns as the PTX manual says") {
+    std::vector<unsigned short> x(32 * 8);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<unsigned short>(i);
+    const DeviceArray<unsigned short> in(x);
+    const DeviceArray<unsigned> out{std::vector<unsigned>(256)};
+    launch(load_matrices, {.name = "load_matrices", .grid = 1, .block = 32}, in.data(), out.data());
+    const auto result = out.host();
+    for (unsigned lane = 0; lane < 32; ++lane)
+        for (unsigned matrix = 0; matrix < 4; ++matrix) {
+            const unsigned row = lane / 4, column = lane % 4 * 2, begin = matrix * 64;
+            const unsigned plain = begin + row * 8 + column;
+            CHECK(result[lane * 4 + matrix] == ((plain + 1) << 16 | plain));
+            const unsigned transposed = begin + column * 8 + row;
+            CHECK(result[128 + lane * 4 + matrix] == ((transposed + 8) << 16 | transposed));
+        }
+}
+
+TEST_CASE("emulation: cp.async in two stages") {
+    for (const int n : {4, 128, 1000}) {
+        const auto x = random_values(std::size_t(n), 10);
+        const DeviceArray<float> in(x), out{std::vector<float>(x.size())};
+        launch(copy_through_shared, {.name = "copy_through_shared", .grid = 1, .block = 32, .shared_bytes = 2 * 512},
+               in.data(), out.data(), n);
+        CHECK(out.host() == x);
+    }
+}
+
+TEST_CASE("emulation: named barriers order a producer and its consumers") {
+    constexpr int kRounds = 5;
+    const DeviceArray<float> data{std::vector<float>(kRounds * 2 * 32)};
+    launch(pass_along, {.name = "pass_along", .grid = 1, .block = 96}, data.data(), kRounds);
+    const auto result = data.host();
+    for (int round = 0; round < kRounds; ++round)
+        for (int i = 0; i < 64; ++i) CHECK(result[std::size_t(round * 64 + i)] == float(round * 32 + 31 - i % 32));
+}
+
+TEST_CASE("emulation: cooperative launches, and blocks that wait for each other") {
+    std::vector<float> x(1000);
+    double sum = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) sum += x[i] = float(i % 17);
+    const DeviceArray<float> in(x), out{std::vector<float>(1)}, partial{std::vector<float>(8)};
+    const Launch how{.name = "sum_of_grid", .grid = 6, .block = 64, .cooperative = true};
+    launch(sum_of_grid, how, in.data(), out.data(), 1000);
+    CHECK(out.host()[0] == float(2 * sum));
+    CHECK_HAS(fault_of(sum_of_grid, {.name = "plain", .grid = 6, .block = 64}, in.data(), out.data(), 1000),
+              "not cooperative");
+    CHECK_HAS(fault_of(some_blocks_skip_the_grid_barrier, how), "divergent barrier");
+    CHECK_THROWS_WITH_AS(launch(sum_of_grid, {.name = "huge", .grid = 5000, .block = 1024, .cooperative = true},
+                                in.data(), out.data(), 1000),
+                         doctest::Contains("too many blocks in cooperative launch"), Error);
+
+    const DeviceArray<unsigned> arrived{std::vector<unsigned>(1)};
+    launch(last_block_sums, {.name = "last_block_sums", .grid = 8, .block = 96}, in.data(), partial.data(),
+           arrived.data(), out.data());
+    double first = 0;
+    for (std::size_t i = 0; i < 8 * 96; ++i) first += x[i];
+    CHECK(out.host()[0] == float(first));
+
+    launch(set_flag, {.name = "set_flag", .grid = 2, .block = 32, .cooperative = true}, arrived.data(), out.data());
+    CHECK(out.host()[0] == 43.0f);
+    const DeviceArray<unsigned> never{std::vector<unsigned>(1)};
+    CHECK_HAS(fault_of(waits_for_nobody, {.name = "nobody", .grid = 1, .block = 1}, never.data()), "never comes");
+}
