@@ -1,3 +1,6 @@
+// Every output element is the same sum on every path, so one row alone gives the bits of that row among many: k goes in
+// blocks of 256; within a block lane l of eight takes k = l, l + 8, … in order (zeros fill up the last eight) and
+// simd::sum adds the lanes; the blocks' sums are added in order.
 #include "backends/cpu/cpu_backend.h"
 #include "backends/cpu/simd_tile.h"
 #include "ops/matmul/matmul.h"
@@ -8,24 +11,23 @@
 namespace vitro {
 namespace {
 
-// Every output element is the same sum whatever the path: lane l of eight takes k = l, l + 8, … in order, zeros fill up
-// the last eight, and simd::sum adds the lanes. So one row gives the same bits as that row among many.
-
 using simd::Floats;
+using simd::Floats4;
 using simd::kLanes;
 using simd::Rows;
 
-constexpr std::int64_t kBlockM = 132;    // rows of a, a multiple of kGroupM
-constexpr std::int64_t kGroupM = 12;     // rows of a that stay in the first cache, a multiple of kPanelA
-constexpr std::int64_t kBlockN = 48;     // columns of the output, a multiple of kPanelB
-constexpr std::int64_t kBlockK = 256;    // a multiple of kLanes
-constexpr int kPanelA = 3, kPanelB = 4;  // with one vector of b: 12 + 3 + 1 = 16 registers
+constexpr std::int64_t kBlockK = 256;
+constexpr int kTileA = 3, kTileB = 4;    // rows of a and of b in a register tile: 12 sums + 3 + 1 = 16 registers
+constexpr std::int64_t kFewRows = 12;    // up to so many rows of a, b is read where it lies
+constexpr std::int64_t kGroupM = 12;     // rows of a that stay in the first cache, a multiple of kTileA
+constexpr std::int64_t kBlockM = 132;    // rows of a that stay in the second cache, a multiple of kGroupM
+constexpr std::int64_t kMaxBlockN = 96;  // rows of b that stay there too, a multiple of kTileB
 
-/// One thread's memory for a block of each matrix: 128 KiB + 48 KiB + 198 KiB.
+/// One thread's memory for a block of each matrix.
 struct Scratch {
-    alignas(64) float a[kBlockM * kBlockK];      // [kBlockM / 3, kBlockK / 8, 3, 8]
-    alignas(64) float b[kBlockN * kBlockK];      // [kBlockN / 4, kBlockK / 8, 4, 8]
-    alignas(64) Floats sums[kBlockM * kBlockN];  // [kBlockN / 4, kBlockM / 3, 3, 4]: lanes not yet added up
+    alignas(64) float a[kBlockM * kBlockK];       // [kBlockM / 3, 256 / 8, 3, 8]
+    alignas(64) float b[kMaxBlockN * kBlockK];    // [kMaxBlockN / 4, 256 / 8, 4, 8]
+    alignas(64) float out[kBlockM * kMaxBlockN];  // [kBlockM, kMaxBlockN]
 };
 
 struct Sizes {
@@ -40,79 +42,88 @@ Sizes sizes_of(const Call& call) {
     return {a.count(0, a.rank - 2), m, n, k, n * k};
 }
 
-template <class T>
-Floats load_first(const T* p, std::int64_t count) {
-    return simd::load(p, simd::First{count});
-}
-
-/// out[i, j] = a_i · b_j for kA rows of a and kB rows of b, each k elements on end.
-template <int kA, int kB, class A, class B>
-void dot_rows(const A* a, const B* b, std::int64_t k, A* out, std::int64_t n) {
-    Floats acc[kA][kB] = {};
-    const std::int64_t steps = k / kLanes, whole = steps * kLanes;
-    simd::multiply_tile<kA, kB>(Rows<A>{a, k, kLanes}, Rows<B>{b, k, kLanes}, steps, acc);
-    if (whole < k) {
-        for (int j = 0; j < kB; ++j) {
-            const Floats y = load_first(b + j * k + whole, k - whole);
-            for (int i = 0; i < kA; ++i)
-                acc[i][j] = simd::multiply_add(load_first(a + i * k + whole, k - whole), y, acc[i][j]);
+/// Sums of a block of k (at most kBlockK) for kA rows of a (`k_total` apart) and kTileB rows of b (`b_row` apart),
+/// added to `total`. Asks for the same block of the rows at `next` meanwhile.
+template <int kA, class A, class B>
+void add_dots(const A* a, const B* b, const B* next, std::int64_t k_total, std::int64_t b_row, std::int64_t k,
+              Floats4* total) {
+    constexpr std::int64_t kLine = 64 / sizeof(B), kSteps = kLine / kLanes;
+    Floats acc[kA][kTileB] = {};
+    std::int64_t i = 0;
+    for (; i + kLine <= k; i += kLine) {
+        for (int j = 0; j < kTileB; ++j) __builtin_prefetch(next + j * k_total + i);
+        simd::multiply_tile<kA, kTileB>(Rows<A>{a + i, k_total, kLanes}, Rows<B>{b + i, b_row, kLanes}, kSteps, acc);
+    }
+    const std::int64_t steps = (k - i) / kLanes;
+    simd::multiply_tile<kA, kTileB>(Rows<A>{a + i, k_total, kLanes}, Rows<B>{b + i, b_row, kLanes}, steps, acc);
+    i += steps * kLanes;
+    if (i < k) {
+        const simd::First rest{k - i};
+        for (int j = 0; j < kTileB; ++j) {
+            const Floats y = simd::load(b + j * b_row + i, rest);
+            for (int r = 0; r < kA; ++r)
+                acc[r][j] = simd::multiply_add(simd::load(a + r * k_total + i, rest), y, acc[r][j]);
         }
     }
-    for (int i = 0; i < kA; ++i)
-        for (int j = 0; j < kB; ++j) out[i * n + j] = A(simd::sum(acc[i][j]));
+    for (int r = 0; r < kA; ++r) total[r] += simd::sums(acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
 }
 
-/// One row of a against rows of b where they lie: reads b once, front to back.
+/// A few rows of a against rows of b where they lie: b comes from memory once, front to back.
 template <class A, class B>
-void multiply_row(const Call& call, const Sizes& s, ThreadPool& pool) {
-    constexpr int kRows = 4;
-    const std::int64_t panels = (s.n + kRows - 1) / kRows;
-    const std::int64_t grain = std::max<std::int64_t>(1, 32768 / (kRows * s.k + 1));
+void multiply_few(const Call& call, const Sizes& s, ThreadPool& pool) {
+    const std::int64_t panels = (s.n + kTileB - 1) / kTileB;
+    const std::int64_t grain = std::max<std::int64_t>(1, 32768 / (kTileB * s.k + 1));
     pool.parallel_for(s.batch * panels, grain, [&](std::int64_t begin, std::int64_t end, int) {
-        std::int64_t item = begin / panels, panel = begin % panels;
         for (std::int64_t p = begin; p < end; ++p) {
-            const A* a = call.in(0).as<A>() + item * s.k;
-            const B* b = call.in(1).as<B>() + item * s.b_stride;
-            A* out = call.out().as<A>() + item * s.n;
-            std::int64_t j = panel * kRows;
-            if (j + kRows <= s.n) {
-                dot_rows<1, kRows>(a, b + j * s.k, s.k, out + j, s.n);
-            } else {
-                for (; j < s.n; ++j) dot_rows<1, 1>(a, b + j * s.k, s.k, out + j, s.n);
+            const std::int64_t item = p / panels, j = p % panels * kTileB, n = std::min<std::int64_t>(kTileB, s.n - j);
+            const A* a = call.in(0).as<A>() + item * s.m * s.k;
+            const B* b = call.in(1).as<B>() + item * s.b_stride + j * s.k;
+            A* out = call.out().as<A>() + item * s.m * s.n + j;
+            // A last panel of fewer rows takes them one at a time, each as if it were four.
+            const std::int64_t at_once = n == kTileB ? kTileB : 1, b_row = n == kTileB ? s.k : 0;
+            for (std::int64_t l = 0; l < n; l += at_once) {
+                Floats4 total[kFewRows] = {};
+                for (std::int64_t at = 0; at < s.k; at += kBlockK) {
+                    const std::int64_t k = std::min(kBlockK, s.k - at);
+                    const B* block = b + l * s.k + at;
+                    const B* next = at + kBlockK < s.k ? block + kBlockK : b + kTileB * s.k;
+                    for (std::int64_t i = 0; i < s.m; i += kTileA) {
+                        const A* rows = a + i * s.k + at;
+                        if (s.m - i == 1)
+                            add_dots<1>(rows, block, next, s.k, b_row, k, total + i);
+                        else if (s.m - i == 2)
+                            add_dots<2>(rows, block, next, s.k, b_row, k, total + i);
+                        else
+                            add_dots<3>(rows, block, next, s.k, b_row, k, total + i);
+                    }
+                }
+                for (std::int64_t i = 0; i < s.m; ++i)
+                    for (std::int64_t t = 0; t < at_once; ++t) out[i * s.n + l + t] = A(total[i][t]);
             }
-            if (++panel == panels) panel = 0, ++item;
         }
     });
 }
 
-/// Adds a block's products to `sums`: `m` and `n` rows of packed a and b, `k` a multiple of kLanes.
+/// Adds the sums of a block of k to scratch.out, for `m` and `n` rows of the packed a and b; the first block
+/// overwrites.
 void multiply_block(Scratch& scratch, std::int64_t m, std::int64_t n, std::int64_t k, bool first) {
+    const std::int64_t steps = (k + kLanes - 1) / kLanes;
     for (std::int64_t group = 0; group < m; group += kGroupM) {
         const std::int64_t group_end = std::min(m, group + kGroupM);
-        for (std::int64_t j = 0; j < n; j += kPanelB) {
-            const float* b = scratch.b + j * kBlockK;
-            for (std::int64_t i = group; i < group_end; i += kPanelA) {
-                Floats* sums = scratch.sums + j * kBlockM + i * kPanelB;
-                Floats acc[kPanelA][kPanelB] = {};
-                if (!first) std::memcpy(acc, sums, sizeof acc);
-                simd::multiply_tile<kPanelA, kPanelB>(Rows<float>{scratch.a + i * kBlockK, kLanes, kPanelA * kLanes},
-                                                      Rows<float>{b, kLanes, kPanelB * kLanes}, k / kLanes, acc);
-                std::memcpy(sums, acc, sizeof acc);
+        for (std::int64_t j = 0; j < n; j += kTileB) {
+            const Rows<float> b{scratch.b + j * kBlockK, kLanes, kTileB * kLanes};
+            for (std::int64_t i = group; i < group_end; i += kTileA) {
+                const Rows<float> a{scratch.a + i * kBlockK, kLanes, kTileA * kLanes};
+                Floats acc[kTileA][kTileB] = {};
+                simd::multiply_tile<kTileA, kTileB>(a, b, steps, acc);
+                for (int r = 0; r < kTileA; ++r) {
+                    float* out = scratch.out + (i + r) * kMaxBlockN + j;
+                    Floats4 total = {};
+                    if (!first) std::memcpy(&total, out, sizeof total);
+                    total += simd::sums(acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
+                    std::memcpy(out, &total, sizeof total);
+                }
             }
-        }
-    }
-}
-
-/// Adds up the lanes of a block and writes its m x n elements; `n_total` is the length of an output row.
-template <class A>
-void write_block(const Scratch& scratch, std::int64_t m, std::int64_t n, A* out, std::int64_t n_total) {
-    for (std::int64_t i = 0; i < m; ++i) {
-        const Floats* row = scratch.sums + i * kPanelB;  // i = panel * kPanelA + row in it
-        for (std::int64_t j = 0; j < n; j += kPanelB) {
-            const Floats* four = row + j * kBlockM;
-            const simd::Floats4 sums = simd::sums(four[0], four[1], four[2], four[3]);
-            for (std::int64_t l = 0; l < std::min<std::int64_t>(kPanelB, n - j); ++l)
-                out[i * n_total + j + l] = A(sums[l]);
         }
     }
 }
@@ -121,28 +132,34 @@ void write_block(const Scratch& scratch, std::int64_t m, std::int64_t n, A* out,
 template <class A, class B>
 void multiply_blocks(const Call& call, const Sizes& s, bool transpose_b, ThreadPool& pool) {
     auto* scratch = reinterpret_cast<Scratch*>(call.scratch.data());
-    const std::int64_t blocks_n = (s.n + kBlockN - 1) / kBlockN;
     const std::int64_t blocks_m = (s.m + kBlockM - 1) / kBlockM;
-    pool.parallel_for(s.batch * blocks_m * blocks_n, 1, [&](std::int64_t begin, std::int64_t end, int thread) {
+    const std::int64_t share = s.batch * blocks_m * s.n / (4 * pool.threads());  // about four blocks a thread at least
+    const std::int64_t block_n = std::clamp<std::int64_t>(round_up<std::int64_t>(share, kTileB), 24, kMaxBlockN);
+    const std::int64_t blocks_n = (s.n + block_n - 1) / block_n;
+    pool.parallel_for(s.batch * blocks_n * blocks_m, 1, [&](std::int64_t begin, std::int64_t end, int thread) {
         Scratch& mine = scratch[thread];
         for (std::int64_t block = begin; block < end; ++block) {
-            const std::int64_t item = block / blocks_n / blocks_m;
-            const std::int64_t j = block % blocks_n * kBlockN, n = std::min(kBlockN, s.n - j);
-            const std::int64_t i = block / blocks_n % blocks_m * kBlockM, m = std::min(kBlockM, s.m - i);
+            const std::int64_t item = block / blocks_m / blocks_n;
+            const std::int64_t i = block % blocks_m * kBlockM, m = std::min(kBlockM, s.m - i);
+            const std::int64_t j = block / blocks_m % blocks_n * block_n, n = std::min(block_n, s.n - j);
             const A* a = call.in(0).as<A>() + (item * s.m + i) * s.k;
             const B* b = call.in(1).as<B>() + item * s.b_stride;
             std::int64_t at = 0;
             do {
                 const std::int64_t k = std::min(kBlockK, s.k - at);
-                pack_rows<kPanelA>(a + at, s.k, m, k, mine.a, kBlockK);
+                pack_rows<kTileA>(a + at, s.k, m, k, mine.a, kBlockK);
                 if (transpose_b)
-                    pack_rows<kPanelB>(b + j * s.k + at, s.k, n, k, mine.b, kBlockK);
+                    pack_rows<kTileB>(b + j * s.k + at, s.k, n, k, mine.b, kBlockK);
                 else
-                    pack_columns<kPanelB>(b + at * s.n + j, s.n, n, k, mine.b, kBlockK);
-                multiply_block(mine, m, n, round_up<std::int64_t>(k, kLanes), at == 0);
+                    pack_columns<kTileB>(b + at * s.n + j, s.n, n, k, mine.b, kBlockK);
+                multiply_block(mine, m, n, k, at == 0);
                 at += k;
             } while (at < s.k);
-            write_block(mine, m, n, call.out().as<A>() + (item * s.m + i) * s.n + j, s.n);
+            A* out = call.out().as<A>() + (item * s.m + i) * s.n + j;
+            for (std::int64_t r = 0; r < m; ++r)
+                simd::each(n, [&](std::int64_t c, auto lanes) {
+                    simd::store(out + r * s.n + c, simd::load(mine.out + r * kMaxBlockN + c), lanes);
+                });
         }
     });
 }
@@ -153,8 +170,8 @@ void run(const Call& call) {
     auto& pool = static_cast<CpuBackend&>(call.backend).pool();
     dispatch_float(call.in(0).dtype, [&]<class A>(A) {
         dispatch_float(call.in(1).dtype, [&]<class B>(B) {
-            if (transpose_b && s.m == 1)
-                multiply_row<A, B>(call, s, pool);
+            if (transpose_b && s.m <= kFewRows)
+                multiply_few<A, B>(call, s, pool);
             else
                 multiply_blocks<A, B>(call, s, transpose_b, pool);
         });

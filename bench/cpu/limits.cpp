@@ -1,0 +1,57 @@
+#include "bench/cpu/limits.h"
+
+#include "backends/cpu/simd_tile.h"
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+
+namespace vitro::bench {
+
+using simd::Floats;
+
+double read_bandwidth(ThreadPool& pool, std::span<const std::byte> memory) {
+    using Bits = std::uint64_t __attribute__((vector_size(32)));
+    constexpr std::int64_t kPiece = 256;  // bytes of one round: eight vectors in flight
+    const double time = seconds([&] {
+        pool.parallel_for(std::int64_t(memory.size()) / kPiece, 1024, [&](std::int64_t begin, std::int64_t end, int) {
+            Bits seen[kPiece / sizeof(Bits)] = {};
+            for (std::int64_t piece = begin; piece < end; ++piece) {
+                Bits read[kPiece / sizeof(Bits)];
+                std::memcpy(read, memory.data() + piece * kPiece, kPiece);
+                for (std::size_t i = 0; i < std::size(seen); ++i) seen[i] |= read[i];
+            }
+            benchmark::DoNotOptimize(seen);
+        });
+    });
+    return double(memory.size()) / time;
+}
+
+double fma_peak(ThreadPool& pool) {
+    constexpr int kChains = 12;  // more than latency times throughput of any machine so far, fewer than its registers
+    constexpr std::int64_t kRounds = 200'000;
+    const double time = seconds([&] {
+        pool.parallel_for(pool.threads(), 1, [&](std::int64_t begin, std::int64_t end, int) {
+            for (std::int64_t i = begin; i < end; ++i) {
+                Floats sums[kChains] = {};
+                Floats x = simd::broadcast(0.5f), y = simd::broadcast(0.25f);
+                benchmark::DoNotOptimize(x);
+                benchmark::DoNotOptimize(y);
+                for (std::int64_t round = 0; round < kRounds; ++round) {
+#pragma GCC unroll 12
+                    for (Floats& sum : sums) sum = simd::multiply_add(x, sum, y);
+                }
+                benchmark::DoNotOptimize(sums);
+            }
+        });
+    });
+    return 2.0 * simd::kLanes * kChains * double(kRounds) * pool.threads() / time;
+}
+
+double median(std::vector<double>& values) {
+    const auto middle = values.begin() + std::ptrdiff_t(values.size() / 2);
+    std::nth_element(values.begin(), middle, values.end());
+    return *middle;
+}
+
+}  // namespace vitro::bench

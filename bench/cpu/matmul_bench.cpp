@@ -1,0 +1,158 @@
+// matmul at Phi-3-mini's shapes against what the machine can do: decode (M = 1) against the memory's read bandwidth,
+// prefill against the peak of fused multiply-adds. `of_limit` is the median of ratios measured back to back.
+#include "backends/cpu/cpu_backend.h"
+#include "base/half.h"
+#include "bench/cpu/limits.h"
+#include "ops/matmul/matmul.h"
+
+#include <benchmark/benchmark.h>
+
+#include <map>
+
+namespace vitro::bench {
+namespace {
+
+constexpr std::size_t kPoolBytes = std::size_t{512} << 20;  // weights; many times a cache
+
+CpuBackend& backend() {
+    static CpuBackend only;
+    return only;
+}
+
+/// Memory full of bf16 numbers in [-1, 1), also read as f32 ones.
+std::span<const std::byte> weights() {
+    static const Buffer buffer = [] {
+        Buffer memory = backend().allocate(kPoolBytes, "weights");
+        auto* values = reinterpret_cast<bf16*>(memory.data());
+        constexpr std::size_t kPeriod = 65521;  // a prime: no power of two lines up with it
+        for (std::size_t i = 0; i < kPoolBytes / sizeof(bf16); ++i)
+            values[i] = i < kPeriod ? bf16(2 * random_uniform(1, i) - 1) : values[i - kPeriod];
+        return memory;
+    }();
+    return {buffer.data(), buffer.bytes()};
+}
+
+/// One matmul whose b moves through the pool of weights from call to call.
+struct Product {
+    std::vector<std::int64_t> a_sizes, b_sizes, out_sizes;
+    DType a_dtype, b_dtype;
+    bool transpose_b;
+    Buffer a, out, scratch;
+    std::size_t at = 0;
+
+    Product(std::vector<std::int64_t> a_shape, DType a_type, std::vector<std::int64_t> b_shape, DType b_type, bool t)
+        : a_sizes(std::move(a_shape)), b_sizes(std::move(b_shape)), a_dtype(a_type), b_dtype(b_type), transpose_b(t) {
+        out_sizes = a_sizes;
+        out_sizes.back() = b_sizes[b_sizes.size() - (transpose_b ? 2 : 1)];
+        a = backend().allocate(std::size_t(tensor(a_dtype, a_sizes).bytes()), "a");
+        std::memcpy(a.data(), weights().data(), a.bytes());
+        out = backend().allocate(std::size_t(tensor(a_dtype, out_sizes).bytes()), "out");
+        visit([&](Call& call) { scratch = backend().allocate(kMatmulCpu.scratch(call), "scratch"); });
+    }
+
+    static Tensor tensor(DType dtype, const std::vector<std::int64_t>& sizes, void* data = nullptr) {
+        return {dtype, sizes, data};
+    }
+
+    template <class Body>
+    void visit(Body&& body) {
+        auto* b = const_cast<std::byte*>(weights().data() + at);
+        const Tensor inputs[] = {tensor(a_dtype, a_sizes, a.data()), tensor(b_dtype, b_sizes, b)};
+        const Tensor outputs[] = {tensor(a_dtype, out_sizes, out.data())};
+        const Attributes attributes = Matmul{transpose_b};
+        Call call{inputs, outputs, attributes, backend(), {scratch.data(), scratch.bytes()}};
+        body(call);
+    }
+
+    void run() {
+        visit([](Call& call) { kMatmulCpu.run(call); });
+        benchmark::DoNotOptimize(out.data());
+        const std::size_t bytes = std::size_t(tensor(b_dtype, b_sizes).bytes());
+        at += bytes;
+        if (at + bytes > kPoolBytes) at = 0;
+    }
+
+    Cost cost() {
+        Cost result;
+        visit([&](Call& call) { result = kMatmul.cost(call); });
+        return result;
+    }
+};
+
+/// Runs `limit()` (a rate) and the product by turns; reports the product's rate, `amount` a call, and its share.
+template <class Limit>
+void compare(benchmark::State& state, Product& product, double amount, const char* unit, Limit&& limit) {
+    std::vector<double> rates, ratios, limits;
+    product.run();
+    for (auto _ : state) {
+        limits.push_back(limit());
+        const double time = seconds([&] { product.run(); });
+        rates.push_back(amount / time);
+        ratios.push_back(rates.back() / limits.back());
+        state.SetIterationTime(time);
+    }
+    state.counters[unit] = median(rates) * 1e-9;
+    state.counters["limit"] = median(limits) * 1e-9;
+    state.counters["of_limit"] = median(ratios);
+}
+
+/// args: M, K, N
+void linear(benchmark::State& state, DType a_dtype, DType b_dtype) {
+    const std::int64_t m = state.range(0), k = state.range(1), n = state.range(2);
+    Product product({m, k}, a_dtype, {n, k}, b_dtype, true);
+    const Cost cost = product.cost();
+    if (m < 16) {
+        std::size_t at = kPoolBytes / 2;
+        compare(state, product, double(cost.bytes), "GB/s", [&] {
+            const std::size_t bytes = std::size_t{48} << 20;
+            at = at + 2 * bytes > kPoolBytes ? 0 : at + bytes;
+            return read_bandwidth(backend().pool(), weights().subspan(at, bytes));
+        });
+    } else {
+        compare(state, product, double(cost.flops), "GFLOP/s", [] { return fma_peak(backend().pool()); });
+    }
+}
+
+/// args: heads, T, C, head dimension. Scores: [H, T, d] x [H, C, d]^T; values: [H, T, C] x [H, C, d].
+void attention(benchmark::State& state, bool scores) {
+    const std::int64_t h = state.range(0), t = state.range(1), c = state.range(2), d = state.range(3);
+    Product product({h, t, scores ? d : c}, DType::f32, {h, c, d}, DType::f32, scores);
+    compare(state, product, double(product.cost().flops), "GFLOP/s", [] { return fma_peak(backend().pool()); });
+}
+
+void shapes(benchmark::internal::Benchmark* b, std::initializer_list<std::int64_t> rows) {
+    b->ArgNames({"M", "K", "N"})->UseManualTime()->MinTime(1)->Unit(benchmark::kMillisecond);
+    for (const std::int64_t m : rows) {
+        for (const auto& [k, n] : {std::pair{3072, 9216}, {3072, 3072}, {3072, 16384}, {8192, 3072}})
+            b->Args({m, k, n});
+    }
+}
+
+void heads(benchmark::internal::Benchmark* b) {
+    b->ArgNames({"H", "T", "C", "d"})->UseManualTime()->MinTime(0.5)->Unit(benchmark::kMillisecond);
+    for (const std::int64_t t : {1, 128}) b->Args({32, t, 1024, 96});
+}
+
+void read_bandwidth_limit(benchmark::State& state) {
+    std::vector<double> rates;
+    for (auto _ : state) rates.push_back(read_bandwidth(backend().pool(), weights()));
+    state.counters["GB/s"] = median(rates) * 1e-9;
+}
+
+void fma_peak_limit(benchmark::State& state) {
+    std::vector<double> rates;
+    for (auto _ : state) rates.push_back(fma_peak(backend().pool()));
+    state.counters["GFLOP/s"] = median(rates) * 1e-9;
+}
+
+BENCHMARK(read_bandwidth_limit)->Unit(benchmark::kMillisecond);
+BENCHMARK(fma_peak_limit)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(linear, decode_f32_bf16, DType::f32, DType::bf16)->Apply([](auto* b) { shapes(b, {1}); });
+BENCHMARK_CAPTURE(linear, decode_bf16_bf16, DType::bf16, DType::bf16)->Apply([](auto* b) { shapes(b, {1}); });
+BENCHMARK_CAPTURE(linear, batch_f32_bf16, DType::f32, DType::bf16)->Apply([](auto* b) { shapes(b, {2, 4, 8}); });
+BENCHMARK_CAPTURE(linear, prefill_f32_bf16, DType::f32, DType::bf16)->Apply([](auto* b) { shapes(b, {16, 128}); });
+BENCHMARK_CAPTURE(attention, scores, true)->Apply(heads);
+BENCHMARK_CAPTURE(attention, values, false)->Apply(heads);
+
+}  // namespace
+}  // namespace vitro::bench
