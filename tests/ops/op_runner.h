@@ -1,0 +1,85 @@
+// One call of an op on memory that notices mistakes: guard bytes around outputs and scratch, poison in them before.
+#pragma once
+
+#include "backends/cpu/cpu_backend.h"
+#include "graph/op_def.h"
+
+#include <string>
+#include <vector>
+
+namespace vitro::testing {
+
+/// Aligned memory of exactly this size between `guard` bytes (a multiple of 64); without guard bytes an address
+/// sanitizer sees what reads past the end.
+class GuardedMemory {
+public:
+    GuardedMemory(std::size_t bytes, unsigned char fill, std::size_t guard);
+    ~GuardedMemory();
+    GuardedMemory(GuardedMemory&& other) noexcept;
+    GuardedMemory(const GuardedMemory&) = delete;
+    GuardedMemory& operator=(const GuardedMemory&) = delete;
+
+    std::byte* data() const { return data_; }
+    std::span<std::byte> bytes() const { return {data_, size_}; }
+    bool guards_intact() const;
+
+private:
+    std::byte* data_;
+    std::size_t size_, guard_;
+};
+
+/// The same op, attributes and inputs, to be run in several ways.
+class OpCase {
+public:
+    /// Inputs of these types with the example's values, which depend on `seed` only.
+    OpCase(const OpDef& op, const Example& example, std::vector<TensorType> input_types, std::uint64_t seed);
+
+    using Outputs = std::vector<std::vector<std::byte>>;
+
+    /// What the op's reference writes.
+    Outputs reference();
+    /// What the kernel writes into memory that held `poison` bytes. Fails the test when a guard byte or an input has
+    /// changed.
+    Outputs kernel(const KernelDef& kernel, CpuBackend& backend, unsigned char poison);
+    /// The same with output 0 written over input OpDef::in_place.
+    Outputs kernel_in_place(const KernelDef& kernel, CpuBackend& backend);
+    bool can_run_in_place() const;
+
+    Cost cost();
+
+    const std::vector<TensorType>& input_types() const { return input_types_; }
+    const std::vector<TensorType>& output_types() const { return output_types_; }
+    const std::vector<Tensor>& inputs() const { return inputs_; }
+    const SymbolValues& symbols() const { return example_.symbols; }
+    const Attributes& attributes() const { return example_.attributes; }
+    /// "softmax(f32 [3, 5])", with attributes.
+    std::string describe() const;
+
+private:
+    using Run = void (*)(const Call& call);
+    Outputs execute(Run run, const KernelDef* kernel, CpuBackend& backend, unsigned char poison, bool in_place);
+
+    const OpDef& op_;
+    Example example_;
+    std::vector<TensorType> input_types_, output_types_;
+    std::vector<GuardedMemory> input_memory_;
+    std::vector<Tensor> inputs_;
+};
+
+/// How far a kernel may be from the reference: |found - expected| <= absolute + relative * |expected|. The reference is
+/// double precision rounded once; kernels compute in fp32, so half types may differ by one unit in the last place.
+struct Tolerance {
+    double relative, absolute;
+};
+Tolerance tolerance_of(DType dtype);
+
+/// The first element in which outputs of this type differ by more than the tolerance, or where `found` is NaN; empty
+/// when there is none. i32 must be equal.
+std::string first_difference(const TensorType& type, const std::vector<std::byte>& expected,
+                             const std::vector<std::byte>& found);
+
+/// Each way to give the float inputs dtypes: one for the first (activations, cache), one for the others (weights).
+/// Those that the op refuses are left out.
+std::vector<std::vector<TensorType>> dtype_variants(const OpDef& op, const Example& example);
+
+}  // namespace vitro::testing

@@ -1,0 +1,66 @@
+#include "ops/softmax/softmax.h"
+#include "tests/ops/hand_call.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+
+namespace vitro::testing {
+namespace {
+
+constexpr float kInf = std::numeric_limits<float>::infinity();
+
+/// Kernel and reference must agree to 1e-6; gives the kernel's.
+std::vector<float> softmax_of(std::vector<float> x, std::int64_t columns) {
+    const auto rows = static_cast<std::int64_t>(x.size()) / columns;
+    const HandTensor in(DType::f32, {rows, columns}, x), out(DType::f32, {rows, columns});
+    const std::vector<float> found = run_kernel(kSoftmaxCpu, {in}, out), expected = run_reference(kSoftmax, {in}, out);
+    for (std::size_t i = 0; i < found.size(); ++i) CHECK(found[i] == doctest::Approx(expected[i]).epsilon(1e-6));
+    return found;
+}
+
+TEST_CASE("softmax of known values") {
+    // e / (1 + e) = 0.7310586
+    const auto y = softmax_of({0, 1, -1, -1, 1000, 999}, 2);
+    CHECK(y[0] == doctest::Approx(0.26894142).epsilon(1e-6));
+    CHECK(y[1] == doctest::Approx(0.73105858).epsilon(1e-6));
+    CHECK(y[2] == 0.5f);
+    CHECK(y[4] == doctest::Approx(0.73105858).epsilon(1e-6));  // the maximum is taken off first
+}
+
+TEST_CASE("masked entries get exactly 0, whole masked rows are 0 and not NaN") {
+    const auto y = softmax_of({-kInf, 3, -kInf, -kInf, -kInf, -kInf, 2, -kInf, 2}, 3);
+    CHECK(y == std::vector<float>{0, 1, 0, 0, 0, 0, 0.5f, 0, 0.5f});
+}
+
+TEST_CASE("a row depends on itself alone: the same bits among others and at any place, also past the vector width") {
+    std::vector<float> row;
+    Random random(3);
+    for (int i = 0; i < 21; ++i) row.push_back(5 * random.normal());
+    const auto alone = softmax_of(row, 21);
+    std::vector<float> three = row;
+    for (int i = 0; i < 21; ++i) three.push_back(random.normal());
+    three.insert(three.end(), row.begin(), row.end());
+    const auto among = softmax_of(three, 21);
+    CHECK(std::equal(alone.begin(), alone.end(), among.begin()));
+    CHECK(std::equal(alone.begin(), alone.end(), among.begin() + 42));
+
+    // Entries that are masked at the end change nothing: the sum has the same order.
+    std::vector<float> longer = row;
+    longer.resize(64, -kInf);
+    const auto masked = softmax_of(longer, 64);
+    CHECK(std::equal(alone.begin(), alone.end(), masked.begin()));
+}
+
+TEST_CASE("rows sum to 1 in fp32") {
+    std::vector<float> x;
+    Random random(4);
+    for (int i = 0; i < 4096; ++i) x.push_back(random.normal());
+    double sum = 0;
+    for (const float v : softmax_of(x, 4096)) sum += v;
+    CHECK(sum == doctest::Approx(1).epsilon(1e-6));
+}
+
+}  // namespace
+}  // namespace vitro::testing
