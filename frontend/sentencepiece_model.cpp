@@ -34,7 +34,7 @@ struct Field {
 /// Walks the fields of one protobuf message.
 class Message {
 public:
-    /// `origin` is where `bytes` starts in the file.
+    /// `bytes` is a part of `whole`, the contents of `file`.
     Message(std::string_view bytes, std::string_view file, std::string_view whole)
         : rest_(bytes), file_(file), whole_(whole) {}
 

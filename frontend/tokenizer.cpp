@@ -8,21 +8,21 @@
 namespace vitro {
 namespace {
 
-constexpr std::string_view kSpace = "\xe2\x96\x81";  // "▁", how pieces spell a space
+constexpr std::int64_t kMaxVocabSize = std::int64_t{1} << 22;
 
 std::string with_spaces(std::string_view piece) {
     std::string text;
     for (std::size_t i = 0; i < piece.size();) {
-        const bool space = piece.substr(i).starts_with(kSpace);
+        const bool space = piece.substr(i).starts_with(kSpaceMark);
         text += space ? ' ' : piece[i];
-        i += space ? kSpace.size() : 1;
+        i += space ? kSpaceMark.size() : 1;
     }
     return text;
 }
 
 std::string with_marks(std::string_view text) {
     std::string piece;
-    for (const char c : text) c == ' ' ? piece += kSpace : piece += c;
+    for (const char c : text) c == ' ' ? piece += kSpaceMark : piece += c;
     return piece;
 }
 
@@ -89,12 +89,14 @@ struct Tokenizer::Escaped {
                   other.origins.begin() + static_cast<std::ptrdiff_t>(end) + 1) {}
 
     void append_mark(std::size_t begin, std::size_t end) {
-        text += kSpace;
-        origins.insert(origins.end(), {begin, end, end});
+        text += kSpaceMark;
+        for (const std::size_t origin : {begin, end, end}) origins.push_back(origin);
     }
 };
 
 Tokenizer Tokenizer::load(const std::filesystem::path& model_directory, std::int64_t vocab_size) {
+    if (vocab_size < 1 || vocab_size > kMaxVocabSize)
+        fail("config.json: \"vocab_size\": expected a number in [1, {}], found {}", kMaxVocabSize, vocab_size);
     SentencePieceModel model = read_sentencepiece_model(model_directory / "tokenizer.model", vocab_size);
     TokenizerRules rules = read_tokenizer_rules(model_directory, model, vocab_size);
     return Tokenizer(std::move(model), std::move(rules), vocab_size);
@@ -184,7 +186,7 @@ void Tokenizer::encode_section(std::string_view text, std::size_t begin, std::ve
             out.push_back({segment.id, from, to});
             continue;
         }
-        const bool marked = text[from] == ' ' || text.substr(from).starts_with(kSpace);
+        const bool marked = text[from] == ' ' || text.substr(from).starts_with(kSpaceMark);
         const bool here = prefix_ == PrefixRule::section || (prefix_ == PrefixRule::first && from == 0);
         encode_escaped(Escaped(text, from, to, here && !marked), out);
     }

@@ -13,8 +13,6 @@
 namespace vitro {
 namespace {
 
-constexpr std::string_view kSpace = "\xe2\x96\x81";  // "▁", how pieces spell a space
-
 /// The added tokens found so far, by content and by id, and the pieces they may name.
 class TokenTable {
 public:
@@ -45,8 +43,8 @@ public:
     }
 
     /// Adds a token of the vocabulary that is not normalized; nothing happens when it is known.
-    void add_special(std::int32_t id, const std::string& content) {
-        by_id_.try_emplace(id, AddedToken{id, content, false, false, false, false, true});
+    void add_known(std::int32_t id, const std::string& content, bool special = true) {
+        by_id_.try_emplace(id, AddedToken{id, content, false, false, false, false, special});
         by_content_.emplace(content, id);
     }
 
@@ -111,7 +109,7 @@ void add_named_tokens(const JsonValue& config, TokenTable& table) {
         if (!content) continue;
         // Fine-tunes name a padding token that their model has no row for; it can stand in no prompt.
         if (const std::optional<std::int32_t> id = table.id_of(*content)) {
-            table.add_special(*id, *content);
+            table.add_known(*id, *content);
             table.mark_special(*id);
         }
     }
@@ -120,7 +118,7 @@ void add_named_tokens(const JsonValue& config, TokenTable& table) {
         if (!list || !list->is_array()) continue;
         for (const JsonValue& item : list->array()) {
             const std::string content(token_text(item));
-            if (const std::optional<std::int32_t> id = table.id_of(content)) table.add_special(*id, content);
+            if (const std::optional<std::int32_t> id = table.id_of(content)) table.add_known(*id, content);
         }
     }
 }
@@ -146,9 +144,11 @@ void read_added_tokens(const std::filesystem::path& directory, const JsonValue& 
         }
     }
     if (has_tokenizer_json) return;
-    for (std::size_t id = 0; id < model.pieces.size(); ++id)
-        if (model.pieces[id].type == PieceType::control || model.pieces[id].type == PieceType::user_defined)
-            table.add_special(static_cast<std::int32_t>(id), model.pieces[id].text);
+    for (std::size_t id = 0; id < model.pieces.size(); ++id) {
+        const SentencePiece& piece = model.pieces[id];
+        if (piece.type == PieceType::control || piece.type == PieceType::user_defined)
+            table.add_known(static_cast<std::int32_t>(id), piece.text, piece.type == PieceType::control);
+    }
 }
 
 /// The members of a "Sequence" of steps, or the one step itself; nothing for null.
@@ -164,17 +164,17 @@ void read_prefix_rule(const JsonValue& file, TokenizerRules& rules) {
     rules.prefix = PrefixRule::never;
     for (const JsonValue& step : steps_of(file, "normalizer", "normalizers")) {
         const std::string_view type = step.at("type").string();
-        if (type == "Prepend" && step.at("prepend").string() == kSpace) {
+        if (type == "Prepend" && step.at("prepend").string() == kSpaceMark) {
             rules.prefix = PrefixRule::always;
         } else if (type == "Replace" && step.at("pattern").at("String").string() == " " &&
-                   step.at("content").string() == kSpace) {
+                   step.at("content").string() == kSpaceMark) {
             replaces = true;
         } else {
             step.refuse("Prepend of \"▁\" or Replace of \" \" by \"▁\"");
         }
     }
     for (const JsonValue& step : steps_of(file, "pre_tokenizer", "pretokenizers")) {
-        if (step.at("type").string() != "Metaspace" || step.at("replacement").string() != kSpace ||
+        if (step.at("type").string() != "Metaspace" || step.at("replacement").string() != kSpaceMark ||
             flag(step, "split", true))
             step.refuse("Metaspace with \"▁\" and without splitting");
         const std::optional<JsonValue> scheme = step.given("prepend_scheme");

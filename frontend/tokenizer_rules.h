@@ -1,7 +1,8 @@
 // What the JSON files next to tokenizer.model say about tokens: which are added, which are special, where the
 // word-boundary mark goes. Where tokenizer.json is there it describes the fast tokenizer itself and decides; without it
 // the rules are those of Hugging Face's LlamaTokenizerFast (transformers 5) for tokenizer_config.json and
-// added_tokens.json.
+// added_tokens.json. (AutoTokenizer, for a Phi-3 directory without tokenizer.json, falls back to a generic tokenizer
+// that never marks where a word starts, which is not what the model was trained on.)
 #pragma once
 
 #include "frontend/added_tokens.h"
@@ -9,10 +10,13 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <string>
+#include <string_view>
 #include <vector>
 
 namespace vitro {
+
+/// "▁", how pieces spell a space.
+inline constexpr std::string_view kSpaceMark = "\xe2\x96\x81";
 
 /// Where a "▁" is put in front of text, which tells the piece of a word that starts there.
 enum class PrefixRule {

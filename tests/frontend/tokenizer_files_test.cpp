@@ -82,6 +82,10 @@ TEST_CASE("a malformed tokenizer.model is refused with the place") {
     write_bytes(directory / "tokenizer.model", test::small_model());
     check_says(error_of_load(directory.path(), 279), "tokenizer.model: expected at most 279 pieces");
     CHECK(error_of_load(directory.path(), 280) == "(no error)");
+    check_says(error_of_load(directory.path(), 0),
+               "config.json: \"vocab_size\": expected a number in [1, 4194304], found 0");
+    check_says(error_of_load(directory.path(), std::int64_t{1} << 40),
+               "\"vocab_size\": expected a number in [1, 4194304]");
 }
 
 TEST_CASE("malformed JSON files are refused with file and field") {
