@@ -6,10 +6,27 @@ namespace vitro {
 namespace {
 
 void check_arity(const OpDef& op, std::size_t found) {
-    const std::size_t least = std::min(op.optional_from, op.inputs.size());
-    if (found < least || (found > op.inputs.size() && !op.variadic)) {
-        const bool exact = least == op.inputs.size() && !op.variadic;
-        fail("expected {}{} inputs, found {}", exact ? "" : "at least ", least, found);
+    const std::size_t most = op.inputs.size(), least = std::min(op.optional_from, most);
+    if (found >= least && (found <= most || op.variadic)) return;
+    if (op.variadic) fail("expected at least {} inputs, found {}", least, found);
+    if (least < most) fail("expected {} to {} inputs, found {}", least, most, found);
+    fail("expected {} inputs, found {}", most, found);
+}
+
+void check_id(const Graph& graph, ValueId id) {
+    if (id < 0 || static_cast<std::size_t>(id) >= graph.values.size()) fail("expected a value, found none");
+}
+
+/// Every id stands for a value, so that what follows may look it up.
+void check_ids(const Graph& graph) {
+    for (const Node& node : graph.nodes) {
+        for (const ValueId id : node.inputs) check_id(graph, id);
+        for (const ValueId id : node.outputs) check_id(graph, id);
+    }
+    for (const ValueId id : graph.results) check_id(graph, id);
+    for (const auto& [state, next] : graph.updates) {
+        check_id(graph, state);
+        check_id(graph, next);
     }
 }
 
@@ -56,7 +73,7 @@ std::vector<TensorType> infer_types(const Graph& graph, const Node& node, std::s
     std::vector<TensorType> inputs;
     try {
         for (const ValueId id : node.inputs) {
-            if (id < 0 || static_cast<std::size_t>(id) >= graph.values.size()) fail("expected a value, found none");
+            check_id(graph, id);
             inputs.push_back(graph.value(id).type);
         }
         check_arity(*node.op, inputs.size());
@@ -79,13 +96,14 @@ void verify(const Graph& graph) {
         if (symbol < 'A' || symbol > 'Z' || bound < 1)
             fail("symbol {}: expected a bound of at least 1, found {}", symbol, bound);
     for (const ValueInfo& value : graph.values) check_value(graph, value);
+    check_ids(graph);
 
     std::vector<bool> defined(graph.values.size());
     for (std::size_t i = 0; i < graph.values.size(); ++i) defined[i] = graph.values[i].kind != ValueKind::result;
     for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
         const Node& node = graph.nodes[n];
         for (const ValueId id : node.inputs) {
-            if (!defined.at(static_cast<std::size_t>(id)))
+            if (!defined[static_cast<std::size_t>(id)])
                 fail("{}: input {} is used before it is defined", describe(graph, node), graph.value(id).path);
         }
         const std::string path = node.outputs.empty() ? "(no output)" : graph.value(node.outputs[0]).path;
@@ -104,9 +122,9 @@ void verify(const Graph& graph) {
         }
     }
     for (const ValueId id : graph.results)
-        if (!defined.at(static_cast<std::size_t>(id))) fail("result {} is not defined", graph.value(id).path);
+        if (!defined[static_cast<std::size_t>(id)]) fail("result {} is not defined", graph.value(id).path);
     for (const StateUpdate& update : graph.updates)
-        if (!defined.at(static_cast<std::size_t>(update.next)))
+        if (!defined[static_cast<std::size_t>(update.next)])
             fail("update {} is not defined", graph.value(update.next).path);
     check_updates(graph);
 }
