@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -187,7 +188,8 @@ TEST_CASE("emulation: planted mistakes in global memory") {
     // A gap in an arena.
     const DeviceArray<float> arena{std::vector<float>(64)};
     emulation::poison(arena.data() + 32, 16);
-    CHECK_HAS(fault_of(add_one, {.name = "one", .grid = 1, .block = 64}, arena.data(), 33), "byte 128 of a device allocation of 256 bytes: out of bounds");
+    CHECK_HAS(fault_of(add_one, {.name = "one", .grid = 1, .block = 64}, arena.data(), 33),
+              "byte 128 of a device allocation of 256 bytes: out of bounds");
     emulation::unpoison(arena.data() + 32, 16);
     CHECK(fault_of(add_one, {.name = "one", .grid = 1, .block = 64}, arena.data(), 33) == "");
     // Memory given back.
@@ -321,4 +323,166 @@ TEST_CASE("emulation: cooperative launches, and blocks that wait for each other"
     CHECK(out.host()[0] == 43.0f);
     const DeviceArray<unsigned> never{std::vector<unsigned>(1)};
     CHECK_HAS(fault_of(waits_for_nobody, {.name = "nobody", .grid = 1, .block = 1}, never.data()), "never comes");
+}
+
+TEST_CASE("emulation: work runs when the host waits for it, and streams wait for events") {
+    const DeviceArray<float> x{std::vector<float>(8)};
+    cudaStream_t first = nullptr, second = nullptr;
+    check(cudaStreamCreateWithFlags(&first, cudaStreamNonBlocking), "create");
+    check(cudaStreamCreateWithFlags(&second, cudaStreamNonBlocking), "create");
+    cudaEvent_t begin = nullptr, end = nullptr;
+    check(cudaEventCreate(&begin), "create");
+    check(cudaEventCreate(&end), "create");
+    std::vector<float> host(8, -1.0f);
+
+    check(cudaEventRecord(begin, first), "record");
+    launch(add_one, {.name = "add_one", .grid = 1, .block = 32, .stream = first}, x.data(), 8);
+    check(cudaEventRecord(end, first), "record");
+    check(cudaStreamWaitEvent(second, end), "wait");
+    check(cudaMemcpyAsync(host.data(), x.data(), 32, cudaMemcpyDeviceToHost, second), "copy");
+    CHECK(host[0] == -1.0f);  // nobody has waited
+    float milliseconds = -1.0f;
+    CHECK(cudaEventElapsedTime(&milliseconds, begin, end) == cudaErrorNotReady);
+    check(cudaStreamSynchronize(second), "synchronize");
+    CHECK(host[0] == 1.0f);
+    check(cudaEventElapsedTime(&milliseconds, begin, end), "elapsed");
+    CHECK(milliseconds >= 0.0f);
+    cudaEventDestroy(begin);
+    cudaEventDestroy(end);
+    cudaStreamDestroy(first);
+    cudaStreamDestroy(second);
+}
+
+TEST_CASE("emulation: a captured graph runs nothing, then replays with what memory holds") {
+    const DeviceArray<float> x{std::vector<float>(8)}, out{std::vector<float>(8)};
+    cudaStream_t stream = nullptr;
+    check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "create");
+    check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), "capture");
+    float* extra = nullptr;
+    CHECK(cudaMalloc(&extra, 4) == cudaErrorStreamCaptureUnsupported);
+    CHECK(cudaStreamSynchronize(stream) == cudaErrorStreamCaptureUnsupported);
+    launch(add_one, {.name = "add_one", .grid = 1, .block = 32, .stream = stream}, x.data(), 8);
+    launch(double_after_wait, {.name = "double", .grid = 1, .block = 32, .stream = stream, .programmatic = true},
+           x.data(), out.data(), 8);
+    cudaGraph_t graph = nullptr;
+    cudaGraphExec_t executable = nullptr;
+    check(cudaStreamEndCapture(stream, &graph), "end");
+    std::size_t nodes = 0;
+    check(cudaGraphGetNodes(graph, nullptr, &nodes), "nodes");
+    CHECK(nodes == 2);
+    check(cudaGraphInstantiate(&executable, graph), "instantiate");
+    check(cudaGraphDestroy(graph), "destroy");
+    CHECK(x.host()[0] == 0.0f);
+    for (int step = 1; step <= 3; ++step) {
+        check(cudaGraphLaunch(executable, stream), "launch");
+        check(cudaStreamSynchronize(stream), "synchronize");
+        CHECK(x.host()[7] == float(step));
+        CHECK(out.host()[7] == float(2 * step));
+    }
+    check(cudaGraphExecDestroy(executable), "destroy");
+    cudaStreamDestroy(stream);
+}
+
+TEST_CASE("emulation: a programmatic launch that reads before it waits reads old data") {
+    const DeviceArray<float> x{std::vector<float>(64)}, out{std::vector<float>(64)};
+    const Launch ordinary{.name = "add_one", .grid = 2, .block = 32},
+        early{.name = "early", .grid = 2, .block = 32, .programmatic = true};
+    launch(add_one, ordinary, x.data(), 64);
+    launch(double_after_wait, early, x.data(), out.data(), 64);
+    launch(add_one, ordinary, x.data(), 64);
+    launch(double_after_wait, early, x.data(), out.data(), 64);
+    CHECK(out.host() == std::vector<float>(64, 4.0f));
+    launch(add_one, ordinary, x.data(), 64);
+    launch(reads_before_wait, early, x.data(), out.data(), 64);
+    CHECK(out.host() == std::vector<float>(64, 4.0f));  // of x = 2, not 3
+    CHECK_HAS(fault_of(never_waits, early, x.data(), out.data(), 64), "ends without wait_for_previous_kernel()");
+}
+
+TEST_CASE("emulation: launches are checked as the runtime checks them") {
+    const DeviceArray<float> x{std::vector<float>(8)};
+    const auto refused = [&](const Launch& how, const char* part) {
+        CHECK_THROWS_WITH_AS(launch(add_one, how, x.data(), 8), doctest::Contains(part), Error);
+    };
+    refused({.name = "big", .grid = 1, .block = 1025}, "big: invalid configuration argument");
+    refused({.name = "empty", .grid = 0, .block = 32}, "invalid configuration");
+    refused({.name = "shared", .grid = 1, .block = 32, .shared_bytes = 49 * 1024}, "invalid argument");
+    allow_shared_bytes(add_one, 100 * 1024);
+    CHECK(fault_of(add_one, {.name = "shared", .grid = 1, .block = 32, .shared_bytes = 49 * 1024}, x.data(), 8) == "");
+    CHECK_THROWS_AS(allow_shared_bytes(add_one, 300 * 1024), Error);
+    cudaDeviceProp properties{};
+    check(cudaGetDeviceProperties(&properties, 0), "properties");
+    CHECK(std::string(properties.name) == "emulated");
+    CHECK(properties.major == 9);
+    int blocks = 0;
+    check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, add_one, 256, 100 * 1024), "occupancy");
+    CHECK(blocks == 2);
+}
+
+TEST_CASE("emulation: f16 and bf16 hold every value and round halves to even") {
+    for (unsigned bits = 0; bits < 0x10000; ++bits) {
+        const auto code = static_cast<unsigned short>(bits);
+        const float half = __half2float(__ushort_as_half(code)), bfloat = __bfloat162float(__ushort_as_bfloat16(code));
+        if (!std::isnan(half)) CHECK_EQ(__half_as_ushort(__float2half_rn(half)), code);
+        if (!std::isnan(bfloat)) CHECK_EQ(__bfloat16_as_ushort(__float2bfloat16_rn(bfloat)), code);
+        // Between two neighbours: the exact middle goes to the even one, a little more or less to the nearer one.
+        if ((bits & 0x7fff) >= 0x7bff) continue;
+        const auto next_code = static_cast<unsigned short>(bits + 1);
+        const float next = __half2float(__ushort_as_half(next_code)), middle = 0.5f * (half + next);
+        CHECK_EQ(__half_as_ushort(__float2half_rn(middle)), bits % 2 == 0 ? code : next_code);
+        CHECK_EQ(__half_as_ushort(__float2half_rn(std::nextafter(middle, half))), code);
+        CHECK_EQ(__half_as_ushort(__float2half_rn(std::nextafter(middle, next))), next_code);
+    }
+    CHECK(__half_as_ushort(__float2half_rn(65520.0f)) == 0x7c00);
+    CHECK(__half_as_ushort(__float2half_rn(NAN)) == 0x7fff);
+    CHECK(__bfloat16_as_ushort(__float2bfloat16_rn(-NAN)) == 0x7fff);
+    CHECK(__bfloat16_as_ushort(__float2bfloat16_rn(1.00390625f)) == 0x3f80);  // 1 + 2^-8, the middle
+    // From a double, rounding once: this lies above the middle by less than an fp32 can tell.
+    CHECK(__half_as_ushort(__double2half(1.0 + 0x1p-11 + 0x1p-40)) == 0x3c01);
+}
+
+TEST_CASE("emulation: fp8 e4m3 against its definition") {
+    // Value of a code, from sign, exponent (bias 7) and mantissa.
+    const auto value = [](unsigned code) {
+        const int exponent = int(code >> 3 & 15), mantissa = int(code & 7);
+        const double magnitude = exponent == 0 ? std::ldexp(mantissa, -9) : std::ldexp(8 + mantissa, exponent - 10);
+        return (code & 0x80) != 0 ? -magnitude : magnitude;
+    };
+    const auto convert = [](float x) { return unsigned(__nv_fp8_e4m3(x).__x); };
+    for (unsigned code = 0; code < 256; ++code) {
+        if ((code & 0x7f) == 0x7f) continue;
+        __nv_fp8_e4m3 x;
+        x.__x = static_cast<unsigned char>(code);
+        CHECK(double(static_cast<float>(x)) == value(code));
+        CHECK(convert(float(value(code))) == code);
+        if ((code & 0x7f) == 0x7e) continue;
+        const auto low = float(value(code)), high = float(value(code + 1)), middle = 0.5f * (low + high);
+        CHECK(convert(middle) == (code % 2 == 0 ? code : code + 1));
+        CHECK(convert(std::nextafter(middle, low)) == code);
+        CHECK(convert(std::nextafter(middle, high)) == code + 1);
+    }
+    for (const float large : {449.0f, 464.0f, 465.0f, 1e30f, INFINITY}) {
+        CHECK(convert(large) == 0x7e);
+        CHECK(convert(-large) == 0xfe);
+    }
+    CHECK(convert(NAN) == 0x7f);
+    CHECK(std::isnan(static_cast<float>(__nv_fp8_e4m3(NAN))));
+    const auto four = static_cast<float4>(__nv_fp8x4_e4m3(make_float4(1.0f, -2.0f, 0.5f, 1000.0f)));
+    CHECK(four.x == 1.0f);
+    CHECK(four.y == -2.0f);
+    CHECK(four.z == 0.5f);
+    CHECK(four.w == 448.0f);
+}
+
+TEST_CASE("emulation: integer intrinsics") {
+    CHECK(__byte_perm(0x33221100u, 0x77665544u, 0x7531u) == 0x77553311u);
+    CHECK(__byte_perm(0x80000000u, 0u, 0xb000u) == 0xff000000u);
+    CHECK(__brev(1u) == 0x80000000u);
+    CHECK(__clz(1) == 31);
+    CHECK(__popc(0xf0f0u) == 8);
+    CHECK(__ffs(8) == 4);
+    CHECK(__umulhi(0xffffffffu, 0xffffffffu) == 0xfffffffeu);
+    CHECK(__funnelshift_l(0x80000000u, 1u, 1) == 3u);
+    CHECK(__dp4a(int(0xff02ff02u), 0x03040506, 10) == 10 + (-1 * 3 + 2 * 4 + -1 * 5 + 2 * 6));
+    CHECK(__float2int_rn(2.5f) == 2);
+    CHECK(__float2int_rz(-1e20f) == std::numeric_limits<int>::min());
 }

@@ -12,9 +12,6 @@
 namespace vitro::emulation {
 namespace {
 
-constinit thread_local Thread* current_thread = nullptr;
-constinit thread_local Block* current_block = nullptr;
-
 /// Fibers that rest between threads, of one OS thread.
 struct FiberPool {
     std::vector<std::unique_ptr<Fiber>> all;
@@ -47,9 +44,6 @@ std::string text(const std::source_location& site) { return fmt::format("{}:{}",
 
 Block::Block() = default;
 Block::~Block() { abandon(); }
-
-Thread* Block::current() { return current_thread; }
-Block& Block::of_current() { return *current_block; }
 
 void Block::reset(const Kernel& kernel, uint3 index) {
     kernel_ = &kernel;
@@ -98,7 +92,7 @@ void Block::thread_main() {
         } catch (const std::exception& error) {
             thrown = error.what();
         }
-        if (thrown) block.fault("throws: " + *thrown);
+        if (thrown) block.fault("throws: " + *std::exchange(thrown, std::nullopt));
         self.wait = Wait::ended;
         block.warps_[self.warp()].ended |= 1u << self.lane();
         ++block.ended_;
@@ -209,9 +203,12 @@ void Block::warp_operation(const char* operation, unsigned mask, Complete comple
     Thread& self = *current_thread;
     Warp& warp = warps_[self.warp()];
     const unsigned bit = 1u << self.lane();
-    if ((mask & bit) == 0)
-        fault(fmt::format("calls {} at {} with mask {:#010x}, which lacks its own lane (mismatched warp operation)",
-                          operation, text(site), mask));
+    if ((mask & bit) == 0) {
+        std::string what =
+            fmt::format("calls {} at {} with mask {:#010x}, which lacks its own lane (mismatched warp operation)",
+                        operation, text(site), mask);
+        fault(std::move(what));
+    }
     self.operation = operation;
     self.mask = mask;
     self.complete = complete;
@@ -229,11 +226,13 @@ void Block::warp_operation(const char* operation, unsigned mask, Complete comple
     for (unsigned rest = lanes; rest != 0; rest &= rest - 1) {
         const auto lane = unsigned(std::countr_zero(rest));
         Thread& other = first[lane];
-        if (other.mask != mask || other.complete != complete || !same_place(other.site, site))
-            fault(
+        if (other.mask != mask || other.complete != complete || !same_place(other.site, site)) {
+            std::string what =
                 fmt::format("calls {} at {} with mask {:#010x}, while lane {} calls {} at {} with mask {:#010x} "
                             "(mismatched warp operation)",
-                            operation, text(site), mask, lane, other.operation, text(other.site), other.mask));
+                            operation, text(site), mask, lane, other.operation, text(other.site), other.mask);
+            fault(std::move(what));
+        }
         data_of[lane] = other.data;
         other.wait = Wait::none;
     }
@@ -266,9 +265,11 @@ void Block::tick() {
 }
 
 int Block::barrier(const char* operation, bool predicate, std::source_location site) {
-    if (arrived_ != 0 && (!same_place(barrier_site_, site) || barrier_operation_ != operation))
-        fault(fmt::format("waits at {} at {}, while other threads wait at {} at {} (divergent barrier)", operation,
-                          text(site), barrier_operation_, text(barrier_site_)));
+    if (arrived_ != 0 && (!same_place(barrier_site_, site) || barrier_operation_ != operation)) {
+        std::string what = fmt::format("waits at {} at {}, while other threads wait at {} at {} (divergent barrier)",
+                                       operation, text(site), barrier_operation_, text(barrier_site_));
+        fault(std::move(what));
+    }
     barrier_site_ = site;
     barrier_operation_ = operation;
     predicates_ += predicate;
@@ -293,15 +294,20 @@ int Block::barrier(const char* operation, bool predicate, std::source_location s
 
 void Block::named_barrier(unsigned id, unsigned threads, bool wait, std::source_location site) {
     const char* operation = wait ? "bar.sync" : "bar.arrive";
-    if (id == 0 || id > 15 || threads == 0 || threads % 32 != 0 || threads > thread_count_)
-        fault(
+    if (id == 0 || id > 15 || threads == 0 || threads % 32 != 0 || threads > thread_count_) {
+        std::string what =
             fmt::format("calls {} at {} with barrier {} and {} threads: wants a barrier in 1..15 and a multiple of 32 "
                         "threads, at most the block's {}",
-                        operation, text(site), id, threads, thread_count_));
+                        operation, text(site), id, threads, thread_count_);
+        fault(std::move(what));
+    }
     NamedBarrier& barrier = named_[id];
-    if (barrier.arrived != 0 && barrier.expected != threads)
-        fault(fmt::format("calls {} at {} on barrier {} with {} threads, while others count {} (divergent barrier)",
-                          operation, text(site), id, threads, barrier.expected));
+    if (barrier.arrived != 0 && barrier.expected != threads) {
+        std::string what =
+            fmt::format("calls {} at {} on barrier {} with {} threads, while others count {} (divergent barrier)",
+                        operation, text(site), id, threads, barrier.expected);
+        fault(std::move(what));
+    }
     if (barrier.arrived == 0) barrier.known.fill(0);
     barrier.expected = threads;
     const unsigned warp = current_thread->warp();
@@ -324,8 +330,10 @@ void Block::named_barrier(unsigned id, unsigned threads, bool wait, std::source_
 }
 
 void Block::sync_grid(std::source_location site) {
-    if (!kernel_->cooperative)
-        fault(fmt::format("calls sync_grid at {} in a launch that is not cooperative", text(site)));
+    if (!kernel_->cooperative) {
+        std::string what = fmt::format("calls sync_grid at {} in a launch that is not cooperative", text(site));
+        fault(std::move(what));
+    }
     current_thread->operation = "sync_grid";
     park(Wait::grid, site);
 }
@@ -340,13 +348,16 @@ void Block::wait_for_previous_kernel(std::source_location site) {
 void Block::spin(std::source_location site) {
     constexpr unsigned kTooOften = 1'000'000;
     current_thread->operation = "a loop that waits for memory";
-    if (++current_thread->spins > kTooOften)
-        fault(fmt::format("waits at {} for a value in memory that never comes", text(site)));
+    if (++current_thread->spins > kTooOften) {
+        std::string what = fmt::format("waits at {} for a value in memory that never comes", text(site));
+        fault(std::move(what));
+    }
     park(Wait::spinning, site);
 }
 
-void Block::fault(const std::string& what) {
+void Block::fault(std::string what) {
     fault_ = where(*current_thread) + ": " + what;
+    std::string().swap(what);
     Thread& self = *current_thread;
     become(nullptr);
     Fiber::switch_to(*self.fiber, host_);

@@ -51,6 +51,12 @@ struct Thread {
     Accessor accessor() const { return {number, synced}; }
 };
 
+class Block;
+
+// What this OS thread runs; null outside of kernels.
+inline constinit thread_local Thread* current_thread = nullptr;
+inline constinit thread_local Block* current_block = nullptr;
+
 class Block {
 public:
     Block();
@@ -67,8 +73,8 @@ public:
     void set_previous_done(bool done) { previous_done_ = done; }
 
     // The following are called by the running thread.
-    static Thread* current();
-    static Block& of_current();
+    static Thread* current() { return current_thread; }
+    static Block& of_current() { return *current_block; }
     void warp_operation(const char* operation, unsigned mask, Complete complete, void* data, std::source_location site);
     void sync_warp(unsigned mask, std::source_location site);
     /// The number of threads whose predicate holds.
@@ -78,8 +84,9 @@ public:
     void wait_for_previous_kernel(std::source_location site);
     /// Lets others run; called by loops that wait for another thread's store.
     void spin(std::source_location site);
-    /// Ends the launch with a Fault. Does not come back.
-    [[noreturn]] void fault(const std::string& what);
+    /// Ends the launch with a Fault. Does not come back and does not unwind (an access hook may stand where nothing may
+    /// throw), so callers keep no other memory.
+    [[noreturn]] void fault(std::string what);
 
     unsigned lanes_of_current_warp() const {
         const Warp& warp = warps_[current()->warp()];

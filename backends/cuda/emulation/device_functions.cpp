@@ -15,7 +15,8 @@ void warp_operation(const char* operation, unsigned mask, void (*complete)(void*
 }
 
 void fault(const char* what, Site site) {
-    Block::of_current().fault(fmt::format("{}, at {}:{}", what, site.file_name(), site.line()));
+    std::string text = fmt::format("{}, at {}:{}", what, site.file_name(), site.line());
+    Block::of_current().fault(std::move(text));
 }
 
 void __syncthreads(Site site) { Block::of_current().barrier("__syncthreads", false, site); }

@@ -24,13 +24,17 @@ void check(const void* address, std::size_t bytes) {
     Block& block = Block::of_current();
     if (block.shared().contains(address)) {
         if (!block.shared().check<kAccess>(block.clock(), thread->accessor(), address, bytes))
-            block.fault(block.shared().problem());
+            block.fault(block.shared().take_problem());
         return;
     }
     static const DeviceHeap& heap = DeviceHeap::instance();
     if (!heap.contains(address) || heap.accessible(address, bytes)) return;
-    block.fault(fmt::format("{} {} bytes at {}: out of bounds",
-                            kAccess == SharedMemory::Access::read ? "reads" : "writes", bytes, heap.describe(address)));
+    {
+        std::string what =
+            fmt::format("{} {} bytes at {}: out of bounds", kAccess == SharedMemory::Access::read ? "reads" : "writes",
+                        bytes, heap.describe(address));
+        block.fault(std::move(what));
+    }
 }
 
 }  // namespace
@@ -67,10 +71,10 @@ namespace {
 // The hardware refuses what is not aligned to its own size.
 template <SharedMemory::Access kAccess, std::size_t kBytes>
 inline void aligned(const void* address) {
-    if (Block::current() == nullptr) return;
-    if (reinterpret_cast<std::uintptr_t>(address) % kBytes != 0)
-        Block::of_current().fault(
-            fmt::format("accesses {} bytes at an address that is not a multiple of {}", kBytes, kBytes));
+    if (current_thread != nullptr && reinterpret_cast<std::uintptr_t>(address) % kBytes != 0) {
+        std::string what = fmt::format("accesses {} bytes at an address that is not a multiple of {}", kBytes, kBytes);
+        current_block->fault(std::move(what));
+    }
     check<kAccess>(address, kBytes);
 }
 

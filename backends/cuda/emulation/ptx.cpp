@@ -3,8 +3,6 @@
 #include "backends/cuda/emulation/block.h"
 #include "backends/cuda/emulation/device_heap.h"
 
-#include <fmt/core.h>
-
 #include <cstring>
 
 namespace vitro::emulation {
@@ -81,14 +79,14 @@ Complete ldmatrix_of(int count) {
     return &complete_ldmatrix<4, kTransposed>;
 }
 
-void whole_warp(const char* operation, Site site) {
+void whole_warp(Site site) {
     if (Block::of_current().lanes_of_current_warp() != kFullWarp)
-        fault(fmt::format("calls {} in a warp that lacks lanes (mismatched warp operation)", operation).c_str(), site);
+        fault("calls a warp operation in a warp that lacks lanes (mismatched warp operation)", site);
 }
 
-void check_aligned(const char* operation, const void* address, unsigned bytes, Site site) {
+void check_aligned(const void* address, unsigned bytes, Site site) {
     if (reinterpret_cast<std::uintptr_t>(address) % bytes != 0)
-        fault(fmt::format("calls {} with an address that is not a multiple of {}", operation, bytes).c_str(), site);
+        fault("uses an address that is not a multiple of the size it moves", site);
 }
 
 void finish(const AsyncCopy& copy) {
@@ -100,7 +98,7 @@ void finish(const AsyncCopy& copy) {
 }  // namespace
 
 void warp_mma(MmaKind kind, float* d, const std::uint32_t* a, const std::uint32_t* b, Site site) {
-    whole_warp("mma", site);
+    whole_warp(site);
     MmaLane lane{d, a, b};
     const Complete complete = kind == MmaKind::f16    ? &complete_mma<MmaKind::f16>
                               : kind == MmaKind::bf16 ? &complete_mma<MmaKind::bf16>
@@ -109,10 +107,10 @@ void warp_mma(MmaKind kind, float* d, const std::uint32_t* a, const std::uint32_
 }
 
 void warp_ldmatrix(std::uint32_t* out, int count, const void* row, bool transposed, Site site) {
-    whole_warp("ldmatrix", site);
+    whole_warp(site);
     if (own_lane() < 8 * count) {
         if (!Block::of_current().shared().contains(row)) fault("calls ldmatrix on memory that is not shared", site);
-        check_aligned("ldmatrix", row, 16, site);
+        check_aligned(row, 16, site);
         check_read(row, 16);
     }
     MatrixLane lane{static_cast<const unsigned short*>(row), out};
@@ -122,9 +120,9 @@ void warp_ldmatrix(std::uint32_t* out, int count, const void* row, bool transpos
 
 void start_copy(void* target, const void* source, unsigned bytes, unsigned source_bytes, Site site) {
     if (!Block::of_current().shared().contains(target)) fault("calls cp_async to memory that is not shared", site);
-    check_aligned("cp_async", target, bytes, site);
+    check_aligned(target, bytes, site);
     if (source_bytes != 0) {
-        check_aligned("cp_async", source, bytes, site);
+        check_aligned(source, bytes, site);
         check_global(source, source_bytes, site);
     }
     check_copy(target, bytes, true);
@@ -144,7 +142,7 @@ void finish_copies(unsigned pending) {
 
 void check_global(const void* address, std::size_t bytes, Site site) {
     if (!DeviceHeap::instance().contains(address)) fault("reads memory that is not global memory of the device", site);
-    check_aligned("a load", address, unsigned(bytes), site);
+    check_aligned(address, unsigned(bytes), site);
     check_read(address, bytes);
 }
 

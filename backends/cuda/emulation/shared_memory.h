@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace vitro::emulation {
@@ -62,10 +63,10 @@ public:
     /// What an access does. A copy is asynchronous: from `begin_copy` to `end_copy` nobody may read what it writes.
     enum class Access { read, write, atomic, begin_copy, end_copy };
 
-    /// Remembers an access and says whether it is allowed; if not, problem() says why.
+    /// Remembers an access and says whether it is allowed; if not, take_problem() says why.
     template <Access kAccess>
     bool check(const SyncClock& clock, Accessor who, const void* address, std::size_t bytes);
-    const std::string& problem() const { return problem_; }
+    std::string take_problem() { return std::move(problem_); }
 
     /// Called when the clock restarts.
     void forget_order();
