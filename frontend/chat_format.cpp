@@ -39,7 +39,7 @@ std::string format_phi3(std::span<const Message> messages, bool add_generation_p
         const auto& [role, content] = messages[i];
         if (role != "system" && role != "user" && role != "assistant")
             refuse_role(i, "system, user or assistant", role);
-        text += "<|" + role + "|>\n" + content + "<|end|>\n";
+        text += fmt::format("<|{}|>\n{}<|end|>\n", role, content);
     }
     return text + (add_generation_prompt ? "<|assistant|>\n" : eos);
 }
@@ -49,9 +49,9 @@ std::string format_phi3_initial(std::span<const Message> messages, const std::st
     for (std::size_t i = 0; i < messages.size(); ++i) {
         const auto& [role, content] = messages[i];
         if (role == "user")
-            text += "<|user|>\n" + content + "<|end|>\n<|assistant|>\n";
+            text += fmt::format("<|user|>\n{}<|end|>\n<|assistant|>\n", content);
         else if (role == "assistant")
-            text += content + "<|end|>\n";
+            text += fmt::format("{}<|end|>\n", content);
         else
             refuse_role(i, "user or assistant (this model's chat template has no other)", role);
     }
@@ -69,13 +69,13 @@ std::string format_instructions(std::span<const Message> messages, ChatFamily fa
         const bool users_turn = (i - (has_system ? 1 : 0)) % 2 == 0;
         if (role != (users_turn ? "user" : "assistant")) refuse_role(i, users_turn ? "user" : "assistant", role);
         if (!llama) {
-            text += users_turn ? "[INST] " + content + " [/INST]" : content + eos;
+            text += users_turn ? fmt::format("[INST] {} [/INST]", content) : content + eos;
         } else if (users_turn) {
             std::string system;
-            if (has_system && i == 1) system = "<<SYS>>\n" + messages[0].content + "\n<</SYS>>\n\n";
-            text += bos + "[INST] " + std::string(trimmed(system + content)) + " [/INST]";
+            if (has_system && i == 1) system = fmt::format("<<SYS>>\n{}\n<</SYS>>\n\n", messages[0].content);
+            text += fmt::format("{}[INST] {} [/INST]", bos, trimmed(system + content));
         } else {
-            text += " " + std::string(trimmed(content)) + " " + eos;
+            text += fmt::format(" {} {}", trimmed(content), eos);
         }
     }
     return text;
@@ -84,7 +84,7 @@ std::string format_instructions(std::span<const Message> messages, ChatFamily fa
 std::string format_llama3(std::span<const Message> messages, bool add_generation_prompt, const std::string& bos) {
     std::string text = messages.empty() ? "" : bos;
     for (const auto& [role, content] : messages)
-        text += "<|start_header_id|>" + role + "<|end_header_id|>\n\n" + std::string(trimmed(content)) + "<|eot_id|>";
+        text += fmt::format("<|start_header_id|>{}<|end_header_id|>\n\n{}<|eot_id|>", role, trimmed(content));
     return text + (add_generation_prompt ? "<|start_header_id|>assistant<|end_header_id|>\n\n" : "");
 }
 
