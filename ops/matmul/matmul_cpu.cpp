@@ -17,11 +17,12 @@ using simd::kLanes;
 using simd::Rows;
 
 constexpr std::int64_t kBlockK = 256;
-constexpr int kTileA = 3, kTileB = 4;    // rows of a and of b in a register tile: 12 sums + 3 + 1 = 16 registers
-constexpr std::int64_t kFewRows = 12;    // up to so many rows of a, b is read where it lies
-constexpr std::int64_t kGroupM = 12;     // rows of a that stay in the first cache, a multiple of kTileA
-constexpr std::int64_t kBlockM = 132;    // rows of a that stay in the second cache, a multiple of kGroupM
-constexpr std::int64_t kMaxBlockN = 96;  // rows of b that stay there too, a multiple of kTileB
+constexpr int kTileA = 3, kTileB = 4;       // rows of a and of b in a register tile: 12 sums + 3 + 1 = 16 registers
+constexpr std::int64_t kFewRows = 8;        // up to so many rows of a, b is read where it lies
+constexpr std::int64_t kStream = 96 << 10;  // bytes of b that a thread reads front to back, kTileB such streams at once
+constexpr std::int64_t kGroupM = 12;        // rows of a that stay in the first cache, a multiple of kTileA
+constexpr std::int64_t kBlockM = 132;       // rows of a that stay in the second cache, a multiple of kGroupM
+constexpr std::int64_t kMaxBlockN = 96;     // rows of b that stay there too, a multiple of kTileB
 
 /// One thread's memory for a block of each matrix.
 struct Scratch {
@@ -42,63 +43,75 @@ Sizes sizes_of(const Call& call) {
     return {a.count(0, a.rank - 2), m, n, k, n * k};
 }
 
-/// Sums of a block of k (at most kBlockK) for kA rows of a (`k_total` apart) and kTileB rows of b (`b_row` apart),
-/// added to `total`. Asks for the same block of the rows at `next` meanwhile.
+/// Sums of a block of k (at most kBlockK) for kA rows of a (`a_row` elements apart) and kTileB rows of b, added to
+/// `total`.
 template <int kA, class A, class B>
-void add_dots(const A* a, const B* b, const B* next, std::int64_t k_total, std::int64_t b_row, std::int64_t k,
-              Floats4* total) {
-    constexpr std::int64_t kLine = 64 / sizeof(B), kSteps = kLine / kLanes;
+void add_dots(const A* a, std::int64_t a_row, const B* b, std::int64_t b_row, std::int64_t k, Floats4* total) {
+    constexpr std::int64_t kLine = 64 / sizeof(B), kAhead = 1024 / sizeof(B);
     Floats acc[kA][kTileB] = {};
     std::int64_t i = 0;
     for (; i + kLine <= k; i += kLine) {
-        for (int j = 0; j < kTileB; ++j) __builtin_prefetch(next + j * k_total + i);
-        simd::multiply_tile<kA, kTileB>(Rows<A>{a + i, k_total, kLanes}, Rows<B>{b + i, b_row, kLanes}, kSteps, acc);
+        for (int j = 0; j < kTileB; ++j) __builtin_prefetch(b + j * b_row + i + kAhead);
+        simd::multiply_tile<kA, kTileB>(Rows<A>{a + i, a_row, kLanes}, Rows<B>{b + i, b_row, kLanes}, kLine / kLanes,
+                                        acc);
     }
     const std::int64_t steps = (k - i) / kLanes;
-    simd::multiply_tile<kA, kTileB>(Rows<A>{a + i, k_total, kLanes}, Rows<B>{b + i, b_row, kLanes}, steps, acc);
+    simd::multiply_tile<kA, kTileB>(Rows<A>{a + i, a_row, kLanes}, Rows<B>{b + i, b_row, kLanes}, steps, acc);
     i += steps * kLanes;
     if (i < k) {
         const simd::First rest{k - i};
         for (int j = 0; j < kTileB; ++j) {
             const Floats y = simd::load(b + j * b_row + i, rest);
             for (int r = 0; r < kA; ++r)
-                acc[r][j] = simd::multiply_add(simd::load(a + r * k_total + i, rest), y, acc[r][j]);
+                acc[r][j] = simd::multiply_add(simd::load(a + r * a_row + i, rest), y, acc[r][j]);
         }
     }
     for (int r = 0; r < kA; ++r) total[r] += simd::sums(acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
 }
 
-/// A few rows of a against rows of b where they lie: b comes from memory once, front to back.
+/// `total` = products of `m` rows of a, on end, and kTileB rows of b.
+template <class A, class B>
+void dots(const A* a, std::int64_t m, const B* b, std::int64_t b_row, std::int64_t k_total, Floats4* total) {
+    std::fill_n(total, m, Floats4{});
+    for (std::int64_t at = 0; at < k_total; at += kBlockK) {
+        const std::int64_t k = std::min(kBlockK, k_total - at);
+        for (std::int64_t i = 0; i < m; i += kTileA) {
+            const A* rows = a + i * k_total + at;
+            if (m - i == 1)
+                add_dots<1>(rows, k_total, b + at, b_row, k, total + i);
+            else if (m - i == 2)
+                add_dots<2>(rows, k_total, b + at, b_row, k, total + i);
+            else
+                add_dots<kTileA>(rows, k_total, b + at, b_row, k, total + i);
+        }
+    }
+}
+
+/// A few rows of a against rows of b where they lie. A thread takes a chunk of rows of b and reads it at four places at
+/// once, each front to back: memory gives the most to a few long streams.
 template <class A, class B>
 void multiply_few(const Call& call, const Sizes& s, ThreadPool& pool) {
-    const std::int64_t panels = (s.n + kTileB - 1) / kTileB;
-    const std::int64_t grain = std::max<std::int64_t>(1, 32768 / (kTileB * s.k + 1));
-    pool.parallel_for(s.batch * panels, grain, [&](std::int64_t begin, std::int64_t end, int) {
-        for (std::int64_t p = begin; p < end; ++p) {
-            const std::int64_t item = p / panels, j = p % panels * kTileB, n = std::min<std::int64_t>(kTileB, s.n - j);
+    const std::int64_t share = s.batch * s.n / (kTileB * 4 * pool.threads());  // four chunks a thread at least
+    const std::int64_t row_bytes = std::max<std::int64_t>(1, s.k * std::int64_t(sizeof(B)));
+    const std::int64_t chunk =
+        kTileB * std::clamp<std::int64_t>(kStream / row_bytes, 1, std::max<std::int64_t>(1, share));
+    const std::int64_t chunks = (s.n + chunk - 1) / chunk;
+    pool.parallel_for(s.batch * chunks, 1, [&](std::int64_t begin, std::int64_t end, int) {
+        for (std::int64_t c = begin; c < end; ++c) {
+            const std::int64_t item = c / chunks, j = c % chunks * chunk, n = std::min(chunk, s.n - j);
             const A* a = call.in(0).as<A>() + item * s.m * s.k;
             const B* b = call.in(1).as<B>() + item * s.b_stride + j * s.k;
             A* out = call.out().as<A>() + item * s.m * s.n + j;
-            // A last panel of fewer rows takes them one at a time, each as if it were four.
-            const std::int64_t at_once = n == kTileB ? kTileB : 1, b_row = n == kTileB ? s.k : 0;
-            for (std::int64_t l = 0; l < n; l += at_once) {
-                Floats4 total[kFewRows] = {};
-                for (std::int64_t at = 0; at < s.k; at += kBlockK) {
-                    const std::int64_t k = std::min(kBlockK, s.k - at);
-                    const B* block = b + l * s.k + at;
-                    const B* next = at + kBlockK < s.k ? block + kBlockK : b + kTileB * s.k;
-                    for (std::int64_t i = 0; i < s.m; i += kTileA) {
-                        const A* rows = a + i * s.k + at;
-                        if (s.m - i == 1)
-                            add_dots<1>(rows, block, next, s.k, b_row, k, total + i);
-                        else if (s.m - i == 2)
-                            add_dots<2>(rows, block, next, s.k, b_row, k, total + i);
-                        else
-                            add_dots<3>(rows, block, next, s.k, b_row, k, total + i);
-                    }
-                }
+            const std::int64_t apart = n / kTileB;
+            Floats4 total[kFewRows];
+            for (std::int64_t r = 0; r < apart; ++r) {
+                dots(a, s.m, b + r * s.k, apart * s.k, s.k, total);
                 for (std::int64_t i = 0; i < s.m; ++i)
-                    for (std::int64_t t = 0; t < at_once; ++t) out[i * s.n + l + t] = A(total[i][t]);
+                    for (std::int64_t l = 0; l < kTileB; ++l) out[i * s.n + r + l * apart] = A(total[i][l]);
+            }
+            for (std::int64_t r = apart * kTileB; r < n; ++r) {  // too few for a tile: one row as if it were four
+                dots(a, s.m, b + r * s.k, 0, s.k, total);
+                for (std::int64_t i = 0; i < s.m; ++i) out[i * s.n + r] = A(total[i][0]);
             }
         }
     });
