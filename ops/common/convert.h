@@ -1,7 +1,7 @@
 // Runs of elements from one float dtype to another.
 #pragma once
 
-#include "base/half.h"
+#include "backends/cpu/simd.h"
 
 #include <cstdint>
 #include <cstring>
@@ -15,7 +15,7 @@ void convert(const From* from, To* to, std::int64_t n) {
     if constexpr (std::is_same_v<From, To>) {
         std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(To));
     } else {
-        for (std::int64_t i = 0; i < n; ++i) to[i] = To(static_cast<float>(from[i]));
+        simd::each(n, [&](auto i, auto lanes) { simd::store(to + i, simd::load(from + i, lanes), lanes); });
     }
 }
 

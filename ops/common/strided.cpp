@@ -1,6 +1,7 @@
 #include "ops/common/strided.h"
 
 #include "base/half.h"
+#include "ops/common/parallel.h"
 
 #include <algorithm>
 #include <cstring>
@@ -72,27 +73,23 @@ struct Nest {
     }
 };
 
-constexpr std::int64_t kGrain = 16384;  // elements a thread takes at a time
-constexpr std::int64_t kTile = 32;      // rows and columns whose cache lines are in use together
+constexpr std::int64_t kTile = 32;  // rows and columns whose cache lines are in use together
 
 /// Innermost dimension by innermost dimension; a long one is cut, so that one row can be shared.
 template <class T>
-void copy_rows(const Nest& nest, const T* from, T* to, ThreadPool& pool) {
+void copy_rows(const Call& call, const Nest& nest, const T* from, T* to) {
     const auto last = std::size_t(nest.rank - 1);
     const std::int64_t inner = nest.sizes[last], step = nest.from[last], to_step = nest.to[last];
-    const std::int64_t piece = std::min(inner, kGrain), pieces = (inner + piece - 1) / piece;
-    const std::int64_t grain = std::max<std::int64_t>(1, kGrain / piece);
-    pool.parallel_for(nest.count(nest.rank - 1) * pieces, grain, [&](std::int64_t begin, std::int64_t end, int) {
-        for (std::int64_t unit = begin; unit < end; ++unit) {
-            const auto at = nest.offsets(unit / pieces, nest.rank - 1);
-            const std::int64_t first = unit % pieces * piece, n = std::min(piece, inner - first);
-            const T* source = from + at.from + first * step;
-            T* target = to + at.to + first * to_step;
-            if (step == 1 && to_step == 1) {
-                std::memcpy(target, source, static_cast<std::size_t>(n) * sizeof(T));
-            } else {
-                for (std::int64_t i = 0; i < n; ++i) target[i * to_step] = source[i * step];
-            }
+    const std::int64_t piece = std::min(inner, kParallelGrain), pieces = (inner + piece - 1) / piece;
+    parallel_rows(call, nest.count(nest.rank - 1) * pieces, piece, [&](std::int64_t unit) {
+        const auto at = nest.offsets(unit / pieces, nest.rank - 1);
+        const std::int64_t first = unit % pieces * piece, n = std::min(piece, inner - first);
+        const T* source = from + at.from + first * step;
+        T* target = to + at.to + first * to_step;
+        if (step == 1 && to_step == 1) {
+            std::memcpy(target, source, static_cast<std::size_t>(n) * sizeof(T));
+        } else {
+            for (std::int64_t i = 0; i < n; ++i) target[i * to_step] = source[i * step];
         }
     });
 }
@@ -100,22 +97,19 @@ void copy_rows(const Nest& nest, const T* from, T* to, ThreadPool& pool) {
 /// Contiguous along the last dimension in `to` and along the last but one in `from`: tile by tile, so that each cache
 /// line of either side is fetched once.
 template <class T>
-void copy_tiles(const Nest& nest, const T* from, T* to, ThreadPool& pool) {
+void copy_tiles(const Call& call, const Nest& nest, const T* from, T* to) {
     const auto row = std::size_t(nest.rank - 2), column = std::size_t(nest.rank - 1);
     const std::int64_t rows = nest.sizes[row], columns = nest.sizes[column];
     const std::int64_t to_row = nest.to[row], from_column = nest.from[column];
     const std::int64_t bands = (rows + kTile - 1) / kTile;
-    const std::int64_t grain = std::max<std::int64_t>(1, kGrain / (kTile * columns));
-    pool.parallel_for(nest.count(nest.rank - 2) * bands, grain, [&](std::int64_t begin, std::int64_t end, int) {
-        for (std::int64_t unit = begin; unit < end; ++unit) {
-            const auto at = nest.offsets(unit / bands, nest.rank - 2);
-            const std::int64_t first_row = unit % bands * kTile, last_row = std::min(rows, first_row + kTile);
-            for (std::int64_t tile = 0; tile < columns; tile += kTile) {
-                const std::int64_t last_column = std::min(columns, tile + kTile);
-                for (std::int64_t r = first_row; r < last_row; ++r)
-                    for (std::int64_t c = tile; c < last_column; ++c)
-                        to[at.to + r * to_row + c] = from[at.from + r + c * from_column];
-            }
+    parallel_rows(call, nest.count(nest.rank - 2) * bands, kTile * columns, [&](std::int64_t unit) {
+        const auto at = nest.offsets(unit / bands, nest.rank - 2);
+        const std::int64_t first_row = unit % bands * kTile, last_row = std::min(rows, first_row + kTile);
+        for (std::int64_t tile = 0; tile < columns; tile += kTile) {
+            const std::int64_t last_column = std::min(columns, tile + kTile);
+            for (std::int64_t r = first_row; r < last_row; ++r)
+                for (std::int64_t c = tile; c < last_column; ++c)
+                    to[at.to + r * to_row + c] = from[at.from + r + c * from_column];
         }
     });
 }
@@ -163,7 +157,7 @@ void copy_naive(const StridedView& from, const StridedView& to) {
     });
 }
 
-void copy_parallel(const StridedView& from, const StridedView& to, ThreadPool& pool) {
+void copy_parallel(const Call& call, const StridedView& from, const StridedView& to) {
     Nest nest(from, to);
     if (nest.count(nest.rank) == 0) return;
     int unit = -1;  // the dimension along which `from` is contiguous
@@ -175,9 +169,9 @@ void copy_parallel(const StridedView& from, const StridedView& to, ThreadPool& p
         const auto* source = static_cast<const T*>(from.data);
         auto* target = static_cast<T*>(to.data);
         if (tiled)
-            copy_tiles(nest, source, target, pool);
+            copy_tiles(call, nest, source, target);
         else
-            copy_rows(nest, source, target, pool);
+            copy_rows(call, nest, source, target);
     });
 }
 

@@ -1,8 +1,7 @@
 // Copies between tensors seen through strides: what slice, split, concat, transpose and repeat are made of.
 #pragma once
 
-#include "backends/cpu/cpu_backend.h"
-#include "base/tensor.h"
+#include "graph/op_def.h"
 
 #include <array>
 #include <cstdint>
@@ -32,7 +31,7 @@ StridedView permute(const StridedView& view, std::span<const std::int64_t> permu
 void copy_naive(const StridedView& from, const StridedView& to);
 
 /// The same, in contiguous runs where there are any and in tiles where the innermost dimensions change places, shared
-/// among the threads.
-void copy_parallel(const StridedView& from, const StridedView& to, ThreadPool& pool);
+/// among the threads of the call's backend, the CPU.
+void copy_parallel(const Call& call, const StridedView& from, const StridedView& to);
 
 }  // namespace vitro

@@ -10,7 +10,7 @@ void run(const Call& call) {
     const int axis = resolve_axis(call.attributes.as<Concat>().axis, out.rank);
     std::int64_t begin = 0;
     for (const Tensor& x : call.inputs) {
-        copy_parallel(view(x), narrow(out, axis, begin, x.dim(axis)), static_cast<CpuBackend&>(call.backend).pool());
+        copy_parallel(call, view(x), narrow(out, axis, begin, x.dim(axis)));
         begin += x.dim(axis);
     }
 }

@@ -1,6 +1,6 @@
-#include "backends/cpu/cpu_backend.h"
 #include "ops/common/convert.h"
 #include "ops/common/pages.h"
+#include "ops/common/parallel.h"
 #include "ops/kv_append/kv_append.h"
 
 namespace vitro {
@@ -13,14 +13,11 @@ void run(const Call& call) {
     const auto* sequences = call.in(3).as<std::int32_t>();
     const Pages pages(cache, call.in(4));
     const std::int64_t elements = x.dim(1) * x.dim(2);  // of a row
-    auto& pool = static_cast<CpuBackend&>(call.backend).pool();
     dispatch_float(x.dtype, [&]<class X>(X) {
         dispatch_float(cache.dtype, [&]<class Y>(Y) {
-            const std::int64_t grain = 1 + 16384 / elements;
-            pool.parallel_for(x.dim(0), grain, [&](std::int64_t begin, std::int64_t end, int) {
-                for (std::int64_t t = begin; t < end; ++t)
-                    convert(x.as<X>() + t * elements, cache.as<Y>() + pages.row(sequences[t], positions[t]) * elements,
-                            elements);
+            parallel_rows(call, x.dim(0), elements, [&](std::int64_t t) {
+                convert(x.as<X>() + t * elements, cache.as<Y>() + pages.row(sequences[t], positions[t]) * elements,
+                        elements);
             });
         });
     });

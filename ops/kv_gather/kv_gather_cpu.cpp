@@ -1,6 +1,6 @@
-#include "backends/cpu/cpu_backend.h"
 #include "ops/common/convert.h"
 #include "ops/common/pages.h"
+#include "ops/common/parallel.h"
 #include "ops/kv_gather/kv_gather.h"
 
 #include <algorithm>
@@ -16,11 +16,9 @@ void run(const Call& call) {
     const std::int64_t elements = out.dim(1) * out.dim(2);  // of a row
     const std::int64_t sum = std::accumulate(lengths, lengths + pages.sequences, std::int64_t{0});
     VITRO_CHECK(sum == out.dim(0), "lengths add up to {}, C is {}", sum, out.dim(0));
-    auto& pool = static_cast<CpuBackend&>(call.backend).pool();
     dispatch_float(cache.dtype, [&]<class X>(X) {
         dispatch_float(out.dtype, [&]<class Y>(Y) {
-            const std::int64_t grain = 1 + 16384 / elements;
-            pool.parallel_for(out.dim(0), grain, [&](std::int64_t begin, std::int64_t end, int) {
+            parallel_ranges(call, out.dim(0), elements, [&](std::int64_t begin, std::int64_t end) {
                 std::int64_t s = 0, position = begin;
                 for (std::int64_t c = begin; c < end;) {
                     while (position >= lengths[s]) position -= lengths[s++];

@@ -15,7 +15,7 @@ void run(const Call& call) {
     StridedView to = from;
     to.strides = {size * times * inner, times * inner, inner, 1};
     to.data = out.data;
-    copy_parallel(from, to, static_cast<CpuBackend&>(call.backend).pool());
+    copy_parallel(call, from, to);
 }
 
 }  // namespace

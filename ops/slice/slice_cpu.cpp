@@ -8,8 +8,7 @@ namespace {
 void run(const Call& call) {
     const auto& [axis, begin, end] = call.attributes.as<Slice>();
     const StridedView x = view(call.in(0));
-    copy_parallel(narrow(x, resolve_axis(axis, x.rank), begin, end - begin), view(call.out()),
-                  static_cast<CpuBackend&>(call.backend).pool());
+    copy_parallel(call, narrow(x, resolve_axis(axis, x.rank), begin, end - begin), view(call.out()));
 }
 
 }  // namespace

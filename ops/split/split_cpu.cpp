@@ -11,7 +11,7 @@ void run(const Call& call) {
     const int at = resolve_axis(axis, x.rank);
     std::int64_t begin = 0;
     for (std::size_t i = 0; i < sizes.size(); begin += sizes[i++])
-        copy_parallel(narrow(x, at, begin, sizes[i]), view(call.out(i)), static_cast<CpuBackend&>(call.backend).pool());
+        copy_parallel(call, narrow(x, at, begin, sizes[i]), view(call.out(i)));
 }
 
 }  // namespace

@@ -5,8 +5,7 @@ namespace vitro {
 namespace {
 
 void run(const Call& call) {
-    copy_parallel(permute(view(call.in(0)), call.attributes.as<Transpose>().permutation), view(call.out()),
-                  static_cast<CpuBackend&>(call.backend).pool());
+    copy_parallel(call, permute(view(call.in(0)), call.attributes.as<Transpose>().permutation), view(call.out()));
 }
 
 }  // namespace
