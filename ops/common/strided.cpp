@@ -73,7 +73,7 @@ struct Nest {
     }
 };
 
-constexpr std::int64_t kTile = 32;  // rows and columns whose cache lines are in use together
+constexpr std::int64_t kTile = 32;  // rows and columns that change places together
 
 /// Innermost dimension by innermost dimension; a long one is cut, so that one row can be shared.
 template <class T>
@@ -94,8 +94,8 @@ void copy_rows(const Call& call, const Nest& nest, const T* from, T* to) {
     });
 }
 
-/// Contiguous along the last dimension in `to` and along the last but one in `from`: tile by tile, so that each cache
-/// line of either side is fetched once.
+/// Contiguous along the last dimension in `to` and along the last but one in `from`: tile by tile, through a copy
+/// near at hand: strides of whole memory pages would push each other's lines out of the cache.
 template <class T>
 void copy_tiles(const Call& call, const Nest& nest, const T* from, T* to) {
     const auto row = std::size_t(nest.rank - 2), column = std::size_t(nest.rank - 1);
@@ -104,12 +104,16 @@ void copy_tiles(const Call& call, const Nest& nest, const T* from, T* to) {
     const std::int64_t bands = (rows + kTile - 1) / kTile;
     parallel_rows(call, nest.count(nest.rank - 2) * bands, kTile * columns, [&](std::int64_t unit) {
         const auto at = nest.offsets(unit / bands, nest.rank - 2);
-        const std::int64_t first_row = unit % bands * kTile, last_row = std::min(rows, first_row + kTile);
+        const std::int64_t first_row = unit % bands * kTile, height = std::min(rows, first_row + kTile) - first_row;
+        T turned[kTile * kTile];
         for (std::int64_t tile = 0; tile < columns; tile += kTile) {
-            const std::int64_t last_column = std::min(columns, tile + kTile);
-            for (std::int64_t r = first_row; r < last_row; ++r)
-                for (std::int64_t c = tile; c < last_column; ++c)
-                    to[at.to + r * to_row + c] = from[at.from + r + c * from_column];
+            const std::int64_t width = std::min(columns, tile + kTile) - tile;
+            for (std::int64_t c = 0; c < width; ++c)
+                for (std::int64_t r = 0; r < height; ++r)
+                    turned[r * kTile + c] = from[at.from + first_row + r + (tile + c) * from_column];
+            for (std::int64_t r = 0; r < height; ++r)
+                std::memcpy(to + at.to + (first_row + r) * to_row + tile, turned + r * kTile,
+                            static_cast<std::size_t>(width) * sizeof(T));
         }
     });
 }
