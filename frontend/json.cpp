@@ -62,7 +62,8 @@ struct JsonValue::Document {
             const Node& node = nodes[index];
             const bool element = nodes[node.parent].kind == Kind::array;
             const bool joined = path.empty() || path.front() == '[';
-            path = (element ? fmt::format("[{}]", node.position) : node.key) + (joined ? "" : ".") + path;
+            const std::string step = element ? fmt::format("[{}]", node.position) : node.key;
+            path = fmt::format("{}{}{}", step, joined ? "" : ".", path);
             index = node.parent;
         }
         return path;
