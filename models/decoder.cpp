@@ -38,6 +38,7 @@ Decoder::Decoder(const ModelConfig& config, const BuildOptions& options)
     lengths_ = input("lengths", {'S'});
     rows_ = input("rows", {'R'});
     if (!config.rope.is_static()) rope_lengths_ = input("rope_lengths", {'S'});
+    mask_ = attention_mask(b, positions_, sequences_, lengths_, {.window = config.sliding_window});
 }
 
 DType Decoder::weight_dtype(std::string_view path) const {
@@ -115,7 +116,6 @@ Value Decoder::cached(std::string_view name, Value x) {
 }
 
 Value Decoder::attention(Value q, Value k, Value v) {
-    if (!mask_) mask_ = attention_mask(b, positions_, sequences_, lengths_, {.window = c.sliding_window});
     const auto heads = [&](const char* name, Value x, std::int64_t n) {
         return reshape(b.named(name), x, {'T', n, c.head_dim});
     };
@@ -128,7 +128,7 @@ Value Decoder::attention(Value q, Value k, Value v) {
     Value scores = matmul(b.named("scores"), q, keys, {.transpose_b = true});  // [n_heads, T, C]
     const Value scale = b.constant(1.0f / std::sqrt(static_cast<float>(c.head_dim)));
     scores = mul(b.named("scaled_scores"), scores, scale);
-    scores = add(b.named("masked_scores"), scores, *mask_);
+    scores = add(b.named("masked_scores"), scores, mask_);
     const Value weights = softmax(b.named("attention_weights"), scores);
     Value out = matmul(b.named("attended"), weights, values);  // [n_heads, T, head_dim]
     out = transpose(b, out, {1, 0, 2});

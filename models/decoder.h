@@ -37,9 +37,8 @@ private:
     Value cached(std::string_view name, Value x);
 
     const BuildOptions& options_;
-    Value tokens_, positions_, sequences_, page_table_, lengths_, rows_, table_;
+    Value tokens_, positions_, sequences_, page_table_, lengths_, rows_, table_, mask_;
     std::optional<Value> rope_lengths_;
-    std::optional<Value> mask_;
 };
 
 }  // namespace vitro

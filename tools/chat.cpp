@@ -63,8 +63,9 @@ private:
 };
 
 int chat(const Flags& flags) {
+    const Tokenizer tokenizer = open_tokenizer(flags.model);
     const OpenModel open = open_model(flags.model);
-    const ChatFormat format = chat_format(flags.model.directory, open.tokenizer);
+    const ChatFormat format = chat_format(flags.model.directory, tokenizer);
     GenerationOptions options{.max_tokens = flags.max_tokens,
                               .sampling = sampling_options(flags.sampling),
                               .end_tokens = open.generation.eos_token_ids,
@@ -75,10 +76,10 @@ int chat(const Flags& flags) {
     while (const auto line = reader.next()) {
         if (line->empty()) continue;
         messages.push_back({"user", *line});
-        const auto prompt = open.tokenizer.encode(format.format(messages, true), false);
+        const auto prompt = tokenizer.encode(format.format(messages, true), false);
         interrupted = false;
         catch_interrupt();
-        const Generation out = generate(*open.model, 0, open.tokenizer, prompt, options, [](std::string_view text) {
+        const Generation out = generate(*open.model, 0, tokenizer, prompt, options, [](std::string_view text) {
             fmt::print("{}", text);
             std::fflush(stdout);
         });

@@ -39,11 +39,14 @@ Target target_for(Backend& backend) { return {backend, cpu_kernels()}; }
 OpenModel open_model(const ModelFlags& flags, LanguageModelOptions options) {
     ModelConfig config = read_model_config(flags.directory);
     GenerationConfig generation = read_generation_config(flags.directory, config);
-    Tokenizer tokenizer = Tokenizer::load(flags.directory, config.vocab_size);
     auto backend = open_backend(flags.device, flags.threads);
     options.context = flags.context;
     auto model = std::make_unique<LanguageModel>(flags.directory, config, target_for(*backend), options);
-    return {std::move(config), std::move(generation), std::move(tokenizer), std::move(backend), std::move(model)};
+    return {std::move(config), std::move(generation), std::move(backend), std::move(model)};
+}
+
+Tokenizer open_tokenizer(const ModelFlags& flags) {
+    return Tokenizer::load(flags.directory, read_model_config(flags.directory).vocab_size);
 }
 
 ChatFormat chat_format(const std::filesystem::path& directory, const Tokenizer& tokenizer) {

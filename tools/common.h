@@ -40,7 +40,6 @@ void add_model_flags(CLI::App& app, ModelFlags& flags, bool runs = true);
 struct OpenModel {
     ModelConfig config;
     GenerationConfig generation;
-    Tokenizer tokenizer;
     std::unique_ptr<Backend> backend;
     std::unique_ptr<LanguageModel> model;
 };
@@ -49,6 +48,7 @@ std::unique_ptr<Backend> open_backend(const std::string& device, int threads);
 /// The kernels that fit the backend.
 Target target_for(Backend& backend);
 OpenModel open_model(const ModelFlags& flags, LanguageModelOptions options = {});
+Tokenizer open_tokenizer(const ModelFlags& flags);
 
 /// The chat template of a model directory.
 ChatFormat chat_format(const std::filesystem::path& directory, const Tokenizer& tokenizer);

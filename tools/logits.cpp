@@ -14,7 +14,7 @@ struct Flags {
 
 void logits(const Flags& flags) {
     const OpenModel open = open_model(flags.model, {.all_logits = true});
-    const auto tokens = flags.tokens.empty() ? open.tokenizer.encode(flags.text) : flags.tokens;
+    const auto tokens = flags.tokens.empty() ? open_tokenizer(flags.model).encode(flags.text) : flags.tokens;
     if (tokens.empty()) fail("the text has no tokens: expected at least one");
     std::vector<float> all;
     open.model->feed_all(0, tokens,

@@ -65,8 +65,9 @@ std::vector<Stage> stages_of(const Graph& graph, std::int64_t tokens) {
 }
 
 void next(const Flags& flags) {
+    const Tokenizer tokenizer = open_tokenizer(flags.model);
     const OpenModel open = open_model(flags.model);
-    const auto tokens = open.tokenizer.encode(flags.prompt);
+    const auto tokens = tokenizer.encode(flags.prompt);
     if (tokens.empty()) fail("the prompt has no tokens: expected at least one");
     const LanguageModel::Part part{0, tokens, Want::last};
     const std::span<const float> logits = open.model->feed({&part, 1});
@@ -87,27 +88,26 @@ void next(const Flags& flags) {
     const auto stages = stages_of(build_model(open.config, {}), n);
     if (flags.json) {
         nlohmann::ordered_json json{{"prompt", flags.prompt}};
-        for (const std::int32_t id : tokens)
-            json["tokens"].push_back({{"id", id}, {"piece", open.tokenizer.piece(id)}});
+        for (const std::int32_t id : tokens) json["tokens"].push_back({{"id", id}, {"piece", tokenizer.piece(id)}});
         json["stages"].push_back({{"name", "tokens"}, {"shape", fmt::format("[1, {}]", n)}});
         for (const Stage& stage : stages) json["stages"].push_back({{"name", stage.name}, {"shape", stage.shape}});
         for (std::size_t i = 0; i < top; ++i)
             json["next"].push_back({{"id", order[i]},
-                                    {"piece", open.tokenizer.piece(order[i])},
+                                    {"piece", tokenizer.piece(order[i])},
                                     {"probability", probability(order[i])},
                                     {"logit", logit(order[i])}});
         fmt::print("{}\n", json.dump());
         return;
     }
     fmt::print("tokens\n");
-    for (const std::int32_t id : tokens) fmt::print("{:>8}  {}\n", id, open.tokenizer.piece(id));
+    for (const std::int32_t id : tokens) fmt::print("{:>8}  {}\n", id, tokenizer.piece(id));
     fmt::print("shapes\n  {:<48} [1, {}]\n", "tokens", n);
     for (const Stage& stage : stages) fmt::print("  {:<48} -> {}\n", stage.name, stage.shape);
     fmt::print("the last of the {} rows of logits ranks the next token\n  {:>6}  {:<16} {:>11} {:>9}\n", n, "id",
                "piece", "probability", "logit");
     for (std::size_t i = 0; i < top; ++i)
-        fmt::print("  {:>6}  {:<16} {:>11.6f} {:>9.4f}\n", order[i], open.tokenizer.piece(order[i]),
-                   probability(order[i]), logit(order[i]));
+        fmt::print("  {:>6}  {:<16} {:>11.6f} {:>9.4f}\n", order[i], tokenizer.piece(order[i]), probability(order[i]),
+                   logit(order[i]));
 }
 
 }  // namespace

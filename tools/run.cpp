@@ -17,15 +17,16 @@ struct Flags {
     bool json = false;
 };
 
-std::vector<std::int32_t> prompt_tokens(const Flags& flags, const OpenModel& open) {
-    if (!flags.chat) return open.tokenizer.encode(flags.prompt);
+std::vector<std::int32_t> prompt_tokens(const Flags& flags, const Tokenizer& tokenizer) {
+    if (!flags.chat) return tokenizer.encode(flags.prompt);
     const Message message{"user", flags.prompt};
-    return open.tokenizer.encode(chat_format(flags.model.directory, open.tokenizer).format({&message, 1}, true), false);
+    return tokenizer.encode(chat_format(flags.model.directory, tokenizer).format({&message, 1}, true), false);
 }
 
 int run(const Flags& flags) {
+    const Tokenizer tokenizer = open_tokenizer(flags.model);
     const OpenModel open = open_model(flags.model);
-    const auto prompt = prompt_tokens(flags, open);
+    const auto prompt = prompt_tokens(flags, tokenizer);
     GenerationOptions options{.max_tokens = flags.max_tokens,
                               .sampling = sampling_options(flags.sampling),
                               .end_tokens = open.generation.eos_token_ids,
@@ -33,7 +34,7 @@ int run(const Flags& flags) {
                               .use_cache = !flags.no_kv_cache,
                               .interrupted = &interrupted};
     catch_interrupt();
-    const Generation out = generate(*open.model, 0, open.tokenizer, prompt, options, [&](std::string_view text) {
+    const Generation out = generate(*open.model, 0, tokenizer, prompt, options, [&](std::string_view text) {
         if (flags.json) return;
         fmt::print("{}", text);
         std::fflush(stdout);

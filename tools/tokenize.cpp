@@ -14,12 +14,8 @@ struct Flags {
     bool keep_special = false;
 };
 
-Tokenizer open_tokenizer(const Flags& flags) {
-    return Tokenizer::load(flags.model.directory, read_model_config(flags.model.directory).vocab_size);
-}
-
 void tokenize(const Flags& flags) {
-    const Tokenizer tokenizer = open_tokenizer(flags);
+    const Tokenizer tokenizer = open_tokenizer(flags.model);
     const auto pieces = tokenizer.encode_pieces(flags.text);
     if (!flags.json) {
         for (const Tokenizer::Piece& piece : pieces) fmt::print("{:>6}  {}\n", piece.id, tokenizer.piece(piece.id));
@@ -36,7 +32,7 @@ void tokenize(const Flags& flags) {
 }
 
 void detokenize(const Flags& flags) {
-    const std::string text = open_tokenizer(flags).decode(flags.ids, !flags.keep_special);
+    const std::string text = open_tokenizer(flags.model).decode(flags.ids, !flags.keep_special);
     if (flags.json)
         fmt::print("{}\n", nlohmann::ordered_json{{"text", text}}.dump());
     else

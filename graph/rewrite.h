@@ -1,0 +1,106 @@
+// What a pass edits a graph with, and what it leaves behind: for every candidate whether the rule fired and why not,
+// and for every value of the source graph what became of it.
+#pragma once
+
+#include "graph/graph.h"
+
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vitro {
+
+/// A rule met a candidate.
+struct Finding {
+    std::string pass;
+    std::string path;  // of the candidate's last value
+    bool fired = false;
+    std::string reason;  // what it became, or the condition that failed
+};
+
+/// What became of a value of the source graph that the final graph does not compute under its own name.
+struct Fate {
+    enum class Kind : std::uint8_t {
+        merged,  // `into` has the same elements: a common subexpression, a cast that did nothing
+        elided,  // exists only inside the fused op that computes `into`
+        folded,  // is the constant `into`
+        unused,  // nothing wants it
+    };
+    Kind kind = Kind::unused;
+    std::string into;  // a path; may itself have a fate from a later pass
+    std::string pass;
+};
+std::string_view name(Fate::Kind kind);
+
+/// The story of one compilation.
+struct Journal {
+    std::vector<Finding> findings;
+    std::map<std::string, Fate> fates;  // by the source value's path
+
+    /// The value of the final graph in which `path` ended up, following fates; empty when nothing wants it.
+    std::string realized_by(const std::string& path) const;
+};
+
+/// Edits one graph for one pass. Reads see the graph as it was; edits take effect in finish().
+class Rewriter {
+public:
+    Rewriter(Graph& graph, Journal& journal, std::string_view pass);
+
+    const Graph& graph() const { return graph_; }
+    const ValueInfo& value(ValueId id) const { return graph_.value(id); }
+    /// The node that computes `id` with this op, or -1: `producer(x, "matmul")`.
+    NodeId producer(ValueId id, std::string_view op) const;
+    /// How often a value is used, by nodes, results and updates.
+    int uses(ValueId id) const {
+        return static_cast<int>(users_[static_cast<std::size_t>(id)].size()) + extra_uses(id);
+    }
+    /// The nodes that use a value.
+    std::span<const NodeId> users(ValueId id) const { return users_[static_cast<std::size_t>(id)]; }
+    /// Whether an edit of this pass already took the node.
+    bool taken(NodeId id) const { return taken_[static_cast<std::size_t>(id)]; }
+
+    void fired(ValueId at, std::string what);
+    /// Returns false, for `return rewriter.refuse(…)`.
+    bool refuse(ValueId at, std::string reason);
+    /// Refuses unless `id` is used only once: the usual condition of a fusion.
+    bool require_single_use(ValueId at, ValueId id);
+
+    /// A weight made of several, one below the other.
+    ValueId merged_weight(std::string path, std::span<const ValueId> parts);
+    ValueId constant(std::string path, TensorType type, std::vector<std::byte> data);
+    /// A new value for a node of replace() to define.
+    ValueId new_value(std::string path, TensorType type);
+
+    /// Puts `node` in the place of `matched` (the nodes it stands for). Its outputs are values of matched nodes or new
+    /// ones; what else the matched nodes computed is elided. Users stay as they are.
+    void replace(std::span<const NodeId> matched, Node node);
+    /// Adds a node that stands for no other.
+    void insert(Node node, NodeId before);
+    /// Every use of `from` becomes one of `to`.
+    void replace_uses(ValueId from, ValueId to, Fate::Kind kind);
+
+    /// Carries the edits out, drops what nothing wants, puts the nodes in order. True when anything changed.
+    bool finish();
+
+private:
+    int extra_uses(ValueId id) const;
+
+    Graph& graph_;
+    Journal& journal_;
+    std::string pass_;
+    std::vector<std::vector<NodeId>> users_;  // by ValueId
+    std::vector<int> final_uses_;             // by ValueId: results and updates
+    std::vector<bool> taken_;                 // by NodeId
+    std::map<ValueId, ValueId> replaced_;
+    struct Placed {
+        Node node;
+        NodeId position;  // of the node it comes before, or stands for
+    };
+    std::vector<Placed> added_;
+    bool changed_ = false;
+};
+
+}  // namespace vitro

@@ -1,0 +1,116 @@
+// x·Aᵀ, x·Bᵀ -> split(x·[A; B]ᵀ); with biases x·Aᵀ + a, x·Bᵀ + b -> split(x·[A; B]ᵀ + [a; b])
+//
+// Matmuls of one input with weights become one: the input is read once, and one larger matmul runs better than several.
+// The weights are laid one below the other when they are loaded.
+#include "ops/add/add.h"
+#include "ops/matmul/matmul.h"
+#include "ops/split/split.h"
+#include "passes/passes.h"
+
+#include <algorithm>
+
+namespace vitro {
+namespace {
+
+/// One projection: its matmul and, if it has one, its bias.
+struct Projection {
+    NodeId matmul;
+    NodeId add = -1;
+    ValueId bias = -1;
+
+    ValueId output(const Graph& graph) const { return graph.node(add >= 0 ? add : matmul).outputs[0]; }
+    ValueId weight(const Graph& graph) const { return graph.node(matmul).inputs[1]; }
+};
+
+bool is_projection(const Graph& graph, const Node& node) {
+    return node.op == &kMatmul && node.attributes.as<Matmul>().transpose_b &&
+           graph.value(node.inputs[1]).kind == ValueKind::weight && graph.value(node.inputs[1]).type.rank() == 2;
+}
+
+Projection with_bias(const Rewriter& rewriter, NodeId matmul) {
+    const Graph& graph = rewriter.graph();
+    const ValueId y = graph.node(matmul).outputs[0];
+    Projection projection{matmul};
+    if (rewriter.uses(y) != 1 || rewriter.users(y).empty()) return projection;
+    const NodeId user = rewriter.users(y)[0];
+    const Node& add = graph.node(user);
+    if (add.op != &kAdd || add.inputs[0] != y) return projection;
+    const ValueInfo& bias = graph.value(add.inputs[1]);
+    if (bias.kind != ValueKind::weight || bias.type.rank() != 1) return projection;
+    projection.add = user;
+    projection.bias = add.inputs[1];
+    return projection;
+}
+
+/// The longest common beginning of the names up to a dot, and the last parts joined: "self_attn.q_proj+k_proj+v_proj".
+std::string joined_path(const Graph& graph, const std::vector<ValueId>& values) {
+    const std::string& first = graph.value(values[0]).path;
+    std::string path = first;
+    for (std::size_t i = 1; i < values.size(); ++i) {
+        const std::string& other = graph.value(values[i]).path;
+        const auto [a, b] = std::mismatch(first.begin(), first.end(), other.begin(), other.end());
+        const std::size_t dot = first.rfind('.', static_cast<std::size_t>(a - first.begin()));
+        path += "+" + other.substr(dot == std::string::npos ? 0 : dot + 1);
+    }
+    return path;
+}
+
+bool merge(Rewriter& rewriter, const std::vector<Projection>& group) {
+    const Graph& graph = rewriter.graph();
+    const bool has_bias = group[0].bias >= 0;
+    std::vector<ValueId> weights, biases, outputs;
+    std::vector<NodeId> matched;
+    Split split{.axis = -1, .sizes = {}};
+    for (const Projection& p : group) {
+        weights.push_back(p.weight(graph));
+        outputs.push_back(p.output(graph));
+        matched.push_back(p.matmul);
+        if (has_bias) biases.push_back(p.bias);
+        if (has_bias) matched.push_back(p.add);
+        split.sizes.push_back(graph.value(p.weight(graph)).type.dim(0).size);
+    }
+    const ValueId first = outputs[0];
+    for (const Projection& p : group) {
+        const auto dtype = [&](ValueId id) { return graph.value(id).type.dtype; };
+        if ((p.bias >= 0) != has_bias) return rewriter.refuse(first, "only some of the projections have a bias");
+        if (dtype(p.weight(graph)) != dtype(weights[0]) || (has_bias && dtype(p.bias) != dtype(biases[0])))
+            return rewriter.refuse(first, "the projections' weights differ in dtype");
+    }
+    rewriter.fired(first, fmt::format("merged {} projections of {}", group.size(),
+                                      graph.value(graph.node(matched[0]).inputs[0]).path));
+    const std::string path = joined_path(graph, outputs);
+    TensorType type = graph.value(first).type;
+    type.shape.back() = 0;
+    for (const std::int64_t size : split.sizes) type.shape.back().size += size;
+
+    // Several values are moved about: the split stands for the matched nodes and computes their outputs.
+    const Node matmul = graph.node(group[0].matmul);
+    const Node add = has_bias ? graph.node(group[0].add) : Node{};
+    const ValueId weight = rewriter.merged_weight(path + ".weight", weights);
+    ValueId y = rewriter.new_value(path, type);
+    const NodeId at = *std::min_element(matched.begin(), matched.end());
+    rewriter.insert({matmul.op, matmul.attributes, {matmul.inputs[0], weight}, {y}, matmul.place, {}}, at);
+    if (has_bias) {
+        const ValueId bias = rewriter.merged_weight(path + ".bias", biases);
+        const ValueId sum = rewriter.new_value(path + ".add_bias", type);
+        rewriter.insert({add.op, add.attributes, {y, bias}, {sum}, add.place, {}}, at);
+        y = sum;
+    }
+    rewriter.replace(matched, {&kSplit, split, {y}, outputs, matmul.place, {}});
+    return true;
+}
+
+}  // namespace
+
+bool merge_projections(Graph& graph, PassContext& context) {
+    Rewriter rewriter(graph, context.journal, "merge_projections");
+    std::map<ValueId, std::vector<Projection>> by_input;
+    for (std::size_t n = 0; n < graph.nodes.size(); ++n)
+        if (is_projection(graph, graph.nodes[n]))
+            by_input[graph.nodes[n].inputs[0]].push_back(with_bias(rewriter, static_cast<NodeId>(n)));
+    for (const auto& [input, group] : by_input)
+        if (group.size() > 1) merge(rewriter, group);
+    return rewriter.finish();
+}
+
+}  // namespace vitro

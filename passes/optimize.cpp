@@ -1,0 +1,29 @@
+#include "passes/passes.h"
+
+namespace vitro {
+
+std::span<const Pass> all_passes() {
+    static constexpr Pass kPasses[] = {
+        {"canonicalize", "reshape(reshape(x)) -> reshape(x); x * 1, cast to its own dtype, … -> x", canonicalize},
+        {"fold_constants", "f(constants) -> constant", fold_constants},
+        {"merge_common_subexpressions", "f(x), f(x) -> f(x)", merge_common_subexpressions},
+        {"last_rows_only", "gather_rows(f(x)) -> f(gather_rows(x)), for f that works row by row", last_rows_only},
+        {"merge_projections", "x·Aᵀ, x·Bᵀ -> split(x·[A; B]ᵀ)", merge_projections},
+        // After merge_projections: both want one matmul.
+        {"fuse_qkv_rope", "split, rope(q), rope(k), kv_append of k and v -> qkv_rope_append(qkv)", fuse_qkv_rope},
+        {"fuse_gated_ffn", "act(x·Gᵀ) * (x·Uᵀ) -> linear(x, [G; U]) {gated}", fuse_gated_ffn},
+        {"fuse_attention", "softmax(q·Kᵀ * scale + mask)·V over gathered pages -> attention(q, pages)", fuse_attention},
+        {"fuse_bias", "x·Wᵀ + b -> linear(x, W, b)", fuse_bias},
+        {"fuse_residual", "r + x·Wᵀ -> linear(x, W, r)", fuse_residual},
+        // Last: takes the matmuls that the others made into linears, too.
+        {"fuse_norm_matmul", "rms_norm(x, n)·Wᵀ -> linear(x, W, n)", fuse_norm_matmul},
+        {"remove_dead_code", "what nothing wants -> nothing", remove_dead_code},
+    };
+    return kPasses;
+}
+
+PipelineReport optimize(Graph& graph, Backend& host, const PipelineOptions& options) {
+    return run_passes(graph, all_passes(), host, options);
+}
+
+}  // namespace vitro

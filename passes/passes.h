@@ -1,0 +1,29 @@
+// The passes, one rewrite a file; passes/optimize.cpp lists them in their order.
+#pragma once
+
+#include "graph/pass.h"
+
+#include <span>
+
+namespace vitro {
+
+bool canonicalize(Graph& graph, PassContext& context);
+bool fold_constants(Graph& graph, PassContext& context);
+bool merge_common_subexpressions(Graph& graph, PassContext& context);
+bool remove_dead_code(Graph& graph, PassContext& context);
+bool last_rows_only(Graph& graph, PassContext& context);
+bool merge_projections(Graph& graph, PassContext& context);
+bool fuse_qkv_rope(Graph& graph, PassContext& context);
+bool fuse_attention(Graph& graph, PassContext& context);
+bool fuse_gated_ffn(Graph& graph, PassContext& context);
+bool fuse_bias(Graph& graph, PassContext& context);
+bool fuse_residual(Graph& graph, PassContext& context);
+bool fuse_norm_matmul(Graph& graph, PassContext& context);
+
+/// All of them, in order.
+std::span<const Pass> all_passes();
+
+/// Runs them on a model's naive graph.
+PipelineReport optimize(Graph& graph, Backend& host, const PipelineOptions& options = {});
+
+}  // namespace vitro
