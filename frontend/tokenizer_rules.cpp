@@ -195,6 +195,18 @@ void read_prefix_rule(const JsonValue& file, TokenizerRules& rules) {
             rules.strip_leading_space = true;
 }
 
+/// A tokenizer.json of another vocabulary would leave the model with ids that mean other pieces.
+void check_vocabulary(const JsonValue& vocabulary, const SentencePieceModel& model, const TokenTable& table) {
+    for (const JsonValue::Member& member : vocabulary.members()) {
+        const std::int64_t id = member.value.integer(0, table.vocab_size() - 1);
+        if (static_cast<std::size_t>(id) >= model.pieces.size()) continue;
+        const std::string& piece = model.pieces[static_cast<std::size_t>(id)].text;
+        if (member.key != piece && table.id_of(member.key) != id)
+            member.value.refuse(
+                fmt::format("the vocabulary of tokenizer.model, whose piece {} is {}", id, quote(piece)));
+    }
+}
+
 /// Which of the bos and eos tokens the template of tokenizer.json sets around a text.
 void read_post_processor(const JsonValue& file, TokenizerRules& rules) {
     const std::optional<JsonValue> processor = file.given("post_processor");
@@ -224,6 +236,8 @@ TokenizerRules read_tokenizer_rules(const std::filesystem::path& model_directory
         read_post_processor(file, rules);
         for (const JsonValue& token : file.at("added_tokens").array())
             table.add(read_token(token, static_cast<std::int32_t>(token.at("id").integer(0, vocab_size - 1))), token);
+        if (const std::optional<JsonValue> vocabulary = file.at("model").given("vocab"))
+            check_vocabulary(*vocabulary, model, table);
     } else {
         const bool prefix = flag(config, "add_prefix_space", true);
         const bool legacy = flag(config, "legacy");

@@ -36,7 +36,8 @@ std::string error_of_load(const std::filesystem::path& directory) {
 }  // namespace
 
 TEST_CASE("conversations become the text that transformers makes of them") {
-    for (const json& family : golden().at("families")) {
+    const json all = golden();
+    for (const json& family : all.at("families")) {
         const auto name = family.at("family").get<std::string>();
         CAPTURE(name);
         REQUIRE(chat_family_of(family.at("template").get<std::string>(), "template") == kFamilies.at(name));

@@ -130,6 +130,10 @@ TEST_CASE("malformed JSON files are refused with file and field") {
         {"added_tokens.json", R"({"x": 280, "y": 280})", "to be unused by other tokens than \"x\""},
         {"added_tokens.json", "7", "added_tokens.json: "},
         {"tokenizer.json", "{}", "tokenizer.json: "},
+        {"tokenizer.json",
+         R"({"model": {"type": "BPE", "vocab": {"he": 261, "▁the": 260}}, "added_tokens": [], "normalized": null,
+             "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}})",
+         "expected the vocabulary of tokenizer.model, whose piece 261 is \"▁the\", found 261"},
         {"tokenizer.json", R"({"model": {"type": "Unigram"}})", "\"model.type\": expected \"BPE\", found \"Unigram\""},
     };
     for (const Case& c : cases) {
