@@ -110,6 +110,7 @@ def train_tokenizer(documents: list[Document], directory: Path) -> None:
     )
     # For a phi3 model, transformers 5 does not go by tokenizer_class and leaves out the "▁" at the start of a text.
     # tokenizer.json, which it does read, says the same as the other files.
+    (directory / "tokenizer.json").unlink(missing_ok=True)  # an old one would be read instead of tokenizer.model
     LlamaTokenizerFast.from_pretrained(directory).backend_tokenizer.save(str(directory / "tokenizer.json"))
 
 
