@@ -35,6 +35,7 @@ void become(Thread* thread) {
 }
 
 bool same_place(const std::source_location& a, const std::source_location& b) {
+    if (std::memcmp(&a, &b, sizeof(a)) == 0) return true;
     return a.line() == b.line() && a.column() == b.column() && std::strcmp(a.file_name(), b.file_name()) == 0;
 }
 
@@ -153,6 +154,7 @@ void Block::park(Wait wait, std::source_location site) {
 
 Block::State Block::run() {
     current_block = this;
+    shared_.enter();
     blockIdx = index_;
     blockDim = kernel_->block;
     gridDim = kernel_->grid;
@@ -163,6 +165,7 @@ Block::State Block::run() {
     }
     become(nullptr);
     current_block = nullptr;
+    SharedMemory::leave();
     if (!fault_ && ended_ == thread_count_) {
         if (kernel_->programmatic)
             for (const Thread& thread : threads_)
@@ -227,10 +230,10 @@ void Block::warp_operation(const char* operation, unsigned mask, Complete comple
         const auto lane = unsigned(std::countr_zero(rest));
         Thread& other = first[lane];
         if (other.mask != mask || other.complete != complete || !same_place(other.site, site)) {
-            std::string what =
-                fmt::format("calls {} at {} with mask {:#010x}, while lane {} calls {} at {} with mask {:#010x} "
-                            "(mismatched warp operation)",
-                            operation, text(site), mask, lane, other.operation, text(other.site), other.mask);
+            std::string what = fmt::format(
+                "calls {} at {} with mask {:#010x}, while lane {} calls {} at {} with mask {:#010x} "
+                "(mismatched warp operation)",
+                operation, text(site), mask, lane, other.operation, text(other.site), other.mask);
             fault(std::move(what));
         }
         data_of[lane] = other.data;
@@ -295,10 +298,10 @@ int Block::barrier(const char* operation, bool predicate, std::source_location s
 void Block::named_barrier(unsigned id, unsigned threads, bool wait, std::source_location site) {
     const char* operation = wait ? "bar.sync" : "bar.arrive";
     if (id == 0 || id > 15 || threads == 0 || threads % 32 != 0 || threads > thread_count_) {
-        std::string what =
-            fmt::format("calls {} at {} with barrier {} and {} threads: wants a barrier in 1..15 and a multiple of 32 "
-                        "threads, at most the block's {}",
-                        operation, text(site), id, threads, thread_count_);
+        std::string what = fmt::format(
+            "calls {} at {} with barrier {} and {} threads: wants a barrier in 1..15 and a multiple of 32 "
+            "threads, at most the block's {}",
+            operation, text(site), id, threads, thread_count_);
         fault(std::move(what));
     }
     NamedBarrier& barrier = named_[id];

@@ -73,8 +73,6 @@ public:
     void set_previous_done(bool done) { previous_done_ = done; }
 
     // The following are called by the running thread.
-    static Thread* current() { return current_thread; }
-    static Block& of_current() { return *current_block; }
     void warp_operation(const char* operation, unsigned mask, Complete complete, void* data, std::source_location site);
     void sync_warp(unsigned mask, std::source_location site);
     /// The number of threads whose predicate holds.
@@ -89,7 +87,7 @@ public:
     [[noreturn]] void fault(std::string what);
 
     unsigned lanes_of_current_warp() const {
-        const Warp& warp = warps_[current()->warp()];
+        const Warp& warp = warps_[current_thread->warp()];
         return warp.lanes & ~warp.ended;
     }
     SharedMemory& shared() { return shared_; }

@@ -4,7 +4,7 @@
 #include "backends/cuda/emulation/types.h"
 
 #include <bit>
-#include <cstring>
+#include <functional>
 #include <source_location>
 #include <type_traits>
 
@@ -44,59 +44,40 @@ void __threadfence();
 void __threadfence_block();
 void __threadfence_system();
 
-/// What one lane brings to a warp operation, and takes from it.
-template <class T>
-struct Exchange {
-    T value;
-    T result;
-    int lane;       // that it wants to read from, or -1 for its own
-    bool answered;  // that lane took part
-};
+// Shuffles of values of up to 8 bytes. The work is done outside of the kernel's file, where no access hooks slow it
+// down.
+enum class Shuffle { index, up, down, exclusive_or };
+unsigned long long shuffle_bits(Shuffle kind, unsigned mask, unsigned long long bits, int lane, int width, Site site);
 
 template <class T>
-void complete_shuffle(void* const* lanes, unsigned mask) {
-    for (int lane = 0; lane < 32; ++lane) {
-        if ((mask >> lane & 1) == 0) continue;
-        auto& own = *static_cast<Exchange<T>*>(lanes[lane]);
-        const int from = own.lane;
-        own.answered = (mask >> from & 1) != 0;
-        if (own.answered) own.result = static_cast<Exchange<T>*>(lanes[from])->value;
-    }
+T shuffle(Shuffle kind, unsigned mask, T value, int lane, int width, Site site) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    if constexpr (sizeof(T) == 8)
+        return std::bit_cast<T>(shuffle_bits(kind, mask, std::bit_cast<unsigned long long>(value), lane, width, site));
+    else if constexpr (sizeof(T) == 4)
+        return std::bit_cast<T>(unsigned(shuffle_bits(kind, mask, std::bit_cast<unsigned>(value), lane, width, site)));
+    else
+        return std::bit_cast<T>(static_cast<unsigned short>(
+            shuffle_bits(kind, mask, std::bit_cast<unsigned short>(value), lane, width, site)));
 }
-
-template <class T>
-T shuffle(const char* operation, unsigned mask, T value, int lane, Site site) {
-    static_assert(sizeof(T) <= 8 && std::is_trivially_copyable_v<T>);
-    Exchange<T> exchange{value, value, lane, true};
-    warp_operation(operation, mask, &complete_shuffle<T>, &exchange, site);
-    if (!exchange.answered) fault("shuffles from a lane that is not in the mask (mismatched warp operation)", site);
-    return exchange.result;
-}
-
-int own_lane();
-
 template <class T>
 T __shfl_sync(unsigned mask, T value, int lane, int width = 32, Site site = Site::current()) {
-    const int own = own_lane();
-    return shuffle("__shfl_sync", mask, value, (own & ~(width - 1)) | (lane & (width - 1)), site);
+    return shuffle(Shuffle::index, mask, value, lane, width, site);
 }
 template <class T>
 T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, Site site = Site::current()) {
-    const int own = own_lane(), from = own - int(delta);
-    return shuffle("__shfl_up_sync", mask, value, from < (own & ~(width - 1)) ? own : from, site);
+    return shuffle(Shuffle::up, mask, value, int(delta), width, site);
 }
 template <class T>
 T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, Site site = Site::current()) {
-    const int own = own_lane(), from = own + int(delta);
-    return shuffle("__shfl_down_sync", mask, value, from > (own | (width - 1)) ? own : from, site);
+    return shuffle(Shuffle::down, mask, value, int(delta), width, site);
 }
 template <class T>
 T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32, Site site = Site::current()) {
-    const int own = own_lane(), from = own ^ lane_mask;
-    return shuffle("__shfl_xor_sync", mask, value, from > (own | (width - 1)) ? own : from, site);
+    return shuffle(Shuffle::exclusive_or, mask, value, lane_mask, width, site);
 }
 
-// Votes.
+// Votes and reductions.
 unsigned __ballot_sync(unsigned mask, int predicate, Site site = Site::current());
 unsigned __activemask();
 inline int __any_sync(unsigned mask, int predicate, Site site = Site::current()) {
@@ -106,22 +87,35 @@ inline int __all_sync(unsigned mask, int predicate, Site site = Site::current())
     return __ballot_sync(mask, predicate == 0, site) == 0;
 }
 
-template <class T, class Operation>
-T warp_reduce(const char* name, unsigned mask, T value, Site site) {
-    Exchange<T> exchange{value, value, -1, true};
-    warp_operation(
-        name, mask,
-        [](void* const* lanes, unsigned present) {
-            T sum = static_cast<Exchange<T>*>(lanes[std::countr_zero(present)])->value;
-            for (unsigned rest = present & (present - 1); rest != 0; rest &= rest - 1)
-                sum = Operation{}(sum, static_cast<Exchange<T>*>(lanes[std::countr_zero(rest)])->value);
-            for (unsigned rest = present; rest != 0; rest &= rest - 1)
-                static_cast<Exchange<T>*>(lanes[std::countr_zero(rest)])->result = sum;
-        },
-        &exchange, site);
-    return exchange.result;
+enum class Reduction { add, min, max, bit_and, bit_or, bit_xor };
+long long warp_reduce(Reduction kind, unsigned mask, long long value, Site site);
+
+template <class T>
+concept Word = std::is_same_v<T, int> || std::is_same_v<T, unsigned>;
+
+template <Word T>
+T __reduce_add_sync(unsigned mask, T value, Site site = Site::current()) {
+    return T(warp_reduce(Reduction::add, mask, value, site));
+}
+template <Word T>
+T __reduce_min_sync(unsigned mask, T value, Site site = Site::current()) {
+    return T(warp_reduce(Reduction::min, mask, value, site));
+}
+template <Word T>
+T __reduce_max_sync(unsigned mask, T value, Site site = Site::current()) {
+    return T(warp_reduce(Reduction::max, mask, value, site));
+}
+inline unsigned __reduce_and_sync(unsigned mask, unsigned value, Site site = Site::current()) {
+    return unsigned(warp_reduce(Reduction::bit_and, mask, value, site));
+}
+inline unsigned __reduce_or_sync(unsigned mask, unsigned value, Site site = Site::current()) {
+    return unsigned(warp_reduce(Reduction::bit_or, mask, value, site));
+}
+inline unsigned __reduce_xor_sync(unsigned mask, unsigned value, Site site = Site::current()) {
+    return unsigned(warp_reduce(Reduction::bit_xor, mask, value, site));
 }
 
+// Atomics, on global and shared memory. All give the value before.
 struct Add {
     template <class T>
     T operator()(T a, T b) const {
@@ -140,42 +134,17 @@ struct Max {
         return a < b ? b : a;
     }
 };
-struct BitAnd {
-    unsigned operator()(unsigned a, unsigned b) const { return a & b; }
+struct Replace {
+    template <class T>
+    T operator()(T, T b) const {
+        return b;
+    }
 };
-struct BitOr {
-    unsigned operator()(unsigned a, unsigned b) const { return a | b; }
-};
-struct BitXor {
-    unsigned operator()(unsigned a, unsigned b) const { return a ^ b; }
+/// As on the device: counts up to `limit`, then from 0 again.
+struct Wrap {
+    unsigned operator()(unsigned a, unsigned limit) const { return a >= limit ? 0 : a + 1; }
 };
 
-template <class T>
-concept Word = std::is_same_v<T, int> || std::is_same_v<T, unsigned>;
-
-template <Word T>
-T __reduce_add_sync(unsigned mask, T value, Site site = Site::current()) {
-    return T(warp_reduce<unsigned, Add>("__reduce_add_sync", mask, unsigned(value), site));
-}
-template <Word T>
-T __reduce_min_sync(unsigned mask, T value, Site site = Site::current()) {
-    return warp_reduce<T, Min>("__reduce_min_sync", mask, value, site);
-}
-template <Word T>
-T __reduce_max_sync(unsigned mask, T value, Site site = Site::current()) {
-    return warp_reduce<T, Max>("__reduce_max_sync", mask, value, site);
-}
-inline unsigned __reduce_and_sync(unsigned mask, unsigned value, Site site = Site::current()) {
-    return warp_reduce<unsigned, BitAnd>("__reduce_and_sync", mask, value, site);
-}
-inline unsigned __reduce_or_sync(unsigned mask, unsigned value, Site site = Site::current()) {
-    return warp_reduce<unsigned, BitOr>("__reduce_or_sync", mask, value, site);
-}
-inline unsigned __reduce_xor_sync(unsigned mask, unsigned value, Site site = Site::current()) {
-    return warp_reduce<unsigned, BitXor>("__reduce_xor_sync", mask, value, site);
-}
-
-// Atomics, on global and shared memory. All give the value before.
 template <class T, class Operation>
 T atomic_update(T* address, T value) {
     using Bits = std::conditional_t<sizeof(T) == 4, unsigned, unsigned long long>;
@@ -208,20 +177,16 @@ template <class T>
 T atomicMax(T* address, Same<T> value) {
     return atomic_update<T, Max>(address, value);
 }
-inline unsigned atomicAnd(unsigned* address, unsigned value) { return atomic_update<unsigned, BitAnd>(address, value); }
-inline unsigned atomicOr(unsigned* address, unsigned value) { return atomic_update<unsigned, BitOr>(address, value); }
-inline unsigned atomicXor(unsigned* address, unsigned value) { return atomic_update<unsigned, BitXor>(address, value); }
+inline unsigned atomicAnd(unsigned* address, unsigned value) {
+    return atomic_update<unsigned, std::bit_and<>>(address, value);
+}
+inline unsigned atomicOr(unsigned* address, unsigned value) {
+    return atomic_update<unsigned, std::bit_or<>>(address, value);
+}
+inline unsigned atomicXor(unsigned* address, unsigned value) {
+    return atomic_update<unsigned, std::bit_xor<>>(address, value);
+}
 
-struct Replace {
-    template <class T>
-    T operator()(T, T b) const {
-        return b;
-    }
-};
-/// As on the device: counts up to `limit`, then from 0 again.
-struct Wrap {
-    unsigned operator()(unsigned a, unsigned limit) const { return a >= limit ? 0 : a + 1; }
-};
 template <class T>
 T atomicExch(T* address, Same<T> value) {
     return atomic_update<T, Replace>(address, value);

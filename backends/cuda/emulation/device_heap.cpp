@@ -35,8 +35,11 @@ DeviceHeap& DeviceHeap::instance() {
     return heap;
 }
 
-DeviceHeap::DeviceHeap()
-    : base_(static_cast<std::byte*>(reserve(kReserved))), shadow_(static_cast<std::uint8_t*>(reserve(kReserved / 8))) {}
+DeviceHeap::DeviceHeap() {
+    base_ = static_cast<std::byte*>(reserve(kReserved));
+    shadow_ = static_cast<std::uint8_t*>(reserve(kReserved / 8));
+    reserved_ = kReserved;
+}
 
 std::byte* DeviceHeap::allocate(std::size_t bytes) {
     const std::lock_guard lock(mutex_);

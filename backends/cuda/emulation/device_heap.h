@@ -19,11 +19,12 @@ public:
     bool release(void* pointer);
 
     /// True for addresses of the device, allocated or not.
-    bool contains(const void* address) const { return offset(address) < kReserved; }
-    /// True if every byte of [address, address + bytes) may be touched.
-    bool accessible(const void* address, std::size_t bytes) const {
-        std::size_t at = offset(address), end = at + bytes;
-        if (end > kReserved || end < at) return false;
+    static bool contains(const void* address) { return offset(address) < reserved_; }
+    /// True if every byte of [address, address + bytes), which begins in device memory, may be touched.
+    static bool accessible(const void* address, std::size_t bytes) {
+        std::size_t at = offset(address);
+        const std::size_t end = at + bytes;
+        if (end > reserved_ || end < at) return false;
         // shadow_[i] tells how many of the 8 bytes from 8 * i on are open.
         while (at < end) {
             const std::size_t stop = (at | 7) + 1 < end ? (at | 7) + 1 : end;
@@ -44,12 +45,14 @@ private:
     static constexpr std::size_t kAlignment = 256;
 
     DeviceHeap();
-    std::size_t offset(const void* address) const {
+    static std::size_t offset(const void* address) {
         return static_cast<std::size_t>(static_cast<const std::byte*>(address) - base_);
     }
 
-    std::byte* base_ = nullptr;
-    std::uint8_t* shadow_ = nullptr;
+    // Of the one heap there is; none before it is first used. Static, since every access of a kernel asks.
+    static inline std::byte* base_ = nullptr;
+    static inline std::uint8_t* shadow_ = nullptr;
+    static inline std::size_t reserved_ = 0;
     mutable std::mutex mutex_;
     std::map<std::size_t, std::size_t> blocks_;  // offset -> bytes
     std::size_t top_ = 0;                        // addresses are not used twice while there are fresh ones

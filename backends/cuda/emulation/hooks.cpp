@@ -17,24 +17,37 @@ namespace {
 
 Options current_options;
 
-template <SharedMemory::Access kAccess>
-void check(const void* address, std::size_t bytes) {
-    Thread* thread = Block::current();
-    if (thread == nullptr || !current_options.check_accesses) return;
-    Block& block = Block::of_current();
-    if (block.shared().contains(address)) {
-        if (!block.shared().check<kAccess>(block.clock(), thread->accessor(), address, bytes))
-            block.fault(block.shared().take_problem());
-        return;
+/// Stops the kernel that runs; a host thread that touches device memory is none of ours.
+void forbidden(const char* verb, const void* address, std::size_t bytes) {
+    if (current_thread == nullptr) return;
+    std::string what =
+        fmt::format("{} {} bytes at {}: out of bounds", verb, bytes, DeviceHeap::instance().describe(address));
+    current_block->fault(std::move(what));
+}
+
+template <Access kAccess>
+inline void check(const void* address, std::size_t bytes) {
+    const SharedWindow& shared = SharedMemory::window;
+    if (shared.contains(address)) {
+        if (!current_options.check_accesses) return;
+        SharedMemory& memory = current_block->shared();
+        if (!memory.check<kAccess>(current_block->clock(), current_thread->accessor(), address, bytes))
+            current_block->fault(memory.take_problem());
+    } else if (DeviceHeap::contains(address) && !DeviceHeap::accessible(address, bytes) &&
+               current_options.check_accesses) {
+        forbidden(kAccess == Access::read ? "reads" : "writes", address, bytes);
     }
-    static const DeviceHeap& heap = DeviceHeap::instance();
-    if (!heap.contains(address) || heap.accessible(address, bytes)) return;
-    {
-        std::string what =
-            fmt::format("{} {} bytes at {}: out of bounds", kAccess == SharedMemory::Access::read ? "reads" : "writes",
-                        bytes, heap.describe(address));
-        block.fault(std::move(what));
+}
+
+// The hardware refuses what is not aligned to its own size.
+template <Access kAccess, std::size_t kBytes>
+inline void aligned(const void* address) {
+    if (reinterpret_cast<std::uintptr_t>(address) % kBytes != 0 &&
+        (SharedMemory::window.contains(address) || DeviceHeap::contains(address)) && current_thread != nullptr) {
+        std::string what = fmt::format("accesses {} bytes at an address that is not a multiple of {}", kBytes, kBytes);
+        current_block->fault(std::move(what));
     }
+    check<kAccess>(address, kBytes);
 }
 
 }  // namespace
@@ -56,35 +69,22 @@ void check_copy(const void*, std::size_t, bool) {}
 
 bool accesses_are_checked() { return true; }
 
-void check_read(const void* address, std::size_t bytes) { check<SharedMemory::Access::read>(address, bytes); }
-void check_write(const void* address, std::size_t bytes) { check<SharedMemory::Access::write>(address, bytes); }
-void check_atomic(const void* address, std::size_t bytes) { check<SharedMemory::Access::atomic>(address, bytes); }
+void check_read(const void* address, std::size_t bytes) { check<Access::read>(address, bytes); }
+void check_write(const void* address, std::size_t bytes) { check<Access::write>(address, bytes); }
+void check_atomic(const void* address, std::size_t bytes) { check<Access::atomic>(address, bytes); }
 void check_copy(const void* address, std::size_t bytes, bool begins) {
     if (begins)
-        check<SharedMemory::Access::begin_copy>(address, bytes);
+        check<Access::begin_copy>(address, bytes);
     else
-        check<SharedMemory::Access::end_copy>(address, bytes);
+        check<Access::end_copy>(address, bytes);
 }
 
-namespace {
-
-// The hardware refuses what is not aligned to its own size.
-template <SharedMemory::Access kAccess, std::size_t kBytes>
-inline void aligned(const void* address) {
-    if (current_thread != nullptr && reinterpret_cast<std::uintptr_t>(address) % kBytes != 0) {
-        std::string what = fmt::format("accesses {} bytes at an address that is not a multiple of {}", kBytes, kBytes);
-        current_block->fault(std::move(what));
-    }
-    check<kAccess>(address, kBytes);
-}
-
-}  // namespace
 }  // namespace vitro::emulation
 
+using vitro::emulation::Access;
 using vitro::emulation::aligned;
 using vitro::emulation::check_read;
 using vitro::emulation::check_write;
-using Access = vitro::emulation::SharedMemory::Access;
 
 extern "C" {
 void __tsan_init() {}

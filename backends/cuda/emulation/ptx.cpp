@@ -80,7 +80,7 @@ Complete ldmatrix_of(int count) {
 }
 
 void whole_warp(Site site) {
-    if (Block::of_current().lanes_of_current_warp() != kFullWarp)
+    if (current_block->lanes_of_current_warp() != kFullWarp)
         fault("calls a warp operation in a warp that lacks lanes (mismatched warp operation)", site);
 }
 
@@ -103,45 +103,45 @@ void warp_mma(MmaKind kind, float* d, const std::uint32_t* a, const std::uint32_
     const Complete complete = kind == MmaKind::f16    ? &complete_mma<MmaKind::f16>
                               : kind == MmaKind::bf16 ? &complete_mma<MmaKind::bf16>
                                                       : &complete_mma<MmaKind::tf32>;
-    warp_operation("mma", kFullWarp, complete, &lane, site);
+    current_block->warp_operation("mma", kFullWarp, complete, &lane, site);
 }
 
 void warp_ldmatrix(std::uint32_t* out, int count, const void* row, bool transposed, Site site) {
     whole_warp(site);
-    if (own_lane() < 8 * count) {
-        if (!Block::of_current().shared().contains(row)) fault("calls ldmatrix on memory that is not shared", site);
+    if (int(current_thread->lane()) < 8 * count) {
+        if (!SharedMemory::window.contains(row)) fault("calls ldmatrix on memory that is not shared", site);
         check_aligned(row, 16, site);
         check_read(row, 16);
     }
     MatrixLane lane{static_cast<const unsigned short*>(row), out};
-    warp_operation("ldmatrix", kFullWarp, transposed ? ldmatrix_of<true>(count) : ldmatrix_of<false>(count), &lane,
-                   site);
+    current_block->warp_operation("ldmatrix", kFullWarp,
+                                  transposed ? ldmatrix_of<true>(count) : ldmatrix_of<false>(count), &lane, site);
 }
 
 void start_copy(void* target, const void* source, unsigned bytes, unsigned source_bytes, Site site) {
-    if (!Block::of_current().shared().contains(target)) fault("calls cp_async to memory that is not shared", site);
+    if (!SharedMemory::window.contains(target)) fault("calls cp_async to memory that is not shared", site);
     check_aligned(target, bytes, site);
     if (source_bytes != 0) {
         check_aligned(source, bytes, site);
         check_global(source, source_bytes, site);
     }
     check_copy(target, bytes, true);
-    Thread& thread = *Block::current();
+    Thread& thread = *current_thread;
     thread.copies.push_back({static_cast<std::byte*>(target), static_cast<const std::byte*>(source), bytes,
                              source_bytes, thread.copy_groups});
 }
 
-void commit_copies() { ++Block::current()->copy_groups; }
+void commit_copies() { ++current_thread->copy_groups; }
 
 void finish_copies(unsigned pending) {
-    Thread& thread = *Block::current();
+    Thread& thread = *current_thread;
     auto first = thread.copies.begin(), last = first;
     for (; last != thread.copies.end() && last->group + pending < thread.copy_groups; ++last) finish(*last);
     thread.copies.erase(first, last);
 }
 
 void check_global(const void* address, std::size_t bytes, Site site) {
-    if (!DeviceHeap::instance().contains(address)) fault("reads memory that is not global memory of the device", site);
+    if (!DeviceHeap::contains(address)) fault("reads memory that is not global memory of the device", site);
     check_aligned(address, unsigned(bytes), site);
     check_read(address, bytes);
 }

@@ -130,7 +130,7 @@ void SharedMemory::forget_order() {
     }
 }
 
-template <SharedMemory::Access kAccess>
+template <Access kAccess>
 bool SharedMemory::check(const SyncClock& clock, Accessor who, const void* address, std::size_t bytes) {
     constexpr bool kReads = kAccess == Access::read || kAccess == Access::atomic;
     constexpr bool kWrites = kAccess != Access::read;
@@ -171,12 +171,11 @@ bool SharedMemory::check(const SyncClock& clock, Accessor who, const void* addre
     return true;
 }
 
-template bool SharedMemory::check<SharedMemory::Access::read>(const SyncClock&, Accessor, const void*, std::size_t);
-template bool SharedMemory::check<SharedMemory::Access::write>(const SyncClock&, Accessor, const void*, std::size_t);
-template bool SharedMemory::check<SharedMemory::Access::atomic>(const SyncClock&, Accessor, const void*, std::size_t);
-template bool SharedMemory::check<SharedMemory::Access::begin_copy>(const SyncClock&, Accessor, const void*,
-                                                                    std::size_t);
-template bool SharedMemory::check<SharedMemory::Access::end_copy>(const SyncClock&, Accessor, const void*, std::size_t);
+template bool SharedMemory::check<Access::read>(const SyncClock&, Accessor, const void*, std::size_t);
+template bool SharedMemory::check<Access::write>(const SyncClock&, Accessor, const void*, std::size_t);
+template bool SharedMemory::check<Access::atomic>(const SyncClock&, Accessor, const void*, std::size_t);
+template bool SharedMemory::check<Access::begin_copy>(const SyncClock&, Accessor, const void*, std::size_t);
+template bool SharedMemory::check<Access::end_copy>(const SyncClock&, Accessor, const void*, std::size_t);
 
 std::string SharedMemory::place(std::size_t byte) const {
     // The region that holds the byte, or the one that it runs out of.

@@ -41,8 +41,26 @@ struct Accessor {
     std::uint32_t synced;
 };
 
+/// What an access does. A copy is asynchronous: from `begin_copy` to `end_copy` nobody may read what it writes.
+enum class Access { read, write, atomic, begin_copy, end_copy };
+
+/// The addresses of the shared memory of one block, or none.
+struct SharedWindow {
+    const std::byte* base = nullptr;
+    std::size_t bytes = 0;
+
+    bool contains(const void* address) const {
+        return static_cast<std::size_t>(static_cast<const std::byte*>(address) - base) < bytes;
+    }
+};
+
 class SharedMemory {
 public:
+    /// Of the block that this OS thread runs; none outside of kernels.
+    static inline constinit thread_local SharedWindow window{};
+    void enter() const { window = {base_, kCapacity}; }
+    static void leave() { window = {}; }
+
     static constexpr std::size_t kLimit = 227 * 1024;  // bytes a block may have, as on sm_90
 
     SharedMemory();
@@ -55,13 +73,9 @@ public:
 
     std::byte* base() const { return base_; }
     std::size_t dynamic_bytes() const { return dynamic_bytes_; }
-    bool contains(const void* address) const { return offset(address) < kCapacity; }
 
     /// The block's array that belongs to `key`, made at the first call. Empty when the block has no room left for it.
     std::byte* array(const void* key, const char* name, std::size_t bytes, std::size_t alignment);
-
-    /// What an access does. A copy is asynchronous: from `begin_copy` to `end_copy` nobody may read what it writes.
-    enum class Access { read, write, atomic, begin_copy, end_copy };
 
     /// Remembers an access and says whether it is allowed; if not, take_problem() says why.
     template <Access kAccess>

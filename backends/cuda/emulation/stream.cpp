@@ -45,17 +45,16 @@ bool may_start_ahead(const Work& work) {
 }
 
 void check_range(const char* call, const char* verb, const void* address, std::size_t bytes) {
-    const DeviceHeap& heap = DeviceHeap::instance();
-    if (heap.contains(address) && !heap.accessible(address, bytes))
+    if (DeviceHeap::contains(address) && !DeviceHeap::accessible(address, bytes))
         throw Fault(fmt::format("{}: {} {} bytes that run into {}: out of bounds", call, verb, bytes,
-                                heap.describe(static_cast<const std::byte*>(address))));
+                                DeviceHeap::instance().describe(static_cast<const std::byte*>(address))));
 }
 
 void copy(const char* call, void* target, const void* source, std::size_t bytes, cudaMemcpyKind kind) {
-    const DeviceHeap& heap = DeviceHeap::instance();
     const bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
     const bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
-    if (kind != cudaMemcpyDefault && (heap.contains(target) != to_device || heap.contains(source) != from_device))
+    if (kind != cudaMemcpyDefault &&
+        (DeviceHeap::contains(target) != to_device || DeviceHeap::contains(source) != from_device))
         throw Fault(fmt::format("{}: the direction does not fit the pointers", call));
     check_range(call, "reads", source, bytes);
     check_range(call, "writes", target, bytes);
@@ -63,7 +62,7 @@ void copy(const char* call, void* target, const void* source, std::size_t bytes,
 }
 
 void set(const char* call, void* target, int value, std::size_t bytes) {
-    if (!DeviceHeap::instance().contains(target)) throw Fault(fmt::format("{}: the target is not device memory", call));
+    if (!DeviceHeap::contains(target)) throw Fault(fmt::format("{}: the target is not device memory", call));
     check_range(call, "writes", target, bytes);
     std::memset(target, value, bytes);
 }
