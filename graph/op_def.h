@@ -47,6 +47,13 @@ struct Example {
     std::function<bool(std::size_t index, const Tensor& tensor, Random& random)> fill = nullptr;
 };
 
+/// Output `output` of an op is the memory of its input `input`.
+struct Alias {
+    std::size_t output = 0;
+    std::size_t input = 0;
+    bool operator==(const Alias&) const = default;
+};
+
 struct OpDef {
     std::string_view name;
     /// Meaning, with shapes: `y[..., i] = x[..., i] / rms(x[..., :]) * weight[i]`.
@@ -70,9 +77,9 @@ struct OpDef {
 
     /// Output 0 may be written over input `in_place` when that one is not read again and has the same bytes.
     std::optional<std::size_t> in_place{};
-    /// Output 0 *is* the memory of input `alias`: a view (reshape), or the next state of a cache (kv_append).
-    std::optional<std::size_t> alias{};
-    /// With `alias`: nothing has to run.
+    /// Outputs that *are* the memory of an input: a view (reshape), or the next state of a cache (kv_append).
+    std::vector<Alias> aliases{};
+    /// With an alias: nothing has to run.
     bool is_view = false;
     /// A fused op's meaning in simpler ops; null for primitives.
     std::vector<Value> (*decompose)(Builder& builder, std::span<const Value> inputs,

@@ -87,7 +87,7 @@ const OpDef kKvAppend{
     .reference = reference,
     .cost = cost,
     .examples = examples,
-    .alias = 0,
+    .aliases = {{0, 0}},
 };
 
 Value kv_append(At at, Value cache, Value x, Value positions, Value sequences, Value page_table) {

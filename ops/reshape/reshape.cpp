@@ -69,7 +69,7 @@ const OpDef kReshape{
     .reference = reference,
     .cost = cost,
     .examples = examples,
-    .alias = 0,
+    .aliases = {{0, 0}},
     .is_view = true,
 };
 

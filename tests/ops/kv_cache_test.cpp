@@ -107,7 +107,7 @@ TEST_CASE("the cache ops refuse wrong types") {
     const TensorType cache{DType::bf16, {9, 16, 2, 8}}, x{DType::f32, {'T', 2, 8}}, tokens{DType::i32, {'T'}};
     const TensorType pages{DType::i32, {'S', 4}}, lengths{DType::i32, {'S'}};
     CHECK(kKvAppend.infer(std::vector{cache, x, tokens, tokens, pages}, {})[0] == cache);
-    CHECK(kKvAppend.alias == 0);
+    CHECK(kKvAppend.aliases == std::vector<Alias>{{0, 0}});
     CHECK_FALSE(kKvAppend.is_view);
     CHECK(refusal(kKvAppend, {cache, {DType::f32, {'T', 3, 8}}, tokens, tokens, pages}, {}) ==
           "x: expected [T, 2, 8] as in cache, found [T, 3, 8]");

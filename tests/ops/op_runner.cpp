@@ -79,10 +79,11 @@ OpCase::Outputs OpCase::execute(Run run, const KernelDef* kernel, CpuBackend& ba
         memory.emplace_back(static_cast<std::size_t>(outputs[i].bytes()), poison, kGuard);
         outputs[i].data = memory[i].data();
     }
-    const auto shared = in_place ? op_.in_place : op_.alias;  // the input whose memory output 0 is
-    if (shared) {
-        std::memcpy(outputs[0].data, inputs[*shared].data, memory[0].bytes().size());
-        inputs[*shared].data = outputs[0].data;
+    std::vector<Alias> shared = op_.aliases;
+    if (in_place) shared = {{0, *op_.in_place}};
+    for (const auto& [output, input] : shared) {
+        std::memcpy(outputs[output].data, inputs[input].data, memory[output].bytes().size());
+        inputs[input].data = outputs[output].data;
     }
     std::vector<std::vector<std::byte>> before;
     for (const Tensor& tensor : inputs_)

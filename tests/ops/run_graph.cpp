@@ -30,8 +30,8 @@ std::vector<std::vector<std::byte>> run_graph(const Graph& graph, const std::vec
     for (const Node& node : graph.nodes) {
         const std::vector<Tensor> in = tensors(node.inputs);
         std::vector<Tensor> out = tensors(node.outputs);
-        if (node.op->alias)
-            std::memcpy(out[0].data, in[*node.op->alias].data, static_cast<std::size_t>(out[0].bytes()));
+        for (const auto& [output, input] : node.op->aliases)
+            std::memcpy(out[output].data, in[input].data, static_cast<std::size_t>(out[output].bytes()));
         if (!node.op->is_view) node.op->reference({in, out, node.attributes, backend});
     }
     std::vector<std::vector<std::byte>> results;

@@ -68,9 +68,9 @@ inline std::vector<Data> run_op(const OpDef& op, const std::vector<Data>& inputs
         outputs.emplace_back(type);
         std::memset(outputs.back().memory.data(), 0xff, outputs.back().memory.size());
     }
-    if (op.alias) {
-        outputs[0].memory = inputs[*op.alias].memory;
-        in[*op.alias] = outputs[0].tensor();
+    for (const auto& [output, input] : op.aliases) {
+        outputs[output].memory = inputs[input].memory;
+        in[input] = outputs[output].tensor();
     }
     for (const Data& output : outputs) out.push_back(output.tensor());
 
