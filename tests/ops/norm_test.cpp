@@ -30,12 +30,11 @@ TEST_CASE("rms_norm of zeros is zero, not NaN") {
 }
 
 TEST_CASE("rms_norm of bf16 rounds once, at the end") {
-    // 3 / sqrt(5) * 1.0078125 = 1.35212…, the nearest bf16 is 1.3515625; rounding before the weight would
-    // give 1.359375.
+    // 3 / sqrt(5) * 1.015625 = 1.36260…, nearest 1.359375; rounded before the weight as well it would be 1.3671875.
     const HandTensor x(DType::bf16, {1, 5}, {3, 4, 0, 0, 0});
-    const HandTensor weight(DType::bf16, {5}, {1.0078125f, 1, 1, 1, 1});
+    const HandTensor weight(DType::bf16, {5}, {1.015625f, 1, 1, 1, 1});
     const auto y = run_kernel(kRmsNormCpu, {x, weight}, HandTensor(DType::bf16, {1, 5}), RmsNorm{0});
-    CHECK(y[0] == 1.3515625f);
+    CHECK(y[0] == 1.359375f);
 }
 
 TEST_CASE("layer_norm takes the mean off and divides by the biased standard deviation") {
