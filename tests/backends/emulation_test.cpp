@@ -1,9 +1,7 @@
-// The emulation of CUDA: right kernels give right results, and each kind of mistake is found.
-#include "backends/cuda/emulation/options.h"
-#include "backends/cuda/launch.h"
+// The emulation of CUDA: right kernels give right results. emulation_faults_test.cpp has the wrong ones.
+#include "backends/cuda/gemm.h"
 #include "backends/cuda/ptx.h"
-#include "base/half.h"
-#include "base/random.h"
+#include "tests/backends/emulated_device.h"
 #include "tests/backends/emulation_kernels.h"
 
 #include <doctest/doctest.h>
@@ -12,75 +10,9 @@
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <string>
-#include <vector>
 
 using namespace vitro;
 using namespace vitro::cuda_emulated;
-using emulation::Fault;
-
-namespace {
-
-/// Device memory that holds a copy of host values.
-template <class T>
-class DeviceArray {
-public:
-    explicit DeviceArray(const std::vector<T>& values) : count_(values.size()) {
-        check(cudaMalloc(&data_, count_ * sizeof(T)), "cudaMalloc");
-        check(cudaMemcpy(data_, values.data(), count_ * sizeof(T), cudaMemcpyHostToDevice), "cudaMemcpy");
-    }
-    explicit DeviceArray(std::size_t count) : DeviceArray(std::vector<T>(count)) {}
-    ~DeviceArray() { cudaFree(data_); }
-    DeviceArray(const DeviceArray&) = delete;
-    DeviceArray& operator=(const DeviceArray&) = delete;
-
-    T* data() const { return data_; }
-    std::vector<T> host() const {
-        std::vector<T> values(count_);
-        check(cudaMemcpy(values.data(), data_, count_ * sizeof(T), cudaMemcpyDeviceToHost), "cudaMemcpy");
-        return values;
-    }
-
-private:
-    T* data_ = nullptr;
-    std::size_t count_;
-};
-
-std::vector<float> random_values(std::size_t count, std::uint64_t seed) {
-    Random random(seed);
-    std::vector<float> values(count);
-    for (float& value : values) value = random.normal();
-    return values;
-}
-
-/// Runs what is queued and gives the text of the fault, or nothing.
-std::string fault_of_queued() {
-    try {
-        check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
-    } catch (const Fault& fault) {
-        return fault.what();
-    }
-    return "";
-}
-
-template <class... Parameters, class... Arguments>
-std::string fault_of(void (*kernel)(Parameters...), const Launch& how, Arguments... arguments) {
-    launch(kernel, how, arguments...);
-    return fault_of_queued();
-}
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-/// True if a mistake that shows only in the memory accesses can be found here; else says that it cannot.
-bool accesses_checked() {
-    if (!emulation::accesses_are_checked())
-        MESSAGE("skipped: kernels have no access hooks in sanitizer builds, the release build checks this");
-    return emulation::accesses_are_checked();
-}
-
-#define CHECK_HAS(text, part) CHECK_MESSAGE(has(text, part), (text))
-
-}  // namespace
 
 TEST_CASE("emulation: a grid covers every element") {
     for (const int n : {1, 31, 1000}) {
@@ -135,77 +67,6 @@ TEST_CASE("emulation: votes, reductions and barriers that count") {
     unsigned multiples = 0;
     for (int i = 32; i < 64; ++i) multiples |= unsigned(i % 3 == 0) << (i - 32);
     CHECK(out.host() == std::vector<int>{int(multiples), 1, 0, (32 + 63) * 16, 63, 127, 10, 3});
-}
-
-TEST_CASE("emulation: planted barrier and warp mistakes") {
-    const DeviceArray<int> out{std::vector<int>(64)};
-    CHECK_HAS(fault_of(half_the_block_waits, {.name = "half", .grid = 2, .block = 64}), "divergent barrier");
-    CHECK_HAS(fault_of(waits_at_two_places, {.name = "two_places", .grid = 1, .block = 64}), "divergent barrier");
-    const std::string ends = fault_of(ends_before_the_barrier, {.name = "ends", .grid = 1, .block = 64});
-    CHECK_HAS(ends, "kernel ends, block (0, 0, 0), thread (0, 0, 0): waits forever at __syncthreads");
-    CHECK_HAS(ends, "threads 7-7 ended");
-    CHECK_HAS(ends, "emulation_kernels.cu:");
-    const Launch warp{.name = "warp", .grid = 1, .block = 32};
-    CHECK_HAS(fault_of(lane_misses_the_shuffle, warp, out.data()), "mismatched warp operation");
-    CHECK_HAS(fault_of(lanes_disagree_on_the_mask, warp, out.data()), "mismatched warp operation");
-    CHECK_HAS(fault_of(lanes_disagree_on_the_operation, warp, out.data()), "mismatched warp operation");
-    CHECK_HAS(fault_of(shuffles_from_outside_the_mask, warp, out.data()), "lane that is not in the mask");
-    // A fault leaves the device usable.
-    launch(shuffle_kinds, warp, DeviceArray<int>{std::vector<int>(160)}.data());
-    CHECK(fault_of_queued() == "");
-}
-
-TEST_CASE("emulation: planted mistakes in shared memory") {
-    const DeviceArray<float> out{std::vector<float>(256)}, x{random_values(256, 4)};
-    if (!accesses_checked()) return;
-    const Launch one{.name = "one", .grid = 1, .block = 32}, two{.name = "two", .grid = 1, .block = 64};
-    CHECK_HAS(fault_of(reads_unwritten, one, out.data()),
-              "byte 124 of shared array \"values\" (128 bytes), which nothing has written");
-    CHECK_HAS(fault_of(reads_what_another_wrote, two, out.data()), "race");
-    CHECK_HAS(fault_of(overwrites_what_another_reads, two, out.data()), "race");
-    CHECK_HAS(fault_of(reads_without_sync_warp, one, out.data()), "race");
-    CHECK_HAS(fault_of(barrier_of_the_wrong_warps, {.name = "three", .grid = 1, .block = 96}, out.data()), "race");
-    CHECK_HAS(fault_of(shared_past_the_end, one, out.data()), "shared array \"few\" (128 bytes): out of bounds");
-    CHECK_HAS(fault_of(dynamic_past_the_end, {.name = "dynamic", .grid = 1, .block = 32, .shared_bytes = 400},
-                       out.data(), 100),
-              "byte 400 of dynamic shared memory (400 bytes): out of bounds");
-    CHECK_HAS(fault_of(misses_copy_wait, one, x.data(), out.data()), "missing cp_async_wait");
-    CHECK(fault_of(misses_copy_wait_once, one, x.data(), out.data(), 1) == "");
-    CHECK_HAS(fault_of(misses_copy_wait_once, one, x.data(), out.data(), 2), "missing cp_async_wait");
-    CHECK_HAS(fault_of(misses_barrier_after_copy, one, x.data(), out.data()), "race");
-}
-
-TEST_CASE("emulation: planted mistakes in global memory") {
-    const DeviceArray<float> x{random_values(10, 4)};
-    if (!accesses_checked()) return;
-    const Launch one{.name = "one", .grid = 1, .block = 32};
-    CHECK_HAS(fault_of(writes_past_the_end, one, x.data(), 10),
-              "kernel one, block (0, 0, 0), thread (10, 0, 0): writes 4 bytes at 0 bytes past the end of a device "
-              "allocation of 40 bytes: out of bounds");
-    CHECK(fault_of(writes_past_the_end, one, x.data(), 9) == "");
-    CHECK_HAS(fault_of(reads_misaligned, {.name = "one", .grid = 1, .block = 1}, x.data(), x.data()),
-              "not a multiple of 8");
-    // A gap in an arena.
-    const DeviceArray<float> arena{std::vector<float>(64)};
-    emulation::poison(arena.data() + 32, 16);
-    CHECK_HAS(fault_of(add_one, {.name = "one", .grid = 1, .block = 64}, arena.data(), 33),
-              "byte 128 of a device allocation of 256 bytes: out of bounds");
-    emulation::unpoison(arena.data() + 32, 16);
-    CHECK(fault_of(add_one, {.name = "one", .grid = 1, .block = 64}, arena.data(), 33) == "");
-    // Memory given back.
-    float* gone = nullptr;
-    check(cudaMalloc(&gone, 256), "cudaMalloc");
-    check(cudaFree(gone), "cudaFree");
-    CHECK_HAS(fault_of(add_one, one, gone, 1), "out of bounds");
-}
-
-TEST_CASE("emulation: copies stay in bounds and go in the direction they say") {
-    const DeviceArray<float> x{std::vector<float>(16)};
-    std::vector<float> host(32);
-    CHECK_THROWS_WITH_AS(cudaMemcpy(host.data(), x.data(), 65, cudaMemcpyDeviceToHost),
-                         doctest::Contains("out of bounds"), Fault);
-    CHECK_THROWS_WITH_AS(cudaMemcpy(host.data(), x.data(), 64, cudaMemcpyHostToDevice), doctest::Contains("direction"),
-                         Fault);
 }
 
 TEST_CASE("emulation: atomics on shared and global memory") {
@@ -383,41 +244,6 @@ TEST_CASE("emulation: a captured graph runs nothing, then replays with what memo
     cudaStreamDestroy(stream);
 }
 
-TEST_CASE("emulation: a programmatic launch that reads before it waits reads old data") {
-    const DeviceArray<float> x{std::vector<float>(64)}, out{std::vector<float>(64)};
-    const Launch ordinary{.name = "add_one", .grid = 2, .block = 32},
-        early{.name = "early", .grid = 2, .block = 32, .programmatic = true};
-    launch(add_one, ordinary, x.data(), 64);
-    launch(double_after_wait, early, x.data(), out.data(), 64);
-    launch(add_one, ordinary, x.data(), 64);
-    launch(double_after_wait, early, x.data(), out.data(), 64);
-    CHECK(out.host() == std::vector<float>(64, 4.0f));
-    launch(add_one, ordinary, x.data(), 64);
-    launch(reads_before_wait, early, x.data(), out.data(), 64);
-    CHECK(out.host() == std::vector<float>(64, 4.0f));  // of x = 2, not 3
-    CHECK_HAS(fault_of(never_waits, early, x.data(), out.data(), 64), "ends without wait_for_previous_kernel()");
-}
-
-TEST_CASE("emulation: launches are checked as the runtime checks them") {
-    const DeviceArray<float> x{std::vector<float>(8)};
-    const auto refused = [&](const Launch& how, const char* part) {
-        CHECK_THROWS_WITH_AS(launch(add_one, how, x.data(), 8), doctest::Contains(part), Error);
-    };
-    refused({.name = "big", .grid = 1, .block = 1025}, "big: invalid configuration argument");
-    refused({.name = "empty", .grid = 0, .block = 32}, "invalid configuration");
-    refused({.name = "shared", .grid = 1, .block = 32, .shared_bytes = 49 * 1024}, "invalid argument");
-    allow_shared_bytes(add_one, 100 * 1024);
-    CHECK(fault_of(add_one, {.name = "shared", .grid = 1, .block = 32, .shared_bytes = 49 * 1024}, x.data(), 8) == "");
-    CHECK_THROWS_AS(allow_shared_bytes(add_one, 300 * 1024), Error);
-    cudaDeviceProp properties{};
-    check(cudaGetDeviceProperties(&properties, 0), "properties");
-    CHECK(std::string(properties.name) == "emulated");
-    CHECK(properties.major == 9);
-    int blocks = 0;
-    check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, add_one, 256, 100 * 1024), "occupancy");
-    CHECK(blocks == 2);
-}
-
 TEST_CASE("emulation: f16 and bf16 hold every value and round halves to even") {
     for (unsigned bits = 0; bits < 0x10000; ++bits) {
         const auto code = static_cast<unsigned short>(bits);
@@ -485,4 +311,46 @@ TEST_CASE("emulation: integer intrinsics") {
     CHECK(__dp4a(int(0xff02ff02u), 0x03040506, 10) == 10 + (-1 * 3 + 2 * 4 + -1 * 5 + 2 * 6));
     CHECK(__float2int_rn(2.5f) == 2);
     CHECK(__float2int_rz(-1e20f) == std::numeric_limits<int>::min());
+}
+
+TEST_CASE_TEMPLATE("emulation: gemm with bias and residual", T, float, __half, __nv_bfloat16) {
+    constexpr int kM = 5, kN = 7, kK = 33, kStride = 40;
+    const DType dtype = std::is_same_v<T, float> ? DType::f32 : std::is_same_v<T, __half> ? DType::f16 : DType::bf16;
+    const auto values = [](std::size_t count, std::uint64_t seed) {
+        const auto floats = random_values(count, seed);
+        return std::vector<T>(floats.begin(), floats.end());
+    };
+    const auto a = values(kM * kStride, 11), b = values(kN * kK, 12), bias = values(kN, 13), c = values(kM * kN, 14);
+    const DeviceArray<T> device_a(a), device_b(b), device_bias(bias), device_c(c);
+    const DeviceArray<float> plain{std::vector<float>(kM * kN)};
+    Gemm gemm(nullptr, 0);
+    GemmCall call{.input = dtype,
+                  .output = DType::f32,
+                  .m = kM,
+                  .n = kN,
+                  .k = kK,
+                  .a = device_a.data(),
+                  .b = device_b.data(),
+                  .c = plain.data(),
+                  .a_stride = kStride};
+    gemm.run(call, nullptr);
+    call.output = dtype;
+    call.c = device_c.data();
+    call.bias = device_bias.data();
+    call.residual = device_c.data();
+    gemm.run(call, nullptr);
+    const auto product = plain.host();
+    const auto result = device_c.host();
+    for (std::size_t i = 0; i < kM; ++i)
+        for (std::size_t j = 0; j < kN; ++j) {
+            double sum = 0;
+            for (std::size_t k = 0; k < kK; ++k)
+                sum += double(float(a[i * kStride + k])) * double(float(b[j * kK + k]));
+            CHECK(double(product[i * kN + j]) == doctest::Approx(sum).epsilon(1e-5));
+            CHECK(double(float(result[i * kN + j])) ==
+                  doctest::Approx(sum + double(float(bias[j])) + double(float(c[i * kN + j]))).epsilon(1e-2));
+        }
+    call.m = kM + 1;
+    gemm.run(call, nullptr);
+    CHECK_HAS(fault_of_queued(), "gemm: row 5 of a [6, 33]");
 }
