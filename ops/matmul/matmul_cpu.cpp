@@ -18,7 +18,8 @@ using simd::Rows;
 
 constexpr std::int64_t kBlockK = 256;
 constexpr int kTileA = 3, kTileB = 4;       // rows of a and of b in a register tile: 12 sums + 3 + 1 = 16 registers
-constexpr std::int64_t kFewRows = 8;        // up to so many rows of a, b is read where it lies
+constexpr std::int64_t kFewRows = 24;       // up to so many rows of a, b is read where it lies
+constexpr std::int64_t kFewColumnRows = 4;  // the same for b that is not transposed
 constexpr std::int64_t kStream = 96 << 10;  // bytes of b that a thread reads front to back, kTileB such streams at once
 constexpr std::int64_t kGroupM = 12;        // rows of a that stay in the first cache, a multiple of kTileA
 constexpr std::int64_t kBlockM = 132;       // rows of a that stay in the second cache, a multiple of kGroupM
@@ -117,6 +118,64 @@ void multiply_few(const Call& call, const Sizes& s, ThreadPool& pool) {
     });
 }
 
+/// out[0..n) = row a times columns of b, for b [k_total, b_row] that is not transposed: the lanes of a sum are rows of
+/// `lanes` [kLanes, kMaxBlockN], so that b is read along its rows.
+template <class A, class B>
+void add_rows(const A* a, const B* b, std::int64_t b_row, std::int64_t n, std::int64_t k, float* lanes) {
+    constexpr std::int64_t kTurn = 4 * kLanes;  // rows of b between two visits to a lane in memory
+    for (std::int64_t at = 0; at < k; at += kTurn) {
+        const std::int64_t end = std::min(k, at + kTurn);
+        simd::each(n, [&](std::int64_t c, auto touched) {
+            for (std::int64_t l = 0; l < kLanes; ++l) {
+                Floats sum = simd::load(lanes + l * kMaxBlockN + c);
+                for (std::int64_t i = at; i < end; i += kLanes) {
+                    const bool there = i + l < end;  // zeros fill up the last eight, as on the other paths
+                    sum = simd::multiply_add(simd::broadcast(there ? float(a[i + l]) : 0.0f),
+                                             there ? simd::load(b + (i + l) * b_row + c, touched) : Floats{}, sum);
+                }
+                simd::store(lanes + l * kMaxBlockN + c, sum);
+            }
+        });
+    }
+}
+
+/// A few rows of a times a b that is not transposed.
+template <class A, class B>
+void multiply_few_columns(const Call& call, const Sizes& s, ThreadPool& pool) {
+    auto* scratch = reinterpret_cast<Scratch*>(call.scratch.data());
+    const std::int64_t blocks = (s.n + kMaxBlockN - 1) / kMaxBlockN;
+    pool.parallel_for(s.batch * blocks, 1, [&](std::int64_t begin, std::int64_t end, int thread) {
+        float* lanes = scratch[thread].a;    // [m, kLanes, kMaxBlockN]
+        float* total = scratch[thread].out;  // [m, kMaxBlockN]
+        for (std::int64_t block = begin; block < end; ++block) {
+            const std::int64_t item = block / blocks, j = block % blocks * kMaxBlockN;
+            const std::int64_t n = std::min(kMaxBlockN, s.n - j);
+            const A* a = call.in(0).as<A>() + item * s.m * s.k;
+            const B* b = call.in(1).as<B>() + item * s.b_stride + j;
+            A* out = call.out().as<A>() + item * s.m * s.n + j;
+            std::fill_n(total, s.m * kMaxBlockN, 0.0f);
+            for (std::int64_t at = 0; at < s.k; at += kBlockK) {
+                std::fill_n(lanes, s.m * kLanes * kMaxBlockN, 0.0f);
+                for (std::int64_t i = 0; i < s.m; ++i) {
+                    float* mine = lanes + i * kLanes * kMaxBlockN;
+                    add_rows(a + i * s.k + at, b + at * s.n, s.n, n, std::min(kBlockK, s.k - at), mine);
+                    for (std::int64_t c = 0; c < n; c += kLanes) {
+                        Floats x[kLanes];
+                        for (int l = 0; l < kLanes; ++l) x[l] = simd::load(mine + l * kMaxBlockN + c);
+                        float* to = total + i * kMaxBlockN + c;
+                        simd::store(
+                            to, simd::load(to) + (((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]))));
+                    }
+                }
+            }
+            for (std::int64_t i = 0; i < s.m; ++i)
+                simd::each(n, [&](std::int64_t c, auto touched) {
+                    simd::store(out + i * s.n + c, simd::load(total + i * kMaxBlockN + c), touched);
+                });
+        }
+    });
+}
+
 /// Adds the sums of a block of k to scratch.out, for `m` and `n` rows of the packed a and b; the first block
 /// overwrites.
 void multiply_block(Scratch& scratch, std::int64_t m, std::int64_t n, std::int64_t k, bool first) {
@@ -185,6 +244,8 @@ void run(const Call& call) {
         dispatch_float(call.in(1).dtype, [&]<class B>(B) {
             if (transpose_b && s.m <= kFewRows)
                 multiply_few<A, B>(call, s, pool);
+            else if (!transpose_b && s.m <= kFewColumnRows)
+                multiply_few_columns<A, B>(call, s, pool);
             else
                 multiply_blocks<A, B>(call, s, transpose_b, pool);
         });
