@@ -12,7 +12,7 @@
 #include <algorithm>
 #include <set>
 
-namespace vitro::testing {
+namespace vitro::test {
 namespace {
 
 constexpr std::uint64_t kSeeds[] = {1, 2, 3, 4};
@@ -251,4 +251,4 @@ TEST_CASE("a call moves bytes, at most those of its inputs and outputs") {
 }
 
 }  // namespace
-}  // namespace vitro::testing
+}  // namespace vitro::test

@@ -1,17 +1,16 @@
 #include "ops/gelu/gelu.h"
 
-#include "tests/ops/hand_call.h"
+#include "tests/ops/run_op.h"
 
 #include <doctest/doctest.h>
 
 #include <cmath>
 
-namespace vitro::testing {
+namespace vitro::test {
 namespace {
 
 std::vector<float> gelu_of(const std::vector<float>& x, bool tanh) {
-    const auto n = static_cast<std::int64_t>(x.size());
-    return run_kernel(kGeluCpu, {HandTensor(DType::f32, {n}, x)}, HandTensor(DType::f32, {n}), Gelu{tanh});
+    return run_op(kGelu, {floats({std::ssize(x)}, x)}, Gelu{tanh}, 2)[0].floats();
 }
 
 // Values of x Φ(x) and of the tanh formula, computed with 30 digits.
@@ -38,4 +37,4 @@ TEST_CASE("gelu is x for large x and 0 for very negative ones") {
 }
 
 }  // namespace
-}  // namespace vitro::testing
+}  // namespace vitro::test

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <new>
 
-namespace vitro::testing {
+namespace vitro::test {
 namespace {
 
 constexpr std::size_t kAlignment = 64, kGuard = 64;
@@ -194,4 +194,4 @@ std::vector<std::vector<TensorType>> dtype_variants(const OpDef& op, const Examp
     return variants;
 }
 
-}  // namespace vitro::testing
+}  // namespace vitro::test

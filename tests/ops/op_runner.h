@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace vitro::testing {
+namespace vitro::test {
 
 /// Aligned memory of exactly this size between `guard` bytes (a multiple of 64); without guard bytes an address
 /// sanitizer sees what reads past the end.
@@ -82,4 +82,4 @@ std::string first_difference(const TensorType& type, const std::vector<std::byte
 /// Those that the op refuses are left out.
 std::vector<std::vector<TensorType>> dtype_variants(const OpDef& op, const Example& example);
 
-}  // namespace vitro::testing
+}  // namespace vitro::test

@@ -5,23 +5,23 @@
 #include "ops/gather_rows/gather_rows.h"
 #include "ops/relu/relu.h"
 #include "ops/silu/silu.h"
-#include "tests/ops/hand_call.h"
+#include "tests/ops/run_op.h"
 
 #include <doctest/doctest.h>
 
 #include <cmath>
 #include <limits>
 
-namespace vitro::testing {
+namespace vitro::test {
 namespace {
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
 std::vector<float> argmax_of(const std::vector<float>& x, std::int64_t columns) {
     const auto rows = static_cast<std::int64_t>(x.size()) / columns;
-    const HandTensor in(DType::f32, {rows, columns}, x), out(DType::i32, {rows});
-    const auto found = run_kernel(kArgmaxCpu, {in}, out);
-    CHECK(found == run_reference(kArgmax, {in}, out));
+    const std::vector<Data> in = {floats({rows, columns}, x)};
+    const auto found = run_op(kArgmax, in, {}, 2)[0].floats();
+    CHECK(found == run_op(kArgmax, in, {}, 0)[0].floats());
     return found;
 }
 
@@ -38,32 +38,30 @@ TEST_CASE("argmax of rows without a number above -inf is 0, and NaN is never the
 }
 
 TEST_CASE("embed gives the rows of the table, gather_rows those of x, in any order and again") {
-    const HandTensor table(DType::f16, {3, 2}, {0, 1, 10, 11, 20, 21}), ids(DType::i32, {4}, {2, 0, 2, 1});
+    const Data table = data(DType::f16, {3, 2}, {0, 1, 10, 11, 20, 21}), ids = ints({2, 0, 2, 1});
     const std::vector<float> expected = {20, 21, 0, 1, 20, 21, 10, 11};
-    CHECK(run_kernel(kEmbedCpu, {ids, table}, HandTensor(DType::f32, {4, 2}), Embed{DType::f32}) == expected);
-    CHECK(run_kernel(kGatherRowsCpu, {table, ids}, HandTensor(DType::f16, {4, 2})) == expected);
+    CHECK(run_op(kEmbed, {ids, table}, Embed{DType::f32}, 2)[0].floats() == expected);
+    CHECK(run_op(kGatherRows, {table, ids}, {}, 2)[0].floats() == expected);
 }
 
 TEST_CASE("cast rounds to nearest even") {
     // bf16 has 8 significant bits: 257 lies between 256 and 258, 259 between 258 and 260.
-    const HandTensor x(DType::f32, {4}, {257, 259, -257, 3.4e38f});
-    CHECK(run_kernel(kCastCpu, {x}, HandTensor(DType::bf16, {4}), Cast{DType::bf16}) ==
-          std::vector<float>{256, 260, -256, kInf});
-    const HandTensor i(DType::i32, {3}, {-7, 0, 65536});
-    CHECK(run_kernel(kCastCpu, {i}, HandTensor(DType::f16, {3}), Cast{DType::f16}) == std::vector<float>{-7, 0, kInf});
+    const Data x = floats({4}, {257, 259, -257, 3.4e38f});
+    CHECK(run_op(kCast, {x}, Cast{DType::bf16}, 2)[0].floats() == std::vector<float>{256, 260, -256, kInf});
+    CHECK(run_op(kCast, {ints({-7, 0, 65536})}, Cast{DType::f16}, 2)[0].floats() == std::vector<float>{-7, 0, kInf});
 }
 
 TEST_CASE("silu and relu of known values") {
-    const HandTensor x(DType::f32, {5}, {-200, -1, 0, 1, 200}), out(DType::f32, {5});
-    const auto silu = run_kernel(kSiluCpu, {x}, out);
+    const Data x = floats({5}, {-200, -1, 0, 1, 200});
+    const auto silu = run_op(kSilu, {x}, {}, 2)[0].floats();
     CHECK(silu[0] == 0.0f);
     CHECK(silu[1] == doctest::Approx(-0.26894142).epsilon(1e-6));
     CHECK(silu[2] == 0.0f);
     CHECK(silu[3] == doctest::Approx(0.73105858).epsilon(1e-6));
     CHECK(silu[4] == 200.0f);
-    CHECK(run_kernel(kReluCpu, {x}, out) == std::vector<float>{0, 0, 0, 1, 200});
-    CHECK(std::isnan(run_kernel(kReluCpu, {HandTensor(DType::f32, {1}, {NAN})}, HandTensor(DType::f32, {1}))[0]));
+    CHECK(run_op(kRelu, {x}, {}, 2)[0].floats() == std::vector<float>{0, 0, 0, 1, 200});
+    CHECK(std::isnan(run_op(kRelu, {floats({1}, {NAN})}, {}, 2)[0].floats()[0]));
 }
 
 }  // namespace
-}  // namespace vitro::testing
+}  // namespace vitro::test

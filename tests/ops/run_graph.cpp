@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-namespace vitro::testing {
+namespace vitro::test {
 
 std::vector<std::vector<std::byte>> run_graph(const Graph& graph, const std::vector<Tensor>& inputs,
                                               const SymbolValues& symbols) {
@@ -39,4 +39,4 @@ std::vector<std::vector<std::byte>> run_graph(const Graph& graph, const std::vec
     return results;
 }
 
-}  // namespace vitro::testing
+}  // namespace vitro::test

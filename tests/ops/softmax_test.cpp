@@ -1,12 +1,12 @@
 #include "ops/softmax/softmax.h"
-#include "tests/ops/hand_call.h"
+#include "tests/ops/run_op.h"
 
 #include <doctest/doctest.h>
 
 #include <cmath>
 #include <limits>
 
-namespace vitro::testing {
+namespace vitro::test {
 namespace {
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
@@ -14,8 +14,8 @@ constexpr float kInf = std::numeric_limits<float>::infinity();
 /// Kernel and reference must agree to 1e-6; gives the kernel's.
 std::vector<float> softmax_of(std::vector<float> x, std::int64_t columns) {
     const auto rows = static_cast<std::int64_t>(x.size()) / columns;
-    const HandTensor in(DType::f32, {rows, columns}, x), out(DType::f32, {rows, columns});
-    const std::vector<float> found = run_kernel(kSoftmaxCpu, {in}, out), expected = run_reference(kSoftmax, {in}, out);
+    const std::vector<Data> in = {floats({rows, columns}, x)};
+    const auto found = run_op(kSoftmax, in, {}, 2)[0].floats(), expected = run_op(kSoftmax, in, {}, 0)[0].floats();
     for (std::size_t i = 0; i < found.size(); ++i) CHECK(found[i] == doctest::Approx(expected[i]).epsilon(1e-6));
     return found;
 }
@@ -63,4 +63,4 @@ TEST_CASE("rows sum to 1 in fp32") {
 }
 
 }  // namespace
-}  // namespace vitro::testing
+}  // namespace vitro::test
