@@ -1,7 +1,5 @@
-// ptx.h for the GPU: one inline assembly statement each.
+// ptx.h for the GPU: one inline assembly statement each. Included by ptx.h, at its end, and by nothing else.
 #pragma once
-
-#include "backends/cuda/ptx.h"
 
 #include <cooperative_groups.h>
 

@@ -1,4 +1,4 @@
-#include "backends/cuda/emulation/ptx_emulated.h"
+#include "backends/cuda/ptx.h"
 
 #include "backends/cuda/emulation/block.h"
 #include "backends/cuda/emulation/device_heap.h"

@@ -1,7 +1,5 @@
-// ptx.h on the CPU.
+// ptx.h on the CPU. Included by ptx.h, at its end, and by nothing else.
 #pragma once
-
-#include "backends/cuda/ptx.h"
 
 #include <cmath>
 #include <type_traits>

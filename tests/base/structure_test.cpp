@@ -1,0 +1,223 @@
+// The house plan holds: which room includes which, no circles, no long files, a folder and a row for every op.
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+/// Path from the project's root to text.
+using Sources = std::map<std::string, std::string>;
+using Complaints = std::vector<std::string>;
+
+constexpr std::string_view kRooms[] = {"tools", "frontend", "models", "passes", "ops", "graph", "backends", "base"};
+constexpr std::size_t kLongestFile = 500;
+
+/// The room's place from the left, or -1 for what is no room.
+int rank(std::string_view path) {
+    const std::string_view room = path.substr(0, path.find('/'));
+    const auto at = std::find(std::begin(kRooms), std::end(kRooms), room);
+    return at == std::end(kRooms) ? -1 : static_cast<int>(at - std::begin(kRooms));
+}
+
+/// The files of the project that `text` includes, as it spells them.
+std::vector<std::string> includes(const std::string& text) {
+    std::vector<std::string> out;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+        const std::size_t hash = line.find_first_not_of(" \t");
+        if (hash == std::string::npos || line[hash] != '#') continue;
+        const std::size_t word = line.find_first_not_of(" \t", hash + 1);
+        if (word == std::string::npos || line.compare(word, 7, "include") != 0) continue;
+        const std::size_t begin = line.find('"', word + 7);
+        if (begin == std::string::npos) continue;
+        out.push_back(line.substr(begin + 1, line.find('"', begin + 1) - begin - 1));
+    }
+    return out;
+}
+
+Complaints arrow_complaints(const Sources& sources) {
+    Complaints out;
+    for (const auto& [path, text] : sources) {
+        if (rank(path) < 0) continue;
+        for (const std::string& included : includes(text)) {
+            const auto refuse = [&](std::string_view why) {
+                out.push_back(fmt::format("{} includes {}: {}", path, included, why));
+            };
+            if (rank(included) < 0)
+                refuse("expected a path from the project's root, of a room");
+            else if (rank(included) < rank(path))
+                refuse("expected only rooms further down");
+            else if (path.starts_with("graph/") && included.starts_with("backends/") &&
+                     included != "backends/backend.h")
+                refuse("graph knows of backends only backends/backend.h");
+            else if (!sources.contains(included))
+                refuse("no such file");
+        }
+    }
+    return out;
+}
+
+/// Circles of includes, as "a -> b -> a".
+Complaints circle_complaints(const Sources& sources) {
+    Complaints out;
+    std::map<std::string, int> state;  // 1: on the way, 2: done
+    std::vector<std::string> way;
+    const auto visit = [&](const auto& self, const std::string& path) -> void {
+        if (state[path] == 2) return;
+        way.push_back(path);
+        if (state[path] == 1) {
+            const auto begin = std::find(way.begin(), way.end(), path);
+            out.push_back(fmt::format("{}", fmt::join(begin, way.end(), " -> ")));
+        } else {
+            state[path] = 1;
+            for (const std::string& next : includes(sources.at(path)))
+                if (sources.contains(next)) self(self, next);
+            state[path] = 2;
+        }
+        way.pop_back();
+    };
+    for (const auto& [path, text] : sources) visit(visit, path);
+    return out;
+}
+
+Complaints length_complaints(const Sources& sources) {
+    Complaints out;
+    for (const auto& [path, text] : sources) {
+        const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+        if (lines > kLongestFile)
+            out.push_back(fmt::format("{} has {} lines: expected at most {}", path, lines, kLongestFile));
+    }
+    return out;
+}
+
+/// "rms_norm" to "RmsNorm".
+std::string camel_case(std::string_view name) {
+    std::string out;
+    bool starts = true;
+    for (const char c : name) {
+        if (c != '_') out += starts && c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+        starts = c == '_';
+    }
+    return out;
+}
+
+/// Each folder of ops/ defines the op of its name, and has its row in the list; each row has its folder.
+Complaints op_complaints(const Sources& sources) {
+    Complaints out;
+    const std::string& list = sources.at("ops/op_list.cpp");
+    std::set<std::string> folders, rows;
+    for (const auto& [path, text] : sources) {
+        const std::size_t slash = path.rfind('/');
+        if (!path.starts_with("ops/") || slash == 3) continue;
+        const std::string folder = path.substr(4, slash - 4);
+        if (folder != "common") folders.insert(folder);
+    }
+    std::istringstream lines(list);
+    for (std::string line; std::getline(lines, line);) {
+        const std::size_t at = line.find("        &k");
+        if (at == 0 && line.ends_with(',')) rows.insert(line.substr(10, line.size() - 11));
+    }
+    for (const std::string& folder : folders) {
+        const std::string stem = "ops/" + folder + "/" + folder;
+        const auto definition = sources.find(stem + ".cpp");
+        if (definition == sources.end() || !sources.contains(stem + ".h")) {
+            out.push_back(fmt::format("ops/{}: expected {}.h and {}.cpp", folder, folder, folder));
+        } else if (definition->second.find(fmt::format(".name = \"{}\"", folder)) == std::string::npos) {
+            out.push_back(fmt::format("{}.cpp: expected the definition of op {}", stem, folder));
+        }
+        if (rows.erase(camel_case(folder)) == 0)
+            out.push_back(fmt::format("ops/op_list.cpp: expected a row &k{}", camel_case(folder)));
+    }
+    for (const std::string& row : rows) out.push_back(fmt::format("ops/op_list.cpp: &k{} has no folder", row));
+    return out;
+}
+
+Sources read_project() {
+    namespace fs = std::filesystem;
+    const fs::path root = VITRO_SOURCE_DIR;
+    Sources sources;
+    std::vector<std::string> folders(std::begin(kRooms), std::end(kRooms));
+    folders.insert(folders.end(), {"tests", "bench"});
+    for (const std::string& folder : folders) {
+        if (!fs::exists(root / folder)) continue;
+        for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root / folder)) {
+            const std::string extension = entry.path().extension().string();
+            if (extension != ".cpp" && extension != ".h" && extension != ".cu" && extension != ".cuh" &&
+                extension != ".py")
+                continue;
+            std::ifstream in(entry.path(), std::ios::binary);
+            sources[entry.path().lexically_relative(root).generic_string()] = {std::istreambuf_iterator<char>(in), {}};
+        }
+    }
+    return sources;
+}
+
+Sources code_of(const Sources& sources) {
+    Sources out;
+    for (const auto& [path, text] : sources)
+        if (!path.ends_with(".py")) out.emplace(path, text);
+    return out;
+}
+
+void check_none(const Complaints& complaints) {
+    for (const std::string& complaint : complaints) FAIL_CHECK(complaint);
+    CHECK(complaints.empty());
+}
+
+}  // namespace
+
+TEST_CASE("rooms include only rooms further down") {
+    const Sources sources = read_project();
+    CHECK(sources.size() > 100);
+    check_none(arrow_complaints(code_of(sources)));
+}
+
+TEST_CASE("no file includes itself, not by any way") { check_none(circle_complaints(code_of(read_project()))); }
+
+TEST_CASE("no file is over 500 lines") { check_none(length_complaints(read_project())); }
+
+TEST_CASE("every op has its folder and its row") { check_none(op_complaints(read_project())); }
+
+TEST_CASE("each of these checks can fail") {
+    CHECK(arrow_complaints({{"graph/a.h", "#include \"base/b.h\"\n#include <vector>\n"}, {"base/b.h", ""}}).empty());
+    CHECK(arrow_complaints({{"graph/a.h", "#include \"ops/b.h\"\n"}, {"ops/b.h", ""}}) ==
+          Complaints{"graph/a.h includes ops/b.h: expected only rooms further down"});
+    CHECK(arrow_complaints({{"graph/a.h", "#  include \"backends/cpu/b.h\"\n"}, {"backends/cpu/b.h", ""}}) ==
+          Complaints{"graph/a.h includes backends/cpu/b.h: graph knows of backends only backends/backend.h"});
+    CHECK(arrow_complaints({{"ops/a/a.h", "#include \"backends/cpu/b.h\"\n"}, {"backends/cpu/b.h", ""}}).empty());
+    CHECK(arrow_complaints({{"ops/a.h", "#include \"a.h\"\n"}}).size() == 1);
+    CHECK(arrow_complaints({{"ops/a.h", "#include \"base/gone.h\"\n"}}).size() == 1);
+
+    CHECK(circle_complaints({{"base/a.h", "#include \"base/b.h\"\n"}, {"base/b.h", ""}}).empty());
+    CHECK(circle_complaints({{"base/a.h", "#include \"base/b.h\"\n"}, {"base/b.h", "#include \"base/a.h\"\n"}}) ==
+          Complaints{"base/a.h -> base/b.h -> base/a.h"});
+
+    CHECK(length_complaints({{"a.h", std::string(500, '\n')}}).empty());
+    CHECK(length_complaints({{"a.h", std::string(501, '\n')}}).size() == 1);
+
+    const std::string row = "        &kRmsNorm,\n", definition = ".name = \"rms_norm\"";
+    const Sources sound = {{"ops/op_list.cpp", row},
+                           {"ops/rms_norm/rms_norm.h", ""},
+                           {"ops/rms_norm/rms_norm.cpp", definition},
+                           {"ops/common/axis.h", ""}};
+    CHECK(op_complaints(sound).empty());
+    const auto complains = [&](const std::string& path, const std::string& text) {
+        Sources changed = sound;
+        changed[path] = text;
+        return op_complaints(changed).size();
+    };
+    CHECK(complains("ops/op_list.cpp", "") == 1);
+    CHECK(complains("ops/op_list.cpp", row + "        &kSilu,\n") == 1);
+    CHECK(complains("ops/rms_norm/rms_norm.cpp", "") == 1);
+    CHECK(complains("ops/silu/silu.h", "") == 2);
+}
