@@ -115,12 +115,15 @@ TEST_CASE("a value of the wrong kind tells field, expected and found") {
     CHECK(complaint({{"shape", "[T, tokens]"}}).find("found 'tokens'") != std::string::npos);
 }
 
+/// Out of line: where GCC 12 sees both types it warns of the comparison that the types' check prevents.
+[[gnu::noinline]] bool equal(const Attributes& a, const Attributes& b) { return a == b; }
+
 TEST_CASE("attributes are equal when kind and fields are") {
     Everything a, b;
     CHECK(Attributes(a) == Attributes(b));
     b.count = 4;
     CHECK(!(Attributes(a) == Attributes(b)));
-    CHECK(!(Attributes(a) == Attributes(NoAttributes{})));
+    CHECK(!equal(a, NoAttributes{}));
     CHECK(!(Attributes(a) == Attributes()));
     CHECK(Attributes() == Attributes());
 }
