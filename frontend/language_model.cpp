@@ -44,11 +44,14 @@ LanguageModel::LanguageModel(const std::filesystem::path& directory, ModelConfig
     options_.chunk = std::clamp(options_.chunk, options_.max_sequences, options_.context * options_.max_sequences);
 
     const std::int64_t rows = options_.all_logits ? options_.chunk : options_.max_sequences;
-    Graph prefill = build_model(config_, build_options(options_.chunk, rows));
-    weights_.check(prefill);
-    Program prefill_program = compile(std::move(prefill), target_);
-    Program decode_program =
-        compile(build_model(config_, build_options(options_.max_sequences, options_.max_sequences)), target_);
+    const auto compiled = [&](std::int64_t max_tokens, std::int64_t max_rows) {
+        Graph graph = build_model(config_, build_options(max_tokens, max_rows));
+        weights_.check(graph);
+        optimize(graph, target_.backend, options_.passes);
+        return compile(std::move(graph), target_);
+    };
+    Program prefill_program = compiled(options_.chunk, rows);
+    Program decode_program = compiled(options_.max_sequences, options_.max_sequences);
 
     states_ = target_.backend.allocate(larger(prefill_program, decode_program, Region::states), "the KV cache");
     arena_ = target_.backend.allocate(larger(prefill_program, decode_program, Region::arena), "the arena");
@@ -71,6 +74,7 @@ LanguageModel::LanguageModel(const std::filesystem::path& directory, ModelConfig
     for (auto* list : {&tokens_, &positions_, &sequence_of_, &rows_}) list->reserve(chunk);
     for (auto* list : {&lengths_, &rope_lengths_}) list->reserve(n_sequences);
     page_table_.reserve(n_sequences * static_cast<std::size_t>(pages_per_sequence_));
+    if (!config_.rope.is_static()) history_.reserve(static_cast<std::size_t>(options_.context));
     logits_.resize(static_cast<std::size_t>(rows * config_.vocab_size));
 }
 
@@ -140,15 +144,17 @@ void LanguageModel::choose_rope(const Part& part) {
     Sequence& sequence = at(part.sequence);
     const std::int64_t border = config_.rope.original_max_positions;
     const auto length = static_cast<std::int64_t>(sequence.tokens.size() + part.tokens.size());
-    const bool was_short = sequence.rope_length <= border;
     sequence.rope_length = std::max(sequence.rope_length, length);
-    if (sequence.tokens.empty() || !was_short || length <= border) return;
-    const std::vector<std::int32_t> history = sequence.tokens;  // once in the life of a sequence
+    const bool changes = sequence.long_keys != (sequence.rope_length > border);
+    sequence.long_keys = sequence.rope_length > border;
+    if (!changes || sequence.tokens.empty()) return;
+    history_.assign(sequence.tokens.begin(), sequence.tokens.end());
+    const std::int64_t rope_length = sequence.rope_length;
     truncate(part.sequence, 0);
-    sequence.rope_length = length;
-    for (std::size_t i = 0; i < history.size(); i += static_cast<std::size_t>(options_.chunk)) {
-        const auto n = std::min(static_cast<std::size_t>(options_.chunk), history.size() - i);
-        const Part again{part.sequence, std::span(history).subspan(i, n), Want::none};
+    sequence.rope_length = rope_length;
+    for (std::size_t i = 0; i < history_.size(); i += static_cast<std::size_t>(options_.chunk)) {
+        const auto n = std::min(static_cast<std::size_t>(options_.chunk), history_.size() - i);
+        const Part again{part.sequence, std::span(history_).subspan(i, n), Want::none};
         step({&again, 1}, 0);
     }
 }
@@ -223,7 +229,7 @@ void LanguageModel::truncate(std::int64_t sequence, std::int64_t length) {
         free_pages_.push_back(s.pages.back());
         s.pages.pop_back();
     }
-    if (length == 0) s.rope_length = 0;
+    s.rope_length = std::min(s.rope_length, length);
 }
 
 void LanguageModel::observe(const Executor::Observer& observer) {

@@ -7,6 +7,7 @@
 #include "frontend/weights.h"
 #include "graph/executor.h"
 #include "models/model.h"
+#include "passes/passes.h"
 
 #include <filesystem>
 #include <memory>
@@ -21,6 +22,7 @@ struct LanguageModelOptions {
     std::int64_t max_sequences = 1;  // in the cache at the same time
     std::int64_t chunk = 128;        // tokens of prompts that one step takes
     bool all_logits = false;         // whether a step may want the logits of all its tokens
+    PipelineOptions passes;          // which to leave out; `after` sees the prefill program's graph, then the decode's
 };
 
 /// Which logits a step is to compute for a sequence.
@@ -77,11 +79,13 @@ private:
         std::vector<std::int32_t> tokens;  // capacity for the whole context is reserved
         std::vector<std::int32_t> pages;   // likewise
         std::int64_t rope_length = 0;      // the length that decides between short and long rope factors
+        bool long_keys = false;            // whether the keys in the cache are turned by the long ones
     };
 
     BuildOptions build_options(std::int64_t max_tokens, std::int64_t max_rows) const;
     void check(std::span<const Part> parts) const;
-    /// Recomputes sequences that grow past the border between short and long rope factors.
+    /// Recomputes a sequence whose keys were turned by the other rope factors: it has grown past the border between
+    /// short and long ones, or was cut back before it.
     void choose_rope(const Part& part);
     /// Runs parts that fit one step; returns the rows of logits_ filled from `row` on.
     std::int64_t step(std::span<const Part> parts, std::int64_t row);
@@ -104,6 +108,7 @@ private:
     // Scratch of a step, reserved once.
     std::vector<Part> step_parts_;
     std::vector<std::int32_t> tokens_, positions_, sequence_of_, page_table_, lengths_, rope_lengths_, rows_;
+    std::vector<std::int32_t> history_;  // of the sequence that choose_rope recomputes
     std::vector<float> logits_;
 };
 

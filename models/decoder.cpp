@@ -141,8 +141,9 @@ Graph Decoder::finish(Value hidden) {
         logits = matmul(b.named("lm_head"), hidden, table_, {.transpose_b = true});
     else
         logits = linear(b, "lm_head", hidden, c.hidden_size, c.vocab_size);
-    logits = gather_rows(b.named("logits.rows"), logits, rows_);
-    b.result(cast(b.named("logits"), logits, {.dtype = DType::f32}));
+    const bool is_f32 = options_.activation == DType::f32;
+    logits = gather_rows(b.named(is_f32 ? "logits" : "logits.rows"), logits, rows_);
+    b.result(is_f32 ? logits : cast(b.named("logits"), logits, {.dtype = DType::f32}));
     return b.finish();
 }
 

@@ -2,6 +2,7 @@
 
 #include "ops/add/add.h"
 #include "ops/argmax/argmax.h"
+#include "ops/attention/attention.h"
 #include "ops/attention_mask/attention_mask.h"
 #include "ops/cast/cast.h"
 #include "ops/concat/concat.h"
@@ -11,8 +12,10 @@
 #include "ops/kv_append/kv_append.h"
 #include "ops/kv_gather/kv_gather.h"
 #include "ops/layer_norm/layer_norm.h"
+#include "ops/linear/linear.h"
 #include "ops/matmul/matmul.h"
 #include "ops/mul/mul.h"
+#include "ops/qkv_rope_append/qkv_rope_append.h"
 #include "ops/relu/relu.h"
 #include "ops/repeat/repeat.h"
 #include "ops/reshape/reshape.h"
@@ -31,6 +34,7 @@ std::span<const OpDef* const> all_ops() {
         // clang-format off
         &kAdd,
         &kArgmax,
+        &kAttention,
         &kAttentionMask,
         &kCast,
         &kConcat,
@@ -40,8 +44,10 @@ std::span<const OpDef* const> all_ops() {
         &kKvAppend,
         &kKvGather,
         &kLayerNorm,
+        &kLinear,
         &kMatmul,
         &kMul,
+        &kQkvRopeAppend,
         &kRelu,
         &kRepeat,
         &kReshape,
@@ -68,6 +74,7 @@ std::span<const KernelDef> cpu_kernels() {
         // clang-format off
         kAddCpu,
         kArgmaxCpu,
+        kAttentionCpu,
         kAttentionMaskCpu,
         kCastCpu,
         kConcatCpu,
@@ -79,6 +86,7 @@ std::span<const KernelDef> cpu_kernels() {
         kLayerNormCpu,
         kMatmulCpu,
         kMulCpu,
+        kQkvRopeAppendCpu,
         kReluCpu,
         kRepeatCpu,
         kRmsNormCpu,

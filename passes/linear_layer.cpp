@@ -1,0 +1,59 @@
+#include "passes/linear_layer.h"
+
+#include "ops/add/add.h"
+#include "ops/matmul/matmul.h"
+
+namespace vitro {
+namespace {
+
+bool is_row_weight(const ValueInfo& value) { return value.kind == ValueKind::weight && value.type.rank() == 1; }
+
+LinearLayer from_linear(const Node& node, NodeId id) {
+    LinearLayer layer{node.attributes.as<Linear>(), node.inputs[0], node.inputs[1]};
+    const LinearInputs at(layer.linear);
+    const auto input = [&](int index) { return index < 0 ? -1 : node.inputs[static_cast<std::size_t>(index)]; };
+    layer.norm_weight = input(at.norm_weight);
+    layer.bias = input(at.bias);
+    layer.residual = input(at.residual);
+    layer.matched = {id};
+    return layer;
+}
+
+}  // namespace
+
+std::optional<LinearLayer> linear_layer_of(const Rewriter& rewriter, ValueId y) {
+    const Graph& graph = rewriter.graph();
+    const NodeId id = graph.value(y).producer;
+    if (id < 0 || rewriter.taken(id)) return std::nullopt;
+    const Node& node = graph.node(id);
+    if (node.op == &kLinear) return from_linear(node, id);
+    if (node.op == &kMatmul) {
+        const ValueInfo& weight = graph.value(node.inputs[1]);
+        if (!node.attributes.as<Matmul>().transpose_b || weight.kind != ValueKind::weight || weight.type.rank() != 2 ||
+            graph.value(node.inputs[0]).type.rank() != 2)
+            return std::nullopt;
+        LinearLayer layer{{}, node.inputs[0], node.inputs[1]};
+        layer.matched = {id};
+        return layer;
+    }
+    if (node.op == &kAdd && is_row_weight(graph.value(node.inputs[1])) && rewriter.uses(node.inputs[0]) == 1) {
+        auto layer = linear_layer_of(rewriter, node.inputs[0]);
+        if (!layer || layer->linear.bias || !layer->linear.activation.empty() || layer->linear.gated ||
+            layer->linear.residual)
+            return std::nullopt;
+        layer->linear.bias = true;
+        layer->bias = node.inputs[1];
+        layer->matched.push_back(id);
+        return layer;
+    }
+    return std::nullopt;
+}
+
+void replace_by(Rewriter& rewriter, const LinearLayer& layer, ValueId out) {
+    Node node{&kLinear, layer.linear, {layer.x, layer.weight}, {out}, {}, {}};
+    for (const ValueId id : {layer.norm_weight, layer.bias, layer.residual})
+        if (id >= 0) node.inputs.push_back(id);
+    rewriter.replace(layer.matched, std::move(node));
+}
+
+}  // namespace vitro

@@ -1,0 +1,25 @@
+// A matmul with a weight, with what earlier passes already fused into it: what the passes around `linear` match.
+#pragma once
+
+#include "ops/linear/linear.h"
+#include "passes/passes.h"
+
+#include <optional>
+#include <vector>
+
+namespace vitro {
+
+struct LinearLayer {
+    Linear linear;
+    ValueId x = -1, weight = -1, norm_weight = -1, bias = -1, residual = -1;
+    std::vector<NodeId> matched;  // the nodes it stands for, in order
+};
+
+/// The layer that computes `y`: a linear, a matmul by a transposed weight, or such a matmul plus a bias. The values in
+/// between are used once.
+std::optional<LinearLayer> linear_layer_of(const Rewriter& rewriter, ValueId y);
+
+/// Puts a linear in the place of the layer's matched nodes; it computes `out`.
+void replace_by(Rewriter& rewriter, const LinearLayer& layer, ValueId out);
+
+}  // namespace vitro
