@@ -10,6 +10,8 @@ std::span<const Pass> all_passes() {
         {"last_rows_only", "gather_rows(f(x)) -> f(gather_rows(x)), for f that works row by row", last_rows_only},
         {"merge_projections", "x·Aᵀ, x·Bᵀ -> split(x·[A; B]ᵀ)", merge_projections},
         // After merge_projections: both want one matmul.
+        {"fuse_qkv_rope", "split, rope(q), rope(k), kv_append of k and v -> qkv_rope_append(qkv)", fuse_qkv_rope},
+        {"fuse_attention", "softmax(q·Kᵀ * scale + mask)·V over gathered pages -> attention(q, pages)", fuse_attention},
         {"fuse_gated_ffn", "act(x·Gᵀ) * (x·Uᵀ) -> linear(x, [G; U]) {gated}", fuse_gated_ffn},
         {"fuse_bias", "x·Wᵀ + b -> linear(x, W, b)", fuse_bias},
         {"fuse_residual", "r + x·Wᵀ -> linear(x, W, r)", fuse_residual},
