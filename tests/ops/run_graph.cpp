@@ -28,10 +28,12 @@ std::vector<std::vector<std::byte>> run_graph(const Graph& graph, const std::vec
     };
     CpuBackend backend(1);
     for (const Node& node : graph.nodes) {
-        const std::vector<Tensor> in = tensors(node.inputs);
-        std::vector<Tensor> out = tensors(node.outputs);
-        for (const auto& [output, input] : node.op->aliases)
+        std::vector<Tensor> in = tensors(node.inputs);
+        const std::vector<Tensor> out = tensors(node.outputs);
+        for (const auto& [output, input] : node.op->aliases) {
             std::memcpy(out[output].data, in[input].data, static_cast<std::size_t>(out[output].bytes()));
+            in[input].data = out[output].data;
+        }
         if (!node.op->is_view) node.op->reference({in, out, node.attributes, backend});
     }
     std::vector<std::vector<std::byte>> results;

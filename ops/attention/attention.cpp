@@ -1,0 +1,241 @@
+#include "ops/attention/attention.h"
+
+#include "base/half.h"
+#include "ops/add/add.h"
+#include "ops/attention/visible.h"
+#include "ops/attention_mask/attention_mask.h"
+#include "ops/cast/cast.h"
+#include "ops/common/example_fill.h"
+#include "ops/common/expect.h"
+#include "ops/common/pages.h"
+#include "ops/kv_gather/kv_gather.h"
+#include "ops/matmul/matmul.h"
+#include "ops/mul/mul.h"
+#include "ops/repeat/repeat.h"
+#include "ops/reshape/reshape.h"
+#include "ops/softmax/softmax.h"
+#include "ops/transpose/transpose.h"
+
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+namespace vitro {
+namespace {
+
+enum Input { kQ, kKCache, kVCache, kPositions, kSequences, kPageTable, kLengths };
+
+std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
+    const TensorType &q = inputs[kQ], &cache = inputs[kKCache];
+    const auto& attention = attributes.as<Attention>();
+    expect_float("q", q, 3);
+    expect_float("k_cache", cache, 4);
+    if (inputs[kVCache] != cache)
+        fail("v_cache: expected {} as k_cache, found {}", to_string(cache), to_string(inputs[kVCache]));
+    for (const int axis : {1, 2})
+        if (q.dim(axis).size < 1)
+            fail("q: expected constant sizes of at least 1 but the first, found {}", to_string(q));
+    if (cache.dim(2).is_symbol() || cache.dim(2).size < 1 || q.dim(1).size % cache.dim(2).size != 0)
+        fail("k_cache: expected heads that divide q's {}, found {}", to_string(q.dim(1)), to_string(cache.dim(2)));
+    if (q.dim(2) != cache.dim(3))
+        fail("k_cache: expected head size {} as q's, found {}", to_string(q.dim(2)), to_string(cache.dim(3)));
+    expect_i32("positions", inputs[kPositions], {q.dim(0)});
+    expect_i32("sequences", inputs[kSequences], {q.dim(0)});
+    expect_i32("page_table", inputs[kPageTable], 2);
+    expect_i32("lengths", inputs[kLengths], {inputs[kPageTable].dim(0)});
+    if (!std::isfinite(attention.scale)) fail("scale: expected a number, found {}", attention.scale);
+    if (attention.window < 0) fail("window: expected 0 (none) or a number of positions, found {}", attention.window);
+    return {{q.dtype, {q.dim(0), q.dim(1).size * q.dim(2).size}}};
+}
+
+Visible visible_of(const Call& call) {
+    return {call.in(kPositions).as<std::int32_t>(), call.in(kSequences).as<std::int32_t>(),
+            call.in(kLengths).as<std::int32_t>(), call.in(kLengths).dim(0), call.attributes.as<Attention>().window};
+}
+
+void reference(const Call& call) {
+    const Tensor &q = call.in(kQ), &k_cache = call.in(kKCache), &v_cache = call.in(kVCache);
+    const Pages pages(k_cache, call.in(kPageTable));
+    const Visible visible = visible_of(call);
+    const std::int64_t heads = q.dim(1), d = q.dim(2), kv_heads = k_cache.dim(2);
+    const auto scale = static_cast<double>(call.attributes.as<Attention>().scale);
+    std::vector<double> weights, sums(static_cast<std::size_t>(d));
+    const auto attend = [&]<class Q, class T>(std::int64_t t, std::int64_t head, Q*, T*) {
+        const auto [begin, end] = visible(t);
+        const auto row = [&](const Tensor& cache, std::int64_t key) {
+            return cache.as<T>() + (pages.row(visible.sequences[t], key) * kv_heads + head / (heads / kv_heads)) * d;
+        };
+        const Q* query = q.as<Q>() + (t * heads + head) * d;
+        double largest = -std::numeric_limits<double>::infinity(), sum = 0;
+        weights.clear();
+        for (std::int64_t key = begin; key < end; ++key) {
+            double score = 0;
+            for (std::int64_t i = 0; i < d; ++i) score += double(float(query[i])) * double(float(row(k_cache, key)[i]));
+            weights.push_back(score * scale);
+            largest = std::max(largest, weights.back());
+        }
+        std::fill(sums.begin(), sums.end(), 0.0);
+        for (std::int64_t key = begin; key < end; ++key) {
+            const double weight = std::exp(weights[std::size_t(key - begin)] - largest);
+            sum += weight;
+            for (std::int64_t i = 0; i < d; ++i) sums[std::size_t(i)] += weight * double(float(row(v_cache, key)[i]));
+        }
+        for (std::int64_t i = 0; i < d; ++i)
+            call.out().as<Q>()[(t * heads + head) * d + i] =
+                Q(begin < end ? static_cast<float>(sums[std::size_t(i)] / sum) : 0.0f);
+    };
+    dispatch_float(q.dtype, [&]<class Q>(Q) {
+        dispatch_float(k_cache.dtype, [&]<class T>(T) {
+            for (std::int64_t t = 0; t < q.dim(0); ++t)
+                for (std::int64_t head = 0; head < heads; ++head)
+                    attend(t, head, static_cast<Q*>(nullptr), static_cast<T*>(nullptr));
+        });
+    });
+}
+
+/// Of the caches only rows that a token sees move, each once. Without data, as many as the page tables hold.
+Cost cost(const Call& call) {
+    const Tensor &q = call.in(kQ), &cache = call.in(kKCache), &page_table = call.in(kPageTable);
+    const std::int64_t count = page_table.dim(0), window = call.attributes.as<Attention>().window;
+    const std::int64_t per_sequence = page_table.dim(1) * cache.dim(1);
+    std::int64_t rows = 0, pairs = 0;  // rows read of each cache; tokens times keys that they see
+    if (call.backend.is_host() && call.in(kPositions).data && call.in(kSequences).data && call.in(kLengths).data) {
+        const Visible visible = visible_of(call);
+        std::vector<Range> read(static_cast<std::size_t>(count), {per_sequence, 0});
+        for (std::int64_t t = 0; t < q.dim(0); ++t) {
+            const Range sees = visible(t);
+            if (sees.empty()) continue;
+            Range& all = read[std::size_t(visible.sequences[t])];
+            all = {std::min(all.begin, sees.begin), std::max(all.end, sees.end)};
+            pairs += sees.end - sees.begin;
+        }
+        for (const Range& range : read) rows += std::max<std::int64_t>(0, range.end - range.begin);
+    } else {
+        rows = std::min(cache.dim(0) * cache.dim(1), count * per_sequence);
+        pairs = q.dim(0) * (window == 0 ? per_sequence : std::min(window, per_sequence));
+    }
+    std::int64_t bytes = q.bytes() + call.out().bytes() + 2 * bytes_of(cache.dtype, rows * cache.dim(2) * cache.dim(3));
+    for (const Input input : {kPositions, kSequences, kPageTable, kLengths}) bytes += call.in(input).bytes();
+    return {bytes, pairs * q.dim(1) * (4 * q.dim(2) + 5)};  // two products and a softmax
+}
+
+/// A sequence of an example: tokens that the cache holds, and how many of them, the last ones, are the step's.
+struct Sequence {
+    std::int64_t length, tokens;
+};
+struct Heads {
+    std::int64_t q, kv, size;
+};
+
+/// With `shuffled` tokens stand in any order and at any position.
+Example example(Random& random, const std::vector<Sequence>& all, Heads heads, std::int64_t slots, std::int64_t window,
+                bool shuffled = false) {
+    std::vector<std::int32_t> positions, sequences, lengths;
+    SymbolValues symbols;
+    std::int64_t per_sequence = 1;
+    for (const auto& [length, tokens] : all) {
+        for (std::int64_t i = length - tokens; i < length; ++i) {
+            positions.push_back(static_cast<std::int32_t>(shuffled ? random.integer(0, length - 1) : i));
+            sequences.push_back(static_cast<std::int32_t>(lengths.size()));
+        }
+        lengths.push_back(static_cast<std::int32_t>(length));
+        symbols['C'] += length;
+        per_sequence = std::max(per_sequence, (length + slots - 1) / slots);
+    }
+    symbols['T'] = std::ssize(positions);
+    symbols['S'] = std::ssize(all);
+    for (std::size_t i = 0; shuffled && i < positions.size(); ++i) {
+        const auto other = static_cast<std::size_t>(random.integer(std::int64_t(i), std::ssize(positions) - 1));
+        std::swap(positions[i], positions[other]);
+        std::swap(sequences[i], sequences[other]);
+    }
+    const std::int64_t pages = std::ssize(all) * per_sequence + 2;
+    const auto fill = [=](std::size_t index, const Tensor& tensor, Random& numbers) {
+        const auto copy = [&](const std::vector<std::int32_t>& from) {
+            std::copy_n(from.begin(), tensor.elements(), tensor.as<std::int32_t>());
+        };
+        if (index == kPositions) copy(positions);
+        if (index == kSequences) copy(sequences);
+        if (index == kPageTable) fill_distinct(tensor, pages, numbers);
+        if (index == kLengths) copy(lengths);
+        return index >= kPositions;
+    };
+    const TensorType cache{DType::f32, {pages, slots, heads.kv, heads.size}}, tokens{DType::i32, {'T'}};
+    const float scale = 1.0f / std::sqrt(static_cast<float>(heads.size));
+    return {{{DType::f32, {'T', heads.q, heads.size}},
+             cache,
+             cache,
+             tokens,
+             tokens,
+             {DType::i32, {'S', per_sequence}},
+             {DType::i32, {'S'}}},
+            Attention{scale, window},
+            symbols,
+            fill};
+}
+
+std::vector<Example> examples(Random& random) {
+    const auto some = [&](std::int64_t least, std::int64_t most) { return random.integer(least, most); };
+    const std::int64_t n = some(1, 5), prompt = some(2, 60);
+    return {
+        example(random, {{1, 1}}, {1, 1, 1}, 1, 0),
+        example(random, {{some(1, 70), 1}}, {n, n, some(1, 70)}, 4, 0),                                    // decode
+        example(random, {{prompt, prompt}}, {6, 2, some(1, 35)}, 16, 0),                                   // prefill
+        example(random, {{some(30, 50), 5}, {0, 0}, {some(1, 30), 1}}, {7, 1, some(1, 70)}, 3, 0),         // both
+        example(random, {{some(9, 40), 9}, {some(1, 40), 1}}, {4, 2, some(1, 35)}, 5, some(1, 9)),         // a window
+        example(random, {{some(9, 40), 9}, {some(9, 40), 9}}, {3, 3, some(1, 20)}, 5, some(0, 20), true),  // any order
+        example(random, {{some(513, 640), 2}}, {2, 1, some(1, 20)}, 16, 0),               // several splits
+        example(random, {{some(513, 640), 60}}, {2, 2, some(1, 20)}, 7, some(200, 300)),  // and blocks
+    };
+}
+
+/// As models write it, in fp32.
+std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const Attributes& attributes) {
+    const auto& attention = attributes.as<Attention>();
+    const TensorType type = b.type(inputs[kQ]);
+    const std::int64_t heads = type.dim(1).size, kv_heads = b.type(inputs[kKCache]).dim(2).size;
+    const auto all = [&](Value cache) {
+        Value out = kv_gather(b, cache, inputs[kPageTable], inputs[kLengths], {.dtype = DType::f32});
+        out = transpose(b, out, {1, 0, 2});  // [K, C, d]
+        return heads == kv_heads ? out : repeat(b, out, {.axis = 0, .times = heads / kv_heads});
+    };
+    const Value keys = all(inputs[kKCache]), values = all(inputs[kVCache]);
+    const Value mask =
+        attention_mask(b, inputs[kPositions], inputs[kSequences], inputs[kLengths], {.window = attention.window});
+    Value q = inputs[kQ];
+    if (type.dtype != DType::f32) q = cast(b, q, {.dtype = DType::f32});
+    q = transpose(b, q, {1, 0, 2});
+    Value scores = matmul(b, q, keys, {.transpose_b = true});  // [H, T, C]
+    scores = mul(b, scores, b.constant(attention.scale));
+    Value out = matmul(b, softmax(b, add(b, scores, mask)), values);  // [H, T, d]
+    out = transpose(b, out, {1, 0, 2});
+    out = reshape(b, out, {type.dim(0), heads * type.dim(2).size});
+    if (type.dtype != DType::f32) out = cast(b, out, {.dtype = type.dtype});
+    return {out};
+}
+
+}  // namespace
+
+const OpDef kAttention{
+    .name = "attention",
+    .doc =
+        "out[t, h] = sum over visible positions p of w[p] * v[p], with w = softmax(scale * q[t, h]·k[p]); k[p] and "
+        "v[p] "
+        "are head h / (H / K) of page page_table[s, p / page], slot p % page of the caches, s = sequences[t]. Position "
+        "p is visible iff p <= positions[t], p < lengths[s], and window = 0 or p > positions[t] - window. A token that "
+        "sees nothing gets 0. fp32 throughout; out has q's dtype, [T, H * d].",
+    .inputs = {"q", "k_cache", "v_cache", "positions", "sequences", "page_table", "lengths"},
+    .infer = infer,
+    .parse_attributes = &Attributes::parse<Attention>,
+    .reference = reference,
+    .cost = cost,
+    .examples = examples,
+    .decompose = decompose,
+};
+
+Value attention(At at, Value q, Value k_cache, Value v_cache, Value positions, Value sequences, Value page_table,
+                Value lengths, Attention attributes) {
+    return at.apply(kAttention, {q, k_cache, v_cache, positions, sequences, page_table, lengths}, attributes);
+}
+
+}  // namespace vitro

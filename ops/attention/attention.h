@@ -1,0 +1,30 @@
+// Attention over the paged cache in one step: scores, mask, softmax and values, without a score in memory.
+#pragma once
+
+#include "graph/builder.h"
+
+namespace vitro {
+
+struct Attention {
+    float scale = 1.0f;       // of the scores, commonly 1 / sqrt(d)
+    std::int64_t window = 0;  // positions a token sees, itself included; 0: all before it
+    bool operator==(const Attention&) const = default;
+    static void fields(auto& self, auto&& field) {
+        field("scale", self.scale);
+        field("window", self.window);
+    }
+};
+
+extern const OpDef kAttention;
+extern const KernelDef kAttentionCpu;
+
+/// q: float [T, H, d]; k_cache, v_cache: one float dtype, [P, page, K, d] with K a divisor of H; positions, sequences:
+/// i32 [T]; page_table: i32 [S, M]; lengths: i32 [S], how many positions of each sequence the caches hold, those of
+/// this step included.
+/// out: q's dtype [T, H * d]: for each token and head the mean of the values that it sees, weighted by the softmax of
+/// scale * q·k; head h reads head h / (H / K) of the caches. See kAttention.doc. What is in fp32 stays in fp32 until
+/// the end.
+Value attention(At at, Value q, Value k_cache, Value v_cache, Value positions, Value sequences, Value page_table,
+                Value lengths, Attention attributes);
+
+}  // namespace vitro

@@ -1,0 +1,99 @@
+// Register tiles of the attention kernel. Each score and each value is summed in one order, whichever tile it is in:
+// lane l of eight takes elements l, l + 8, … of a product q·k in order and simd::sums adds the lanes; values are added
+// key by key.
+#pragma once
+
+#include "backends/cpu/simd_tile.h"
+
+#include <cstdint>
+#include <cstring>
+
+namespace vitro {
+
+inline constexpr std::int64_t kSplit = 256;  // keys whose scores stand in memory at once, and from row to row of them
+inline constexpr int kTileRows = 3, kTileKeys = 4, kTileVectors = 4;  // 12 sums + 3 + 1 = 16 registers
+
+/// Calls body(i, std::integral_constant) for 0, kMost, … below n, with the number of items from i on, at most kMost.
+template <int kMost, class Body>
+[[gnu::always_inline]] inline void in_tiles(std::int64_t n, Body&& body) {
+    std::int64_t i = 0;
+    for (; i + kMost <= n; i += kMost) body(i, std::integral_constant<int, kMost>{});
+    simd::unrolled<kMost>([&](auto rest) {
+        if constexpr (rest > 0)
+            if (n - i == rest) body(i, rest);
+    });
+}
+
+/// scores[r][j] = q_r · keys_j over d elements, for kRows rows of q, `q_row` apart, zeros from d to whole vectors.
+template <int kRows, class T>
+void score_tile(const float* q, std::int64_t q_row, const T* const (&keys)[kTileKeys], std::int64_t d, float* scores) {
+    simd::Floats acc[kRows][kTileKeys] = {};
+    simd::each(d, [&](std::int64_t i, auto lanes) {
+        simd::Floats x[kRows];
+        simd::unrolled<kRows>([&](auto r) __attribute__((always_inline)) {
+            x[r] = simd::load(q + r * q_row + i);
+            simd::keep(x[r]);
+        });
+        simd::unrolled<kTileKeys>([&](auto j) __attribute__((always_inline)) {
+            simd::Floats y = simd::load(keys[j] + i, lanes);
+            simd::keep(y);
+            simd::unrolled<kRows>([&](auto r) __attribute__((always_inline)) {
+                acc[r][j] = simd::multiply_add(x[r], y, acc[r][j]);
+            });
+        });
+    });
+    for (int r = 0; r < kRows; ++r) {
+        const simd::Floats4 total = simd::sums(acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
+        std::memcpy(scores + r * kSplit, &total, sizeof total);
+    }
+}
+
+/// out[r] = sum over `keys` keys j of weights[r][j] * values_j, kVectors vectors of it; `row` floats from one row of
+/// values and of out to the next.
+template <int kRows, int kVectors>
+void value_tile(const float* weights, const float* values, std::int64_t row, std::int64_t keys, float* out) {
+    simd::Floats acc[kRows][kVectors] = {};
+    for (std::int64_t j = 0; j < keys; ++j, values += row) {
+        simd::Floats w[kRows];
+        simd::unrolled<kRows>([&](auto r)
+                                  __attribute__((always_inline)) { w[r] = simd::broadcast(weights[r * kSplit + j]); });
+        simd::unrolled<kVectors>([&](auto c) __attribute__((always_inline)) {
+            simd::Floats v = simd::load(values + c * simd::kLanes);
+            simd::keep(v);
+            simd::unrolled<kRows>([&](auto r) __attribute__((always_inline)) {
+                acc[r][c] = simd::multiply_add(w[r], v, acc[r][c]);
+            });
+        });
+    }
+    for (int r = 0; r < kRows; ++r)
+        for (int c = 0; c < kVectors; ++c) simd::store(out + r * row + c * simd::kLanes, acc[r][c]);
+}
+
+/// out[r] += sum over kTileKeys keys j of weights[r][j] * values_j, d elements of it; rows of out `out_row` apart.
+template <int kRows, class T>
+void add_values(const float* weights, const T* const (&values)[kTileKeys], std::int64_t d, std::int64_t out_row,
+                float* out) {
+    simd::Floats w[kRows][kTileKeys];
+    simd::unrolled<kRows>([&](auto r) __attribute__((always_inline)) {
+        simd::unrolled<kTileKeys>([&](auto j) __attribute__((always_inline)) {
+            w[r][j] = simd::broadcast(weights[r * kSplit + j]);
+            simd::keep(w[r][j]);
+        });
+    });
+    simd::each(d, [&](std::int64_t i, auto lanes) {
+        simd::Floats acc[kRows];
+        simd::unrolled<kRows>([&](auto r)
+                                  __attribute__((always_inline)) { acc[r] = simd::load(out + r * out_row + i); });
+        simd::unrolled<kTileKeys>([&](auto j) __attribute__((always_inline)) {
+            simd::Floats v = simd::load(values[j] + i, lanes);
+            simd::keep(v);
+            simd::unrolled<kRows>([&](auto r) __attribute__((always_inline)) {
+                acc[r] = simd::multiply_add(w[r][j], v, acc[r]);
+            });
+        });
+        simd::unrolled<kRows>([&](auto r)
+                                  __attribute__((always_inline)) { simd::store(out + r * out_row + i, acc[r]); });
+    });
+}
+
+}  // namespace vitro

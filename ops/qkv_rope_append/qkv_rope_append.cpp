@@ -1,0 +1,188 @@
+#include "ops/qkv_rope_append/qkv_rope_append.h"
+
+#include "base/half.h"
+#include "ops/common/example_fill.h"
+#include "ops/common/expect.h"
+#include "ops/common/pages.h"
+#include "ops/kv_append/kv_append.h"
+#include "ops/reshape/reshape.h"
+#include "ops/split/split.h"
+
+#include <cstring>
+
+namespace vitro {
+namespace {
+
+enum Input { kQkv, kKCache, kVCache, kPositions, kSequences, kPageTable, kRopeLengths };
+
+std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
+    const TensorType &qkv = inputs[kQkv], &cache = inputs[kKCache];
+    const auto& fused = attributes.as<QkvRopeAppend>();
+    expect_float("qkv", qkv, 2);
+    expect_float("k_cache", cache, 4);
+    if (inputs[kVCache] != cache)
+        fail("v_cache: expected {} as k_cache, found {}", to_string(cache), to_string(inputs[kVCache]));
+    const Dim kv_heads = cache.dim(2), d = cache.dim(3);
+    if (kv_heads.size < 1 || d.size < 1)
+        fail("k_cache: expected constant sizes of at least 1 in the last two dimensions, found {}", to_string(cache));
+    if (fused.n_heads < 1 || fused.n_heads > (std::int64_t{1} << 20))
+        fail("n_heads: expected a number in [1, {}], found {}", 1 << 20, fused.n_heads);
+    if (qkv.dim(1).is_symbol() || qkv.dim(1).size / d.size != fused.n_heads + 2 * kv_heads.size ||
+        qkv.dim(1).size % d.size != 0)
+        fail("qkv: expected rows of {} + 2 * {} heads of size {}, found {}", fused.n_heads, kv_heads.size, d.size,
+             to_string(qkv));
+    expect_i32("positions", inputs[kPositions], {qkv.dim(0)});
+    expect_i32("sequences", inputs[kSequences], {qkv.dim(0)});
+    expect_i32("page_table", inputs[kPageTable], 2);
+    std::vector<TensorType> rope{{qkv.dtype, {qkv.dim(0), fused.n_heads, d}}, inputs[kPositions]};
+    if (inputs.size() > kRopeLengths) {
+        expect_i32("rope_lengths", inputs[kRopeLengths], {inputs[kPageTable].dim(0)});
+        rope.insert(rope.end(), {inputs[kSequences], inputs[kRopeLengths]});
+    }
+    return {kRope.infer(rope, fused.rope).front(), cache, cache};
+}
+
+/// By the references of rope and kv_append, one after the other.
+void reference(const Call& call) {
+    const Tensor &qkv = call.in(kQkv), &cache = call.in(kKCache);
+    const auto& fused = call.attributes.as<QkvRopeAppend>();
+    const Attributes rope = fused.rope;
+    const std::int64_t heads = fused.n_heads, kv_heads = cache.dim(2), d = cache.dim(3);
+    const std::int64_t tokens = qkv.dim(0), row = qkv.dim(1) * info(qkv.dtype).block_bytes;
+    /// Heads [begin, begin + n) of all tokens, in memory of their own.
+    const auto part = [&](std::int64_t begin, std::int64_t n, std::vector<std::byte>& memory) {
+        const std::int64_t sizes[] = {tokens, n, d};
+        Tensor out(qkv.dtype, sizes, nullptr);
+        memory.resize(static_cast<std::size_t>(out.bytes()));
+        out.data = memory.data();
+        const std::int64_t bytes = bytes_of(qkv.dtype, n * d), at = bytes_of(qkv.dtype, begin * d);
+        for (std::int64_t t = 0; t < tokens; ++t)
+            std::memcpy(memory.data() + t * bytes, qkv.as<std::byte>() + t * row + at, std::size_t(bytes));
+        return out;
+    };
+    const auto turn = [&](const Tensor& from, const Tensor& to) {
+        std::vector<Tensor> inputs{from, call.in(kPositions)};
+        if (call.inputs.size() > kRopeLengths)
+            inputs.insert(inputs.end(), {call.in(kSequences), call.in(kRopeLengths)});
+        kRope.reference({inputs, std::span(&to, 1), rope, call.backend});
+    };
+    const auto append = [&](const Tensor& from, std::size_t output) {
+        const Tensor inputs[] = {call.in(output), from, call.in(kPositions), call.in(kSequences), call.in(kPageTable)};
+        kKvAppend.reference({inputs, std::span(&call.out(output), 1), call.attributes, call.backend});
+    };
+    std::vector<std::byte> q_memory, k_memory, v_memory;
+    turn(part(0, heads, q_memory), call.out());
+    const Tensor k = part(heads, kv_heads, k_memory);
+    turn(k, k);  // a pair is read before it is written
+    append(k, 1);
+    append(part(heads + kv_heads, kv_heads, v_memory), 2);
+}
+
+/// Of the caches only the rows written move.
+Cost cost(const Call& call) {
+    const Tensor &qkv = call.in(kQkv), &q = call.out(), &cache = call.in(kKCache);
+    const auto& fused = call.attributes.as<QkvRopeAppend>();
+    const std::int64_t written = qkv.dim(0) * cache.dim(2) * cache.dim(3);  // elements of each cache
+    std::int64_t bytes = qkv.bytes() + q.bytes() + 2 * bytes_of(cache.dtype, written);
+    for (std::size_t i = kPositions; i < call.inputs.size(); ++i) bytes += call.in(i).bytes();
+    const std::int64_t rotary = fused.rope.rotary_dim == 0 ? cache.dim(3) : fused.rope.rotary_dim;
+    return {bytes, 3 * qkv.dim(0) * (fused.n_heads + cache.dim(2)) * rotary};  // two products and a sum an element
+}
+
+Example example(const QkvRopeAppend& fused, bool with_lengths, std::int64_t tokens, std::int64_t count,
+                std::int64_t slots, std::int64_t kv_heads, std::int64_t d) {
+    SymbolValues symbols;
+    symbols['T'] = tokens;
+    symbols['S'] = count;
+    const std::int64_t per_sequence = tokens / slots + 1, pages = count * per_sequence + 2;
+    const auto fill = [=](std::size_t index, const Tensor& tensor, Random& random) {
+        if (index == kPositions) fill_distinct(tensor, per_sequence * slots, random);
+        if (index == kSequences) fill_below(tensor, count, random);
+        if (index == kPageTable) fill_distinct(tensor, pages, random);
+        if (index == kRopeLengths) fill_below(tensor, 200, random);
+        return index >= kPositions;
+    };
+    const TensorType cache{DType::f32, {pages, slots, kv_heads, d}}, i32{DType::i32, {'T'}};
+    std::vector<TensorType> inputs{{DType::f32, {'T', (fused.n_heads + 2 * kv_heads) * d}},
+                                   cache,
+                                   cache,
+                                   i32,
+                                   i32,
+                                   {DType::i32, {'S', per_sequence}}};
+    if (with_lengths) inputs.push_back({DType::i32, {'S'}});
+    return {inputs, fused, symbols, fill};
+}
+
+std::vector<Example> examples(Random& random) {
+    const auto some = [&](std::int64_t most) { return random.integer(1, most); };
+    const std::int64_t n = some(5), pairs = some(30), rest = some(9);
+    RopeAttributes by_length{.theta = 5000.0f, .rotary_dim = 2 * pairs, .attention_scale = 1.25f, .original_max = 100};
+    for (std::int64_t i = 0; i < pairs; ++i) {
+        by_length.short_factor.push_back(1.0f + random.uniform());
+        by_length.long_factor.push_back(2.0f + 30.0f * random.uniform());
+    }
+    RopeAttributes only_short = by_length;
+    only_short.long_factor.clear();
+    return {example({{}, n}, false, 1, 1, 16, n, 2 * pairs),                                      // MHA
+            example({{}, 3 * n}, true, some(20), some(4), 3, n, 2 * pairs),                       // GQA, lengths unused
+            example({{.rotary_dim = 2 * pairs}, n}, false, some(20), 1, 4, 1, 2 * pairs + rest),  // MQA
+            example({only_short, 2}, false, some(20), some(4), 1, 2, 2 * pairs),
+            example({by_length, 2 * n}, true, some(20), 3, 4, n, 2 * pairs),
+            example({by_length, 3}, true, 40, 3, 4, 1, 2 * pairs + rest)};
+}
+
+std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const Attributes& attributes) {
+    const auto& fused = attributes.as<QkvRopeAppend>();
+    const TensorType qkv = b.type(inputs[kQkv]), cache = b.type(inputs[kKCache]);
+    const std::int64_t kv_heads = cache.dim(2).size, d = cache.dim(3).size;
+    const std::vector<Value> parts =
+        split(b, inputs[kQkv], {.axis = 1, .sizes = {fused.n_heads * d, kv_heads * d, kv_heads * d}});
+    const auto heads = [&](Value x, std::int64_t n) { return reshape(b, x, {qkv.dim(0), n, d}); };
+    const auto turn = [&](Value x) {
+        if (inputs.size() <= kRopeLengths) return rope(b, x, inputs[kPositions], fused.rope);
+        return rope(b, x, inputs[kPositions], inputs[kSequences], inputs[kRopeLengths], fused.rope);
+    };
+    const auto append = [&](Value to, Value x) {
+        return kv_append(b, to, x, inputs[kPositions], inputs[kSequences], inputs[kPageTable]);
+    };
+    const Value q = turn(heads(parts[0], fused.n_heads)), k = turn(heads(parts[1], kv_heads));
+    return {q, append(inputs[kKCache], k), append(inputs[kVCache], heads(parts[2], kv_heads))};
+}
+
+QkvRopeAppended append_all(const At& at, std::span<const Value> inputs, QkvRopeAppend attributes) {
+    const std::vector<Value> out = at.apply_all(kQkvRopeAppend, inputs, std::move(attributes));
+    return {out[0], out[1], out[2]};
+}
+
+}  // namespace
+
+const OpDef kQkvRopeAppend{
+    .name = "qkv_rope_append",
+    .doc =
+        "[q, k, v] = split(qkv), n_heads heads of q, as many of k and of v as the caches have; out 0 = rope(q) "
+        "[T, n_heads, d]; out 1 = kv_append(k_cache, rope(k)); out 2 = kv_append(v_cache, v). rope's attributes and "
+        "rope_lengths are those of rope; outputs 1 and 2 are the caches' memory.",
+    .inputs = {"qkv", "k_cache", "v_cache", "positions", "sequences", "page_table", "rope_lengths"},
+    .optional_from = kRopeLengths,
+    .infer = infer,
+    .parse_attributes = &Attributes::parse<QkvRopeAppend>,
+    .reference = reference,
+    .cost = cost,
+    .examples = examples,
+    .aliases = {{1, 1}, {2, 2}},
+    .decompose = decompose,
+};
+
+QkvRopeAppended qkv_rope_append(At at, Value qkv, Value k_cache, Value v_cache, Value positions, Value sequences,
+                                Value page_table, QkvRopeAppend attributes) {
+    const Value inputs[] = {qkv, k_cache, v_cache, positions, sequences, page_table};
+    return append_all(at, inputs, std::move(attributes));
+}
+
+QkvRopeAppended qkv_rope_append(At at, Value qkv, Value k_cache, Value v_cache, Value positions, Value sequences,
+                                Value page_table, Value rope_lengths, QkvRopeAppend attributes) {
+    const Value inputs[] = {qkv, k_cache, v_cache, positions, sequences, page_table, rope_lengths};
+    return append_all(at, inputs, std::move(attributes));
+}
+
+}  // namespace vitro

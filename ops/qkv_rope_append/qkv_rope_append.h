@@ -1,0 +1,37 @@
+// What stands between the projection of q, k and v and attention, in one step: rotary embedding of q and k, and the
+// writing of k and v into the paged cache.
+#pragma once
+
+#include "ops/rope/rope.h"
+
+namespace vitro {
+
+struct QkvRopeAppend {
+    RopeAttributes rope;
+    std::int64_t n_heads = 1;  // H, of q; those of k and v are the caches'
+    bool operator==(const QkvRopeAppend&) const = default;
+    static void fields(auto& self, auto&& field) {
+        RopeAttributes::fields(self.rope, field);
+        field("n_heads", self.n_heads);
+    }
+};
+
+extern const OpDef kQkvRopeAppend;
+extern const KernelDef kQkvRopeAppendCpu;
+
+/// The q heads, turned, and the next states of the caches, in the same memory.
+struct QkvRopeAppended {
+    Value q;  // qkv's dtype [T, H, d]
+    Value k_cache, v_cache;
+};
+
+/// qkv: float [T, (H + 2 K) * d]: each token's heads of q, of k, of v; k_cache, v_cache: one float dtype,
+/// [P, page, K, d]; positions, sequences: i32 [T]; page_table: i32 [S, M]. No two tokens have the same place.
+QkvRopeAppended qkv_rope_append(At at, Value qkv, Value k_cache, Value v_cache, Value positions, Value sequences,
+                                Value page_table, QkvRopeAppend attributes);
+
+/// The same where frequencies depend on the length: rope_lengths i32 [S], as rope takes them.
+QkvRopeAppended qkv_rope_append(At at, Value qkv, Value k_cache, Value v_cache, Value positions, Value sequences,
+                                Value page_table, Value rope_lengths, QkvRopeAppend attributes);
+
+}  // namespace vitro

@@ -1,0 +1,63 @@
+#include "backends/cpu/cpu_backend.h"
+#include "ops/common/convert.h"
+#include "ops/common/pages.h"
+#include "ops/qkv_rope_append/qkv_rope_append.h"
+#include "ops/rope/rope_angles.h"
+
+namespace vitro {
+namespace {
+
+std::int64_t rotary_of(const Call& call) {
+    const std::int64_t rotary = call.attributes.as<QkvRopeAppend>().rope.rotary_dim;
+    return rotary == 0 ? call.in(1).dim(3) : rotary;
+}
+
+std::size_t scratch(const Call& call) {
+    const int threads = static_cast<CpuBackend&>(call.backend).pool().threads();
+    return static_cast<std::size_t>(RopeAngles::floats(rotary_of(call), threads)) * sizeof(float);
+}
+
+/// `n` heads of one token, turned, the rest of each as it is.
+template <class X, class Y>
+void turn_heads(const RopeTurn& turn, const X* from, Y* to, std::int64_t n, std::int64_t d) {
+    const std::int64_t rotary = 2 * turn.pairs;
+    for (std::int64_t head = 0; head < n; ++head, from += d, to += d) {
+        turn(from, to);
+        if (rotary < d) convert(from + rotary, to + rotary, d - rotary);
+    }
+}
+
+void run(const Call& call) {
+    const Tensor &qkv = call.in(0), &q = call.out(0), &k_cache = call.out(1), &v_cache = call.out(2);
+    VITRO_CHECK(k_cache.data == call.in(1).data && v_cache.data == call.in(2).data, "a next state stands elsewhere");
+    const auto& rope = call.attributes.as<QkvRopeAppend>().rope;
+    const auto* positions = call.in(3).as<std::int32_t>();
+    const auto* sequences = call.in(4).as<std::int32_t>();
+    const Pages pages(k_cache, call.in(5));
+    const std::int64_t heads = q.dim(1), kv_heads = k_cache.dim(2), d = q.dim(2);
+    const RopeAngles angles(rope, rotary_of(call), positions, sequences,
+                            rope.by_length() ? call.in(6).as<std::int32_t>() : nullptr,
+                            reinterpret_cast<float*>(call.scratch.data()));
+    auto& pool = static_cast<CpuBackend&>(call.backend).pool();
+    dispatch_float(qkv.dtype, [&]<class X>(X) {
+        dispatch_float(k_cache.dtype, [&]<class Y>(Y) {
+            const std::int64_t grain = 1 + 8192 / qkv.dim(1);
+            pool.parallel_for(qkv.dim(0), grain, [&](std::int64_t begin, std::int64_t end, int thread) {
+                for (std::int64_t t = begin; t < end; ++t) {
+                    const RopeTurn turn = angles.turn(t, thread);
+                    const X* from = qkv.as<X>() + t * qkv.dim(1);
+                    const std::int64_t at = pages.row(sequences[t], positions[t]) * kv_heads * d;
+                    turn_heads(turn, from, q.as<X>() + t * heads * d, heads, d);
+                    turn_heads(turn, from + heads * d, k_cache.as<Y>() + at, kv_heads, d);
+                    convert(from + (heads + kv_heads) * d, v_cache.as<Y>() + at, kv_heads * d);
+                }
+            });
+        });
+    });
+}
+
+}  // namespace
+
+const KernelDef kQkvRopeAppendCpu{.op = "qkv_rope_append", .run = run, .scratch = scratch};
+
+}  // namespace vitro
