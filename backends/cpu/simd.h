@@ -12,6 +12,9 @@
 #if defined(__F16C__) || defined(__AVX2__)
 #include <immintrin.h>
 #endif
+#ifndef __AVX__
+#pragma GCC diagnostic ignored "-Wpsabi"  // how 32-byte vectors are passed matters only between differing builds
+#endif
 
 namespace vitro::simd {
 
