@@ -1,0 +1,147 @@
+#include "graph/program.h"
+
+#include "graph/executor.h"
+#include "graph/text.h"
+#include "ops/op_list.h"
+#include "tests/frontend/goldens.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace vitro {
+namespace {
+
+/// (x + c)·w, and what it was in the step before.
+constexpr std::string_view kText = R"(graph "program"
+symbol T <= 4
+%x = input f32 [T, 3]
+%w = weight f32 [2, 3]
+%c = constant f32 [3] {0.5, -1, 2}
+%sum = add(%x, %c) : f32 [T, 3]
+%flat = reshape(%sum) {shape = [T, 3]} : f32 [T, 3]
+%y = matmul(%flat, %w) {transpose_b = true} : f32 [T, 2]
+return %y
+)";
+
+/// The program of kText with its memory.
+struct Running {
+    CpuBackend backend{1};
+    Program program;
+    Buffer io, arena;
+    float weight[6] = {1, 0, 0, 0, 2, 1};
+    Executor executor;
+
+    explicit Running(std::span<const KernelDef> kernels)
+        : program(compile(parse(kText, "g", find_op), {backend, kernels})),
+          io(backend.allocate(program.plan.bytes(Region::io), "io")),
+          arena(backend.allocate(program.plan.bytes(Region::arena), "arena")),
+          executor(program, backend, {{weight}, nullptr, io.data(), arena.data()}) {}
+
+    std::vector<float> run(const std::vector<float>& x) {
+        SymbolValues symbols;
+        symbols['T'] = static_cast<std::int64_t>(x.size() / 3);
+        std::memcpy(executor.tensor("x", symbols).data, x.data(), x.size() * 4);
+        executor.run(symbols);
+        const Tensor y = executor.tensor("y", symbols);
+        return {y.as<float>(), y.as<float>() + y.elements()};
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a program has a step for every node but views, with kernels where there are any") {
+    const Running with(cpu_kernels()), without({});
+    CHECK(with.program.steps.size() == 2);
+    CHECK(without.program.steps.size() == 2);
+    for (const Step& step : with.program.steps) {
+        CHECK_FALSE(step.is_reference);
+        CHECK((step.run != with.program.graph.node(step.node).op->reference));
+    }
+    for (const Step& step : without.program.steps) {
+        CHECK(step.is_reference);
+        CHECK((step.run == without.program.graph.node(step.node).op->reference));
+    }
+}
+
+TEST_CASE("the first kernel that does not refuse the types is taken") {
+    static int chosen = 0;
+    const auto refuses = [](std::span<const TensorType>, std::span<const TensorType>, const Attributes&) {
+        return std::string("no");
+    };
+    const KernelDef kernels[] = {
+        {.op = "add", .run = [](const Call&) { chosen = 1; }, .refuses = refuses},
+        {.op = "add", .run = [](const Call&) { chosen = 2; }},
+        {.op = "add", .run = [](const Call&) { chosen = 3; }},
+    };
+    Running running(kernels);
+    running.run({1, 2, 3});
+    CHECK(chosen == 2);
+    CHECK_FALSE(running.program.steps[0].is_reference);
+    CHECK(running.program.steps[1].is_reference);
+}
+
+TEST_CASE("a device whose memory the host cannot reach needs a kernel for every op") {
+    struct Device final : Backend {
+        std::string_view name() const override { return "far"; }
+        std::size_t alignment() const override { return 64; }
+        bool is_host() const override { return false; }
+        Buffer allocate(std::size_t, std::string_view) override { return {}; }
+        void upload(void*, const void*, std::size_t) override {}
+        void download(void*, const void*, std::size_t) override {}
+        void synchronize() override {}
+    } device;
+    try {
+        compile(parse(kText, "g", find_op), {device, {}});
+        FAIL_CHECK("compiled without kernels");
+    } catch (const Error& error) {
+        CHECK(std::string(error.what()) == "add at sum: no kernel on far takes these types");
+    }
+}
+
+TEST_CASE("a program runs at any size up to its bound, constants stay") {
+    Running running(cpu_kernels());
+    CHECK(running.run({1, 1, 1}) == std::vector<float>{1.5f, 3});
+    CHECK(running.run({0, 1, -2, 10, 2, 0, 0, 0, 0, 1, 1, 1}) ==
+          std::vector<float>{0.5f, 0, 10.5f, 4, 0.5f, 0, 1.5f, 3});
+    CHECK(running.run({1, 1, 1}) == std::vector<float>{1.5f, 3});
+    CHECK(running.run({}).empty());
+}
+
+TEST_CASE("observers see every step with its tensors, after it ran") {
+    Running running(cpu_kernels());
+    std::vector<std::string> seen;
+    running.executor.observe([&](const Program& program, const Step& step, const Call& call) {
+        const Node& node = program.graph.node(step.node);
+        seen.push_back(fmt::format("{} {} {}", node.op->name, call.out().sizes[0], call.out().as<float>()[0]));
+    });
+    running.run({1, 1, 1, 2, 2, 2});
+    CHECK(seen == std::vector<std::string>{"add 2 1.5", "matmul 2 1.5"});
+    running.executor.observe(nullptr);
+    running.run({1, 1, 1});
+    CHECK(seen.size() == 2);
+}
+
+TEST_CASE("references in place of kernels give the same, up to rounding: whole models") {
+    std::vector<std::int32_t> tokens(12);
+    for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<std::int32_t>(3 + 5 * i);
+    for (const std::string& name : test::golden_names()) {
+        CAPTURE(name);
+        test::LoadedModel kernels = test::load_golden(name, {.context = 32});
+        test::LoadedModel references = test::load_golden(name, {.context = 32}, 1, {});
+        for (const Step& step : references.model.prefill_program().steps) CHECK(step.is_reference);
+        for (std::size_t part = 0; part < 2; ++part) {  // a prefill, a decode step
+            const std::span fed = part == 0 ? std::span<const std::int32_t>(tokens) : std::span(tokens).first(1);
+            const auto found = kernels.feed(fed), expected = references.feed(fed);
+            REQUIRE(found.size() == expected.size());
+            float worst = 0;
+            for (std::size_t i = 0; i < found.size(); ++i)
+                worst = std::max(worst, std::abs(found[i] - expected[i]) / (1 + std::abs(expected[i])));
+            CHECK(worst <= 1e-4f);
+        }
+    }
+}
+
+}  // namespace vitro

@@ -1,0 +1,35 @@
+// Runs the real binary and keeps what it says.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vitro::test {
+
+struct ProcessResult {
+    int exit_code = -1;  // -signal when a signal ended it
+    std::string out;     // stdout
+    std::string err;     // stderr
+};
+
+struct ProcessOptions {
+    std::string input;                                   // stdin
+    bool interrupt_after_output = false;                 // sends SIGINT when the first byte stands on stdout
+    std::optional<std::chrono::milliseconds> interrupt;  // sends SIGINT after this time
+};
+
+/// `vitro` with these arguments. Kills it after two minutes.
+ProcessResult run_vitro(const std::vector<std::string>& arguments, const ProcessOptions& options = {});
+
+/// Checks the contract of a failure: exit code 1, nothing on stdout, one line "error: …" that contains all `parts`.
+void check_error(const ProcessResult& result, const std::vector<std::string>& parts);
+
+/// Checks that the command went well and said nothing on stderr that begins with "error".
+void check_success(const ProcessResult& result);
+
+}  // namespace vitro::test
