@@ -12,13 +12,18 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-/// Logits after `tokens`, computing only what the cache lacks, or everything without a cache.
-std::span<const float> logits_after(LanguageModel& model, std::int64_t sequence, std::span<const std::int32_t> tokens,
-                                    bool use_cache) {
+/// How many of `tokens` need not be computed: those the cache has, but the last, whose logits are wanted.
+std::size_t reusable(const LanguageModel& model, std::int64_t sequence, std::span<const std::int32_t> tokens) {
     const auto cached = model.tokens(sequence);
     const auto shared =
         std::mismatch(cached.begin(), cached.end(), tokens.begin(), tokens.end()).first - cached.begin();
-    const auto kept = use_cache ? std::min(static_cast<std::size_t>(shared), tokens.size() - 1) : 0;
+    return std::min(static_cast<std::size_t>(shared), tokens.size() - 1);
+}
+
+/// Logits after `tokens`, computing only what the cache lacks, or everything without a cache.
+std::span<const float> logits_after(LanguageModel& model, std::int64_t sequence, std::span<const std::int32_t> tokens,
+                                    bool use_cache) {
+    const std::size_t kept = use_cache ? reusable(model, sequence, tokens) : 0;
     model.truncate(sequence, static_cast<std::int64_t>(kept));
     const LanguageModel::Part part{sequence, tokens.subspan(kept), Want::last};
     return model.feed({&part, 1});
@@ -53,11 +58,7 @@ Generation generate(LanguageModel& model, std::int64_t sequence, const Tokenizer
         on_text(text);
         out.text += text;
     };
-    const auto cached = model.tokens(sequence);
-    out.cached_tokens =
-        options.use_cache
-            ? std::mismatch(cached.begin(), cached.end(), tokens.begin(), tokens.end()).first - cached.begin()
-            : 0;
+    if (options.use_cache) out.cached_tokens = static_cast<std::int64_t>(reusable(model, sequence, tokens));
     auto start = Clock::now();
     const std::size_t limit =
         options.max_tokens ? static_cast<std::size_t>(std::max<std::int64_t>(0, *options.max_tokens)) : context;

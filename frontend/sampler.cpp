@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace vitro {
 namespace {
@@ -25,7 +26,7 @@ Sampler::Sampler(SamplingOptions options, std::int64_t vocab_size) : options_(st
           "a number above 0", options_.repetition_penalty);
     for (const auto& [id, bias] : options_.logit_bias) {
         if (id < 0 || id >= vocab_size) fail("logit-bias: expected ids in [0, {}), found {}", vocab_size, id);
-        check(!std::isnan(bias), "logit-bias", "a number", bias);
+        check(bias < std::numeric_limits<float>::infinity(), "logit-bias", "a finite number or -inf", bias);
     }
     adjusted_.resize(static_cast<std::size_t>(vocab_size));
     seen_.resize(static_cast<std::size_t>(vocab_size));

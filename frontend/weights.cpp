@@ -18,6 +18,13 @@ bool may_be_left_over(std::string_view name) {
 
 }  // namespace
 
+DType Weights::dtype(std::string_view name) const {
+    const DType dtype = checkpoint_.at(name).dtype;
+    if (dtype == DType::i32)
+        fail("{}: tensor \"{}\": expected dtype F32, F16 or BF16, found I32", checkpoint_.name(), name);
+    return dtype;
+}
+
 void Weights::check(const Graph& graph) const {
     std::set<std::string, std::less<>> wanted;
     for (const ValueId id : graph.values_of(ValueKind::weight)) {

@@ -16,8 +16,8 @@ public:
     /// Both must outlive it.
     Weights(Checkpoint& checkpoint, Backend& backend) : checkpoint_(checkpoint), backend_(backend) {}
 
-    /// The dtype of a checkpoint tensor; Error when there is none of that name.
-    DType dtype(std::string_view name) const { return checkpoint_.at(name).dtype; }
+    /// The dtype of a checkpoint tensor; Error when there is none of that name, or when it is no float.
+    DType dtype(std::string_view name) const;
 
     /// Refuses a checkpoint whose tensors are not exactly the weights of `graph`, by name and shape. Buffers of old
     /// checkpoints that are computed here (rotary_emb.inv_freq) and the copy of a tied head may be left over.

@@ -67,8 +67,8 @@ std::string attribute_text(const std::vector<float>& value) { return list_text(v
 std::string attribute_text(const std::string& value) {
     std::string text = "\"";
     for (const char c : value) {
-        if (c == '"' || c == '\\') text += '\\';
-        text += c;
+        if (c == '"' || c == '\\' || c == '\n') text += '\\';
+        text += c == '\n' ? 'n' : c;  // a graph file has one line a value
     }
     return text + "\"";
 }
@@ -91,9 +91,10 @@ void parse_attribute(std::string_view text, std::string& value) {
     if (text.size() < 2 || text.front() != '"' || text.back() != '"') fail("expected a \"string\", found '{}'", text);
     value.clear();
     for (std::size_t i = 1; i + 1 < text.size(); ++i) {
-        if (text[i] == '\\') ++i;
+        const bool escaped = text[i] == '\\';
+        if (escaped) ++i;
         if (i + 1 == text.size()) fail("expected a \"string\", found '{}'", text);
-        value += text[i];
+        value += escaped && text[i] == 'n' ? '\n' : text[i];
     }
 }
 

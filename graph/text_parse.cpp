@@ -88,8 +88,8 @@ private:
             }
             ++at_;
         } else {
-            word(what);
-            return line_.substr(begin, line_.find_first_of(" ,}", begin) - begin);
+            while (at_ < line_.size() && in_word(line_[at_])) ++at_;
+            if (at_ == begin) expected(what);
         }
         const std::string_view text = line_.substr(begin, at_ - begin);
         skip_spaces();

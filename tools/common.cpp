@@ -79,7 +79,8 @@ SamplingOptions sampling_options(const SamplingFlags& flags) {
         const char* end = text.data() + text.size();
         const auto [equals, id_error] = std::from_chars(text.data(), end, id);
         const bool has_bias = id_error == std::errc{} && equals != end && *equals == '=';
-        if (!has_bias || std::from_chars(equals + 1, end, bias).ptr != end)
+        const auto [bias_end, bias_error] = std::from_chars(has_bias ? equals + 1 : end, end, bias);
+        if (!has_bias || bias_error != std::errc{} || bias_end != end)
             fail("--logit-bias: expected ID=BIAS, such as 42=-5, found '{}'", text);
         options.logit_bias[id] = bias;
     }

@@ -96,7 +96,8 @@ void next(const Flags& flags) {
                                     {"piece", tokenizer.piece(order[i])},
                                     {"probability", probability(order[i])},
                                     {"logit", logit(order[i])}});
-        fmt::print("{}\n", json.dump());
+        // The prompt may be any bytes; JSON is UTF-8.
+        fmt::print("{}\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
         return;
     }
     fmt::print("tokens\n");

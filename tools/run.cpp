@@ -24,6 +24,7 @@ std::vector<std::int32_t> prompt_tokens(const Flags& flags, const Tokenizer& tok
 }
 
 int run(const Flags& flags) {
+    catch_interrupt();
     const Tokenizer tokenizer = open_tokenizer(flags.model);
     const OpenModel open = open_model(flags.model);
     const auto prompt = prompt_tokens(flags, tokenizer);
@@ -33,7 +34,6 @@ int run(const Flags& flags) {
                               .stop = flags.stop,
                               .use_cache = !flags.no_kv_cache,
                               .interrupted = &interrupted};
-    catch_interrupt();
     const Generation out = generate(*open.model, 0, tokenizer, prompt, options, [&](std::string_view text) {
         if (flags.json) return;
         fmt::print("{}", text);

@@ -44,6 +44,11 @@ Tree tree_of(const Graph& graph) {
     return root;
 }
 
+/// Whether a module is an element of a list, whose name is its index: those fold when they are alike.
+bool is_element(const Tree& tree) {
+    return !tree.name.empty() && tree.name.find_first_not_of("0123456789") == std::string::npos;
+}
+
 /// Whether two modules print alike, names and paths apart.
 bool same(const Tree& a, const Tree& b) {
     if (a.module.type != b.module.type || a.module.detail != b.module.detail || a.children.size() != b.children.size())
@@ -59,7 +64,9 @@ std::string text(const Tree& tree, int indent) {
     const std::string spaces(static_cast<std::size_t>(indent) + 2, ' ');
     for (std::size_t i = 0; i < tree.children.size();) {
         std::size_t end = i + 1;
-        while (end < tree.children.size() && same(tree.children[i], tree.children[end])) ++end;
+        while (end < tree.children.size() && is_element(tree.children[end]) &&
+               same(tree.children[i], tree.children[end]))
+            ++end;
         const Tree& first = tree.children[i];
         const std::string name =
             end - i == 1 ? first.name : fmt::format("{}-{}", first.name, tree.children[end - 1].name);
