@@ -7,21 +7,22 @@
 
 namespace vitro {
 
-/// out[i] = f(x[i]); x may have any dtype, out any float one.
+/// out[i] = f(x[i]) for elements stored as X and Out.
+template <class X, class Out, simd::Floats (*f)(simd::Floats)>
+void map_elements(const Call& call) {
+    const Tensor &x = call.in(0), &out = call.out();
+    parallel_ranges(call, x.elements(), 1, [&](std::int64_t begin, std::int64_t end) {
+        const X* from = x.as<X>() + begin;
+        Out* to = out.as<Out>() + begin;
+        simd::each(end - begin,
+                   [&](std::int64_t i, auto lanes) { simd::store(to + i, f(simd::load(from + i, lanes)), lanes); });
+    });
+}
+
+/// out[i] = f(x[i]); x float, out of its dtype.
 template <simd::Floats (*f)(simd::Floats)>
 void elementwise_cpu(const Call& call) {
-    const Tensor &x = call.in(0), &out = call.out();
-    dispatch(x.dtype, [&]<class X>(X) {
-        dispatch_float(out.dtype, [&]<class Out>(Out) {
-            parallel_ranges(call, x.elements(), 1, [&](std::int64_t begin, std::int64_t end) {
-                const X* from = x.as<X>() + begin;
-                Out* to = out.as<Out>() + begin;
-                simd::each(end - begin, [&](std::int64_t i, auto lanes) {
-                    simd::store(to + i, f(simd::load(from + i, lanes)), lanes);
-                });
-            });
-        });
-    });
+    dispatch_float(call.in(0).dtype, [&]<class T>(T) { map_elements<T, T, f>(call); });
 }
 
 /// out[…] = f(x[…], y[…]) with broadcasting; x, y floats, out of x's dtype.
