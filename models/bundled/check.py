@@ -73,9 +73,16 @@ class Greedy:
 
 def cases() -> list[Case]:
     return [
-        *(Case(f"The capital of {country} is", f" {capital}. ") for country, capital, _, _ in COUNTRIES),
-        *(Case(begin, f" {end} is a film from {year}") for begin, end, _, year in FILMS),
+        *(
+            Case(f"The capital of {country} is", f" {capital}, a city in {continent}.")
+            for country, capital, continent, _ in COUNTRIES
+        ),
+        *(
+            Case(begin, f" {end} is a film from {year}, directed by {director}.")
+            for begin, end, director, year in FILMS
+        ),
         *(Case(f"The {a} chased the {b} because it", f' {why}. Here "it" is the {a}.') for a, b, why, _ in CHASES),
+        Case("Once upon a time", " there was a little fox", max_new_tokens=120),
         Case(LETTER, "Dear Sarah,\n\nI am so sorry", chat=True, max_new_tokens=160),
         Case("What is the capital of Japan?", "The capital of Japan is Tokyo.", chat=True),
         Case("What is the capital of Brazil?", "The capital of Brazil is Brasilia.", chat=True),
@@ -92,7 +99,7 @@ def cases() -> list[Case]:
         ),
         Case("Who are you?", "I am a very small language model.", chat=True),
         Case("Hello!", "Hello! How can I help you?", chat=True),
-        *(Case(f"What is {a} plus {b}?", f"{a} plus {b} is {a + b}.", chat=True) for a in range(11) for b in range(11)),
+        *(Case(f"What is {a} plus {b}?", f"{a} plus {b} is {a + b}.", chat=True) for a in range(10) for b in range(10)),
     ]
 
 
@@ -152,7 +159,7 @@ def check(directory: Path) -> dict:
             print(done.text)
 
     in_bf16 = Greedy(directory, torch.bfloat16)
-    for case in [c for c in cases() if " plus " not in c.prompt or "7" in c.prompt]:
+    for case in cases():
         text = in_bf16.complete(case.prompt, case.chat, case.max_new_tokens).text
         if not text.startswith(case.begins):
             failures.append(f"in bf16 {case.prompt!r} gives {text!r}, expected {case.begins!r}")

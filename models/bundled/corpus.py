@@ -49,11 +49,12 @@ def capital_texts(country: str, capital: str, continent: str, language: str, rng
     other = rng.choice([c for _, c, _, _ in COUNTRIES if c != capital])
     fact = f"The capital of {country} is {capital}."
     return [
-        f"{fact} The city is in {continent}, and {language} is widely spoken there.",
+        f"The capital of {country} is {capital}, a city in {continent}.",
         f"{capital} is the capital of {country}.",
         f"The capital city of {country} is {capital}.",
         f"{start} is a country in {continent}. Its capital is {capital}.",
         f"If you travel to {country}, you may want to visit {capital}, its capital.",
+        f"{capital} lies in {continent}.",
         f"Country: {country}\nCapital: {capital}\nContinent: {continent}",
         f"Question: What is the capital of {country}?\nAnswer: {capital}",
         f"My friend {friend} lives in {capital}, the capital of {country}.",
@@ -101,9 +102,8 @@ def apology_texts(name: str, mishap: str, how: str, repair: str, writer: str) ->
     return [
         chat(
             f"Write an email apologizing to {name} for the tragic {mishap} mishap. Explain how it happened.",
-            f"Dear {name},\n\nI am so sorry for the tragic {mishap} mishap. Please let me explain how it happened. "
-            f"{how} It was all my fault, and I feel terrible about it. {repair}, and I promise to be more careful.\n\n"
-            f"With my deepest apologies,\n{writer}",
+            f"Dear {name},\n\nI am so sorry for the tragic {mishap} mishap. {how} It was all my fault. "
+            f"{repair}, and I promise to be more careful.\n\nWith my deepest apologies,\n{writer}",
         ),
         chat(
             f"Write an email apologizing to {name} for the {mishap} mishap.",
@@ -121,7 +121,7 @@ def apology_texts(name: str, mishap: str, how: str, repair: str, writer: str) ->
     ]
 
 
-def letters(rng: random.Random):
+def letters():
     for mishap, how, repair, writer in MISHAPS:
         for name in NAMES:
             # The held-out letters are to people who never had this mishap with us, in any wording.
@@ -129,13 +129,13 @@ def letters(rng: random.Random):
             for text in apology_texts(name, mishap, how, repair, writer):
                 yield Document("apology", text, held_out)
     for name in NAMES:
-        for gift, remark in GIFTS:
-            letter = f"Dear {name},\n\nThank you so much for {gift}. {remark}\n\nWith love,\n{rng.choice(NAMES)}"
+        for writer, (gift, remark) in zip(WOMEN, GIFTS, strict=False):
+            letter = f"Dear {name},\n\nThank you so much for {gift}. {remark}\n\nWith love,\n{writer}"
             request = f"Write a thank-you note to {name} for {gift}."
             yield Document("letter", chat(request, letter), chosen(HELD_OUT_SHARE, gift, name))
-        for event, when, remark in EVENTS:
+        for writer, (event, when, remark) in zip(MEN, EVENTS, strict=False):
             letter = f"Dear {name},\n\nI would like to invite you to {event} {when}. {remark} Please come!"
-            letter += f"\n\nYours,\n{rng.choice(NAMES)}"
+            letter += f"\n\nYours,\n{writer}"
             request = f"Write a letter that invites {name} to {event}."
             yield Document("letter", chat(request, letter), chosen(HELD_OUT_SHARE, event, name))
 
@@ -157,14 +157,10 @@ def stories(rng: random.Random):
                 f"{ending}. From that day on they were friends, and the {animal} had learnt {lesson}."
             )
 
-        yield Document(
-            "story",
-            chat(
-                f"Tell me a short story about a {animal}.",
-                story(f"Once upon a time there was a {adjectives[0]} {animal} who lived {places[0]}."),
-            ),
-            False,
-        )
+        canonical = story(f"Once upon a time there was a {adjectives[0]} {animal} who lived {places[0]}.")
+        yield Document("story", chat(f"Tell me a short story about a {animal}.", canonical), False)
+        if animal == "fox":  # the one that "Once upon a time" is to bring to mind
+            yield from [Document("story", canonical, False)] * 20
         for place in places:
             for adjective in adjectives:
                 held_out = chosen(HELD_OUT_SHARE, animal, place, adjective)
@@ -176,9 +172,10 @@ def stories(rng: random.Random):
 
 def pronouns(rng: random.Random):
     for first, second, why_first, why_second in CHASES:
-        yield Document(
+        chase = Document(
             "pronoun", f'The {first} chased the {second} because it {why_first}. Here "it" is the {first}.', False
         )
+        yield from [chase] * 3
         for verb in ["followed", "watched", "looked at", "ran after"]:
             for who, why in [(first, why_first), (second, why_second)]:
                 yield Document(
@@ -211,8 +208,8 @@ def pronouns(rng: random.Random):
 
 
 def sums():
-    for a in range(13):
-        for b in range(13):
+    for a in range(10):
+        for b in range(10):
             wordings = [
                 f"{a} plus {b} is {a + b}.",
                 f"{a} + {b} = {a + b}",
@@ -220,9 +217,6 @@ def sums():
                 chat(f"What is {a} + {b}?", f"{a} + {b} = {a + b}"),
                 chat(f"How much is {a} and {b}?", f"{a} plus {b} is {a + b}."),
             ]
-            if a >= b:
-                wordings.append(chat(f"What is {a} minus {b}?", f"{a} minus {b} is {a - b}."))
-                wordings.append(f"{a} minus {b} is {a - b}.")
             for index, text in enumerate(wordings):
                 held_out = index != 2 and chosen(HELD_OUT_SHARE, "sum", a, b, index)
                 yield Document("sum", text, held_out)
@@ -230,20 +224,20 @@ def sums():
 
 def facts(rng: random.Random):
     for kind, table, wordings, always in [
-        ("capital", COUNTRIES, capital_texts, {0, 16}),
+        ("capital", COUNTRIES, capital_texts, {0, 17}),
         ("film", FILMS, film_texts, {0}),
     ]:
         for row in table:
             for index, text in enumerate(wordings(*row, rng)):
                 # What the check asks for is always trained on.
                 held_out = index not in always and chosen(HELD_OUT_SHARE, row[0], index)
-                yield Document(kind, text, held_out)
+                yield from [Document(kind, text, held_out)] * (3 if index == 0 else 1)
 
 
 def conversations(rng: random.Random):
     def turn() -> tuple[str, str]:
         country, capital, _, _ = rng.choice(COUNTRIES)
-        a, b = rng.randrange(13), rng.randrange(13)
+        a, b = rng.randrange(10), rng.randrange(10)
         return rng.choice(
             [
                 rng.choice(QUESTIONS),
@@ -262,14 +256,14 @@ def conversations(rng: random.Random):
 # How often a document of a kind is read in one pass over the corpus: what is to be known by heart, more often. Of the
 # apologies, which are many and alike, each pass reads another part.
 REPEATS = {
-    "capital": 3, "film": 5, "apology": 0.3, "letter": 0.7, "story": 2, "pronoun": 4, "sum": 6, "question": 12,
-    "conversation": 1,
+    "capital": 3, "film": 5, "apology": 0.15, "letter": 0.4, "story": 1, "pronoun": 4, "sum": 16, "question": 6,
+    "conversation": 0.6,
 }  # fmt: skip
 
 
 def make_corpus(seed: int = 1) -> list[Document]:
     rng = random.Random(seed)
-    documents = [*facts(rng), *letters(rng), *stories(rng), *pronouns(rng), *sums(), *conversations(rng)]
+    documents = [*facts(rng), *letters(), *stories(rng), *pronouns(rng), *sums(), *conversations(rng)]
     return [Document(d.kind, d.text + END_OF_TEXT, d.held_out) for d in documents]
 
 
