@@ -1,14 +1,13 @@
 #include "ops/qkv_rope_append/qkv_rope_append.h"
 
 #include "base/half.h"
+#include "ops/cast/cast.h"
 #include "ops/common/example_fill.h"
 #include "ops/common/expect.h"
 #include "ops/common/pages.h"
 #include "ops/kv_append/kv_append.h"
 #include "ops/reshape/reshape.h"
 #include "ops/split/split.h"
-
-#include <cstring>
 
 namespace vitro {
 namespace {
@@ -42,40 +41,41 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     return {kRope.infer(rope, fused.rope).front(), cache, cache};
 }
 
-/// By the references of rope and kv_append, one after the other.
+/// By the references of rope and kv_append, in fp32.
 void reference(const Call& call) {
-    const Tensor &qkv = call.in(kQkv), &cache = call.in(kKCache);
+    const Tensor &qkv = call.in(kQkv), &cache = call.in(kKCache), &q_out = call.out();
     const auto& fused = call.attributes.as<QkvRopeAppend>();
     const Attributes rope = fused.rope;
-    const std::int64_t heads = fused.n_heads, kv_heads = cache.dim(2), d = cache.dim(3);
-    const std::int64_t tokens = qkv.dim(0), row = qkv.dim(1) * info(qkv.dtype).block_bytes;
+    const std::int64_t tokens = qkv.dim(0), row = qkv.dim(1), kv_heads = cache.dim(2), d = cache.dim(3);
     /// Heads [begin, begin + n) of all tokens, in memory of their own.
-    const auto part = [&](std::int64_t begin, std::int64_t n, std::vector<std::byte>& memory) {
+    const auto part = [&](std::int64_t begin, std::int64_t n, std::vector<float>& memory) {
+        memory.resize(static_cast<std::size_t>(tokens * n * d));
+        dispatch_float(qkv.dtype, [&]<class X>(X) {
+            for (std::int64_t i = 0; i < tokens * n * d; ++i)
+                memory[std::size_t(i)] = float(qkv.as<X>()[i / (n * d) * row + begin * d + i % (n * d)]);
+        });
         const std::int64_t sizes[] = {tokens, n, d};
-        Tensor out(qkv.dtype, sizes, nullptr);
-        memory.resize(static_cast<std::size_t>(out.bytes()));
-        out.data = memory.data();
-        const std::int64_t bytes = bytes_of(qkv.dtype, n * d), at = bytes_of(qkv.dtype, begin * d);
-        for (std::int64_t t = 0; t < tokens; ++t)
-            std::memcpy(memory.data() + t * bytes, qkv.as<std::byte>() + t * row + at, std::size_t(bytes));
-        return out;
+        return Tensor(DType::f32, sizes, memory.data());
     };
-    const auto turn = [&](const Tensor& from, const Tensor& to) {
-        std::vector<Tensor> inputs{from, call.in(kPositions)};
+    const auto turn = [&](const Tensor& x) {  // in place: a pair is read before it is written
+        std::vector<Tensor> inputs{x, call.in(kPositions)};
         if (call.inputs.size() > kRopeLengths)
             inputs.insert(inputs.end(), {call.in(kSequences), call.in(kRopeLengths)});
-        kRope.reference({inputs, std::span(&to, 1), rope, call.backend});
+        kRope.reference({inputs, std::span(&x, 1), rope, call.backend});
     };
     const auto append = [&](const Tensor& from, std::size_t output) {
         const Tensor inputs[] = {call.in(output), from, call.in(kPositions), call.in(kSequences), call.in(kPageTable)};
         kKvAppend.reference({inputs, std::span(&call.out(output), 1), call.attributes, call.backend});
     };
-    std::vector<std::byte> q_memory, k_memory, v_memory;
-    turn(part(0, heads, q_memory), call.out());
-    const Tensor k = part(heads, kv_heads, k_memory);
-    turn(k, k);  // a pair is read before it is written
+    std::vector<float> q_memory, k_memory, v_memory;
+    turn(part(0, fused.n_heads, q_memory));
+    dispatch_float(q_out.dtype, [&]<class X>(X) {
+        for (std::int64_t i = 0; i < q_out.elements(); ++i) q_out.as<X>()[i] = X(q_memory[std::size_t(i)]);
+    });
+    const Tensor k = part(fused.n_heads, kv_heads, k_memory);
+    turn(k);
     append(k, 1);
-    append(part(heads + kv_heads, kv_heads, v_memory), 2);
+    append(part(fused.n_heads + kv_heads, kv_heads, v_memory), 2);
 }
 
 /// Of the caches only the rows written move.
@@ -131,12 +131,15 @@ std::vector<Example> examples(Random& random) {
             example({by_length, 3}, true, 40, 3, 4, 1, 2 * pairs + rest)};
 }
 
+/// As models write it, in fp32.
 std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const Attributes& attributes) {
     const auto& fused = attributes.as<QkvRopeAppend>();
     const TensorType qkv = b.type(inputs[kQkv]), cache = b.type(inputs[kKCache]);
     const std::int64_t kv_heads = cache.dim(2).size, d = cache.dim(3).size;
+    const bool is_half = qkv.dtype != DType::f32;
+    const Value all = is_half ? cast(b, inputs[kQkv], {.dtype = DType::f32}) : inputs[kQkv];
     const std::vector<Value> parts =
-        split(b, inputs[kQkv], {.axis = 1, .sizes = {fused.n_heads * d, kv_heads * d, kv_heads * d}});
+        split(b, all, {.axis = 1, .sizes = {fused.n_heads * d, kv_heads * d, kv_heads * d}});
     const auto heads = [&](Value x, std::int64_t n) { return reshape(b, x, {qkv.dim(0), n, d}); };
     const auto turn = [&](Value x) {
         if (inputs.size() <= kRopeLengths) return rope(b, x, inputs[kPositions], fused.rope);
@@ -146,7 +149,8 @@ std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const At
         return kv_append(b, to, x, inputs[kPositions], inputs[kSequences], inputs[kPageTable]);
     };
     const Value q = turn(heads(parts[0], fused.n_heads)), k = turn(heads(parts[1], kv_heads));
-    return {q, append(inputs[kKCache], k), append(inputs[kVCache], heads(parts[2], kv_heads))};
+    return {is_half ? cast(b, q, {.dtype = qkv.dtype}) : q, append(inputs[kKCache], k),
+            append(inputs[kVCache], heads(parts[2], kv_heads))};
 }
 
 QkvRopeAppended append_all(const At& at, std::span<const Value> inputs, QkvRopeAppend attributes) {
@@ -160,8 +164,10 @@ const OpDef kQkvRopeAppend{
     .name = "qkv_rope_append",
     .doc =
         "[q, k, v] = split(qkv), n_heads heads of q, as many of k and of v as the caches have; out 0 = rope(q) "
-        "[T, n_heads, d]; out 1 = kv_append(k_cache, rope(k)); out 2 = kv_append(v_cache, v). rope's attributes and "
-        "rope_lengths are those of rope; outputs 1 and 2 are the caches' memory.",
+        "[T, n_heads, d] in qkv's dtype; out 1 = kv_append(k_cache, rope(k)), rounded once, to the cache's dtype; out "
+        "2 "
+        "= kv_append(v_cache, v). The attributes and rope_lengths are those of rope; outputs 1 and 2 are the caches' "
+        "memory.",
     .inputs = {"qkv", "k_cache", "v_cache", "positions", "sequences", "page_table", "rope_lengths"},
     .optional_from = kRopeLengths,
     .infer = infer,

@@ -16,7 +16,7 @@ struct RopeTurn {
     const float* sine;    // [pairs]
     std::int64_t pairs;
 
-    /// Turns the first 2 * pairs elements of a head, rounded to X, then stored as Y; out may be x itself.
+    /// Turns the first 2 * pairs elements of a head in fp32; out may be x itself.
     template <class X, class Y>
     void operator()(const X* x, Y* out) const {
         const X *first = x, *second = x + pairs;
@@ -24,8 +24,8 @@ struct RopeTurn {
 #pragma GCC ivdep  // out may be x itself: an iteration writes only what it has read
         for (std::int64_t i = 0; i < pairs; ++i) {
             const float a = float(first[i]), b = float(second[i]);
-            out_first[i] = Y(float(X(a * cosine[i] - b * sine[i])));
-            out_second[i] = Y(float(X(b * cosine[i] + a * sine[i])));
+            out_first[i] = Y(a * cosine[i] - b * sine[i]);
+            out_second[i] = Y(b * cosine[i] + a * sine[i]);
         }
     }
 };

@@ -1,7 +1,8 @@
-// qkv_rope_append: what it writes where, and that it is rope and kv_append to the bit.
+// qkv_rope_append: what it writes where, and that it is rope in fp32 and kv_append to the bit.
 #include "ops/qkv_rope_append/qkv_rope_append.h"
 
 #include "base/random.h"
+#include "ops/cast/cast.h"
 #include "ops/kv_append/kv_append.h"
 #include "ops/split/split.h"
 #include "tests/ops/run_op.h"
@@ -56,7 +57,7 @@ TEST_CASE("q and k turn, v does not; k and v go to their tokens' places and noth
     }
 }
 
-TEST_CASE("the kernel gives the bits of split, rope and kv_append, alone and in company") {
+TEST_CASE("the kernel gives the bits of split, rope in fp32 and kv_append, alone and in company") {
     const std::int64_t heads = 6, kv_heads = 2, d = 22, tokens = 50;
     QkvRopeAppend fused{{.rotary_dim = 18, .attention_scale = 1.2f, .original_max = 60}, heads};
     for (int i = 0; i < 9; ++i) {
@@ -76,7 +77,7 @@ TEST_CASE("the kernel gives the bits of split, rope and kv_append, alone and in 
             const Data qkv = normal({tokens, (heads + 2 * kv_heads) * d}, 1, x);
             const Data k_cache = normal({8, 14, kv_heads, d}, 2, y), v_cache = normal({8, 14, kv_heads, d}, 3, y);
             const Split sizes{.axis = 1, .sizes = {heads * d, kv_heads * d, kv_heads * d}};
-            const std::vector<Data> parts = run_op(kSplit, {qkv}, sizes, 1);
+            const std::vector<Data> parts = run_op(kSplit, {run_op(kCast, {qkv}, Cast{DType::f32}, 1)[0]}, sizes, 1);
             const auto turn = [&](const Data& part, std::int64_t n) {
                 return run_op(kRope, {reshaped(part, {tokens, n, d}), ints(positions), ints(sequences), lengths},
                               fused.rope, 1)[0];
@@ -84,7 +85,8 @@ TEST_CASE("the kernel gives the bits of split, rope and kv_append, alone and in 
             const auto append = [&](const Data& cache, const Data& part) {
                 return run_op(kKvAppend, {cache, part, ints(positions), ints(sequences), pages}, {}, 1)[0];
             };
-            const Data q = turn(parts[0], heads), k = append(k_cache, turn(parts[1], kv_heads));
+            const Data q = run_op(kCast, {turn(parts[0], heads)}, Cast{x}, 1)[0],
+                       k = append(k_cache, turn(parts[1], kv_heads));
             const Data v = append(v_cache, reshaped(parts[2], {tokens, kv_heads, d}));
             for (const int threads : {1, 3}) {
                 const auto out =
