@@ -17,6 +17,8 @@ struct At;
 class Builder {
 public:
     explicit Builder(std::string name);
+    /// Goes on with a graph that has values and no nodes yet.
+    explicit Builder(Graph graph) : graph_(std::move(graph)) {}
 
     /// Declares a symbol and the largest value it takes (>= 1).
     void symbol(char name, std::int64_t bound);
@@ -62,6 +64,8 @@ public:
 
     /// The finished graph, verified.
     Graph finish();
+    /// The graph as far as it is written.
+    Graph& graph() { return graph_; }
 
 private:
     Value add(ValueInfo info);

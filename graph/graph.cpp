@@ -11,6 +11,12 @@ ValueId Graph::add_value(ValueInfo info) {
     return id;
 }
 
+void Graph::rename(ValueId id, std::string path) {
+    by_path_.erase(value(id).path);
+    VITRO_CHECK(by_path_.emplace(path, id).second, "{} is taken", path);
+    value(id).path = std::move(path);
+}
+
 ValueId Graph::find(std::string_view path) const {
     const auto at = by_path_.find(std::string(path));
     return at == by_path_.end() ? -1 : at->second;

@@ -86,6 +86,8 @@ public:
 
     /// Adds a value; its path gets a suffix (".1") if it is taken.
     ValueId add_value(ValueInfo info);
+    /// Gives a value another path, which must be free.
+    void rename(ValueId id, std::string path);
     /// The value with this path, or -1.
     ValueId find(std::string_view path) const;
     std::vector<ValueId> values_of(ValueKind kind) const;

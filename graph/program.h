@@ -28,6 +28,10 @@ struct Program {
 /// Chooses kernels and lays out memory. Error when an op has no kernel on a device whose memory the host cannot reach.
 Program compile(Graph graph, const Target& target);
 
+/// Puts their decomposition in the place of fused ops that no kernel takes, again and again, until what is left has a
+/// kernel or is a primitive.
+Graph decompose_unsupported(const Graph& graph, std::span<const KernelDef> kernels);
+
 /// The tensors of a value at `symbols`, without memory.
 Tensor tensor_of(const TensorType& type, const SymbolValues& symbols);
 
