@@ -47,8 +47,8 @@ struct Sizes {
     /// Floats of a Partial, and of one thread's Work, in whole cache lines.
     std::int64_t partial_floats() const { return round_up<std::int64_t>(rows * (padded + 2), 16); }
     std::int64_t work_floats() const {
-        return round_up<std::int64_t>(rows * (padded + kSplit) + kSplit * padded, 16) + 2 * partial_floats() +
-               kSplit * 2;
+        return round_up<std::int64_t>(rows * (padded + kSplitKeys) + kSplitKeys * padded, 16) + 2 * partial_floats() +
+               kSplitKeys * 2;
     }
     /// Up to so many blocks (of all heads that go together) splits are shared among the threads, so many at a time.
     std::int64_t few_units() const { return threads == 1 ? 0 : 2 * threads; }
@@ -88,16 +88,16 @@ struct Partial {
 /// One thread's memory.
 struct Work {
     float* q;                  // [rows, padded], times the scale
-    float* scores;             // [rows, kSplit], then the weights
-    float* packed;             // [kSplit, padded], keys, then values
+    float* scores;             // [rows, kSplitKeys], then the weights
+    float* packed;             // [kSplitKeys, padded], keys, then values
     Partial split, total;      // of this split, of all splits so far
-    std::int64_t* cache_rows;  // [kSplit], of the split's keys
+    std::int64_t* cache_rows;  // [kSplitKeys], of the split's keys
 
     Work(float* memory, const Sizes& s)
         : q(memory),
           scores(q + s.rows * s.padded),
-          packed(scores + s.rows * kSplit),
-          split(memory + round_up<std::int64_t>(s.rows * (s.padded + kSplit) + kSplit * s.padded, 16), s),
+          packed(scores + s.rows * kSplitKeys),
+          split(memory + round_up<std::int64_t>(s.rows * (s.padded + kSplitKeys) + kSplitKeys * s.padded, 16), s),
           total(split.largest + s.partial_floats(), s),
           cache_rows(reinterpret_cast<std::int64_t*>(total.largest + s.partial_floats())) {}
 };
@@ -178,7 +178,7 @@ private:
         return all;
     }
     static Range splits_of(Range keys) {
-        return keys.empty() ? Range{} : Range{keys.begin / kSplit, (keys.end + kSplit - 1) / kSplit};
+        return keys.empty() ? Range{} : Range{keys.begin / kSplitKeys, (keys.end + kSplitKeys - 1) / kSplitKeys};
     }
 
     void run_by_heads() const {
@@ -275,8 +275,8 @@ private:
     }
 
     void attend_split(const Block& b, Range keys, std::int64_t split, Work mine, Partial out) const {
-        const std::int64_t start = split * kSplit, rows = rows_of(b);
-        keys = {std::max(keys.begin - start, std::int64_t{0}), std::min(keys.end - start, kSplit)};
+        const std::int64_t start = split * kSplitKeys, rows = rows_of(b);
+        keys = {std::max(keys.begin - start, std::int64_t{0}), std::min(keys.end - start, kSplitKeys)};
         if (keys.empty()) return out.clear(s_, rows);
         const std::int64_t begin = keys.begin / kLanes * kLanes, end = round_up(keys.end, kLanes);
         find_rows(visible_.sequences[b.first], start, keys, begin, end, mine.cache_rows);
@@ -286,7 +286,7 @@ private:
             scores_packed(b, begin, end, mine);
         for (std::int64_t row = 0; row < rows; ++row) {
             const auto [first, last] = visible_(b.first + row / s_.group % b.tokens);
-            weigh(mine.scores + row * kSplit, begin, end, {first - start, last - start}, out.largest[row],
+            weigh(mine.scores + row * kSplitKeys, begin, end, {first - start, last - start}, out.largest[row],
                   out.sum[row]);
         }
         if (is_few(b))
@@ -340,7 +340,7 @@ private:
                            [&](std::int64_t j, std::int64_t row, const T* const(&at)[kTileKeys]) {
                                in_tiles<kTileRows>(b.tokens * s_.group, [&](std::int64_t r, auto n) {
                                    score_tile<n>(mine.q + (row + r) * s_.padded, s_.padded, at, s_.d,
-                                                 mine.scores + (row + r) * kSplit + j);
+                                                 mine.scores + (row + r) * kSplitKeys + j);
                                });
                            });
     }
@@ -350,7 +350,7 @@ private:
         each_tile_in_place(b, call_.in(2), begin, end, mine.cache_rows,
                            [&](std::int64_t j, std::int64_t row, const T* const(&at)[kTileKeys]) {
                                in_tiles<2>(b.tokens * s_.group, [&](std::int64_t r, auto n) {
-                                   add_values<n>(mine.scores + (row + r) * kSplit + j, at, s_.d, s_.padded,
+                                   add_values<n>(mine.scores + (row + r) * kSplitKeys + j, at, s_.d, s_.padded,
                                                  out + (row + r) * s_.padded);
                                });
                            });
@@ -371,7 +371,7 @@ private:
             const float* const key = mine.packed + j * s_.padded;
             const float* const keys[kTileKeys] = {key, key + s_.padded, key + 2 * s_.padded, key + 3 * s_.padded};
             in_tiles<kTileRows>(rows_of(b), [&](std::int64_t r, auto n) {
-                score_tile<n>(mine.q + r * s_.padded, s_.padded, keys, s_.padded, mine.scores + r * kSplit + j);
+                score_tile<n>(mine.q + r * s_.padded, s_.padded, keys, s_.padded, mine.scores + r * kSplitKeys + j);
             });
         }
     }
@@ -380,8 +380,9 @@ private:
         pack(call_.in(2), b.head, begin, end, mine);
         in_tiles<kTileVectors>(s_.padded / kLanes, [&](std::int64_t c, auto vectors) {
             in_tiles<kTileRows>(rows_of(b), [&](std::int64_t r, auto n) {
-                value_tile<n, vectors>(mine.scores + r * kSplit + begin, mine.packed + begin * s_.padded + c * kLanes,
-                                       s_.padded, end - begin, out + r * s_.padded + c * kLanes);
+                value_tile<n, vectors>(mine.scores + r * kSplitKeys + begin,
+                                       mine.packed + begin * s_.padded + c * kLanes, s_.padded, end - begin,
+                                       out + r * s_.padded + c * kLanes);
             });
         });
     }

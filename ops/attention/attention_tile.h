@@ -10,7 +10,8 @@
 
 namespace vitro {
 
-inline constexpr std::int64_t kSplit = 256;  // keys whose scores stand in memory at once, and from row to row of them
+inline constexpr std::int64_t kSplitKeys =
+    256;  // keys whose scores stand in memory at once, and from row to row of them
 inline constexpr int kTileRows = 3, kTileKeys = 4, kTileVectors = 4;  // 12 sums + 3 + 1 = 16 registers
 
 /// Calls body(i, std::integral_constant) for 0, kMost, … below n, with the number of items from i on, at most kMost.
@@ -44,7 +45,7 @@ void score_tile(const float* q, std::int64_t q_row, const T* const (&keys)[kTile
     });
     for (int r = 0; r < kRows; ++r) {
         const simd::Floats4 total = simd::sums(acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
-        std::memcpy(scores + r * kSplit, &total, sizeof total);
+        std::memcpy(scores + r * kSplitKeys, &total, sizeof total);
     }
 }
 
@@ -55,8 +56,9 @@ void value_tile(const float* weights, const float* values, std::int64_t row, std
     simd::Floats acc[kRows][kVectors] = {};
     for (std::int64_t j = 0; j < keys; ++j, values += row) {
         simd::Floats w[kRows];
-        simd::unrolled<kRows>([&](auto r)
-                                  __attribute__((always_inline)) { w[r] = simd::broadcast(weights[r * kSplit + j]); });
+        simd::unrolled<kRows>([&](auto r) __attribute__((always_inline)) {
+            w[r] = simd::broadcast(weights[r * kSplitKeys + j]);
+        });
         simd::unrolled<kVectors>([&](auto c) __attribute__((always_inline)) {
             simd::Floats v = simd::load(values + c * simd::kLanes);
             simd::keep(v);
@@ -76,7 +78,7 @@ void add_values(const float* weights, const T* const (&values)[kTileKeys], std::
     simd::Floats w[kRows][kTileKeys];
     simd::unrolled<kRows>([&](auto r) __attribute__((always_inline)) {
         simd::unrolled<kTileKeys>([&](auto j) __attribute__((always_inline)) {
-            w[r][j] = simd::broadcast(weights[r * kSplit + j]);
+            w[r][j] = simd::broadcast(weights[r * kSplitKeys + j]);
             simd::keep(w[r][j]);
         });
     });
