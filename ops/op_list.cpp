@@ -84,6 +84,7 @@ std::span<const KernelDef> cpu_kernels() {
         kKvAppendCpu,
         kKvGatherCpu,
         kLayerNormCpu,
+        kLinearCpu,
         kMatmulCpu,
         kMulCpu,
         kQkvRopeAppendCpu,
