@@ -137,6 +137,15 @@ std::vector<Example> examples(Random& random) {
         const std::int64_t k = random.integer(1, 300), m = random.integer(1, 60);
         const std::int64_t n = linear.gated ? 2 * m : m;
         Example out{{f({'T', k}), f({n, k})}, linear, {}};
+        // Weights of the size that real ones have: z is about 1, so that its rounding stays small beside a gate.
+        out.fill = [k](std::size_t index, const Tensor& tensor, Random& normal) {
+            if (index != 1) return false;
+            dispatch_float(tensor.dtype, [&]<class T>(T) {
+                for (std::int64_t i = 0; i < tensor.elements(); ++i)
+                    tensor.as<T>()[i] = T(static_cast<float>(normal.normal() / std::sqrt(double(k))));
+            });
+            return true;
+        };
         out.symbols['T'] = tokens;
         if (linear.norm) out.inputs.push_back(f({k}));
         if (linear.bias) out.inputs.push_back(f({n}));
