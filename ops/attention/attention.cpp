@@ -18,7 +18,6 @@
 
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 namespace vitro {
 namespace {

@@ -1,4 +1,4 @@
-// A row is one head of one token. Its keys go in splits of 256 that begin at multiples of 256: a split's softmax and
+// A row is one head of one token. Its keys go in splits of 256, which begin at multiples of 256: a split's softmax and
 // values by themselves, then the splits are merged in order. So a row's bits depend neither on the rows that share its
 // keys nor on who computes the splits.
 //

@@ -10,8 +10,8 @@
 
 namespace vitro {
 
-inline constexpr std::int64_t kSplitKeys =
-    256;  // keys whose scores stand in memory at once, and from row to row of them
+/// Keys whose scores stand in memory at once; also the floats from one row's scores to the next row's.
+inline constexpr std::int64_t kSplitKeys = 256;
 inline constexpr int kTileRows = 3, kTileKeys = 4, kTileVectors = 4;  // 12 sums + 3 + 1 = 16 registers
 
 /// Calls body(i, std::integral_constant) for 0, kMost, … below n, with the number of items from i on, at most kMost.

@@ -4,7 +4,6 @@
 #include "ops/cast/cast.h"
 #include "ops/common/example_fill.h"
 #include "ops/common/expect.h"
-#include "ops/common/pages.h"
 #include "ops/kv_append/kv_append.h"
 #include "ops/reshape/reshape.h"
 #include "ops/split/split.h"
