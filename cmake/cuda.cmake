@@ -3,14 +3,16 @@
 # file can also go to nvcc for another target.
 #
 # Outside of sanitizer builds the files are compiled with the compiler's access hooks (-fsanitize=thread, whose runtime is
-# not linked: backends/cuda/emulation/hooks.cpp takes its place), one call for each access, hence no vectorizing.
+# not linked: backends/cuda/emulation/hooks.cpp takes its place), one call for each access, hence no vectorizing. Loops must not
+# become calls of memset or memcpy, which have no hook.
 file(GLOB emulation_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/backends/cuda/emulation/*.cpp)
 add_library(vitro_emulation STATIC ${emulation_sources})
 target_link_libraries(vitro_emulation PUBLIC vitro_base Threads::Threads)
 
 set(VITRO_EMULATION_OPTIONS -Wno-unknown-pragmas -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)
 if(NOT VITRO_SANITIZE)
-  list(APPEND VITRO_EMULATION_OPTIONS -fsanitize=thread -fno-tree-vectorize -fno-tree-slp-vectorize)
+  list(APPEND VITRO_EMULATION_OPTIONS -fsanitize=thread -fno-tree-vectorize -fno-tree-slp-vectorize
+       -fno-tree-loop-distribute-patterns)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     list(APPEND VITRO_EMULATION_OPTIONS --param=tsan-instrument-func-entry-exit=0 -Wno-tsan)
   else()
@@ -29,3 +31,6 @@ function(vitro_emulated_sources target)
     target_sources(${target} PRIVATE ${wrapper})
   endforeach()
 endfunction()
+
+# What nvcc wants beside the targets. fmt 9 switches constexpr off under nvcc and then needs it.
+set(VITRO_NVCC_OPTIONS -std=c++20 -DFMT_USE_CONSTEXPR=1)

@@ -4,6 +4,13 @@
 
 #include <doctest/doctest.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#endif
+
 using namespace vitro;
 using namespace vitro::cuda_emulated;
 
@@ -112,3 +119,28 @@ TEST_CASE("emulation: launches are checked as the runtime checks them") {
     check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, add_one, 256, 100 * 1024), "occupancy");
     CHECK(blocks == 2);
 }
+
+#ifdef __SANITIZE_ADDRESS__
+TEST_CASE("emulation: AddressSanitizer stops a process whose kernel goes out of bounds") {
+    const DeviceArray<float> x{std::vector<float>(128)};
+    const auto exit_code = [](auto run) {
+        std::fflush(nullptr);
+        const pid_t child = fork();
+        if (child == 0) {
+            std::freopen("/dev/null", "w", stderr);
+            run();
+            _exit(0);
+        }
+        int status = 0;
+        waitpid(child, &status, 0);
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    };
+    const Launch one{.name = "one", .grid = 1, .block = 32};
+    const Launch dynamic{.name = "one", .grid = 1, .block = 32, .shared_bytes = 400};
+    CHECK(exit_code([&] { fault_of(writes_past_the_end, one, x.data() + 112, 15); }) == 0);
+    CHECK(exit_code([&] { fault_of(writes_past_the_end, one, x.data() + 112, 16); }) != 0);
+    CHECK(exit_code([&] { fault_of(shared_past_the_end, one, x.data()); }) != 0);
+    CHECK(exit_code([&] { fault_of(dynamic_past_the_end, dynamic, x.data(), 99); }) == 0);
+    CHECK(exit_code([&] { fault_of(dynamic_past_the_end, dynamic, x.data(), 100); }) != 0);
+}
+#endif

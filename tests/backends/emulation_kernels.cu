@@ -51,12 +51,15 @@ template __global__ void rms_norm<__half>(const __half*, const __half*, __half*,
 template __global__ void rms_norm<__nv_bfloat16>(const __nv_bfloat16*, const __nv_bfloat16*, __nv_bfloat16*, int,
                                                  float);
 
-__global__ void block_sum(const float* x, float* out, int n) {
-    float* partial = dynamic_shared<float>();
-    float sum = 0.0f;
-    for (int i = int(threadIdx.x); i < n; i += int(blockDim.x)) sum += x[i];
-    sum = sum_of_block(sum, partial);
-    if (threadIdx.x == 0) *out = sum;
+// Loops and copies that a compiler likes to turn into calls of memset and memcpy.
+__global__ void fill_and_copy(const float* x, float* out) {
+    float* zeros = dynamic_shared<float>();
+    float* copies = dynamic_shared<float>(blockDim.x * 8 * sizeof(float));
+    const unsigned mine = threadIdx.x * 8, other = (blockDim.x - 1 - threadIdx.x) * 8;
+    for (int i = 0; i < 8; ++i) zeros[mine + i] = 0.0f;
+    memcpy(copies + mine, x + mine, 8 * sizeof(float));
+    __syncthreads();
+    for (int i = 0; i < 8; ++i) out[other + i] = copies[other + i] + zeros[other + i];
 }
 
 __global__ void count_votes(int* out) {

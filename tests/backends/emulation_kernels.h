@@ -9,9 +9,9 @@ namespace vitro::VITRO_DEVICE {
 __global__ void copy_elements(const float* x, float* out, int n);
 template <class T>
 __global__ void rms_norm(const T* x, const T* weight, T* out, int width, float eps);  // a block a row
-__global__ void block_sum(const float* x, float* out, int n);                         // one block
-__global__ void count_votes(int* out);                                                // 64 threads, 8 numbers
-__global__ void shuffle_kinds(int* out);                                              // 32 threads, 5 rows of 32
+__global__ void fill_and_copy(const float* x, float* out);  // 8 numbers a thread, through dynamic shared memory
+__global__ void count_votes(int* out);                      // 64 threads, 8 numbers
+__global__ void shuffle_kinds(int* out);                    // 32 threads, 5 rows of 32
 __global__ void histogram(const int* x, int n, int* bins, float* sum, int* largest);
 template <class T>
 __global__ void matmul_mma(const T* a, const T* b, float* c, int m, int n, int k);  // a [m, k], b [n, k], c [m, n]

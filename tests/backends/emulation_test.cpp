@@ -47,6 +47,14 @@ TEST_CASE_TEMPLATE("emulation: rms_norm with shuffles and shared memory", T, flo
     }
 }
 
+TEST_CASE("emulation: loops and copies that become memset and memcpy are seen") {
+    const auto x = random_values(64 * 8, 15);
+    const DeviceArray<float> in(x), out{std::vector<float>(x.size())};
+    launch(fill_and_copy, {.name = "fill_and_copy", .grid = 1, .block = 64, .shared_bytes = 2 * 64 * 8 * sizeof(float)},
+           in.data(), out.data());
+    CHECK(out.host() == x);
+}
+
 TEST_CASE("emulation: shuffles follow the PTX manual") {
     const DeviceArray<int> out{std::vector<int>(160)};
     launch(shuffle_kinds, {.name = "shuffle_kinds", .grid = 1, .block = 32}, out.data());
@@ -182,8 +190,10 @@ TEST_CASE("emulation: cooperative launches, and blocks that wait for each other"
 
     launch(set_flag, {.name = "set_flag", .grid = 2, .block = 32, .cooperative = true}, arrived.data(), out.data());
     CHECK(out.host()[0] == 43.0f);
+    emulation::options().patience_seconds = 0.05;
     const DeviceArray<unsigned> never{std::vector<unsigned>(1)};
     CHECK_HAS(fault_of(waits_for_nobody, {.name = "nobody", .grid = 1, .block = 1}, never.data()), "never comes");
+    emulation::options() = {};
 }
 
 TEST_CASE("emulation: work runs when the host waits for it, and streams wait for events") {

@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 
 #include <bit>
+#include <chrono>
 #include <cstring>
 #include <utility>
 
@@ -349,9 +350,11 @@ void Block::wait_for_previous_kernel(std::source_location site) {
 }
 
 void Block::spin(std::source_location site) {
-    constexpr unsigned kTooOften = 1'000'000;
+    using Clock = std::chrono::steady_clock;
     current_thread->operation = "a loop that waits for memory";
-    if (++current_thread->spins > kTooOften) {
+    if (current_thread->spins++ == 0) {
+        current_thread->spins_since = Clock::now();
+    } else if (Clock::now() - current_thread->spins_since > std::chrono::duration<double>(options().patience_seconds)) {
         std::string what = fmt::format("waits at {} for a value in memory that never comes", text(site));
         fault(std::move(what));
     }

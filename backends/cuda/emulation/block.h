@@ -7,6 +7,7 @@
 #include "backends/cuda/emulation/types.h"
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <source_location>
@@ -43,6 +44,7 @@ struct Thread {
     Complete complete = nullptr;
     void* data = nullptr;
     unsigned spins = 0;
+    std::chrono::steady_clock::time_point spins_since;
     std::vector<AsyncCopy> copies;
     unsigned copy_groups = 0;  // committed so far
 

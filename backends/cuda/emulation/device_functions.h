@@ -200,6 +200,17 @@ T atomicCAS(T* address, Same<T> expected, Same<T> value) {
     return expected;
 }
 
+// The compiler's access hooks do not see into these two.
+inline void* memcpy(void* target, const void* source, std::size_t bytes) {
+    check_read(source, bytes);
+    check_write(target, bytes);
+    return __builtin_memcpy(target, source, bytes);
+}
+inline void* memset(void* target, int value, std::size_t bytes) {
+    check_write(target, bytes);
+    return __builtin_memset(target, value, bytes);
+}
+
 /// A load that may go through the read-only cache.
 template <class T>
 T __ldg(const T* address) {

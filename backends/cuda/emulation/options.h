@@ -21,6 +21,7 @@ struct Options {
     /// A programmatic launch runs up to its wait_for_previous_kernel() *before* the kernel in front of it: what it
     /// reads too early is then truly old.
     bool overlap_programmatic_launches = true;
+    double patience_seconds = 20;          // after its first wait in load_acquire() a thread may still wait so long
     std::size_t stack_bytes = 128 * 1024;  // of one CUDA thread
 };
 

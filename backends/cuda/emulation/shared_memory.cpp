@@ -53,6 +53,22 @@ std::uint32_t merge_readers(const SyncClock& clock, Accessor who, std::uint32_t 
     return stamp(same_warp ? own : kSeveralWarps, clock.now());
 }
 
+/// True if `who` may access a byte that was last written and read as the stamps tell.
+template <Access kAccess>
+bool allowed(const SyncClock& clock, Accessor who, std::uint32_t write, std::uint32_t read) {
+    if (write == kOutside) return false;
+    // Between the start and the end of a copy only this thread's own copies may have written.
+    if (kAccess == Access::end_copy) return who_of(write) == kCopying || who_of(write) == who.thread;
+    if (write == kUnwritten) {
+        if (kAccess == Access::read || kAccess == Access::atomic) return false;
+    } else {
+        if (who_of(write) == kCopying) return false;
+        const bool both_atomic = kAccess == Access::atomic && who_of(write) == kAtomic;
+        if (!both_atomic && !ordered(clock, who, write)) return false;
+    }
+    return kAccess == Access::read || read == 0 || ordered(clock, who, read);
+}
+
 }  // namespace
 
 void SyncClock::reset(unsigned warps) {
@@ -132,8 +148,6 @@ void SharedMemory::forget_order() {
 
 template <Access kAccess>
 bool SharedMemory::check(const SyncClock& clock, Accessor who, const void* address, std::size_t bytes) {
-    constexpr bool kReads = kAccess == Access::read || kAccess == Access::atomic;
-    constexpr bool kWrites = kAccess != Access::read;
     const std::size_t begin = offset(address);
     if (begin >= writes_.size() || bytes > writes_.size() - begin) return explain(kAccess, who, begin, bytes), false;
 
@@ -142,30 +156,16 @@ bool SharedMemory::check(const SyncClock& clock, Accessor who, const void* addre
     for (std::size_t i = begin; i < begin + bytes; ++i) {
         const std::uint32_t write = writes_[i], read = reads_[i];
         if (write != last_write || read != last_read || write == kOutside) {
-            if (write == kOutside) return explain(kAccess, who, i, bytes), false;
-            if (kAccess == Access::end_copy) {
-                // Overwritten meanwhile by an ordinary write: a race, unless it is this thread's own next copy.
-                if (who_of(write) != kCopying && who_of(write) != who.thread)
-                    return explain(kAccess, who, i, bytes), false;
-            } else {
-                if (kReads && write == kUnwritten) return explain(kAccess, who, i, bytes), false;
-                if (write != kUnwritten && (kReads || kWrites)) {
-                    const bool copying = who_of(write) == kCopying;
-                    const bool both_atomic = kAccess == Access::atomic && who_of(write) == kAtomic;
-                    if (copying || (!both_atomic && !ordered(clock, who, write)))
-                        return explain(kAccess, who, i, bytes), false;
-                }
-                if (kWrites && read != 0 && !ordered(clock, who, read)) return explain(kAccess, who, i, bytes), false;
-            }
-            new_read = kWrites ? 0 : merge_readers(clock, who, read);
+            if (!allowed<kAccess>(clock, who, write, read)) return explain(kAccess, who, i, bytes), false;
             const std::uint32_t writer = kAccess == Access::atomic       ? kAtomic
                                          : kAccess == Access::begin_copy ? kCopying
                                                                          : who.thread;
-            new_write = kWrites ? stamp(writer, clock.now()) : write;
+            new_write = kAccess == Access::read ? write : stamp(writer, clock.now());
+            new_read = kAccess == Access::read ? merge_readers(clock, who, read) : 0;
             last_write = write;
             last_read = read;
         }
-        if (kWrites) writes_[i] = new_write;
+        writes_[i] = new_write;
         reads_[i] = new_read;
     }
     return true;
