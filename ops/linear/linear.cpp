@@ -126,7 +126,7 @@ std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const At
     if (linear.activation == "gelu_tanh") y = gelu(b, y, {.tanh = true});
     if (linear.activation == "relu") y = relu(b, y);
     if (linear.gated) y = mul(b, y, parts[1]);
-    if (linear.residual) y = add(b, inputs[static_cast<std::size_t>(at.residual)], y);
+    if (linear.residual) y = add(b, y, inputs[static_cast<std::size_t>(at.residual)]);
     return {y};
 }
 
