@@ -48,7 +48,7 @@ TEST_CASE("each malformed directory ends with 1 and one line that says where and
         CAPTURE(one.name);
         const TempDir directory, out;
         one.write(directory.path());
-        // Tensors are looked at when they are wanted, and none of the model's is there: see the next but one test.
+        // Tensors are looked at when they are wanted, and none of these is: see the test of such tensors below.
         const bool lazy = one.name.ends_with("dtype that vitro has not") || one.name.ends_with("too many dimensions");
         check_error(logits(directory.path(), out / "logits"),
                     lazy ? std::vector<std::string>{"model.safetensors: "} : one.expected);
