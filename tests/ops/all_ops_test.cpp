@@ -40,7 +40,9 @@ void for_every_case(Body&& body) {
 
 void check_near(OpCase& each, const OpCase::Outputs& expected, const OpCase::Outputs& found) {
     for (std::size_t i = 0; i < expected.size(); ++i) {
-        const std::string difference = first_difference(each.output_types()[i], expected[i], found.at(i));
+        const TensorType& type = each.output_types()[i];
+        const std::string difference =
+            first_difference(type, expected[i], found.at(i), kernel_tolerance(type.dtype, expected[i]));
         CHECK_MESSAGE(difference.empty(), each.describe(), ": output ", i, ", ", difference);
     }
 }
@@ -76,7 +78,11 @@ std::string decomposition_difference(const OpDef& op, OpCase& each) {
     const auto expected = each.reference(), found = run_graph(graph, each.inputs(), each.symbols());
     if (expected.size() != found.size()) return "another number of outputs";
     for (std::size_t i = 0; i < expected.size(); ++i) {
-        const std::string difference = first_difference(each.output_types()[i], expected[i], found[i]);
+        const TensorType& type = each.output_types()[i];
+        if (types_of(graph, graph.results).at(i) != type)
+            return fmt::format("expected {}, found {}", to_string(type), to_string(types_of(graph, graph.results)[i]));
+        const std::string difference =
+            first_difference(type, expected[i], found[i], decomposition_tolerance(type.dtype, expected[i]));
         if (!difference.empty()) return difference;
     }
     return {};

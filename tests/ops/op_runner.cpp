@@ -32,6 +32,23 @@ double element(DType dtype, const std::byte* data, std::int64_t i) {
     return dispatch(dtype, [&]<class T>(T) { return static_cast<double>(float(reinterpret_cast<const T*>(data)[i])); });
 }
 
+std::int64_t count(DType dtype, const std::vector<std::byte>& bytes) {
+    return static_cast<std::int64_t>(bytes.size()) / info(dtype).block_bytes;
+}
+
+/// The largest finite magnitude.
+double largest(DType dtype, const std::vector<std::byte>& bytes) {
+    double found = 0;
+    for (std::int64_t i = 0; i < count(dtype, bytes); ++i) {
+        const double magnitude = std::abs(element(dtype, bytes.data(), i));
+        if (std::isfinite(magnitude)) found = std::max(found, magnitude);
+    }
+    return found;
+}
+
+/// One unit in the last place of a half type, relative to the value.
+double unit(DType dtype) { return dtype == DType::f16 ? 0x1p-10 : 0x1p-7; }
+
 }  // namespace
 
 GuardedMemory::GuardedMemory(std::size_t bytes, unsigned char fill, std::size_t guard) : size_(bytes), guard_(guard) {
@@ -142,26 +159,23 @@ std::string OpCase::describe() const {
     return text;
 }
 
-Tolerance tolerance_of(DType dtype) {
-    switch (dtype) {
-        case DType::f16:
-            return {0x1p-10, 3e-5};
-        case DType::bf16:
-            return {0x1p-7, 3e-5};
-        case DType::f32:
-            return {1e-5, 2e-5};
-        case DType::i32:
-            break;
-    }
-    return {0, 0};
+Tolerance kernel_tolerance(DType dtype, const std::vector<std::byte>& expected) {
+    if (!is_float(dtype)) return {0, 0};
+    const double absolute = 2e-5 + 1e-6 * largest(dtype, expected);
+    return {dtype == DType::f32 ? 1e-5 : unit(dtype), absolute};
+}
+
+Tolerance decomposition_tolerance(DType dtype, const std::vector<std::byte>& expected) {
+    Tolerance tolerance = kernel_tolerance(dtype, expected);
+    if (is_float(dtype) && dtype != DType::f32) tolerance.absolute += 4 * unit(dtype) * largest(dtype, expected);
+    return tolerance;
 }
 
 std::string first_difference(const TensorType& type, const std::vector<std::byte>& expected,
-                             const std::vector<std::byte>& found) {
+                             const std::vector<std::byte>& found, Tolerance tolerance) {
     if (expected.size() != found.size()) return "sizes differ";
-    const auto [relative, absolute] = tolerance_of(type.dtype);
-    const std::int64_t n = static_cast<std::int64_t>(expected.size()) / info(type.dtype).block_bytes;
-    for (std::int64_t i = 0; i < n; ++i) {
+    const auto [relative, absolute] = tolerance;
+    for (std::int64_t i = 0; i < count(type.dtype, expected); ++i) {
         const double e = element(type.dtype, expected.data(), i), f = element(type.dtype, found.data(), i);
         const bool near = e == f || std::abs(f - e) <= absolute + relative * std::abs(e);
         if (!near || std::isinf(e) != std::isinf(f))

@@ -66,17 +66,24 @@ private:
     std::vector<Tensor> inputs_;
 };
 
-/// How far a kernel may be from the reference: |found - expected| <= absolute + relative * |expected|. The reference is
-/// double precision rounded once; kernels compute in fp32, so half types may differ by one unit in the last place.
+/// How far a kernel may be from the reference: |found - expected| <= absolute + relative * |expected|.
 struct Tolerance {
     double relative, absolute;
 };
-Tolerance tolerance_of(DType dtype);
+
+/// For an output whose expected elements these are. The reference is double precision rounded once; kernels compute in
+/// fp32, so their error grows with the largest element (sums that cancel), and half types may differ by one unit in the
+/// last place. i32 must be equal.
+Tolerance kernel_tolerance(DType dtype, const std::vector<std::byte>& expected);
+
+/// For a decomposition, whose intermediate values are rounded to half types where the fused op keeps fp32: four units
+/// in the last place of the largest element more. In f32 no looser.
+Tolerance decomposition_tolerance(DType dtype, const std::vector<std::byte>& expected);
 
 /// The first element in which outputs of this type differ by more than the tolerance, or where `found` is NaN; empty
 /// when there is none. i32 must be equal.
 std::string first_difference(const TensorType& type, const std::vector<std::byte>& expected,
-                             const std::vector<std::byte>& found);
+                             const std::vector<std::byte>& found, Tolerance tolerance);
 
 /// Each way to give the float inputs dtypes: one for the first (activations, cache), one for the others (weights).
 /// Those that the op refuses are left out.
