@@ -15,7 +15,7 @@ std::size_t larger(const Program& a, const Program& b, Region region) {
 
 }  // namespace
 
-LanguageModel::Phase::Phase(Program compiled, Backend& backend, Weights& weights, std::byte* states, std::byte* arena)
+LanguageModel::Runner::Runner(Program compiled, Backend& backend, Weights& weights, std::byte* states, std::byte* arena)
     : program(std::move(compiled)),
       io(backend.allocate(program.plan.bytes(Region::io), "inputs and results")),
       executor(program, backend, {weights.addresses(program.graph), states, io.data(), arena}) {
@@ -30,37 +30,51 @@ LanguageModel::Phase::Phase(Program compiled, Backend& backend, Weights& weights
     logits = graph.results.at(0);
 }
 
+LanguageModelOptions completed(LanguageModelOptions options, const ModelConfig& config) {
+    if (options.context == 0) options.context = std::min(config.max_positions, kDefaultContext);
+    if (options.context < 1 || options.context > config.max_positions)
+        fail("context: expected 1 to {} tokens (the model's max_position_embeddings), found {}", config.max_positions,
+             options.context);
+    options.chunk = std::clamp(options.chunk, options.max_sequences, options.context * options.max_sequences);
+    return options;
+}
+
+BuildOptions build_options(const LanguageModelOptions& options, Phase phase,
+                           std::function<DType(std::string_view)> weight_dtype) {
+    const bool prefill = phase == Phase::prefill;
+    return {.max_tokens = prefill ? options.chunk : options.max_sequences,
+            .max_rows = prefill && options.all_logits ? options.chunk : options.max_sequences,
+            .max_sequences = options.max_sequences,
+            .context = options.context,
+            .page_size = kPageSize,
+            .weight_dtype = std::move(weight_dtype)};
+}
+
 LanguageModel::LanguageModel(const std::filesystem::path& directory, ModelConfig config, Target target,
                              const LanguageModelOptions& options)
     : config_(std::move(config)),
       target_(target),
-      options_(options),
+      options_(completed(options, config_)),
       checkpoint_(Checkpoint::open(directory)),
       weights_(checkpoint_, target.backend) {
-    if (options_.context == 0) options_.context = std::min(config_.max_positions, kDefaultContext);
-    if (options_.context < 1 || options_.context > config_.max_positions)
-        fail("context: expected 1 to {} tokens (the model's max_position_embeddings), found {}", config_.max_positions,
-             options_.context);
-    options_.chunk = std::clamp(options_.chunk, options_.max_sequences, options_.context * options_.max_sequences);
-
-    const std::int64_t rows = options_.all_logits ? options_.chunk : options_.max_sequences;
-    const auto compiled = [&](std::int64_t max_tokens, std::int64_t max_rows) {
-        Graph graph = build_model(config_, build_options(max_tokens, max_rows));
+    const auto compiled = [&](Phase phase) {
+        const auto dtype = [this](std::string_view name) { return weights_.dtype(name); };
+        Graph graph = build_model(config_, build_options(options_, phase, dtype));
         weights_.check(graph);
         optimize(graph, target_.backend, options_.passes);
         return compile(std::move(graph), target_);
     };
-    Program prefill_program = compiled(options_.chunk, rows);
-    Program decode_program = compiled(options_.max_sequences, options_.max_sequences);
+    Program prefill_program = compiled(Phase::prefill), decode_program = compiled(Phase::decode);
 
     states_ = target_.backend.allocate(larger(prefill_program, decode_program, Region::states), "the KV cache");
     arena_ = target_.backend.allocate(larger(prefill_program, decode_program, Region::arena), "the arena");
     prefill_ =
-        std::make_unique<Phase>(std::move(prefill_program), target_.backend, weights_, states_.data(), arena_.data());
+        std::make_unique<Runner>(std::move(prefill_program), target_.backend, weights_, states_.data(), arena_.data());
     decode_ =
-        std::make_unique<Phase>(std::move(decode_program), target_.backend, weights_, states_.data(), arena_.data());
+        std::make_unique<Runner>(std::move(decode_program), target_.backend, weights_, states_.data(), arena_.data());
 
-    pages_per_sequence_ = build_options(1, 1).pages_per_sequence();
+    const BuildOptions prefill = build_options(options_, Phase::prefill, nullptr);
+    pages_per_sequence_ = prefill.pages_per_sequence();
     const auto n_sequences = static_cast<std::size_t>(options_.max_sequences);
     const auto chunk = static_cast<std::size_t>(options_.chunk);
     sequences_.resize(n_sequences);
@@ -75,16 +89,7 @@ LanguageModel::LanguageModel(const std::filesystem::path& directory, ModelConfig
     for (auto* list : {&lengths_, &rope_lengths_}) list->reserve(n_sequences);
     page_table_.reserve(n_sequences * static_cast<std::size_t>(pages_per_sequence_));
     if (!config_.rope.is_static()) history_.reserve(static_cast<std::size_t>(options_.context));
-    logits_.resize(static_cast<std::size_t>(rows * config_.vocab_size));
-}
-
-BuildOptions LanguageModel::build_options(std::int64_t max_tokens, std::int64_t max_rows) const {
-    return {.max_tokens = max_tokens,
-            .max_rows = max_rows,
-            .max_sequences = options_.max_sequences,
-            .context = options_.context,
-            .page_size = kPageSize,
-            .weight_dtype = [this](std::string_view name) { return weights_.dtype(name); }};
+    logits_.resize(static_cast<std::size_t>(prefill.max_rows * config_.vocab_size));
 }
 
 void LanguageModel::check(std::span<const Part> parts) const {
@@ -188,27 +193,27 @@ std::int64_t LanguageModel::step(std::span<const Part> parts, std::int64_t row) 
     symbols['R'] = static_cast<std::int64_t>(rows_.size());
     symbols['S'] = static_cast<std::int64_t>(parts.size());
     symbols['C'] = cached;
-    Phase& phase =
+    Runner& runner =
         symbols['T'] <= options_.max_sequences && symbols['R'] <= options_.max_sequences ? *decode_ : *prefill_;
-    write(phase, phase.tokens, tokens_, symbols);
-    write(phase, phase.positions, positions_, symbols);
-    write(phase, phase.sequences, sequence_of_, symbols);
-    write(phase, phase.page_table, page_table_, symbols);
-    write(phase, phase.lengths, lengths_, symbols);
-    write(phase, phase.rows, rows_, symbols);
-    if (phase.rope_lengths >= 0) write(phase, phase.rope_lengths, rope_lengths_, symbols);
-    phase.executor.run(symbols);
+    write(runner, runner.tokens, tokens_, symbols);
+    write(runner, runner.positions, positions_, symbols);
+    write(runner, runner.sequences, sequence_of_, symbols);
+    write(runner, runner.page_table, page_table_, symbols);
+    write(runner, runner.lengths, lengths_, symbols);
+    write(runner, runner.rows, rows_, symbols);
+    if (runner.rope_lengths >= 0) write(runner, runner.rope_lengths, rope_lengths_, symbols);
+    runner.executor.run(symbols);
     if (!rows_.empty()) {
-        const Tensor logits = phase.executor.tensor(phase.logits, symbols);
+        const Tensor logits = runner.executor.tensor(runner.logits, symbols);
         target_.backend.download(logits_.data() + row * config_.vocab_size, logits.data,
                                  static_cast<std::size_t>(logits.bytes()));
     }
     return symbols['R'];
 }
 
-void LanguageModel::write(Phase& phase, ValueId input, std::span<const std::int32_t> data,
+void LanguageModel::write(Runner& runner, ValueId input, std::span<const std::int32_t> data,
                           const SymbolValues& symbols) {
-    const Tensor tensor = phase.executor.tensor(input, symbols);
+    const Tensor tensor = runner.executor.tensor(input, symbols);
     VITRO_CHECK(tensor.bytes() == static_cast<std::int64_t>(data.size_bytes()));
     target_.backend.upload(tensor.data, data.data(), data.size_bytes());
 }

@@ -25,6 +25,18 @@ struct LanguageModelOptions {
     PipelineOptions passes;          // which to leave out; `after` sees the prefill program's graph, then the decode's
 };
 
+/// The options with every default filled in for a model. Error when the context is not one the model can have.
+LanguageModelOptions completed(LanguageModelOptions options, const ModelConfig& config);
+
+enum class Phase : std::uint8_t {
+    prefill,  // chunks of prompts
+    decode,   // one token of each sequence
+};
+
+/// What the naive graph of a phase is built for. `weight_dtype` as in BuildOptions.
+BuildOptions build_options(const LanguageModelOptions& completed_options, Phase phase,
+                           std::function<DType(std::string_view)> weight_dtype);
+
 /// Which logits a step is to compute for a sequence.
 enum class Want : std::uint8_t { none, last, all };
 
@@ -36,8 +48,7 @@ public:
 
     const ModelConfig& config() const { return config_; }
     std::int64_t context() const { return options_.context; }
-    const Program& prefill_program() const { return prefill_->program; }
-    const Program& decode_program() const { return decode_->program; }
+    const Program& program(Phase phase) const { return (phase == Phase::prefill ? prefill_ : decode_)->program; }
 
     /// Tokens to append to sequence `sequence` (in [0, max_sequences)).
     struct Part {
@@ -68,8 +79,8 @@ public:
 
 private:
     /// A program with its memory.
-    struct Phase {
-        Phase(Program compiled, Backend& backend, Weights& weights, std::byte* states, std::byte* arena);
+    struct Runner {
+        Runner(Program compiled, Backend& backend, Weights& weights, std::byte* states, std::byte* arena);
         Program program;
         Buffer io;
         Executor executor;
@@ -82,14 +93,13 @@ private:
         bool long_keys = false;            // whether the keys in the cache are turned by the long ones
     };
 
-    BuildOptions build_options(std::int64_t max_tokens, std::int64_t max_rows) const;
     void check(std::span<const Part> parts) const;
     /// Recomputes a sequence whose keys were turned by the other rope factors: it has grown past the border between
     /// short and long ones, or was cut back before it.
     void choose_rope(const Part& part);
     /// Runs parts that fit one step; returns the rows of logits_ filled from `row` on.
     std::int64_t step(std::span<const Part> parts, std::int64_t row);
-    void write(Phase& phase, ValueId input, std::span<const std::int32_t> data, const SymbolValues& symbols);
+    void write(Runner& runner, ValueId input, std::span<const std::int32_t> data, const SymbolValues& symbols);
     void reserve_pages(Sequence& sequence, std::int64_t length);
     Sequence& at(std::int64_t sequence) { return sequences_[static_cast<std::size_t>(sequence)]; }
 
@@ -100,8 +110,8 @@ private:
     Weights weights_;
     Buffer states_;
     Buffer arena_;
-    std::unique_ptr<Phase> prefill_;
-    std::unique_ptr<Phase> decode_;
+    std::unique_ptr<Runner> prefill_;
+    std::unique_ptr<Runner> decode_;
     std::int64_t pages_per_sequence_ = 0;
     std::vector<Sequence> sequences_;
     std::vector<std::int32_t> free_pages_;

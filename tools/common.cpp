@@ -45,6 +45,18 @@ OpenModel open_model(const ModelFlags& flags, LanguageModelOptions options) {
     return {std::move(config), std::move(generation), std::move(backend), std::move(model)};
 }
 
+Graph naive_graph(const std::filesystem::path& directory, const ModelConfig& config, Phase phase,
+                  const LanguageModelOptions& options) {
+    std::optional<Checkpoint> checkpoint;
+    std::function<DType(std::string_view)> dtype;
+    if (std::filesystem::exists(directory / "model.safetensors") ||
+        std::filesystem::exists(directory / "model.safetensors.index.json")) {
+        checkpoint = Checkpoint::open(directory);
+        dtype = [&](std::string_view name) { return checkpoint->at(name).dtype; };
+    }
+    return build_model(config, build_options(completed(options, config), phase, dtype));
+}
+
 Tokenizer open_tokenizer(const ModelFlags& flags) {
     return Tokenizer::load(flags.directory, read_model_config(flags.directory).vocab_size);
 }

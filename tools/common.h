@@ -50,6 +50,10 @@ Target target_for(Backend& backend);
 OpenModel open_model(const ModelFlags& flags, LanguageModelOptions options = {});
 Tokenizer open_tokenizer(const ModelFlags& flags);
 
+/// The model's naive graph for a phase: dtypes from the checkpoint where there is one, else from config.json.
+Graph naive_graph(const std::filesystem::path& directory, const ModelConfig& config, Phase phase,
+                  const LanguageModelOptions& options);
+
 /// The chat template of a model directory.
 ChatFormat chat_format(const std::filesystem::path& directory, const Tokenizer& tokenizer);
 

@@ -116,21 +116,9 @@ Json json_of(const Graph& graph, const Tree& tree) {
     return json;
 }
 
-/// The dtypes of the checkpoint where there is one, else those config.json names.
-Graph naive_graph(const std::filesystem::path& directory, const ModelConfig& config) {
-    BuildOptions options{.context = config.max_positions};
-    std::optional<Checkpoint> checkpoint;
-    if (std::filesystem::exists(directory / "model.safetensors") ||
-        std::filesystem::exists(directory / "model.safetensors.index.json")) {
-        checkpoint = Checkpoint::open(directory);
-        options.weight_dtype = [&](std::string_view name) { return checkpoint->at(name).dtype; };
-    }
-    return build_model(config, options);
-}
-
 void show(const std::filesystem::path& directory, bool json) {
     const ModelConfig config = read_model_config(directory);
-    const Graph graph = naive_graph(directory, config);
+    const Graph graph = naive_graph(directory, config, Phase::decode, {});
     const Tree tree = tree_of(graph);
     if (json) {
         fmt::print("{}\n", json_of(graph, tree).dump(2));

@@ -63,7 +63,7 @@ void report(const char* what, std::vector<double> times, std::vector<double> rat
 void run(const std::filesystem::path& directory, int threads) {
     CpuBackend backend(threads);
     Model fused(directory, backend, true), unfused(directory, backend, false);
-    const Graph& graph = fused.model.decode_program().graph;
+    const Graph& graph = fused.model.program(Phase::decode).graph;
     const double layers = weight_bytes(graph, "model.layers."), head = weight_bytes(graph, "lm_head.");
     const double bytes = layers + head;             // of the embedding, a token takes one row
     const double flops = layers / 2 * 2 * kPrompt;  // a multiply-add for each 2-byte weight; the head sees one row

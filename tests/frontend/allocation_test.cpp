@@ -85,7 +85,7 @@ bool can_count() {
 
 /// Counts in steps of both programs, after a first one of each.
 void check_steps(LoadedModel& loaded) {
-    for (const Program* program : {&loaded.model.prefill_program(), &loaded.model.decode_program()})
+    for (const Program* program : {&loaded.model.program(Phase::prefill), &loaded.model.program(Phase::decode)})
         for (const Step& step : program->steps)
             CHECK_MESSAGE(!step.is_reference, "no kernel: ", program->graph.node(step.node).op->name);
     Sampler greedy({.logit_bias = {{1, 1.0f}}}, loaded.model.config().vocab_size);

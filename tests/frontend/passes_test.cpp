@@ -97,8 +97,8 @@ TEST_CASE("where a device has no kernel for a fused op, its decomposition runs")
         const Tokens tokens = golden_tokens(name, "tokens");
         auto fused = load_golden(name);
         auto decomposed = load_golden(name, {}, 2, kernels);
-        for (const Step& step : decomposed.model.decode_program().steps) CHECK_FALSE(step.is_reference);
-        CHECK(decomposed.model.decode_program().steps.size() > fused.model.decode_program().steps.size());
+        for (const Step& step : decomposed.model.program(Phase::decode).steps) CHECK_FALSE(step.is_reference);
+        CHECK(decomposed.model.program(Phase::decode).steps.size() > fused.model.program(Phase::decode).steps.size());
         CHECK(difference(decomposed.feed(tokens), fused.feed(tokens)) <= 1e-5);
     }
 }
@@ -107,7 +107,7 @@ TEST_CASE("a decoder layer runs in six steps, all of them kernels") {
     for (const std::string& name : golden_names()) {
         CAPTURE(name);
         const auto loaded = load_golden(name);
-        const Program& program = loaded.model.decode_program();
+        const Program& program = loaded.model.program(Phase::decode);
         for (const Step& step : program.steps) CHECK_FALSE(step.is_reference);
         const auto layers = static_cast<std::size_t>(loaded.model.config().n_layers);
         CHECK(program.steps.size() == 6 * layers + 3);  // embedding, gather_rows, head

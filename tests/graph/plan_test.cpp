@@ -40,7 +40,7 @@ TEST_CASE("no step of a golden's programs reads what another value has overwritt
     for (const std::string& name : test::golden_names()) {
         CAPTURE(name);
         const test::LoadedModel loaded = test::load_golden(name, {.max_sequences = 2, .chunk = 32});
-        for (const Program* program : {&loaded.model.prefill_program(), &loaded.model.decode_program()}) {
+        for (const Program* program : {&loaded.model.program(Phase::prefill), &loaded.model.program(Phase::decode)}) {
             check_sound(*program);
             const Plan& plan = program->plan;
             CHECK(plan.bytes(Region::arena) >= plan.arena_lower_bound);

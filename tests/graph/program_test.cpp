@@ -131,7 +131,7 @@ TEST_CASE("references in place of kernels give the same, up to rounding: whole m
         CAPTURE(name);
         test::LoadedModel kernels = test::load_golden(name, {.context = 32});
         test::LoadedModel references = test::load_golden(name, {.context = 32}, 1, {});
-        for (const Step& step : references.model.prefill_program().steps) CHECK(step.is_reference);
+        for (const Step& step : references.model.program(Phase::prefill).steps) CHECK(step.is_reference);
         for (std::size_t part = 0; part < 2; ++part) {  // a prefill, a decode step
             const std::span fed = part == 0 ? std::span<const std::int32_t>(tokens) : std::span(tokens).first(1);
             const auto found = kernels.feed(fed), expected = references.feed(fed);

@@ -128,8 +128,8 @@ TEST_CASE("the graphs of all goldens, naive and as they run, are the same after 
     for (const std::string& name : test::golden_names()) {
         CAPTURE(name);
         const test::LoadedModel loaded = test::load_golden(name, {.max_sequences = 2, .chunk = 16});
-        check_round_trip(loaded.model.prefill_program().graph);
-        check_round_trip(loaded.model.decode_program().graph);
+        check_round_trip(loaded.model.program(Phase::prefill).graph);
+        check_round_trip(loaded.model.program(Phase::decode).graph);
         check_round_trip(build_model(loaded.model.config(), {.max_tokens = 16, .context = 40}));
     }
 }

@@ -1,0 +1,85 @@
+// Each pass on text: cases/<pass>.vt holds graphs before and after it, and a near miss that it leaves alone, with the
+// reason it gives. Sections begin with "=== before", "=== after" and "=== near miss: REASON"; a file may repeat them.
+#include "backends/cpu/cpu_backend.h"
+#include "graph/text.h"
+#include "ops/op_list.h"
+#include "passes/passes.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+using namespace vitro;
+
+namespace {
+
+struct Section {
+    std::string title;
+    std::string text;
+};
+
+std::vector<Section> sections(const std::filesystem::path& path) {
+    std::ifstream file(path);
+    REQUIRE_MESSAGE(file.good(), path.string());
+    std::vector<Section> out;
+    for (std::string line; std::getline(file, line);) {
+        if (line.starts_with("=== "))
+            out.push_back({line.substr(4), {}});
+        else if (!out.empty())
+            out.back().text += line + "\n";
+    }
+    return out;
+}
+
+struct Outcome {
+    std::string text;
+    std::string findings;
+    bool changed = false;
+};
+
+Outcome run(const Pass& pass, const std::string& text, const std::string& file) {
+    Graph graph = parse(text, file, find_op);
+    CpuBackend backend(1);
+    Journal journal;
+    PassContext context{journal, backend};
+    Outcome out;
+    out.changed = pass.run(graph, context);
+    out.text = print(graph);
+    for (const Finding& finding : journal.findings)
+        out.findings += fmt::format("{} {}: {}\n", finding.fired ? "fired" : "refused", finding.path, finding.reason);
+    return out;
+}
+
+}  // namespace
+
+TEST_CASE("every pass does what its file of cases says") {
+    for (const Pass& pass : all_passes()) {
+        CAPTURE(pass.name);
+        const std::string file = fmt::format("tests/passes/cases/{}.vt", pass.name);
+        const auto all = sections(std::filesystem::path(VITRO_SOURCE_DIR) / file);
+        std::size_t pairs = 0, misses = 0;
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            if (all[i].title == "before") {
+                REQUIRE(i + 1 < all.size());
+                REQUIRE(all[i + 1].title == "after");
+                const Outcome outcome = run(pass, all[i].text, file);
+                CHECK(outcome.changed);
+                CHECK(outcome.text == print(parse(all[i + 1].text, file, find_op)));
+                ++pairs;
+            } else if (all[i].title.starts_with("near miss")) {
+                const Outcome outcome = run(pass, all[i].text, file);
+                CHECK_FALSE(outcome.changed);
+                CHECK(outcome.text == print(parse(all[i].text, file, find_op)));
+                if (all[i].title.size() > 11)
+                    CHECK_MESSAGE(outcome.findings.find(all[i].title.substr(11)) != std::string::npos,
+                                  outcome.findings);
+                ++misses;
+            }
+        }
+        CHECK(pairs >= 1);
+        CHECK(misses >= 1);
+    }
+}
