@@ -30,19 +30,19 @@ public:
 
     int count() const { return int(threads_.size()); }
 
-    /// Calls `work` on the calling thread and on every helper; comes back when all calls have.
+    /// Calls `work` on the calling thread, and on each helper that wakes up before that call has ended: `work` must
+    /// come back only when nothing is left to start. Comes back when all calls have.
     void run(const std::function<void()>& work) {
         {
             const std::lock_guard lock(mutex_);
             work_ = &work;
             ++round_;
-            busy_ = int(threads_.size());
         }
         wake_.notify_all();
         work();
         std::unique_lock lock(mutex_);
-        done_.wait(lock, [&] { return busy_ == 0; });
         work_ = nullptr;
+        done_.wait(lock, [&] { return busy_ == 0; });
     }
 
 private:
@@ -50,10 +50,11 @@ private:
         unsigned seen = 0;
         std::unique_lock lock(mutex_);
         for (;;) {
-            wake_.wait(lock, [&] { return stop_ || round_ != seen; });
+            wake_.wait(lock, [&] { return stop_ || (work_ != nullptr && round_ != seen); });
             if (stop_) return;
             seen = round_;
             const std::function<void()>& work = *work_;
+            ++busy_;
             lock.unlock();
             work();
             lock.lock();
