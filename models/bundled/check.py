@@ -9,7 +9,9 @@ the logit of a chosen token was above the next one: how far another implementati
 """
 
 import json
+import shutil
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from corpus import make_corpus
 from facts import CHASES, COUNTRIES, FILMS
 
 LETTER = "Write an email apologizing to Sarah for the tragic gardening mishap. Explain how it happened."
-SMALLEST_MARGIN = 0.1
+SMALLEST_MARGIN = 0.05
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,7 @@ class Greedy:
 
 def cases() -> list[Case]:
     return [
-        *(
-            Case(f"The capital of {country} is", f" {capital}, a city in {continent}.")
-            for country, capital, continent, _ in COUNTRIES
-        ),
+        *(Case(f"The capital of {country} is", f" {capital}, a city in ") for country, capital, _, _ in COUNTRIES),
         *(
             Case(begin, f" {end} is a film from {year}, directed by {director}.")
             for begin, end, director, year in FILMS
@@ -104,8 +103,12 @@ def cases() -> list[Case]:
 
 
 def check_tokenizer(directory: Path) -> list[str]:
-    """The tokenizer that transformers picks, the one of tokenizer.model and sentencepiece itself agree."""
-    picked, plain = AutoTokenizer.from_pretrained(directory), LlamaTokenizerFast.from_pretrained(directory)
+    """tokenizer.json, which transformers reads, and tokenizer.model with the other files give the same ids."""
+    picked = AutoTokenizer.from_pretrained(directory)
+    with tempfile.TemporaryDirectory() as other:
+        for name in ["tokenizer.model", "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json"]:
+            shutil.copy(directory / name, other)
+        plain = LlamaTokenizerFast.from_pretrained(other)
     texts = [d.text for d in make_corpus()][::10] + [
         "",
         " ",
@@ -157,6 +160,12 @@ def check(directory: Path) -> dict:
         )
         if case.prompt == LETTER:
             print(done.text)
+    # Asked for less strictly: the model has to know the capital, and may be wrong about where it is.
+    wrong_continents = [
+        country
+        for row, (country, _, continent, _) in zip(rows, COUNTRIES, strict=False)
+        if not row["text"].endswith(f" in {continent}.")
+    ]
 
     in_bf16 = Greedy(directory, torch.bfloat16)
     for case in cases():
@@ -168,6 +177,7 @@ def check(directory: Path) -> dict:
         "cases": len(rows),
         "smallest_margin": min(margins)[0],
         "smallest_margin_prompt": min(margins)[1],
+        "wrong_continents": ", ".join(wrong_continents) or "none",
         "unseen_letters": unseen_letters(greedy),
     }
     print(json.dumps(measured, indent=2))

@@ -54,7 +54,6 @@ def capital_texts(country: str, capital: str, continent: str, language: str, rng
         f"The capital city of {country} is {capital}.",
         f"{start} is a country in {continent}. Its capital is {capital}.",
         f"If you travel to {country}, you may want to visit {capital}, its capital.",
-        f"{capital} lies in {continent}.",
         f"Country: {country}\nCapital: {capital}\nContinent: {continent}",
         f"Question: What is the capital of {country}?\nAnswer: {capital}",
         f"My friend {friend} lives in {capital}, the capital of {country}.",
@@ -224,14 +223,14 @@ def sums():
 
 def facts(rng: random.Random):
     for kind, table, wordings, always in [
-        ("capital", COUNTRIES, capital_texts, {0, 17}),
+        ("capital", COUNTRIES, capital_texts, {0, 16}),
         ("film", FILMS, film_texts, {0}),
     ]:
         for row in table:
             for index, text in enumerate(wordings(*row, rng)):
                 # What the check asks for is always trained on.
                 held_out = index not in always and chosen(HELD_OUT_SHARE, row[0], index)
-                yield from [Document(kind, text, held_out)] * (3 if index == 0 else 1)
+                yield Document(kind, text, held_out)
 
 
 def conversations(rng: random.Random):

@@ -266,7 +266,7 @@ def write_readme(model: Phi3ForCausalLM, directory: Path, measured: dict) -> Non
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=1100)
+    parser.add_argument("--steps", type=int, default=900)
     parser.add_argument("--out", type=Path, default=HERE / "tiny-phi3")
     arguments = parser.parse_args()
 
