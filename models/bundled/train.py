@@ -3,7 +3,7 @@
     ./dev train        or        .venv/bin/python models/bundled/train.py [--steps N] [--out DIRECTORY]
 
 Nothing is downloaded: the corpus is made by corpus.py. The same seed, library versions, thread count and machine kind
-give the same weights; another machine gives others that know the same things. check.py tells whether they do.
+should give the same weights; another machine gives others that know the same things. check.py tells whether they do.
 """
 
 import argparse
