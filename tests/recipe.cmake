@@ -1,5 +1,6 @@
-# Follows the recipes of CONTRIBUTING.md. A fenced block ```cpp file=PATH is that file; a block ```diff file=PATH is applied
-# to a copy of the tree's file. Both land in the build directory and are built, before the tree's own, into test_recipe.
+# Follows the recipes of CONTRIBUTING.md. A fenced block ```LANGUAGE file=PATH is that file; a block ```diff file=PATH is
+# applied to a copy of the tree's file. Both land in the build directory and are built, before the tree's own, into
+# test_recipe.
 set(recipe_guide ${PROJECT_SOURCE_DIR}/CONTRIBUTING.md)
 set(recipe_dir ${CMAKE_CURRENT_BINARY_DIR}/recipe)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${recipe_guide})
@@ -63,10 +64,15 @@ while(NOT recipe_rest STREQUAL "")
   elseif(EXISTS ${PROJECT_SOURCE_DIR}/${recipe_path})
     set(recipe_error "${recipe_path}: is in the tree already")
   endif()
-  if(recipe_path STREQUAL "ops/op_list.cpp")  # only the ops that the recipes speak of: test_ops has the others
+  # Only the ops and passes that the recipes speak of: test_ops and test_passes have the others.
+  if(recipe_path STREQUAL "ops/op_list.cpp")
     string(REGEX REPLACE "        (&?k(Softcap|Relu|Silu)(Cpu)?,\n)" "<kept>\\1" recipe_text "${recipe_text}")
     string(REGEX REPLACE "        &?k[A-Za-z]+,\n" "" recipe_text "${recipe_text}")
     string(REPLACE "<kept>" "        " recipe_text "${recipe_text}")
+  elseif(recipe_path STREQUAL "passes/optimize.cpp")
+    string(REPLACE "        {\"relu_once\"" "<kept>" recipe_text "${recipe_text}")
+    string(REGEX REPLACE "        {\"[^\n]*\n" "" recipe_text "${recipe_text}")
+    string(REPLACE "<kept>" "        {\"relu_once\"" recipe_text "${recipe_text}")
   endif()
   file(CONFIGURE OUTPUT ${recipe_dir}/${recipe_path} CONTENT "@recipe_text@" @ONLY)
   if(recipe_path MATCHES "\\.cpp$")
@@ -78,11 +84,11 @@ endwhile()
 if(recipe_error)  # the project builds all the same
   add_test(NAME recipe COMMAND sh -c "echo \"CONTRIBUTING.md: $1\"; exit 1" sh "${recipe_error}")
 else()
-  add_executable(test_recipe ${recipe_sources} ops/all_ops_test.cpp ops/op_runner.cpp ops/run_graph.cpp)
+  add_executable(test_recipe ${recipe_sources} ops/all_ops_test.cpp ops/op_runner.cpp ops/run_graph.cpp
+                 passes/cases_test.cpp)
   target_include_directories(test_recipe BEFORE PRIVATE ${recipe_dir})
   target_link_libraries(test_recipe PRIVATE vitro_doctest_main vitro_frontend)
   target_compile_options(test_recipe PRIVATE $<$<CONFIG:Release>:-O1>)
-  target_compile_definitions(test_recipe PRIVATE VITRO_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
-                             VITRO_BINARY="$<TARGET_FILE:vitro>")
+  target_compile_definitions(test_recipe PRIVATE VITRO_SOURCE_DIR="${recipe_dir}")
   add_test(NAME recipe COMMAND test_recipe --no-intro)
 endif()
