@@ -1,5 +1,5 @@
 // matmul at Phi-3-mini's shapes against what the machine can do: decode (M = 1) against the memory's read bandwidth,
-// prefill against the peak of fused multiply-adds. `of_limit` is the median of ratios measured back to back.
+// prefill against the peak of fused multiply-adds. Shares of a limit are medians of ratios measured back to back.
 #include "backends/cpu/cpu_backend.h"
 #include "base/half.h"
 #include "bench/cpu/limits.h"
@@ -7,7 +7,7 @@
 
 #include <benchmark/benchmark.h>
 
-#include <map>
+#include <ctime>
 
 namespace vitro::bench {
 namespace {
@@ -79,21 +79,28 @@ struct Product {
     }
 };
 
-/// Runs `limit()` (a rate) and the product by turns; reports the product's rate, `amount` a call, and its share.
+/// Runs `limit()` (a rate) and the product by turns; reports the product's rate, `amount` a call, and its share of the
+/// limit, by the wall's clock and by the processors' time, which holds on a machine that others use too.
 template <class Limit>
 void compare(benchmark::State& state, Product& product, double amount, const char* unit, Limit&& limit) {
-    std::vector<double> rates, ratios, limits;
+    std::vector<double> rates, limits, shares, cpu_shares;
+    const auto cpu = [] { return double(std::clock()) / CLOCKS_PER_SEC; };  // of all threads
     product.run();
     for (auto _ : state) {
-        limits.push_back(limit());
+        const double begin = cpu();
+        const double limit_time = seconds([&] { limits.push_back(limit()); });
+        const double middle = cpu();
         const double time = seconds([&] { product.run(); });
+        const double product_cpu = cpu() - middle, limit_cpu = middle - begin;
         rates.push_back(amount / time);
-        ratios.push_back(rates.back() / limits.back());
+        shares.push_back(rates.back() / limits.back());
+        cpu_shares.push_back(amount / product_cpu / (limits.back() * limit_time / limit_cpu));
         state.SetIterationTime(time);
     }
     state.counters[unit] = median(rates) * 1e-9;
     state.counters["limit"] = median(limits) * 1e-9;
-    state.counters["of_limit"] = median(ratios);
+    state.counters["of_limit"] = median(shares);
+    state.counters["of_limit_cpu"] = median(cpu_shares);
 }
 
 /// args: M, K, N
