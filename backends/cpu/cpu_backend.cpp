@@ -104,7 +104,11 @@ Buffer CpuBackend::allocate(std::size_t bytes, std::string_view what) {
     return {reinterpret_cast<void*>(address), bytes, [memory](void*) { std::free(memory); }};
 }
 
-void CpuBackend::upload(void* device, const void* host, std::size_t bytes) { std::memcpy(device, host, bytes); }
-void CpuBackend::download(void* host, const void* device, std::size_t bytes) { std::memcpy(host, device, bytes); }
+void CpuBackend::upload(void* device, const void* host, std::size_t bytes) {
+    if (bytes > 0) std::memcpy(device, host, bytes);
+}
+void CpuBackend::download(void* host, const void* device, std::size_t bytes) {
+    if (bytes > 0) std::memcpy(host, device, bytes);
+}
 
 }  // namespace vitro

@@ -43,7 +43,7 @@ struct Running {
     std::vector<float> run(const std::vector<float>& x) {
         SymbolValues symbols;
         symbols['T'] = static_cast<std::int64_t>(x.size() / 3);
-        std::memcpy(executor.tensor("x", symbols).data, x.data(), x.size() * 4);
+        std::copy(x.begin(), x.end(), executor.tensor("x", symbols).as<float>());
         executor.run(symbols);
         const Tensor y = executor.tensor("y", symbols);
         return {y.as<float>(), y.as<float>() + y.elements()};
