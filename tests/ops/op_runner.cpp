@@ -113,7 +113,7 @@ OpCase::Outputs OpCase::execute(Run run, const KernelDef* kernel, CpuBackend& ba
 
     CHECK_MESSAGE(scratch.guards_intact(), describe(), ": wrote outside its scratch");
     for (std::size_t i = 0; i < inputs_.size(); ++i)
-        CHECK_MESSAGE(std::memcmp(before[i].data(), inputs_[i].data, before[i].size()) == 0, describe(),
+        CHECK_MESSAGE(std::equal(before[i].begin(), before[i].end(), inputs_[i].as<std::byte>()), describe(),
                       ": changed input ", i);
     Outputs written;
     for (const GuardedMemory& output : memory) {
