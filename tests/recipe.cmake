@@ -84,8 +84,7 @@ endwhile()
 if(recipe_error)  # the project builds all the same
   add_test(NAME recipe COMMAND sh -c "echo \"CONTRIBUTING.md: $1\"; exit 1" sh "${recipe_error}")
 else()
-  add_executable(test_recipe ${recipe_sources} ops/all_ops_test.cpp ops/op_runner.cpp ops/run_graph.cpp
-                 passes/cases_test.cpp)
+  add_executable(test_recipe ${recipe_sources} ops/all_ops_test.cpp passes/cases_test.cpp)
   target_include_directories(test_recipe BEFORE PRIVATE ${recipe_dir})
   target_link_libraries(test_recipe PRIVATE vitro_doctest_main vitro_frontend)
   target_compile_options(test_recipe PRIVATE $<$<CONFIG:Release>:-O1>)

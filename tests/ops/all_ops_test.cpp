@@ -1,21 +1,22 @@
 // What holds for every op in the list, by its own examples.
+#include "backends/cpu/cpu_backend.h"
 #include "graph/builder.h"
 #include "graph/text.h"
 #include "ops/add/add.h"
+#include "ops/check/kernel_check.h"
+#include "ops/check/run_graph.h"
 #include "ops/mul/mul.h"
 #include "ops/op_list.h"
-#include "tests/ops/op_runner.h"
-#include "tests/ops/run_graph.h"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <set>
 
-namespace vitro::test {
+namespace vitro::check {
 namespace {
 
-constexpr std::uint64_t kSeeds[] = {1, 2, 3};
+constexpr int kDraws = 3;
 
 const KernelDef* kernel_of(const OpDef& op) {
     for (const KernelDef& kernel : cpu_kernels())
@@ -23,28 +24,10 @@ const KernelDef* kernel_of(const OpDef& op) {
     return nullptr;
 }
 
-/// Calls body(op, case) for every op, seed, example and choice of dtypes.
+/// Calls body(op, case) for every op's every case.
 template <class Body>
 void for_every_case(Body&& body) {
-    for (const OpDef* op : all_ops()) {
-        for (const std::uint64_t seed : kSeeds) {
-            Random random(seed);
-            for (const Example& example : op->examples(random))
-                for (const std::vector<TensorType>& types : dtype_variants(*op, example)) {
-                    OpCase each(*op, example, types, seed);
-                    body(*op, each);
-                }
-        }
-    }
-}
-
-void check_near(OpCase& each, const OpCase::Outputs& expected, const OpCase::Outputs& found) {
-    for (std::size_t i = 0; i < expected.size(); ++i) {
-        const TensorType& type = each.output_types()[i];
-        const std::string difference =
-            first_difference(type, expected[i], found.at(i), kernel_tolerance(type.dtype, expected[i]));
-        CHECK_MESSAGE(difference.empty(), each.describe(), ": output ", i, ", ", difference);
-    }
+    for (const OpDef* op : all_ops()) for_each_case(*op, kDraws, [&](OpCase& each) { body(*op, each); });
 }
 
 /// A graph of the op alone. Its values: the inputs, then the outputs.
@@ -88,40 +71,40 @@ std::string decomposition_difference(const OpDef& op, OpCase& each) {
     return {};
 }
 
-TEST_CASE("kernels agree with the reference, in every dtype, within the tolerance") {
-    CpuBackend one(1);
-    for_every_case([&](const OpDef& op, OpCase& each) {
-        const KernelDef* kernel = kernel_of(op);
-        if (op.is_view || kernel == nullptr) return;
-        check_near(each, each.reference(), each.kernel(*kernel, one, 0xff));
-    });
+TEST_CASE("kernels agree with the reference, in every dtype and size, whatever stood in the memory") {
+    CpuBackend three(3);
+    for (const KernelDef& kernel : cpu_kernels()) {
+        const KernelReport report = check_kernel(*find_op(kernel.op), kernel, three, kDraws);
+        CHECK(report.cases > 0);
+        for (const std::string& complaint : report.complaints) FAIL_CHECK(complaint);
+    }
 }
 
-TEST_CASE("kernels give the same bits with one thread and with three, whatever stood in the memory") {
+TEST_CASE("kernels give the same bits with one thread and with three") {
     CpuBackend one(1), three(3);
     for_every_case([&](const OpDef& op, OpCase& each) {
         const KernelDef* kernel = kernel_of(op);
         if (op.is_view || kernel == nullptr) return;
-        const OpCase::Outputs expected = each.kernel(*kernel, one, 0xff);
-        CHECK_MESSAGE(expected == each.kernel(*kernel, three, 0x7e), each.describe(), ": three threads");
-        if (each.can_run_in_place())
-            CHECK_MESSAGE(expected == each.kernel_in_place(*kernel, three), each.describe(), ": in place");
+        CHECK_MESSAGE(each.kernel(*kernel, one, 0xff) == each.kernel(*kernel, three, 0xff), each.describe());
     });
 }
 
-TEST_CASE("kernels and references run when every symbol is 0") {
-    CpuBackend three(3);
-    for (const OpDef* op : all_ops()) {
-        const KernelDef* kernel = kernel_of(*op);
-        if (op->is_view || kernel == nullptr) continue;
-        Random random(5);
-        for (Example& example : op->examples(random)) {
-            if (example.symbols == SymbolValues{}) continue;
-            example.symbols = {};
-            OpCase each(*op, example, example.inputs, 5);
-            check_near(each, each.reference(), each.kernel(*kernel, three, 0xff));
-        }
-    }
+TEST_CASE("a wrong kernel is noticed") {
+    const auto complaints = [](void (*run)(const Call& call)) {
+        CpuBackend backend(1);
+        return check_kernel(kAdd, {.op = "add", .run = run}, backend, 1).complaints;
+    };
+    CHECK(complaints(kAdd.reference).empty());
+    CHECK(!complaints([](const Call&) {}).empty());
+    CHECK(!complaints([](const Call& call) {
+               kAdd.reference(call);
+               call.out().as<std::byte>()[call.out().bytes()] = std::byte{0};
+           }).empty());
+    CHECK(!complaints([](const Call& call) {
+               kAdd.reference(call);
+               if (call.in(0).bytes() > 0) call.in(0).as<std::byte>()[0] ^= std::byte{1};
+           }).empty());
+    CHECK(!complaints([](const Call&) { fail("it does not work"); }).empty());
 }
 
 TEST_CASE("references of views leave the memory as it is") {
@@ -257,4 +240,4 @@ TEST_CASE("a call moves bytes, at most those of its inputs and outputs") {
 }
 
 }  // namespace
-}  // namespace vitro::test
+}  // namespace vitro::check

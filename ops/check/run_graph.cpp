@@ -1,11 +1,11 @@
-#include "tests/ops/run_graph.h"
+#include "ops/check/run_graph.h"
 
 #include "backends/cpu/cpu_backend.h"
 #include "graph/program.h"
 
 #include <cstring>
 
-namespace vitro::test {
+namespace vitro::check {
 
 std::vector<std::vector<std::byte>> run_graph(const Graph& graph, const std::vector<Tensor>& inputs,
                                               const SymbolValues& symbols) {
@@ -41,4 +41,4 @@ std::vector<std::vector<std::byte>> run_graph(const Graph& graph, const std::vec
     return results;
 }
 
-}  // namespace vitro::test
+}  // namespace vitro::check

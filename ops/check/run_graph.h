@@ -5,10 +5,10 @@
 
 #include <vector>
 
-namespace vitro::test {
+namespace vitro::check {
 
 /// Bytes of the graph's results for these values of its inputs, in their order. No states; weights count as inputs.
 std::vector<std::vector<std::byte>> run_graph(const Graph& graph, const std::vector<Tensor>& inputs,
                                               const SymbolValues& symbols);
 
-}  // namespace vitro::test
+}  // namespace vitro::check

@@ -1,30 +1,30 @@
-// One call of an op on memory that notices mistakes: guard bytes around outputs and scratch, poison in them before.
+// One call of an op on memory that notices mistakes: guard bytes around outputs and scratch, poison in them before. On
+// any backend.
 #pragma once
 
-#include "backends/cpu/cpu_backend.h"
 #include "graph/op_def.h"
 
 #include <string>
 #include <vector>
 
-namespace vitro::test {
+namespace vitro::check {
 
-/// Aligned memory of exactly this size between `guard` bytes (a multiple of 64); without guard bytes an address
-/// sanitizer sees what reads past the end.
+/// Aligned memory of a backend, of exactly this size between `guard` bytes; without guard bytes an address sanitizer or
+/// the emulation sees what reads past the end.
 class GuardedMemory {
 public:
-    GuardedMemory(std::size_t bytes, unsigned char fill, std::size_t guard);
-    ~GuardedMemory();
-    GuardedMemory(GuardedMemory&& other) noexcept;
-    GuardedMemory(const GuardedMemory&) = delete;
-    GuardedMemory& operator=(const GuardedMemory&) = delete;
+    GuardedMemory(Backend& backend, std::size_t bytes, unsigned char fill, std::size_t guard);
+    GuardedMemory(GuardedMemory&&) = default;
 
-    std::byte* data() const { return data_; }
-    std::span<std::byte> bytes() const { return {data_, size_}; }
+    std::byte* data() const { return memory_.data() + guard_; }
+    std::size_t size() const { return size_; }
+    void write(const void* host);
+    std::vector<std::byte> read() const;
     bool guards_intact() const;
 
 private:
-    std::byte* data_;
+    Backend& backend_;
+    Buffer memory_;
     std::size_t size_, guard_;
 };
 
@@ -38,12 +38,17 @@ public:
 
     /// What the op's reference writes.
     Outputs reference();
-    /// What the kernel writes into memory that held `poison` bytes. Fails the test when a guard byte or an input has
-    /// changed.
-    Outputs kernel(const KernelDef& kernel, CpuBackend& backend, unsigned char poison);
+    /// What the kernel writes into memory that held `poison` bytes. A guard byte or an input that has changed becomes a
+    /// complaint.
+    Outputs kernel(const KernelDef& kernel, Backend& backend, unsigned char poison);
     /// The same with output 0 written over input OpDef::in_place.
-    Outputs kernel_in_place(const KernelDef& kernel, CpuBackend& backend);
+    Outputs kernel_in_place(const KernelDef& kernel, Backend& backend);
     bool can_run_in_place() const;
+    /// Why the kernel does not take the case's types; empty when it does.
+    std::string refused_by(const KernelDef& kernel) const;
+
+    /// What the runs so far did that they must not do.
+    const std::vector<std::string>& complaints() const { return complaints_; }
 
     Cost cost();
 
@@ -57,13 +62,14 @@ public:
 
 private:
     using Run = void (*)(const Call& call);
-    Outputs execute(Run run, const KernelDef* kernel, CpuBackend& backend, unsigned char poison, bool in_place);
+    Outputs execute(Run run, const KernelDef* kernel, Backend& backend, unsigned char poison, bool in_place);
 
     const OpDef& op_;
     Example example_;
     std::vector<TensorType> input_types_, output_types_;
-    std::vector<GuardedMemory> input_memory_;
-    std::vector<Tensor> inputs_;
+    std::vector<std::vector<std::byte>> input_memory_;
+    std::vector<Tensor> inputs_;  // in input_memory_
+    std::vector<std::string> complaints_;
 };
 
 /// How far a kernel may be from the reference: |found - expected| <= absolute + relative * |expected|.
@@ -89,4 +95,4 @@ std::string first_difference(const TensorType& type, const std::vector<std::byte
 /// Those that the op refuses are left out.
 std::vector<std::vector<TensorType>> dtype_variants(const OpDef& op, const Example& example);
 
-}  // namespace vitro::test
+}  // namespace vitro::check

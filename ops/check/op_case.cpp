@@ -1,9 +1,8 @@
-#include "tests/ops/op_runner.h"
+#include "ops/check/op_case.h"
 
+#include "backends/cpu/cpu_backend.h"
 #include "base/half.h"
 #include "graph/program.h"
-
-#include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,10 +10,10 @@
 #include <cstring>
 #include <new>
 
-namespace vitro::test {
+namespace vitro::check {
 namespace {
 
-constexpr std::size_t kAlignment = 64, kGuard = 64;
+constexpr std::size_t kGuard = 256;  // a multiple of every backend's alignment
 constexpr std::byte kGuardByte{0xa5};
 
 void fill_normal(const Tensor& tensor, Random& random) {
@@ -51,27 +50,35 @@ double unit(DType dtype) { return dtype == DType::f16 ? 0x1p-10 : 0x1p-7; }
 
 }  // namespace
 
-GuardedMemory::GuardedMemory(std::size_t bytes, unsigned char fill, std::size_t guard) : size_(bytes), guard_(guard) {
-    void* memory = nullptr;
-    if (posix_memalign(&memory, kAlignment, bytes + 2 * guard) != 0) throw std::bad_alloc();
-    data_ = static_cast<std::byte*>(memory) + guard;
-    std::fill_n(data_ - guard, guard, kGuardByte);
-    std::fill_n(data_, size_, std::byte{fill});
-    std::fill_n(data_ + size_, guard, kGuardByte);
+GuardedMemory::GuardedMemory(Backend& backend, std::size_t bytes, unsigned char fill, std::size_t guard)
+    : backend_(backend), size_(bytes), guard_(guard) {
+    const std::size_t all = bytes + 2 * guard;
+    if (backend.is_host()) {  // exact, where backends round up
+        void* memory = nullptr;
+        if (posix_memalign(&memory, backend.alignment(), all) != 0) throw std::bad_alloc();
+        memory_ = Buffer(memory, all, [](void* p) { std::free(p); });
+    } else {
+        memory_ = backend.allocate(all, "an op's check");
+    }
+    std::vector<std::byte> bytes_before(all, std::byte{fill});
+    std::fill_n(bytes_before.begin(), guard, kGuardByte);
+    std::fill_n(bytes_before.end() - static_cast<std::ptrdiff_t>(guard), guard, kGuardByte);
+    backend.upload(memory_.data(), bytes_before.data(), all);
 }
 
-GuardedMemory::~GuardedMemory() {
-    if (data_ != nullptr) std::free(data_ - guard_);
-}
+void GuardedMemory::write(const void* host) { backend_.upload(data(), host, size_); }
 
-GuardedMemory::GuardedMemory(GuardedMemory&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(other.size_), guard_(other.guard_) {}
+std::vector<std::byte> GuardedMemory::read() const {
+    std::vector<std::byte> host(size_);
+    backend_.download(host.data(), data(), size_);
+    return host;
+}
 
 bool GuardedMemory::guards_intact() const {
-    const auto intact = [&](const std::byte* p) {
-        return std::all_of(p, p + guard_, [](std::byte b) { return b == kGuardByte; });
-    };
-    return intact(data_ - guard_) && intact(data_ + size_);
+    std::vector<std::byte> guards(2 * guard_);
+    backend_.download(guards.data(), memory_.data(), guard_);
+    backend_.download(guards.data() + guard_, data() + size_, guard_);
+    return std::all_of(guards.begin(), guards.end(), [](std::byte b) { return b == kGuardByte; });
 }
 
 OpCase::OpCase(const OpDef& op, const Example& example, std::vector<TensorType> input_types, std::uint64_t seed)
@@ -80,45 +87,48 @@ OpCase::OpCase(const OpDef& op, const Example& example, std::vector<TensorType> 
     Random random(seed);
     for (std::size_t i = 0; i < input_types_.size(); ++i) {
         Tensor tensor = tensor_of(input_types_[i], example.symbols);
-        input_memory_.emplace_back(static_cast<std::size_t>(tensor.bytes()), 0, 0);
+        input_memory_.emplace_back(static_cast<std::size_t>(tensor.bytes()));
         tensor.data = input_memory_.back().data();
         if (!example.fill || !example.fill(i, tensor, random)) fill_normal(tensor, random);
         inputs_.push_back(tensor);
     }
 }
 
-OpCase::Outputs OpCase::execute(Run run, const KernelDef* kernel, CpuBackend& backend, unsigned char poison,
+OpCase::Outputs OpCase::execute(Run run, const KernelDef* kernel, Backend& backend, unsigned char poison,
                                 bool in_place) {
-    std::vector<GuardedMemory> memory;
+    std::vector<GuardedMemory> input_memory, output_memory;
     std::vector<Tensor> inputs = inputs_, outputs;
-    for (std::size_t i = 0; i < output_types_.size(); ++i) {
-        outputs.push_back(tensor_of(output_types_[i], example_.symbols));
-        memory.emplace_back(static_cast<std::size_t>(outputs[i].bytes()), poison, kGuard);
-        outputs[i].data = memory[i].data();
+    for (Tensor& tensor : inputs) {
+        GuardedMemory& memory = input_memory.emplace_back(backend, static_cast<std::size_t>(tensor.bytes()), 0, 0);
+        memory.write(tensor.data);
+        tensor.data = memory.data();
+    }
+    for (const TensorType& type : output_types_) {
+        Tensor& tensor = outputs.emplace_back(tensor_of(type, example_.symbols));
+        tensor.data =
+            output_memory.emplace_back(backend, static_cast<std::size_t>(tensor.bytes()), poison, kGuard).data();
     }
     std::vector<Alias> shared = op_.aliases;
     if (in_place) shared = {{0, *op_.in_place}};
     for (const auto& [output, input] : shared) {
-        std::memcpy(outputs[output].data, inputs[input].data, memory[output].bytes().size());
+        output_memory[output].write(inputs_[input].data);
         inputs[input].data = outputs[output].data;
     }
-    std::vector<std::vector<std::byte>> before;
-    for (const Tensor& tensor : inputs_)
-        before.emplace_back(tensor.as<std::byte>(), tensor.as<std::byte>() + tensor.bytes());
 
     Call call{inputs, outputs, example_.attributes, backend};
-    const GuardedMemory scratch(kernel && kernel->scratch ? kernel->scratch(call) : 0, poison, kGuard);
-    call.scratch = scratch.bytes();
+    const GuardedMemory scratch(backend, kernel && kernel->scratch ? kernel->scratch(call) : 0, poison, kGuard);
+    call.scratch = {scratch.data(), scratch.size()};
     run(call);
+    backend.synchronize();
 
-    CHECK_MESSAGE(scratch.guards_intact(), describe(), ": wrote outside its scratch");
+    const auto complain = [&](std::string what) { complaints_.push_back(describe() + ": " + what); };
+    if (!scratch.guards_intact()) complain("wrote outside its scratch");
     for (std::size_t i = 0; i < inputs_.size(); ++i)
-        CHECK_MESSAGE(std::equal(before[i].begin(), before[i].end(), inputs_[i].as<std::byte>()), describe(),
-                      ": changed input ", i);
+        if (input_memory[i].read() != input_memory_[i]) complain(fmt::format("changed input {}", i));
     Outputs written;
-    for (const GuardedMemory& output : memory) {
-        CHECK_MESSAGE(output.guards_intact(), describe(), ": wrote outside an output");
-        written.emplace_back(output.bytes().begin(), output.bytes().end());
+    for (const GuardedMemory& output : output_memory) {
+        if (!output.guards_intact()) complain(fmt::format("wrote outside output {}", written.size()));
+        written.push_back(output.read());
     }
     return written;
 }
@@ -128,12 +138,16 @@ OpCase::Outputs OpCase::reference() {
     return execute(op_.reference, nullptr, backend, 0xff, false);
 }
 
-OpCase::Outputs OpCase::kernel(const KernelDef& kernel, CpuBackend& backend, unsigned char poison) {
+OpCase::Outputs OpCase::kernel(const KernelDef& kernel, Backend& backend, unsigned char poison) {
     return execute(kernel.run, &kernel, backend, poison, false);
 }
 
-OpCase::Outputs OpCase::kernel_in_place(const KernelDef& kernel, CpuBackend& backend) {
+OpCase::Outputs OpCase::kernel_in_place(const KernelDef& kernel, Backend& backend) {
     return execute(kernel.run, &kernel, backend, 0xff, true);
+}
+
+std::string OpCase::refused_by(const KernelDef& kernel) const {
+    return kernel.refuses ? kernel.refuses(input_types_, output_types_, example_.attributes) : std::string();
 }
 
 bool OpCase::can_run_in_place() const {
@@ -201,11 +215,11 @@ std::vector<std::vector<TensorType>> dtype_variants(const OpDef& op, const Examp
                 op.infer(types, example.attributes);
                 variants.push_back(std::move(types));
             } catch (const Error&) {
-                CHECK_MESSAGE(first != others, op.name, " refuses ", name(first), " throughout");
+                if (first == others) fail("{} refuses {} throughout", op.name, name(first));
             }
         }
     }
     return variants;
 }
 
-}  // namespace vitro::test
+}  // namespace vitro::check

@@ -1,0 +1,42 @@
+// What every CUDA kernel's launcher needs of a call: the backend, device pointers, element types.
+#pragma once
+
+#include "backends/cuda/cuda_backend.h"
+#include "backends/cuda/launch.h"
+#include "graph/op_def.h"
+
+#include <algorithm>
+
+namespace vitro::VITRO_DEVICE {
+
+inline CudaBackend& backend_of(const Call& call) { return static_cast<CudaBackend&>(call.backend); }
+inline cudaStream_t stream_of(const Call& call) { return backend_of(call).stream(); }
+
+/// Calls `body` with a value of the device's type for a float dtype: float, __half or __nv_bfloat16.
+template <class Body>
+decltype(auto) dispatch_device_float(DType dtype, Body&& body) {
+    switch (dtype) {
+        case DType::f16:
+            return body(__half{});
+        case DType::bf16:
+            return body(__nv_bfloat16{});
+        default:
+            return body(float{});
+    }
+}
+
+/// Any element as fp32 and back, rounded to nearest even.
+__device__ inline float to_float(float x) { return x; }
+__device__ inline float to_float(__half x) { return __half2float(x); }
+__device__ inline float to_float(__nv_bfloat16 x) { return __bfloat162float(x); }
+template <class T>
+__device__ inline T from_float(float x) {
+    if constexpr (std::is_same_v<T, __half>)
+        return __float2half_rn(x);
+    else if constexpr (std::is_same_v<T, __nv_bfloat16>)
+        return __float2bfloat16_rn(x);
+    else
+        return x;
+}
+
+}  // namespace vitro::VITRO_DEVICE
