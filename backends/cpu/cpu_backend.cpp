@@ -34,8 +34,8 @@ ThreadPool::ThreadPool(int threads) {
 
 ThreadPool::~ThreadPool() {
     stop_ = true;
-    ++loop_;
-    loop_.notify_all();
+    state_.fetch_add(kLoop, std::memory_order_release);
+    state_.notify_all();
     for (std::thread& worker : workers_) worker.join();
 }
 
@@ -50,16 +50,17 @@ void ThreadPool::run(std::int64_t n, std::int64_t grain, Chunk chunk, void* cont
     n_ = n;
     grain_ = std::max<std::int64_t>(1, grain);
     next_.store(0, std::memory_order_relaxed);
-    busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-    loop_.fetch_add(1, std::memory_order_release);
-    loop_.notify_all();
+    const std::uint32_t loop = state_.load(std::memory_order_relaxed) + kLoop;  // closed, without workers
+    state_.store(loop | kOpen, std::memory_order_release);
+    state_.notify_all();
     work(0);
-    int left;
-    for (int spin = 0; (left = busy_.load(std::memory_order_acquire)) != 0; ++spin) {
+    std::uint32_t state = state_.fetch_and(~kOpen, std::memory_order_acq_rel) & ~kOpen;
+    for (int spin = 0; state != loop; ++spin) {
         if (spin < kSpins)
             pause_briefly();
         else
-            busy_.wait(left, std::memory_order_acquire);
+            state_.wait(state, std::memory_order_acquire);
+        state = state_.load(std::memory_order_acquire);
     }
     if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
@@ -79,18 +80,25 @@ void ThreadPool::work(int thread) {
 }
 
 void ThreadPool::serve(int thread) {
-    std::uint32_t seen = 0;
+    std::uint32_t seen = 0;  // the loop last taken part in, or missed
     for (;;) {
-        for (int spin = 0; loop_.load(std::memory_order_acquire) == seen; ++spin) {
+        std::uint32_t state = state_.load(std::memory_order_acquire);
+        for (int spin = 0; state / kLoop == seen; ++spin) {
             if (spin < kSpins)
                 pause_briefly();
             else
-                loop_.wait(seen, std::memory_order_acquire);
+                state_.wait(state, std::memory_order_acquire);
+            state = state_.load(std::memory_order_acquire);
         }
-        seen = loop_.load(std::memory_order_acquire);
+        seen = state / kLoop;
         if (stop_) return;
-        work(thread);
-        if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_one();
+        while ((state & kOpen) != 0 && state / kLoop == seen) {
+            if (!state_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel)) continue;
+            work(thread);
+            state_.fetch_sub(1, std::memory_order_acq_rel);
+            state_.notify_all();
+            break;
+        }
     }
 }
 

@@ -13,7 +13,8 @@
 
 namespace vitro {
 
-/// Threads that wait for loops to share. One loop runs at a time; loops do not nest.
+/// Threads that wait for loops to share. One loop runs at a time; loops do not nest. A loop waits for the threads that
+/// take part, not for those that have not woken up yet: on a busy machine the caller does the work alone.
 class ThreadPool {
 public:
     /// The caller is one of the `threads` (>= 1).
@@ -48,8 +49,9 @@ private:
     std::int64_t n_ = 0;
     std::int64_t grain_ = 1;
     std::atomic<std::int64_t> next_{0};
-    std::atomic<int> busy_{0};            // workers that have not finished the current loop
-    std::atomic<std::uint32_t> loop_{0};  // counts loops: a change wakes the workers
+    /// The number of the loop, whether it still takes workers (kOpen), and how many it has (below kOpen).
+    std::atomic<std::uint32_t> state_{0};
+    static constexpr std::uint32_t kOpen = 1 << 12, kLoop = kOpen << 1;
     std::atomic<bool> stop_{false};
     std::mutex failure_mutex_;
     std::exception_ptr failure_;
