@@ -61,7 +61,7 @@ LanguageModel::LanguageModel(const std::filesystem::path& directory, ModelConfig
         const auto dtype = [this](std::string_view name) { return weights_.dtype(name); };
         Graph graph = build_model(config_, build_options(options_, phase, dtype));
         weights_.check(graph);
-        optimize(graph, target_.backend, options_.passes);
+        optimize(graph, {&target_, 1}, options_.passes);
         return compile(std::move(graph), target_);
     };
     Program prefill_program = compiled(Phase::prefill), decode_program = compiled(Phase::decode);

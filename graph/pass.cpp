@@ -17,13 +17,39 @@ void check_names(std::span<const Pass> passes, const std::set<std::string, std::
     }
 }
 
+/// Why no kernel of the device takes a node of these types, or empty.
+std::string kernel_refusal(const Target& device, const OpDef& op, std::span<const TensorType> inputs,
+                           std::span<const TensorType> outputs, const Attributes& attributes) {
+    std::string reasons;
+    for (const KernelDef& kernel : device.kernels) {
+        if (kernel.op != op.name) continue;
+        const std::string reason = kernel.refuses ? kernel.refuses(inputs, outputs, attributes) : "";
+        if (reason.empty()) return {};
+        reasons += (reasons.empty() ? "" : "; ") + reason;
+    }
+    if (reasons.empty()) return fmt::format("{} has no kernel for {}", device.backend.name(), op.name);
+    return fmt::format("no kernel of {} takes {}: {}", device.backend.name(), op.name, reasons);
+}
+
 }  // namespace
 
-PipelineReport run_passes(Graph& graph, std::span<const Pass> passes, Backend& host, const PipelineOptions& options) {
+std::string PassContext::refuses(const Graph& graph, const Node& node) const {
+    const Target& device = targets.front();
+    return kernel_refusal(device, *node.op, types_of(graph, node.inputs), types_of(graph, node.outputs),
+                          node.attributes);
+}
+
+bool PassContext::takes(const OpDef& op, std::span<const TensorType> inputs, std::span<const TensorType> outputs,
+                        const Attributes& attributes) const {
+    return kernel_refusal(targets.front(), op, inputs, outputs, attributes).empty();
+}
+
+PipelineReport run_passes(Graph& graph, std::span<const Pass> passes, std::span<const Target> targets,
+                          const PipelineOptions& options) {
     using Clock = std::chrono::steady_clock;
     check_names(passes, options.disabled);
     PipelineReport report;
-    PassContext context{report.journal, host};
+    PassContext context{report.journal, targets};
     if (options.after) options.after(nullptr, graph);
     for (const Pass& pass : passes) {
         if (options.disabled.contains(pass.name)) continue;

@@ -1,6 +1,7 @@
 // Passes: named rewrites of a graph, run one after the other, each timed, verified and explained.
 #pragma once
 
+#include "graph/program.h"
 #include "graph/rewrite.h"
 
 #include <functional>
@@ -15,7 +16,15 @@ namespace vitro {
 /// What a pass may ask for besides the graph.
 struct PassContext {
     Journal& journal;
-    Backend& host;  // runs references when constants are folded
+    std::span<const Target> targets;  // what the graph is compiled for, in order of preference; the last is the host
+
+    /// Runs references when constants are folded.
+    Backend& host() const { return targets.back().backend; }
+    /// Why the preferred device does not run this node of `graph` by a kernel, or empty: "cpu has no kernel for …".
+    std::string refuses(const Graph& graph, const Node& node) const;
+    /// Whether the preferred device has a kernel that takes these types.
+    bool takes(const OpDef& op, std::span<const TensorType> inputs, std::span<const TensorType> outputs,
+               const Attributes& attributes) const;
 };
 
 struct Pass {
@@ -46,8 +55,8 @@ struct PipelineReport {
 };
 
 /// Runs `passes` in order on `graph`, verifying it after each. Error when `options` names a pass that is not in the
-/// list.
-PipelineReport run_passes(Graph& graph, std::span<const Pass> passes, Backend& host,
+/// list. `targets` as in PassContext.
+PipelineReport run_passes(Graph& graph, std::span<const Pass> passes, std::span<const Target> targets,
                           const PipelineOptions& options = {});
 
 }  // namespace vitro

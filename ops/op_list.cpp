@@ -15,6 +15,7 @@
 #include "ops/linear/linear.h"
 #include "ops/matmul/matmul.h"
 #include "ops/mul/mul.h"
+#include "ops/qkv_projection/qkv_projection.h"
 #include "ops/qkv_rope_append/qkv_rope_append.h"
 #include "ops/relu/relu.h"
 #include "ops/repeat/repeat.h"
@@ -47,6 +48,7 @@ std::span<const OpDef* const> all_ops() {
         &kLinear,
         &kMatmul,
         &kMul,
+        &kQkvProjection,
         &kQkvRopeAppend,
         &kRelu,
         &kRepeat,

@@ -45,7 +45,7 @@ bool fold_constants(Graph& graph, PassContext& context) {
             const std::string path = graph.value(out).path;
             const TensorType type = graph.value(out).type;
             rewriter.fired(out, "is a constant");
-            rewriter.replace_uses(out, rewriter.constant(path + ".folded", type, evaluate(graph, node, context.host)),
+            rewriter.replace_uses(out, rewriter.constant(path + ".folded", type, evaluate(graph, node, context.host())),
                                   Fate::Kind::folded);
         }
         again = rewriter.finish();

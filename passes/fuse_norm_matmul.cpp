@@ -1,11 +1,11 @@
-// rms_norm(x, n)·Wᵀ -> linear(x, W, n)
+// rms_norm(x, n)·Wᵀ -> linear(x, W, n), where the device has a kernel that norms
 #include "ops/rms_norm/rms_norm.h"
 #include "passes/linear_layer.h"
 
 namespace vitro {
 namespace {
 
-bool fuse(Rewriter& rewriter, NodeId norm_id) {
+bool fuse(Rewriter& rewriter, const PassContext& context, NodeId norm_id) {
     const Graph& graph = rewriter.graph();
     const Node& norm = graph.node(norm_id);
     const ValueId normed = norm.outputs[0];
@@ -22,6 +22,8 @@ bool fuse(Rewriter& rewriter, NodeId norm_id) {
     layer->x = norm.inputs[0];
     layer->norm_weight = norm.inputs[1];
     layer->matched.insert(layer->matched.begin(), norm_id);
+    if (const std::string reason = context.refuses(graph, linear_node(*layer, out)); !reason.empty())
+        return rewriter.refuse(normed, reason);
     rewriter.fired(normed, fmt::format("normed in {}", graph.value(out).path));
     replace_by(rewriter, *layer, out);
     return true;
@@ -32,7 +34,7 @@ bool fuse(Rewriter& rewriter, NodeId norm_id) {
 bool fuse_norm_matmul(Graph& graph, PassContext& context) {
     Rewriter rewriter(graph, context.journal, "fuse_norm_matmul");
     for (std::size_t n = 0; n < graph.nodes.size(); ++n)
-        if (graph.nodes[n].op == &kRmsNorm) fuse(rewriter, static_cast<NodeId>(n));
+        if (graph.nodes[n].op == &kRmsNorm) fuse(rewriter, context, static_cast<NodeId>(n));
     return rewriter.finish();
 }
 

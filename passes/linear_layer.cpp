@@ -49,11 +49,15 @@ std::optional<LinearLayer> linear_layer_of(const Rewriter& rewriter, ValueId y) 
     return std::nullopt;
 }
 
-void replace_by(Rewriter& rewriter, const LinearLayer& layer, ValueId out) {
+Node linear_node(const LinearLayer& layer, ValueId out) {
     Node node{&kLinear, layer.linear, {layer.x, layer.weight}, {out}, {}, {}};
     for (const ValueId id : {layer.norm_weight, layer.bias, layer.residual})
         if (id >= 0) node.inputs.push_back(id);
-    rewriter.replace(layer.matched, std::move(node));
+    return node;
+}
+
+void replace_by(Rewriter& rewriter, const LinearLayer& layer, ValueId out) {
+    rewriter.replace(layer.matched, linear_node(layer, out));
 }
 
 }  // namespace vitro

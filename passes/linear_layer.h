@@ -19,6 +19,8 @@ struct LinearLayer {
 /// between are used once.
 std::optional<LinearLayer> linear_layer_of(const Rewriter& rewriter, ValueId y);
 
+/// The linear of this layer, which computes `out`.
+Node linear_node(const LinearLayer& layer, ValueId out);
 /// Puts a linear in the place of the layer's matched nodes; it computes `out`.
 void replace_by(Rewriter& rewriter, const LinearLayer& layer, ValueId out);
 

@@ -17,13 +17,15 @@ std::span<const Pass> all_passes() {
         {"fuse_residual", "r + x·Wᵀ -> linear(x, W, r)", fuse_residual},
         // Last: takes the matmuls that the others made into linears, too.
         {"fuse_norm_matmul", "rms_norm(x, n)·Wᵀ -> linear(x, W, n)", fuse_norm_matmul},
+        // Takes the matmul with its norm and bias, where the device has a kernel for all of it.
+        {"fuse_qkv_projection", "qkv_rope_append(x·Wᵀ + b) -> qkv_projection(x, W, b)", fuse_qkv_projection},
         {"remove_dead_code", "what nothing wants -> nothing", remove_dead_code},
     };
     return kPasses;
 }
 
-PipelineReport optimize(Graph& graph, Backend& host, const PipelineOptions& options) {
-    return run_passes(graph, all_passes(), host, options);
+PipelineReport optimize(Graph& graph, std::span<const Target> targets, const PipelineOptions& options) {
+    return run_passes(graph, all_passes(), targets, options);
 }
 
 }  // namespace vitro

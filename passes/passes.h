@@ -19,11 +19,12 @@ bool fuse_gated_ffn(Graph& graph, PassContext& context);
 bool fuse_bias(Graph& graph, PassContext& context);
 bool fuse_residual(Graph& graph, PassContext& context);
 bool fuse_norm_matmul(Graph& graph, PassContext& context);
+bool fuse_qkv_projection(Graph& graph, PassContext& context);
 
 /// All of them, in order.
 std::span<const Pass> all_passes();
 
-/// Runs them on a model's naive graph.
-PipelineReport optimize(Graph& graph, Backend& host, const PipelineOptions& options = {});
+/// Runs them on a model's naive graph, which is then compiled for `targets` (as in PassContext).
+PipelineReport optimize(Graph& graph, std::span<const Target> targets, const PipelineOptions& options = {});
 
 }  // namespace vitro

@@ -76,7 +76,8 @@ void graph(const Flags& flags) {
         if (pass != nullptr && pass->name == flags.after) wanted = now;
     };
     const auto backend = open_backend(flags.model.device, flags.model.threads);
-    const PipelineReport report = optimize(graph, *backend, options);
+    const Target target = target_for(*backend);
+    const PipelineReport report = optimize(graph, {&target, 1}, options);
     if (!flags.after.empty() && !wanted)
         fail("--after: expected build or a pass that runs, found '{}'; --timings lists those that run", flags.after);
 

@@ -50,6 +50,13 @@ std::vector<KernelDef> primitive_kernels() {
     return out;
 }
 
+/// The CPU's kernels, and the references of fused ops that it has none for.
+std::vector<KernelDef> with_references() {
+    std::vector<KernelDef> out(cpu_kernels().begin(), cpu_kernels().end());
+    out.push_back({.op = "qkv_projection", .run = find_op("qkv_projection")->reference});
+    return out;
+}
+
 /// Largest difference, relative to the largest logit.
 double difference(const std::vector<float>& a, const std::vector<float>& b) {
     REQUIRE(a.size() == b.size());
@@ -114,14 +121,28 @@ TEST_CASE("a decoder layer runs in six steps, all of them kernels") {
     }
 }
 
+TEST_CASE("a device with a kernel for qkv_projection runs a decoder layer in five steps, with the same logits") {
+    const auto kernels = with_references();
+    for (const std::string& name : golden_names()) {
+        CAPTURE(name);
+        const Tokens tokens = golden_tokens(name, "tokens");
+        auto usual = load_golden(name);
+        auto fused = load_golden(name, {}, 2, kernels);
+        const auto layers = static_cast<std::size_t>(fused.model.config().n_layers);
+        CHECK(fused.model.program(Phase::decode).steps.size() == 5 * layers + 3);
+        CHECK(difference(fused.feed(tokens), usual.feed(tokens)) <= 1e-5);
+    }
+}
+
 TEST_CASE("every value of the source graph is accounted for") {
     CpuBackend backend(1);
+    const Target target{backend, cpu_kernels()};
     for (const std::string& name : golden_names()) {
         CAPTURE(name);
         const ModelConfig config = read_model_config(source_directory("tests/golden/" + name));
         Graph graph = build_model(config, {.max_tokens = 8, .max_rows = 2, .context = 64});
         const Graph source = graph;
-        const PipelineReport report = optimize(graph, backend);
+        const PipelineReport report = optimize(graph, {&target, 1});
         std::set<std::string> realized;
         for (const Node& node : graph.nodes) {
             for (const ValueId id : node.outputs) realized.insert(graph.value(id).path);

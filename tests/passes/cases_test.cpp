@@ -1,5 +1,6 @@
 // Each pass on text: cases/<pass>.vt holds graphs before and after it, and a near miss that it leaves alone, with the
 // reason it gives. Sections begin with "=== before", "=== after" and "=== near miss: REASON"; a file may repeat them.
+// "=== before, with a kernel for OP" (and "near miss, with …") is for a device that has one besides the CPU's.
 #include "backends/cpu/cpu_backend.h"
 #include "graph/text.h"
 #include "ops/op_list.h"
@@ -34,17 +35,31 @@ std::vector<Section> sections(const std::filesystem::path& path) {
     return out;
 }
 
+/// The op named in ", with a kernel for OP", which is cut out of the title; or empty.
+std::string cut_kernel(std::string& title) {
+    static constexpr std::string_view kMark = ", with a kernel for ";
+    const std::size_t at = title.find(kMark);
+    if (at == std::string::npos) return {};
+    const std::size_t begin = at + kMark.size(), end = std::min(title.find(':', begin), title.size());
+    const std::string op = title.substr(begin, end - begin);
+    title.erase(at, end - at);
+    return op;
+}
+
 struct Outcome {
     std::string text;
     std::string findings;
     bool changed = false;
 };
 
-Outcome run(const Pass& pass, const std::string& text, const std::string& file) {
+Outcome run(const Pass& pass, const std::string& text, const std::string& file, const std::string& more_kernels) {
     Graph graph = parse(text, file, find_op);
     CpuBackend backend(1);
+    std::vector<KernelDef> kernels(cpu_kernels().begin(), cpu_kernels().end());
+    if (!more_kernels.empty()) kernels.push_back({.op = more_kernels, .run = nullptr});
+    const Target target{backend, kernels};
     Journal journal;
-    PassContext context{journal, backend};
+    PassContext context{journal, {&target, 1}};
     Outcome out;
     out.changed = pass.run(graph, context);
     out.text = print(graph);
@@ -59,18 +74,19 @@ TEST_CASE("every pass does what its file of cases says") {
     for (const Pass& pass : all_passes()) {
         CAPTURE(pass.name);
         const std::string file = fmt::format("tests/passes/cases/{}.vt", pass.name);
-        const auto all = sections(std::filesystem::path(VITRO_SOURCE_DIR) / file);
+        auto all = sections(std::filesystem::path(VITRO_SOURCE_DIR) / file);
         std::size_t pairs = 0, misses = 0;
         for (std::size_t i = 0; i < all.size(); ++i) {
+            const std::string kernel = cut_kernel(all[i].title);
             if (all[i].title == "before") {
                 REQUIRE(i + 1 < all.size());
                 REQUIRE(all[i + 1].title == "after");
-                const Outcome outcome = run(pass, all[i].text, file);
+                const Outcome outcome = run(pass, all[i].text, file, kernel);
                 CHECK(outcome.changed);
                 CHECK(outcome.text == print(parse(all[i + 1].text, file, find_op)));
                 ++pairs;
             } else if (all[i].title.starts_with("near miss")) {
-                const Outcome outcome = run(pass, all[i].text, file);
+                const Outcome outcome = run(pass, all[i].text, file, kernel);
                 CHECK_FALSE(outcome.changed);
                 CHECK(outcome.text == print(parse(all[i].text, file, find_op)));
                 if (all[i].title.size() > 11)
