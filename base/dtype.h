@@ -9,26 +9,29 @@
 
 namespace vitro {
 
-enum class DType : std::uint8_t { f32, f16, bf16, i32 };
+enum class DType : std::uint8_t { f32, f16, bf16, i32, f8e4m3 };
 
 struct DTypeInfo {
     DType dtype;
     std::string_view name;
     std::int64_t block_elements;
     std::int64_t block_bytes;
-    bool is_float;
+    bool is_float;  // every op computes with it
 };
 
-inline constexpr std::array<DTypeInfo, 4> kDTypes{{
+inline constexpr std::array<DTypeInfo, 5> kDTypes{{
     {DType::f32, "f32", 1, 4, true},
     {DType::f16, "f16", 1, 2, true},
     {DType::bf16, "bf16", 1, 2, true},
     {DType::i32, "i32", 1, 4, false},
+    {DType::f8e4m3, "f8e4m3", 1, 1, false},
 }};
 
 constexpr const DTypeInfo& info(DType dtype) { return kDTypes[static_cast<std::size_t>(dtype)]; }
 constexpr std::string_view name(DType dtype) { return info(dtype).name; }
 constexpr bool is_float(DType dtype) { return info(dtype).is_float; }
+/// Also what only weights and caches may be kept in.
+constexpr bool is_stored_float(DType dtype) { return is_float(dtype) || dtype == DType::f8e4m3; }
 
 /// The type spelled `name` in text and dumps ("bf16"), if there is one.
 constexpr std::optional<DType> dtype_named(std::string_view name) {

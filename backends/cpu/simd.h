@@ -62,7 +62,25 @@ inline Floats load(const f16* p) {
 #endif
 }
 
+inline Floats load(const f8e4m3* p) {
+#if defined(__F16C__) && defined(__AVX2__)  // as the upper byte of an f16, whose exponent counts from 8 lower
+    const __m128i bits = _mm_cvtepi8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+    const __m128i magnitude = _mm_and_si128(bits, _mm_set1_epi16(0x7f));
+    const __m128i nan = _mm_and_si128(_mm_cmpeq_epi16(magnitude, _mm_set1_epi16(0x7f)), _mm_set1_epi16(0x7c00));
+    const __m128i sign = _mm_and_si128(bits, _mm_set1_epi16(-0x8000));
+    const __m128i half = _mm_or_si128(_mm_or_si128(_mm_slli_epi16(magnitude, 7), nan), sign);
+    return reinterpret_cast<Floats>(_mm256_cvtph_ps(half)) * 256.0f;
+#else
+    Floats out;
+    for (int i = 0; i < kLanes; ++i) out[i] = float(p[i]);
+    return out;
+#endif
+}
+
 inline void store(float* p, Floats value) { std::memcpy(p, &value, sizeof value); }
+inline void store(f8e4m3* p, Floats value) {
+    for (int i = 0; i < kLanes; ++i) p[i] = f8e4m3(value[i]);
+}
 
 /// Rounds to nearest even and keeps NaN, as bf16's constructor does.
 inline void store(bf16* p, Floats value) {

@@ -28,7 +28,7 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     const TensorType &q = inputs[kQ], &cache = inputs[kKCache];
     const auto& attention = attributes.as<Attention>();
     expect_float("q", q, 3);
-    expect_float("k_cache", cache, 4);
+    expect_stored_float("k_cache", cache, 4);
     if (inputs[kVCache] != cache)
         fail("v_cache: expected {} as k_cache, found {}", to_string(cache), to_string(inputs[kVCache]));
     for (const int axis : {1, 2})
@@ -84,7 +84,7 @@ void reference(const Call& call) {
                 Q(begin < end ? static_cast<float>(sums[std::size_t(i)] / sum) : 0.0f);
     };
     dispatch_float(q.dtype, [&]<class Q>(Q) {
-        dispatch_float(k_cache.dtype, [&]<class T>(T) {
+        dispatch_stored_float(k_cache.dtype, [&]<class T>(T) {
             for (std::int64_t t = 0; t < q.dim(0); ++t)
                 for (std::int64_t head = 0; head < heads; ++head)
                     attend(t, head, static_cast<Q*>(nullptr), static_cast<T*>(nullptr));

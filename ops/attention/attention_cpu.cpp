@@ -399,7 +399,7 @@ private:
 };
 
 void run(const Call& call) {
-    dispatch_float(call.in(1).dtype, [&]<class T>(T) { Kernel<T>(call).run(); });
+    dispatch_stored_float(call.in(1).dtype, [&]<class T>(T) { Kernel<T>(call).run(); });
 }
 
 std::size_t scratch(const Call& call) {

@@ -45,8 +45,17 @@ double largest(DType dtype, const std::vector<std::byte>& bytes) {
     return found;
 }
 
-/// One unit in the last place of a half type, relative to the value.
-double unit(DType dtype) { return dtype == DType::f16 ? 0x1p-10 : 0x1p-7; }
+/// One unit in the last place of a type of 16 or 8 bits, relative to the value.
+double unit(DType dtype) {
+    switch (dtype) {
+        case DType::f16:
+            return 0x1p-10;
+        case DType::bf16:
+            return 0x1p-7;
+        default:
+            return 0x1p-3;
+    }
+}
 
 }  // namespace
 
@@ -174,14 +183,15 @@ std::string OpCase::describe() const {
 }
 
 Tolerance kernel_tolerance(DType dtype, const std::vector<std::byte>& expected) {
-    if (!is_float(dtype)) return {0, 0};
-    const double absolute = 2e-5 + 1e-6 * largest(dtype, expected);
+    if (!is_stored_float(dtype)) return {0, 0};
+    // Below 2^-6 all steps of f8e4m3 are 2^-9.
+    const double step = dtype == DType::f8e4m3 ? 0x1p-9 : 0, absolute = step + 2e-5 + 1e-6 * largest(dtype, expected);
     return {dtype == DType::f32 ? 1e-5 : unit(dtype), absolute};
 }
 
 Tolerance decomposition_tolerance(DType dtype, const std::vector<std::byte>& expected) {
     Tolerance tolerance = kernel_tolerance(dtype, expected);
-    if (is_float(dtype) && dtype != DType::f32) tolerance.absolute += 4 * unit(dtype) * largest(dtype, expected);
+    if (is_stored_float(dtype) && dtype != DType::f32) tolerance.absolute += 4 * unit(dtype) * largest(dtype, expected);
     return tolerance;
 }
 
@@ -199,7 +209,7 @@ std::string first_difference(const TensorType& type, const std::vector<std::byte
 }
 
 std::vector<std::vector<TensorType>> dtype_variants(const OpDef& op, const Example& example) {
-    constexpr DType kFloats[] = {DType::f32, DType::f16, DType::bf16};
+    constexpr DType kFloats[] = {DType::f32, DType::f16, DType::bf16, DType::f8e4m3};
     std::vector<std::vector<TensorType>> variants;
     for (const DType first : kFloats) {
         for (const DType others : kFloats) {
@@ -215,7 +225,7 @@ std::vector<std::vector<TensorType>> dtype_variants(const OpDef& op, const Examp
                 op.infer(types, example.attributes);
                 variants.push_back(std::move(types));
             } catch (const Error&) {
-                if (first == others) fail("{} refuses {} throughout", op.name, name(first));
+                if (first == others && is_float(first)) fail("{} refuses {} throughout", op.name, name(first));
             }
         }
     }

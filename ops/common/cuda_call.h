@@ -25,16 +25,26 @@ decltype(auto) dispatch_device_float(DType dtype, Body&& body) {
     }
 }
 
+/// The same for a dtype that weights and caches may have, __nv_fp8_e4m3 too.
+template <class Body>
+decltype(auto) dispatch_device_stored_float(DType dtype, Body&& body) {
+    if (dtype == DType::f8e4m3) return body(__nv_fp8_e4m3{});
+    return dispatch_device_float(dtype, std::forward<Body>(body));
+}
+
 /// Any element as fp32 and back, rounded to nearest even.
 __device__ inline float to_float(float x) { return x; }
 __device__ inline float to_float(__half x) { return __half2float(x); }
 __device__ inline float to_float(__nv_bfloat16 x) { return __bfloat162float(x); }
+__device__ inline float to_float(__nv_fp8_e4m3 x) { return float(x); }
 template <class T>
 __device__ inline T from_float(float x) {
     if constexpr (std::is_same_v<T, __half>)
         return __float2half_rn(x);
     else if constexpr (std::is_same_v<T, __nv_bfloat16>)
         return __float2bfloat16_rn(x);
+    else if constexpr (std::is_same_v<T, __nv_fp8_e4m3>)
+        return __nv_fp8_e4m3(x);
     else
         return x;
 }

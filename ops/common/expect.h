@@ -25,6 +25,13 @@ inline void expect_float(std::string_view input, const TensorType& found, int ra
         fail("{}: expected a float of rank {}, found {}", input, rank, to_string(found));
 }
 
+/// Error, naming the input, unless `found` is a float or one that only weights and caches are kept in, with this many
+/// dimensions.
+inline void expect_stored_float(std::string_view input, const TensorType& found, int rank) {
+    if (!is_stored_float(found.dtype) || found.rank() != rank)
+        fail("{}: expected a float or f8e4m3 of rank {}, found {}", input, rank, to_string(found));
+}
+
 /// Error, naming the input, unless `found` is a float.
 inline void expect_float(std::string_view input, const TensorType& found) {
     if (!is_float(found.dtype)) fail("{}: expected a float, found {}", input, to_string(found));

@@ -10,7 +10,7 @@ namespace {
 
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes&) {
     const TensorType &cache = inputs[0], &x = inputs[1];
-    expect_float("cache", cache, 4);
+    expect_stored_float("cache", cache, 4);
     expect_float("x", x, 3);
     if (x.dim(1) != cache.dim(2) || x.dim(2) != cache.dim(3))
         fail("x: expected [{}, {}, {}] as in cache, found {}", to_string(x.dim(0)), to_string(cache.dim(2)),
@@ -27,7 +27,7 @@ void reference(const Call& call) {
     const Pages pages(cache, call.in(4));
     const std::int64_t elements = x.dim(1) * x.dim(2);
     dispatch_float(x.dtype, [&]<class X>(X) {
-        dispatch_float(cache.dtype, [&]<class Y>(Y) {
+        dispatch_stored_float(cache.dtype, [&]<class Y>(Y) {
             for (std::int64_t t = 0; t < x.dim(0); ++t) {
                 const std::int64_t row = pages.row(call.in(3).as<std::int32_t>()[t], call.in(2).as<std::int32_t>()[t]);
                 for (std::int64_t i = 0; i < elements; ++i)

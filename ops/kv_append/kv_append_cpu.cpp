@@ -14,7 +14,7 @@ void run(const Call& call) {
     const Pages pages(cache, call.in(4));
     const std::int64_t elements = x.dim(1) * x.dim(2);  // of a row
     dispatch_float(x.dtype, [&]<class X>(X) {
-        dispatch_float(cache.dtype, [&]<class Y>(Y) {
+        dispatch_stored_float(cache.dtype, [&]<class Y>(Y) {
             parallel_rows(call, x.dim(0), elements, [&](std::int64_t t) {
                 convert(x.as<X>() + t * elements, cache.as<Y>() + pages.row(sequences[t], positions[t]) * elements,
                         elements);

@@ -10,7 +10,7 @@ namespace {
 
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
     const TensorType &cache = inputs[0], &page_table = inputs[1];
-    expect_float("cache", cache, 4);
+    expect_stored_float("cache", cache, 4);
     expect_i32("page_table", page_table, 2);
     expect_i32("lengths", inputs[2], {page_table.dim(0)});
     const DType dtype = attributes.as<KvGather>().dtype;
@@ -24,7 +24,7 @@ void reference(const Call& call) {
     const auto* lengths = call.in(2).as<std::int32_t>();
     const std::int64_t elements = out.dim(1) * out.dim(2);
     std::int64_t c = 0;
-    dispatch_float(cache.dtype, [&]<class X>(X) {
+    dispatch_stored_float(cache.dtype, [&]<class X>(X) {
         dispatch_float(out.dtype, [&]<class Y>(Y) {
             for (std::int64_t s = 0; s < pages.sequences; ++s)
                 for (std::int64_t position = 0; position < lengths[s]; ++position, ++c) {

@@ -16,7 +16,7 @@ void run(const Call& call) {
     const std::int64_t elements = out.dim(1) * out.dim(2);  // of a row
     const std::int64_t sum = std::accumulate(lengths, lengths + pages.sequences, std::int64_t{0});
     VITRO_CHECK(sum == out.dim(0), "lengths add up to {}, C is {}", sum, out.dim(0));
-    dispatch_float(cache.dtype, [&]<class X>(X) {
+    dispatch_stored_float(cache.dtype, [&]<class X>(X) {
         dispatch_float(out.dtype, [&]<class Y>(Y) {
             parallel_ranges(call, out.dim(0), elements, [&](std::int64_t begin, std::int64_t end) {
                 std::int64_t s = 0, position = begin;

@@ -17,7 +17,7 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     const TensorType &qkv = inputs[kQkv], &cache = inputs[kKCache];
     const auto& fused = attributes.as<QkvRopeAppend>();
     expect_float("qkv", qkv, 2);
-    expect_float("k_cache", cache, 4);
+    expect_stored_float("k_cache", cache, 4);
     if (inputs[kVCache] != cache)
         fail("v_cache: expected {} as k_cache, found {}", to_string(cache), to_string(inputs[kVCache]));
     const Dim kv_heads = cache.dim(2), d = cache.dim(3);

@@ -40,7 +40,7 @@ void run(const Call& call) {
                             reinterpret_cast<float*>(call.scratch.data()));
     auto& pool = static_cast<CpuBackend&>(call.backend).pool();
     dispatch_float(qkv.dtype, [&]<class X>(X) {
-        dispatch_float(k_cache.dtype, [&]<class Y>(Y) {
+        dispatch_stored_float(k_cache.dtype, [&]<class Y>(Y) {
             const std::int64_t grain = 1 + 8192 / qkv.dim(1);
             pool.parallel_for(qkv.dim(0), grain, [&](std::int64_t begin, std::int64_t end, int thread) {
                 for (std::int64_t t = begin; t < end; ++t) {

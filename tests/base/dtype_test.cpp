@@ -21,6 +21,10 @@ TEST_CASE("bytes of elements") {
     CHECK(bytes_of(DType::i32, 0) == 0);
     CHECK(is_float(DType::f16));
     CHECK(!is_float(DType::i32));
+    CHECK(!is_float(DType::f8e4m3));
+    CHECK(is_stored_float(DType::f8e4m3));
+    CHECK(is_stored_float(DType::bf16));
+    CHECK(!is_stored_float(DType::i32));
 }
 
 TEST_CASE("a tensor's sizes, counted from either end") {

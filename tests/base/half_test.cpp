@@ -68,12 +68,47 @@ TEST_CASE("known values and ends of the range") {
     CHECK(std::isnan(float(bf16(std::bit_cast<float>(0xffffffffu)))));
 }
 
+TEST_CASE("all 256 codes of f8e4m3 are what OFP8 says, and come back") {
+    for (int code = 0; code < 256; ++code) {
+        f8e4m3 value;
+        value.bits = static_cast<std::uint8_t>(code);
+        const int exponent = code >> 3 & 15, mantissa = code & 7;
+        if ((code & 0x7f) == 0x7f) {
+            CHECK(std::isnan(float(value)));
+            continue;
+        }
+        const double magnitude = exponent == 0 ? std::ldexp(mantissa, -9) : std::ldexp(8 + mantissa, exponent - 10);
+        CHECK(double(float(value)) == (code < 128 ? magnitude : -magnitude));
+        CHECK(f8e4m3(float(value)).bits == code);
+    }
+}
+
+TEST_CASE("f8e4m3 rounds to the nearest code, ties to the even one, and saturates") {
+    for (int code = 0; code < 0x7e; ++code) {
+        const auto at = [](int bits) {
+            f8e4m3 value;
+            value.bits = static_cast<std::uint8_t>(bits);
+            return float(value);
+        };
+        const float middle = (at(code) + at(code + 1)) / 2;
+        CHECK(f8e4m3(middle).bits == (code % 2 == 0 ? code : code + 1));
+        CHECK(f8e4m3(std::nextafter(middle, 0.0f)).bits == code);
+        CHECK(f8e4m3(std::nextafter(middle, 1000.0f)).bits == code + 1);
+        CHECK(f8e4m3(-middle).bits == (f8e4m3(middle).bits | 0x80));
+    }
+    CHECK(float(f8e4m3(1e9f)) == 448);
+    CHECK(float(f8e4m3(-INFINITY)) == -448);
+    CHECK(float(f8e4m3(464.0f)) == 448);
+    CHECK(std::isnan(float(f8e4m3(NAN))));
+}
+
 TEST_CASE("dispatch gives the type that stores a dtype") {
     const auto size = [](DType dtype) { return dispatch(dtype, [](auto t) { return sizeof t; }); };
     CHECK(size(DType::f32) == 4);
     CHECK(size(DType::f16) == 2);
     CHECK(size(DType::bf16) == 2);
     CHECK(size(DType::i32) == 4);
+    CHECK(size(DType::f8e4m3) == 1);
     CHECK(dispatch(DType::i32, [](auto t) { return std::is_same_v<decltype(t), std::int32_t>; }));
     CHECK(dispatch_float(DType::bf16, [](auto t) { return std::is_same_v<decltype(t), bf16>; }));
 }

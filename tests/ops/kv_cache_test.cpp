@@ -114,7 +114,7 @@ TEST_CASE("the cache ops refuse wrong types") {
     CHECK(refusal(kKvAppend, {cache, x, {DType::i32, {'R'}}, tokens, pages}, {}) ==
           "positions: expected i32 [T], found i32 [R]");
     CHECK(refusal(kKvAppend, {x, x, tokens, tokens, pages}, {}) ==
-          "cache: expected a float of rank 4, found f32 [T, 2, 8]");
+          "cache: expected a float or f8e4m3 of rank 4, found f32 [T, 2, 8]");
     CHECK(refusal(kKvAppend, {cache, x, tokens, tokens, lengths}, {}) ==
           "page_table: expected i32 of rank 2, found i32 [S]");
 
