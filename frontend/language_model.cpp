@@ -47,6 +47,8 @@ BuildOptions build_options(const LanguageModelOptions& options, Phase phase,
             .max_sequences = options.max_sequences,
             .context = options.context,
             .page_size = kPageSize,
+            .activation = options.activation,
+            .cache = options.cache,
             .weight_dtype = std::move(weight_dtype)};
 }
 

@@ -22,6 +22,8 @@ struct LanguageModelOptions {
     std::int64_t max_sequences = 1;  // in the cache at the same time
     std::int64_t chunk = 128;        // tokens of prompts that one step takes
     bool all_logits = false;         // whether a step may want the logits of all its tokens
+    DType activation = DType::f32;   // of everything between embedding and logits
+    DType cache = DType::f32;        // of the KV cache; also f8e4m3
     PipelineOptions passes;          // which to leave out; `after` sees the prefill program's graph, then the decode's
 };
 

@@ -1,7 +1,10 @@
 #include "frontend/weights.h"
 
+#include "frontend/quantize.h"
+
 #include <algorithm>
 #include <set>
+#include <thread>
 
 namespace vitro {
 namespace {
@@ -11,6 +14,8 @@ std::string shape_text(const std::vector<std::int64_t>& sizes) {
     for (const std::int64_t size : sizes) shape.emplace_back(size);
     return to_string(shape);
 }
+
+int threads() { return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 16u)); }
 
 bool may_be_left_over(std::string_view name) {
     return name.ends_with("rotary_emb.inv_freq") || name == "lm_head.weight";
@@ -62,22 +67,30 @@ std::vector<const void*> Weights::addresses(const Graph& graph) {
 }
 
 const void* Weights::load(const ValueInfo& weight) {
-    if (const auto at = loaded_.find(weight.sources); at != loaded_.end()) return at->second;
-    if (weight.sources.size() == 1 && backend_.is_host())
-        return loaded_[weight.sources] = checkpoint_.tensor(weight.sources[0]).data;
+    const std::pair key(weight.sources, weight.form);
+    if (const auto at = loaded_.find(key); at != loaded_.end()) return at->second;
+    if (weight.sources.size() == 1 && weight.form == WeightForm::stored && backend_.is_host())
+        return loaded_[key] = checkpoint_.tensor(weight.sources[0]).data;
 
-    std::size_t bytes = 0;
-    for (const std::string& source : weight.sources) bytes += checkpoint_.at(source).bytes;
+    const auto bytes = static_cast<std::size_t>(bytes_of(weight.type, {}));
+    const auto rows = static_cast<std::size_t>(weight.type.dim(0).size);
     Buffer buffer = backend_.allocate(bytes, weight.path);
     std::size_t at = 0;
     for (const std::string& source : weight.sources) {
         const TensorView& view = checkpoint_.at(source);
-        backend_.upload(buffer.data() + at, view.data, view.bytes);
-        at += view.bytes;
+        if (weight.form == WeightForm::stored) {
+            backend_.upload(buffer.data() + at, view.data, view.bytes);
+            at += view.bytes;
+            continue;
+        }
+        std::vector<std::byte> reformed(bytes / rows * static_cast<std::size_t>(view.shape[0]));
+        reform(checkpoint_.tensor(source), weight.form, reformed.data(), threads());
+        backend_.upload(buffer.data() + at, reformed.data(), reformed.size());
+        at += reformed.size();
     }
     allocated_bytes_ += bytes;
     buffers_.push_back(std::move(buffer));
-    return loaded_[weight.sources] = buffers_.back().data();
+    return loaded_[key] = buffers_.back().data();
 }
 
 }  // namespace vitro

@@ -34,7 +34,8 @@ private:
 
     Checkpoint& checkpoint_;
     Backend& backend_;
-    std::map<std::vector<std::string>, const void*> loaded_;  // by the tensors a weight is made of
+    std::map<std::pair<std::vector<std::string>, WeightForm>, const void*>
+        loaded_;  // by what a weight is made of, and how
     std::vector<Buffer> buffers_;
     std::size_t allocated_bytes_ = 0;
 };

@@ -4,6 +4,7 @@
 #include "graph/op_def.h"
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -28,6 +29,16 @@ enum class ValueKind {
     result,    // an output of a node
 };
 
+/// How the elements of a weight come from the checkpoint's.
+enum class WeightForm : std::uint8_t {
+    stored,      // as they are
+    fp8_rows,    // each row divided by its scale, rounded to f8e4m3
+    fp8_scales,  // of fp8_rows: the largest magnitude of each row / 448; 1 for a row of zeros
+};
+/// "fp8_rows", as the text form has it.
+std::string_view name(WeightForm form);
+std::optional<WeightForm> weight_form_named(std::string_view name);
+
 struct ValueInfo {
     ValueKind kind = ValueKind::result;
     TensorType type;
@@ -36,6 +47,7 @@ struct ValueInfo {
     std::vector<std::byte> data;  // of a constant: the elements
     std::vector<std::string>
         sources;  // of a weight: the checkpoint tensors it is made of, one below the other (axis 0)
+    WeightForm form = WeightForm::stored;  // of a weight
 };
 
 /// Where in the model's source code a node was written; file is relative to the project.

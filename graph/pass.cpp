@@ -48,11 +48,12 @@ PipelineReport run_passes(Graph& graph, std::span<const Pass> passes, std::span<
                           const PipelineOptions& options) {
     using Clock = std::chrono::steady_clock;
     check_names(passes, options.disabled);
+    check_names(passes, options.enabled);
     PipelineReport report;
     PassContext context{report.journal, targets};
     if (options.after) options.after(nullptr, graph);
     for (const Pass& pass : passes) {
-        if (options.disabled.contains(pass.name)) continue;
+        if (options.disabled.contains(pass.name) || (pass.optional && !options.enabled.contains(pass.name))) continue;
         const auto start = Clock::now();
         const bool changed = pass.run(graph, context);
         const double seconds = std::chrono::duration<double>(Clock::now() - start).count();

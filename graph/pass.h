@@ -33,10 +33,12 @@ struct Pass {
     std::string_view equation;
     /// True when it changed the graph.
     bool (*run)(Graph& graph, PassContext& context);
+    bool optional = false;  // runs only when it is asked for: it changes numbers
 };
 
 struct PipelineOptions {
     std::set<std::string, std::less<>> disabled;  // names of passes to leave out
+    std::set<std::string, std::less<>> enabled;   // names of optional passes to run
     /// Called with the graph as given (pass null) and after each pass that ran.
     std::function<void(const Pass* pass, const Graph& graph)> after;
 };

@@ -56,7 +56,8 @@ private:
 
     void share_aliases() {
         for (const Node& node : graph_.nodes)
-            for (const auto& [output, input] : node.op->aliases) sharing_.join(node.inputs[input], node.outputs[output]);
+            for (const auto& [output, input] : node.op->aliases)
+                sharing_.join(node.inputs[input], node.outputs[output]);
     }
 
     /// The region of a set: a state, weight or I/O value anywhere in it decides.

@@ -35,9 +35,9 @@ struct Plan {
 };
 
 /// Lays out `graph` at its bounds. `scratch_bytes` by NodeId; `alignment` of every place, a power of two.
-/// Values that an op declares to be one memory (OpDef::aliases) share a place, and in-place ops write over an input that
-/// nothing reads afterwards. Places in the arena are found greedily, largest first (Pisarchyk and Lee 2020, greedy by
-/// size).
+/// Values that an op declares to be one memory (OpDef::aliases) share a place, and in-place ops write over an input
+/// that nothing reads afterwards. Places in the arena are found greedily, largest first (Pisarchyk and Lee 2020, greedy
+/// by size).
 Plan make_plan(const Graph& graph, const std::vector<std::size_t>& scratch_bytes, std::size_t alignment);
 
 }  // namespace vitro

@@ -127,6 +127,14 @@ ValueId Rewriter::merged_weight(std::string path, std::span<const ValueId> parts
     return graph_.add_value(std::move(merged));
 }
 
+ValueId Rewriter::reformed_weight(std::string path, ValueId weight, WeightForm form, TensorType type) {
+    if (const ValueId known = graph_.find(path); known >= 0) return known;
+    ValueInfo reformed{ValueKind::weight, std::move(type), std::move(path)};
+    reformed.sources = graph_.value(weight).sources;
+    reformed.form = form;
+    return graph_.add_value(std::move(reformed));
+}
+
 ValueId Rewriter::constant(std::string path, TensorType type, std::vector<std::byte> data) {
     ValueInfo info{ValueKind::constant, std::move(type), std::move(path)};
     info.data = std::move(data);

@@ -70,6 +70,8 @@ public:
 
     /// A weight made of several, one below the other.
     ValueId merged_weight(std::string path, std::span<const ValueId> parts);
+    /// A weight of the same checkpoint tensors in another form; the one there is when it has been made before.
+    ValueId reformed_weight(std::string path, ValueId weight, WeightForm form, TensorType type);
     ValueId constant(std::string path, TensorType type, std::vector<std::byte> data);
     /// A new value for a node of replace() to define.
     ValueId new_value(std::string path, TensorType type);

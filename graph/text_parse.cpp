@@ -198,6 +198,15 @@ private:
             } else {
                 info.sources = {info.path};
             }
+            if (accept("as ")) {
+                const std::size_t begin = at_;
+                const auto form = weight_form_named(word("a form"));
+                if (!form) {
+                    at_ = begin;
+                    expected("stored, fp8_rows or fp8_scales");
+                }
+                info.form = *form;
+            }
         }
         if (kind == ValueKind::constant) {
             expect("{");

@@ -32,6 +32,7 @@ std::string line(const ValueInfo& value) {
         fmt::format("%{} = {} {}", value.path, kKinds[static_cast<int>(value.kind)], to_string(value.type));
     if (value.kind == ValueKind::weight && value.sources != std::vector{value.path})
         text += " from " + joined(value.sources, [](const std::string& s) { return s; });
+    if (value.form != WeightForm::stored) text += fmt::format(" as {}", name(value.form));
     if (value.kind == ValueKind::constant)
         text += " " + (value.type.dtype == DType::i32 ? elements_text<std::int32_t>(value.data)
                                                       : elements_text<float>(value.data));

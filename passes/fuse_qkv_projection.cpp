@@ -19,13 +19,14 @@ bool fuse(Rewriter& rewriter, const PassContext& context, NodeId append_id) {
         return rewriter.refuse(out, "the matmul has more around it than norm and bias");
 
     Node node{&kQkvProjection,
-              QkvProjection{linear.norm, linear.eps, linear.bias, append.attributes.as<QkvRopeAppend>()},
+              QkvProjection{linear.scaled, linear.norm, linear.eps, linear.bias, append.attributes.as<QkvRopeAppend>()},
               {layer->x, layer->weight},
               append.outputs,
               append.place,
               {}};
     const auto rest = append.inputs.begin() + 1, lengths = append.inputs.begin() + 6;
     node.inputs.insert(node.inputs.end(), rest, lengths);
+    if (linear.scaled) node.inputs.push_back(layer->weight_scale);
     if (linear.norm) node.inputs.push_back(layer->norm_weight);
     if (linear.bias) node.inputs.push_back(layer->bias);
     node.inputs.insert(node.inputs.end(), lengths, append.inputs.end());

@@ -12,6 +12,7 @@ LinearLayer from_linear(const Node& node, NodeId id) {
     LinearLayer layer{node.attributes.as<Linear>(), node.inputs[0], node.inputs[1]};
     const LinearInputs at(layer.linear);
     const auto input = [&](int index) { return index < 0 ? -1 : node.inputs[static_cast<std::size_t>(index)]; };
+    layer.weight_scale = input(at.weight_scale);
     layer.norm_weight = input(at.norm_weight);
     layer.bias = input(at.bias);
     layer.residual = input(at.residual);
@@ -51,7 +52,7 @@ std::optional<LinearLayer> linear_layer_of(const Rewriter& rewriter, ValueId y) 
 
 Node linear_node(const LinearLayer& layer, ValueId out) {
     Node node{&kLinear, layer.linear, {layer.x, layer.weight}, {out}, {}, {}};
-    for (const ValueId id : {layer.norm_weight, layer.bias, layer.residual})
+    for (const ValueId id : {layer.weight_scale, layer.norm_weight, layer.bias, layer.residual})
         if (id >= 0) node.inputs.push_back(id);
     return node;
 }

@@ -11,7 +11,7 @@ namespace vitro {
 
 struct LinearLayer {
     Linear linear;
-    ValueId x = -1, weight = -1, norm_weight = -1, bias = -1, residual = -1;
+    ValueId x = -1, weight = -1, weight_scale = -1, norm_weight = -1, bias = -1, residual = -1;
     std::vector<NodeId> matched;  // the nodes it stands for, in order
 };
 

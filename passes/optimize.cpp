@@ -17,6 +17,8 @@ std::span<const Pass> all_passes() {
         {"fuse_residual", "r + x·Wᵀ -> linear(x, W, r)", fuse_residual},
         // Last: takes the matmuls that the others made into linears, too.
         {"fuse_norm_matmul", "rms_norm(x, n)·Wᵀ -> linear(x, W, n)", fuse_norm_matmul},
+        {"quantize_weights", "x·Wᵀ -> linear(x, fp8(W), scales(W)) {scaled}; only with --weights fp8", quantize_weights,
+         true},
         // Takes the matmul with its norm and bias, where the device has a kernel for all of it.
         {"fuse_qkv_projection", "qkv_rope_append(x·Wᵀ + b) -> qkv_projection(x, W, b)", fuse_qkv_projection},
         {"remove_dead_code", "what nothing wants -> nothing", remove_dead_code},

@@ -19,6 +19,7 @@ bool fuse_gated_ffn(Graph& graph, PassContext& context);
 bool fuse_bias(Graph& graph, PassContext& context);
 bool fuse_residual(Graph& graph, PassContext& context);
 bool fuse_norm_matmul(Graph& graph, PassContext& context);
+bool quantize_weights(Graph& graph, PassContext& context);
 bool fuse_qkv_projection(Graph& graph, PassContext& context);
 
 /// All of them, in order.

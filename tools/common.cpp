@@ -30,17 +30,28 @@ void add_model_flags(CLI::App& app, ModelFlags& flags, bool runs) {
         ->type_name("N")
         ->check(CLI::Range(1, 1024));
     app.add_option("--device", flags.device, "where to run: auto, cpu")->check(CLI::IsMember({"auto", "cpu"}));
+    app.add_option("--weights", flags.weights, "stored (as in the checkpoint) or fp8 (e4m3 with a scale for each row)")
+        ->check(CLI::IsMember({"stored", "fp8"}));
+    app.add_option("--kv-type", flags.kv_type, "element type of the KV cache: f32, f16, bf16, fp8")
+        ->check(CLI::IsMember({"f32", "f16", "bf16", "fp8"}));
 }
 
 std::unique_ptr<Backend> open_backend(const std::string&, int threads) { return std::make_unique<CpuBackend>(threads); }
 
 Target target_for(Backend& backend) { return {backend, cpu_kernels()}; }
 
+LanguageModelOptions with_flags(LanguageModelOptions options, const ModelFlags& flags) {
+    options.context = flags.context;
+    options.cache = flags.kv_type == "fp8" ? DType::f8e4m3 : dtype_named(flags.kv_type).value();
+    if (flags.weights == "fp8") options.passes.enabled.emplace("quantize_weights");
+    return options;
+}
+
 OpenModel open_model(const ModelFlags& flags, LanguageModelOptions options) {
     ModelConfig config = read_model_config(flags.directory);
     GenerationConfig generation = read_generation_config(flags.directory, config);
     auto backend = open_backend(flags.device, flags.threads);
-    options.context = flags.context;
+    options = with_flags(std::move(options), flags);
     auto model = std::make_unique<LanguageModel>(flags.directory, config, target_for(*backend), options);
     return {std::move(config), std::move(generation), std::move(backend), std::move(model)};
 }

@@ -31,9 +31,11 @@ struct ModelFlags {
     std::string device = "auto";
     std::int64_t context = 0;
     int threads = 0;
+    std::string weights = "stored";
+    std::string kv_type = "f32";
 };
 
-/// -m, and with `runs` also -c, -t and --device.
+/// -m, and with `runs` also -c, -t, --device, --weights and --kv-type.
 void add_model_flags(CLI::App& app, ModelFlags& flags, bool runs = true);
 
 /// A model that is open to run. The backend lives as long as the model.
@@ -44,6 +46,8 @@ struct OpenModel {
     std::unique_ptr<LanguageModel> model;
 };
 
+/// `options` with what the flags say of a model.
+LanguageModelOptions with_flags(LanguageModelOptions options, const ModelFlags& flags);
 std::unique_ptr<Backend> open_backend(const std::string& device, int threads);
 /// The kernels that fit the backend.
 Target target_for(Backend& backend);

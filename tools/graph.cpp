@@ -27,7 +27,10 @@ PipelineOptions pipeline_options(const Flags& flags) {
     if (flags.passes.empty()) return options;
     std::set<std::string, std::less<>> wanted(flags.passes.begin(), flags.passes.end());
     for (const Pass& pass : all_passes())
-        if (wanted.erase(std::string(pass.name)) == 0) options.disabled.emplace(pass.name);
+        if (wanted.erase(std::string(pass.name)) == 0)
+            options.disabled.emplace(pass.name);
+        else if (pass.optional)
+            options.enabled.emplace(pass.name);
     if (!wanted.empty()) options.disabled.insert(*wanted.begin());  // no such pass: run_passes names those there are
     return options;
 }
@@ -68,8 +71,9 @@ std::string timed(const PipelineReport& report, bool json) {
 void graph(const Flags& flags) {
     const ModelConfig config = read_model_config(flags.model.directory);
     const Phase phase = flags.phase == "prefill" ? Phase::prefill : Phase::decode;
-    Graph graph = naive_graph(flags.model.directory, config, phase, {.context = flags.model.context});
-    PipelineOptions options = pipeline_options(flags);
+    LanguageModelOptions model_options = with_flags({.passes = pipeline_options(flags)}, flags.model);
+    Graph graph = naive_graph(flags.model.directory, config, phase, model_options);
+    PipelineOptions& options = model_options.passes;
     std::optional<Graph> wanted;
     if (flags.after == "build") wanted = graph;
     options.after = [&](const Pass* pass, const Graph& now) {

@@ -2,6 +2,7 @@
 
 #include "base/half.h"
 #include "ops/add/add.h"
+#include "ops/cast/cast.h"
 #include "ops/common/expect.h"
 #include "ops/gelu/gelu.h"
 #include "ops/matmul/matmul.h"
@@ -24,7 +25,7 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     if (static_cast<int>(inputs.size()) != at.count)
         fail("expected {} inputs as the attributes say, found {}", at.count, inputs.size());
     expect_float("x", x, 2);
-    expect_float("weight", weight, 2);
+    linear.scaled ? expect_stored_float("weight", weight, 2) : expect_float("weight", weight, 2);
     if (weight.dim(1) != x.dim(1))
         fail("the summed dimension: expected equal sizes, found {} (x's last) and {} (weight's last)",
              to_string(x.dim(1)), to_string(weight.dim(1)));
@@ -40,6 +41,7 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
         if (!is_float(found.dtype) || found.shape != shape)
             fail("{}: expected a float {}, found {}", name, to_string(shape), to_string(found));
     };
+    expect("weight_scale", at.weight_scale, {weight.dim(0)});
     expect("norm_weight", at.norm_weight, {x.dim(1)});
     expect("bias", at.bias, {weight.dim(0)});
     expect("residual", at.residual, out.shape);
@@ -57,10 +59,10 @@ double activate(const std::string& name, double x) {
     return x;
 }
 
-/// All elements of a float tensor in double.
+/// All elements of a float or f8e4m3 tensor in double.
 std::vector<double> doubles(const Tensor& tensor) {
     std::vector<double> out(static_cast<std::size_t>(tensor.elements()));
-    dispatch_float(tensor.dtype, [&]<class X>(X) {
+    dispatch_stored_float(tensor.dtype, [&]<class X>(X) {
         for (std::size_t i = 0; i < out.size(); ++i) out[i] = double(float(tensor.as<X>()[i]));
     });
     return out;
@@ -76,7 +78,8 @@ void reference(const Call& call) {
         return index < 0 ? std::vector<double>{} : doubles(call.in(static_cast<std::size_t>(index)));
     };
     std::vector<double> x = doubles(call.in(0)), weight = doubles(call.in(1)), z(n);
-    const auto norm_weight = optional(at.norm_weight), bias = optional(at.bias), residual = optional(at.residual);
+    const auto weight_scale = optional(at.weight_scale), norm_weight = optional(at.norm_weight),
+               bias = optional(at.bias), residual = optional(at.residual);
     for (std::size_t r = 0; r < rows; ++r) {
         double* row = x.data() + r * k;
         if (linear.norm) {
@@ -86,8 +89,10 @@ void reference(const Call& call) {
             for (std::size_t i = 0; i < k; ++i) row[i] *= scale * norm_weight[i];
         }
         for (std::size_t j = 0; j < n; ++j) {
-            z[j] = linear.bias ? bias[j] : 0.0;
+            z[j] = 0;
             for (std::size_t i = 0; i < k; ++i) z[j] += row[i] * weight[j * k + i];
+            if (linear.scaled) z[j] *= weight_scale[j];
+            if (linear.bias) z[j] += bias[j];
         }
         dispatch_float(out.dtype, [&]<class X>(X) {
             for (std::size_t j = 0; j < m; ++j) {
@@ -113,7 +118,10 @@ std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const At
     const LinearInputs at(linear);
     Value x = inputs[0];
     if (linear.norm) x = rms_norm(b, x, inputs[static_cast<std::size_t>(at.norm_weight)], {.eps = linear.eps});
-    Value y = matmul(b, x, inputs[1], {.transpose_b = true});
+    Value weight = inputs[1];
+    if (!is_float(b.type(weight).dtype)) weight = cast(b, weight, {.dtype = DType::f32});
+    Value y = matmul(b, x, weight, {.transpose_b = true});
+    if (linear.scaled) y = mul(b, y, inputs[static_cast<std::size_t>(at.weight_scale)]);
     if (linear.bias) y = add(b, y, inputs[static_cast<std::size_t>(at.bias)]);
     std::vector<Value> parts{y};
     if (linear.gated) {
@@ -137,16 +145,18 @@ std::vector<Example> examples(Random& random) {
         const std::int64_t k = random.integer(1, 300), m = random.integer(1, 60);
         const std::int64_t n = linear.gated ? 2 * m : m;
         Example out{{f({'T', k}), f({n, k})}, linear, {}};
+        if (linear.scaled && random.integer(0, 1) == 0) out.inputs[1].dtype = DType::f8e4m3;
         // Weights of the size that real ones have: z is about 1, so that its rounding stays small beside a gate.
         out.fill = [k](std::size_t index, const Tensor& tensor, Random& normal) {
             if (index != 1) return false;
-            dispatch_float(tensor.dtype, [&]<class T>(T) {
+            dispatch_stored_float(tensor.dtype, [&]<class T>(T) {
                 for (std::int64_t i = 0; i < tensor.elements(); ++i)
                     tensor.as<T>()[i] = T(static_cast<float>(normal.normal() / std::sqrt(double(k))));
             });
             return true;
         };
         out.symbols['T'] = tokens;
+        if (linear.scaled) out.inputs.push_back({DType::f32, {n}});
         if (linear.norm) out.inputs.push_back(f({k}));
         if (linear.bias) out.inputs.push_back(f({n}));
         if (linear.residual) out.inputs.push_back(f({'T', m}));
@@ -161,6 +171,8 @@ std::vector<Example> examples(Random& random) {
                 {.norm = true, .eps = 1e-3f, .bias = true, .activation = "gelu", .gated = true, .residual = true});
         example(tokens, {.activation = "gelu_tanh"});
         example(tokens, {.norm = true, .activation = "relu", .residual = true});
+        example(tokens, {.scaled = true, .residual = true});
+        example(tokens, {.scaled = true, .norm = true, .bias = true, .activation = "silu", .gated = true});
     }
     return all;
 }
@@ -168,6 +180,7 @@ std::vector<Example> examples(Random& random) {
 }  // namespace
 
 LinearInputs::LinearInputs(const Linear& linear) {
+    if (linear.scaled) weight_scale = count++;
     if (linear.norm) norm_weight = count++;
     if (linear.bias) bias = count++;
     if (linear.residual) residual = count++;
@@ -176,10 +189,12 @@ LinearInputs::LinearInputs(const Linear& linear) {
 const OpDef kLinear{
     .name = "linear",
     .doc =
-        "h = norm ? rms_norm(x, norm_weight) : x; z = h · weightᵀ (+ bias); gated: y = act(first half of z) * second "
-        "half, else y = act(z); out = y (+ residual). x [T, K], weight [N, K]; the optional inputs norm_weight [K], "
-        "bias [N], residual as out follow in this order. Everything in between is fp32.",
-    .inputs = {"x", "weight", "norm_weight|bias|residual", "bias|residual", "residual"},
+        "h = norm ? rms_norm(x, norm_weight) : x; z = h · weightᵀ (* weight_scale) (+ bias); gated: y = act(first half "
+        "of z) * second "
+        "half, else y = act(z); out = y (+ residual). x [T, K], weight [N, K]; the optional inputs weight_scale [N], "
+        "norm_weight [K], bias [N], residual as out follow in this order. Everything in between is fp32.",
+    .inputs = {"x", "weight", "weight_scale|norm_weight|bias|residual", "norm_weight|bias|residual", "bias|residual",
+               "residual"},
     .optional_from = 2,
     .infer = infer,
     .parse_attributes = &Attributes::parse<Linear>,
@@ -190,9 +205,9 @@ const OpDef kLinear{
 };
 
 Value linear(At at, Value x, Value weight, Linear attributes, std::optional<Value> norm_weight,
-             std::optional<Value> bias, std::optional<Value> residual) {
+             std::optional<Value> bias, std::optional<Value> residual, std::optional<Value> weight_scale) {
     std::vector<Value> inputs{x, weight};
-    for (const auto& input : {norm_weight, bias, residual})
+    for (const auto& input : {weight_scale, norm_weight, bias, residual})
         if (input) inputs.push_back(*input);
     return at.apply_all(kLinear, inputs, std::move(attributes)).front();
 }

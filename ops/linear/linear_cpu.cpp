@@ -23,6 +23,16 @@ void add_elements(const Tensor& tensor, std::int64_t at, std::int64_t n, float* 
     });
 }
 
+/// y[0..n) *= elements of `tensor` from `at` on.
+void multiply_elements(const Tensor& tensor, std::int64_t at, std::int64_t n, float* y) {
+    dispatch_float(tensor.dtype, [&]<class T>(T) {
+        const T* from = tensor.as<T>() + at;
+        simd::each(n, [&](std::int64_t i, auto lanes) {
+            simd::store(y + i, simd::load(y + i) * simd::load(from + i, lanes));
+        });
+    });
+}
+
 /// y[0..n) = f(y) [* up]. Goes up to a multiple of eight: a block has the room, and all elements take one path.
 template <Floats (*f)(Floats)>
 void activate(float* y, const float* up, std::int64_t n) {
@@ -51,6 +61,7 @@ public:
     explicit Epilogue(const Call& call)
         : linear_(call.attributes.as<Linear>()), out_(call.out()), activate_(activate_of(linear_.activation)) {
         const LinearInputs at(linear_);
+        if (linear_.scaled) weight_scale_ = call.in(static_cast<std::size_t>(at.weight_scale));
         if (linear_.bias) bias_ = call.in(static_cast<std::size_t>(at.bias));
         if (linear_.residual) residual_ = call.in(static_cast<std::size_t>(at.residual));
     }
@@ -61,6 +72,10 @@ public:
             float* y = block.sums + r * ProductBlock::kRow;
             float* up = linear_.gated ? y + ProductBlock::kPart : nullptr;
             const std::int64_t n = block.columns, at = (block.row + r) * m + block.column;
+            if (linear_.scaled) {
+                multiply_elements(weight_scale_, block.column, n, y);
+                if (up != nullptr) multiply_elements(weight_scale_, m + block.column, n, up);
+            }
             if (linear_.bias) {
                 add_elements(bias_, block.column, n, y);
                 if (up != nullptr) add_elements(bias_, m + block.column, n, up);
@@ -76,7 +91,7 @@ public:
 
 private:
     const Linear& linear_;
-    Tensor out_, bias_, residual_;
+    Tensor out_, weight_scale_, bias_, residual_;
     Activate activate_;
 };
 

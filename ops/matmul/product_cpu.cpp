@@ -211,7 +211,7 @@ using Pack = void (*)(const void* from, std::int64_t stride, std::int64_t n, std
 
 template <int kPanel>
 Pack pack_of(DType dtype, bool rows) {
-    return dispatch_float(dtype, [&]<class T>(T) -> Pack {
+    return dispatch_stored_float(dtype, [&]<class T>(T) -> Pack {
         if (rows)
             return [](const void* from, std::int64_t stride, std::int64_t n, std::int64_t k, float* out) {
                 pack_rows<kPanel>(static_cast<const T*>(from), stride, n, k, out, kBlockK);
@@ -288,8 +288,9 @@ void multiply(const Product& product, std::span<std::byte> scratch, ThreadPool& 
         });
         work.a = a;
     }
-    dispatch_float(product.b_dtype,
-                   [&]<class B>(B) { product.transpose_b ? multiply_few<B>(work) : multiply_few_columns<B>(work); });
+    dispatch_stored_float(product.b_dtype, [&]<class B>(B) {
+        product.transpose_b ? multiply_few<B>(work) : multiply_few_columns<B>(work);
+    });
 }
 
 }  // namespace vitro

@@ -11,7 +11,7 @@
 namespace vitro {
 
 /// sums[item, i, part * n + j] = sum over k of a[item, i, k] * b[item, part * n + j, k] (b[item, k, j] when not
-/// transposed; then there is one part). Any float dtypes.
+/// transposed; then there is one part). Any float dtypes, b also f8e4m3.
 struct Product {
     const void* a;
     DType a_dtype;

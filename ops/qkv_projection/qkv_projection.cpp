@@ -12,7 +12,7 @@ namespace {
 template <class T>
 std::vector<T> linear_inputs(std::span<const T> inputs, const QkvProjectionInputs& at) {
     std::vector<T> out;
-    for (const int index : {at.x, at.weight, at.norm_weight, at.bias})
+    for (const int index : {at.x, at.weight, at.weight_scale, at.norm_weight, at.bias})
         if (index >= 0) out.push_back(inputs[static_cast<std::size_t>(index)]);
     return out;
 }
@@ -78,14 +78,21 @@ std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const At
 /// Examples of qkv_rope_append, each behind a projection to what it takes.
 std::vector<Example> examples(Random& random) {
     std::vector<Example> all;
-    bool norm = true, bias = false;
+    bool scaled = false, norm = true, bias = false;
     for (const Example& append : kQkvRopeAppend.examples(random)) {
         const std::int64_t k = random.integer(1, 100), n = append.inputs[0].dim(1).size;
-        const QkvProjection projection{
-            .norm = norm, .eps = 1e-3f, .bias = bias, .append = append.attributes.as<QkvRopeAppend>()};
+        const QkvProjection projection{.scaled = scaled,
+                                       .norm = norm,
+                                       .eps = 1e-3f,
+                                       .bias = bias,
+                                       .append = append.attributes.as<QkvRopeAppend>()};
         const auto f = [](Shape shape) { return TensorType{DType::f32, std::move(shape)}; };
         Example out{{f({append.inputs[0].dim(0), k}), f({n, k})}, projection, append.symbols};
         out.inputs.insert(out.inputs.end(), append.inputs.begin() + 1, append.inputs.begin() + 6);
+        if (scaled) {
+            out.inputs[1].dtype = DType::f8e4m3;
+            out.inputs.push_back({DType::f32, {n}});
+        }
         if (norm) out.inputs.push_back(f({k}));
         if (bias) out.inputs.push_back(f({n}));
         if (append.inputs.size() > 6) out.inputs.push_back(append.inputs[6]);
@@ -95,7 +102,7 @@ std::vector<Example> examples(Random& random) {
             if (input >= at.k_cache && input <= at.page_table) return fill(index - 1, tensor, numbers);
             if (input == at.rope_lengths) return fill(6, tensor, numbers);
             if (input != at.weight) return false;
-            dispatch_float(tensor.dtype, [&]<class T>(T) {  // of the size that real weights have
+            dispatch_stored_float(tensor.dtype, [&]<class T>(T) {  // of the size that real weights have
                 for (std::int64_t i = 0; i < tensor.elements(); ++i)
                     tensor.as<T>()[i] = T(static_cast<float>(numbers.normal() / std::sqrt(double(k))));
             });
@@ -104,6 +111,7 @@ std::vector<Example> examples(Random& random) {
         all.push_back(std::move(out));
         bias = bias != norm;  // all four combinations
         norm = !norm;
+        scaled = !scaled && bias;
     }
     return all;
 }
@@ -112,6 +120,7 @@ std::vector<Example> examples(Random& random) {
 
 QkvProjectionInputs::QkvProjectionInputs(const QkvProjection& attributes, std::size_t count) {
     int next = page_table + 1;
+    if (attributes.scaled) weight_scale = next++;
     if (attributes.norm) norm_weight = next++;
     if (attributes.bias) bias = next++;
     if (static_cast<int>(count) == next + 1) rope_lengths = next++;
@@ -122,11 +131,13 @@ QkvProjectionInputs::QkvProjectionInputs(const QkvProjection& attributes, std::s
 const OpDef kQkvProjection{
     .name = "qkv_projection",
     .doc =
-        "out 0, 1, 2 = qkv_rope_append(linear(x, weight [, norm_weight] [, bias]), k_cache, v_cache, positions, "
+        "out 0, 1, 2 = qkv_rope_append(linear(x, weight [, weight_scale] [, norm_weight] [, bias]), k_cache, v_cache, "
+        "positions, "
         "sequences, page_table [, rope_lengths]): the projection to q, k and v with the norm before it and with what "
         "stands between it and attention. The attributes are those of both; everything in between is fp32.",
     .inputs = {"x", "weight", "k_cache", "v_cache", "positions", "sequences", "page_table",
-               "norm_weight|bias|rope_lengths", "bias|rope_lengths", "rope_lengths"},
+               "weight_scale|norm_weight|bias|rope_lengths", "norm_weight|bias|rope_lengths", "bias|rope_lengths",
+               "rope_lengths"},
     .optional_from = 7,
     .infer = infer,
     .parse_attributes = &Attributes::parse<QkvProjection>,
@@ -140,9 +151,9 @@ const OpDef kQkvProjection{
 QkvRopeAppended qkv_projection(At at, Value x, Value weight, Value k_cache, Value v_cache, Value positions,
                                Value sequences, Value page_table, QkvProjection attributes,
                                std::optional<Value> norm_weight, std::optional<Value> bias,
-                               std::optional<Value> rope_lengths) {
+                               std::optional<Value> rope_lengths, std::optional<Value> weight_scale) {
     std::vector<Value> inputs{x, weight, k_cache, v_cache, positions, sequences, page_table};
-    for (const auto& input : {norm_weight, bias, rope_lengths})
+    for (const auto& input : {weight_scale, norm_weight, bias, rope_lengths})
         if (input) inputs.push_back(*input);
     const std::vector<Value> out = at.apply_all(kQkvProjection, inputs, std::move(attributes));
     return {out[0], out[1], out[2]};

@@ -222,7 +222,7 @@ TEST_CASE("i32 in a float's place and a float in an i32's are refused, but where
             for (std::size_t i = 0; i < example.inputs.size(); ++i) {
                 if (i == 0 && any_dtype.contains(op->name)) continue;
                 std::vector<TensorType> types = example.inputs;
-                types[i].dtype = is_float(types[i].dtype) ? DType::i32 : DType::f32;
+                types[i].dtype = is_stored_float(types[i].dtype) ? DType::i32 : DType::f32;
                 CHECK_MESSAGE(refuses(*op, types, example.attributes), op->name, " input ", i);
             }
         }
