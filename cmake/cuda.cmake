@@ -4,7 +4,7 @@
 #
 # Outside of sanitizer builds the files are compiled with the compiler's access hooks (-fsanitize=thread, whose runtime is
 # not linked: backends/cuda/emulation/hooks.cpp takes its place), one call for each access, hence no vectorizing. Loops must not
-# become calls of memset or memcpy, which have no hook.
+# become calls of memset or memcpy, which have no hook, and vectors (uint4) must not fall apart into their parts.
 file(GLOB emulation_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/backends/cuda/emulation/*.cpp)
 add_library(vitro_emulation STATIC ${emulation_sources})
 target_link_libraries(vitro_emulation PUBLIC vitro_base Threads::Threads)
@@ -14,7 +14,8 @@ if(NOT VITRO_SANITIZE)
   list(APPEND VITRO_EMULATION_OPTIONS -fsanitize=thread -fno-tree-vectorize -fno-tree-slp-vectorize
        -fno-tree-loop-distribute-patterns)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    list(APPEND VITRO_EMULATION_OPTIONS --param=tsan-instrument-func-entry-exit=0 -Wno-tsan)
+    list(APPEND VITRO_EMULATION_OPTIONS --param=tsan-instrument-func-entry-exit=0 -Wno-tsan -fno-tree-sra
+         -fno-ipa-sra)
   else()
     list(APPEND VITRO_EMULATION_OPTIONS "SHELL:-mllvm -tsan-instrument-func-entry-exit=0")
   endif()

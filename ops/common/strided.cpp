@@ -1,6 +1,7 @@
 #include "ops/common/strided.h"
 
 #include "base/half.h"
+#include "ops/common/copy_nest.h"
 #include "ops/common/parallel.h"
 
 #include <algorithm>
@@ -9,75 +10,11 @@
 namespace vitro {
 namespace {
 
-using Strides = std::array<std::int64_t, kMaxRank>;
-
-/// One loop nest over both sides, with as few dimensions as describe it; the innermost is last.
-struct Nest {
-    int rank = 0;
-    std::array<std::int64_t, kMaxRank> sizes{};
-    Strides from{}, to{};
-
-    Nest(const StridedView& source, const StridedView& target) {
-        for (int i = 0; i < target.rank; ++i) {
-            const auto axis = std::size_t(i), last = std::size_t(rank - 1);
-            const std::int64_t size = target.sizes[axis];
-            if (size == 1) continue;
-            if (rank > 0 && from[last] == source.strides[axis] * size && to[last] == target.strides[axis] * size) {
-                sizes[last] *= size;  // the outer dimension goes on where this one ends: one dimension
-                from[last] = source.strides[axis];
-                to[last] = target.strides[axis];
-            } else {
-                const auto next = std::size_t(rank++);
-                sizes[next] = size;
-                from[next] = source.strides[axis];
-                to[next] = target.strides[axis];
-            }
-        }
-        if (rank == 0) {  // one element
-            rank = 1;
-            sizes[0] = 1;
-            from[0] = to[0] = 1;
-        }
-    }
-
-    std::int64_t count(int dimensions) const {
-        std::int64_t n = 1;
-        for (int i = 0; i < dimensions; ++i) n *= sizes[std::size_t(i)];
-        return n;
-    }
-
-    /// Makes dimension `axis` the last but one.
-    void bring_inward(int axis) {
-        const auto move = [&](auto& array) {
-            std::rotate(array.begin() + axis, array.begin() + axis + 1, array.begin() + rank - 1);
-        };
-        move(sizes);
-        move(from);
-        move(to);
-    }
-
-    struct Offsets {
-        std::int64_t from, to;
-    };
-    /// Where index `row` of the outer `dimensions`, flattened, begins on each side.
-    Offsets offsets(std::int64_t row, int dimensions) const {
-        Offsets at{0, 0};
-        for (int i = dimensions - 1; i >= 0; --i) {
-            const auto axis = std::size_t(i);
-            const std::int64_t index = row % sizes[axis];
-            row /= sizes[axis];
-            at.from += index * from[axis];
-            at.to += index * to[axis];
-        }
-        return at;
-    }
-};
-
 constexpr std::int64_t kTile = 32;  // rows and columns that change places together
 
 /// Innermost dimension by innermost dimension; a long one is cut, so that one row can be shared.
 template <class T>
-void copy_rows(const Call& call, const Nest& nest, const T* from, T* to) {
+void copy_rows(const Call& call, const CopyNest& nest, const T* from, T* to) {
     const auto last = std::size_t(nest.rank - 1);
     const std::int64_t inner = nest.sizes[last], step = nest.from[last], to_step = nest.to[last];
     const std::int64_t piece = std::min(inner, kParallelGrain), pieces = (inner + piece - 1) / piece;
@@ -97,7 +34,7 @@ void copy_rows(const Call& call, const Nest& nest, const T* from, T* to) {
 /// Contiguous along the last dimension in `to` and along the last but one in `from`: tile by tile, through a copy
 /// near at hand: strides of whole memory pages would push each other's lines out of the cache.
 template <class T>
-void copy_tiles(const Call& call, const Nest& nest, const T* from, T* to) {
+void copy_tiles(const Call& call, const CopyNest& nest, const T* from, T* to) {
     const auto row = std::size_t(nest.rank - 2), column = std::size_t(nest.rank - 1);
     const std::int64_t rows = nest.sizes[row], columns = nest.sizes[column];
     const std::int64_t to_row = nest.to[row], from_column = nest.from[column];
@@ -162,13 +99,9 @@ void copy_naive(const StridedView& from, const StridedView& to) {
 }
 
 void copy_parallel(const Call& call, const StridedView& from, const StridedView& to) {
-    Nest nest(from, to);
+    CopyNest nest(from, to);
     if (nest.count(nest.rank) == 0) return;
-    int unit = -1;  // the dimension along which `from` is contiguous
-    for (int i = 0; i < nest.rank; ++i)
-        if (nest.from[std::size_t(i)] == 1) unit = i;
-    const bool tiled = unit >= 0 && unit < nest.rank - 1 && nest.to[std::size_t(nest.rank - 1)] == 1;
-    if (tiled) nest.bring_inward(unit);
+    const bool tiled = nest.turn_tiles();
     dispatch(to.dtype, [&]<class T>(T) {
         const auto* source = static_cast<const T*>(from.data);
         auto* target = static_cast<T*>(to.data);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <numbers>
 #include <type_traits>
 
 namespace vitro::emulation {
@@ -54,6 +55,11 @@ inline float __tanf(float x) { return std::tan(x); }
 inline void __sincosf(float x, float* sine, float* cosine) {
     *sine = std::sin(x);
     *cosine = std::cos(x);
+}
+
+inline void sincospif(float x, float* sine, float* cosine) {
+    *sine = static_cast<float>(std::sin(std::numbers::pi * double(x)));
+    *cosine = static_cast<float>(std::cos(std::numbers::pi * double(x)));
 }
 
 inline int __float_as_int(float x) { return std::bit_cast<int>(x); }

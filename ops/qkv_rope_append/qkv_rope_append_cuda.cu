@@ -1,0 +1,87 @@
+#include "ops/qkv_rope_append/qkv_rope_append.h"
+
+#include "ops/common/pages_cuda.h"
+#include "ops/rope/rope_cuda.h"
+
+namespace vitro::VITRO_DEVICE {
+namespace {
+
+constexpr unsigned kThreads = 128;
+
+/// The tensors of a call; heads have d elements.
+struct Heads {
+    Elements qkv;               // [T, (n_heads + 2 n_kv_heads) * d]
+    Elements q;                 // [T, n_heads, d]
+    Elements k_cache, v_cache;  // [P, page, n_kv_heads, d]
+    int n_heads, n_kv_heads, d;
+};
+
+/// gridDim.y blocks share a token's heads. No lengths: lengths is null.
+__global__ void qkv_rope_append_kernel(const Heads heads, const std::int32_t* positions, const std::int32_t* sequences,
+                                       const std::int32_t* lengths, const DevicePages pages, bool wide,
+                                       const __grid_constant__ RopeTable table) {
+    VITRO_SHARED(float2, turns, RopeTable::kMaxPairs);
+    const int token = int(blockIdx.x), pairs = table.pairs, d = heads.d, sequence = sequences[token];
+    const bool is_long = lengths != nullptr && lengths[sequence] > table.long_from;
+    for (int i = int(threadIdx.x); i < pairs; i += int(blockDim.x)) turns[i] = table.turn(i, positions[token], is_long);
+    __syncthreads();
+    const std::int64_t qkv_row = std::int64_t(token) * (heads.n_heads + 2 * heads.n_kv_heads) * d,
+                       q_row = std::int64_t(token) * heads.n_heads * d,
+                       cache_row = pages.row(sequence, positions[token]) * heads.n_kv_heads * d;
+    const int first = int(blockIdx.y * blockDim.x + threadIdx.x), step = int(gridDim.y * blockDim.x);
+    const int turned = heads.n_heads + heads.n_kv_heads;
+    const auto each_head = [&](auto count) {
+        const int groups = pairs / count.value, rest = (d - 2 * pairs) / count.value;
+        const auto target = [&](int head) { return head < heads.n_heads ? heads.q : heads.k_cache; };
+        const auto target_at = [&](int head) {
+            return head < heads.n_heads ? q_row + std::int64_t(head) * d
+                                        : cache_row + std::int64_t(head - heads.n_heads) * d;
+        };
+        for (int group = first; group < turned * groups; group += step) {
+            const int head = group / groups;
+            turn_pairs<count.value>(heads.qkv, qkv_row + std::int64_t(head) * d, target(head), target_at(head),
+                                    group % groups * count.value, pairs, turns);
+        }
+        for (int group = first; group < turned * rest; group += step) {
+            const int head = group / rest, i = 2 * pairs + group % rest * count.value;
+            store(target(head), target_at(head) + i,
+                  load<count.value>(heads.qkv, qkv_row + std::int64_t(head) * d + i));
+        }
+        for (int i = first * count.value; i < heads.n_kv_heads * d; i += step * count.value)
+            store(heads.v_cache, cache_row + i, load<count.value>(heads.qkv, qkv_row + std::int64_t(turned) * d + i));
+    };
+    if (wide)
+        each_head(Count<kWide>{});
+    else
+        each_head(Count<1>{});
+}
+
+void run(const Call& call) {
+    const Tensor &qkv = call.in(0), &q = call.out(0), &k_cache = call.out(1), &v_cache = call.out(2);
+    VITRO_CHECK(k_cache.data == call.in(1).data && v_cache.data == call.in(2).data, "a next state stands elsewhere");
+    if (qkv.elements() == 0) return;
+    const auto& rope = call.attributes.as<QkvRopeAppend>().rope;
+    const Heads heads{elements_of(qkv),     elements_of(q),       elements_of(k_cache),
+                      elements_of(v_cache), kernel_int(q.dim(1)), kernel_int(k_cache.dim(2)),
+                      kernel_int(q.dim(2))};
+    const RopeTable table(rope, heads.d);
+    const bool wide = turns_wide({&qkv, &q, &k_cache, &v_cache}, heads.d, table.pairs);
+    const std::int64_t groups = std::int64_t{heads.n_heads + heads.n_kv_heads} * table.pairs / (wide ? kWide : 1);
+    launch(qkv_rope_append_kernel,
+           {.name = "qkv_rope_append",
+            .grid = {unsigned(kernel_int(q.dim(0))), blocks_a_token(call, q.dim(0), groups, kThreads)},
+            .block = kThreads,
+            .stream = stream_of(call)},
+           heads, call.in(3).as<std::int32_t>(), call.in(4).as<std::int32_t>(),
+           rope.by_length() ? call.in(6).as<std::int32_t>() : nullptr, DevicePages(k_cache, call.in(5)), wide, table);
+}
+
+std::string refuses(std::span<const TensorType>, std::span<const TensorType> outputs, const Attributes& attributes) {
+    return RopeTable::refuses(attributes.as<QkvRopeAppend>().rope, outputs[0].dim(2).size);
+}
+
+}  // namespace
+
+extern const KernelDef kQkvRopeAppendCuda{.op = "qkv_rope_append", .run = run, .refuses = refuses};
+
+}  // namespace vitro::VITRO_DEVICE

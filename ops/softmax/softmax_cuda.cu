@@ -1,0 +1,48 @@
+#include "ops/softmax/softmax.h"
+
+#include "backends/cuda/reduce.h"
+#include "ops/common/elements_cuda.h"
+
+namespace vitro::VITRO_DEVICE {
+namespace {
+
+/// One block a row of n elements; out may be x.
+__global__ void softmax_kernel(Elements x, Elements out, int n, bool wide) {
+    VITRO_SHARED(float, partial, 64);
+    const std::int64_t row = std::int64_t(blockIdx.x) * n;
+    float largest = -INFINITY;
+    each_in_row(n, wide, [&](int i, auto count) {
+        for (const float value : load<count.value>(x, row + i).at) largest = fmaxf(largest, value);
+    });
+    largest = reduce_block(largest, partial, Maximum{});
+    const bool masked = largest == -INFINITY;
+    float sum = 0.0f;
+    each_in_row(n, wide, [&](int i, auto count) {
+        for (const float value : load<count.value>(x, row + i).at) sum += masked ? 0.0f : expf(value - largest);
+    });
+    const float scale = masked ? 0.0f : 1.0f / reduce_block(sum, partial + 32, Sum{});
+    each_in_row(n, wide, [&](int i, auto count) {
+        auto values = load<count.value>(x, row + i);
+        for (float& value : values.at) value = masked ? 0.0f : expf(value - largest) * scale;
+        store(out, row + i, values);
+    });
+}
+
+void run(const Call& call) {
+    const Tensor &x = call.in(0), &out = call.out();
+    if (x.elements() == 0) return;
+    const int n = kernel_int(x.dim(-1));
+    const bool wide = takes_wide({&x, &out}, n);
+    launch(softmax_kernel,
+           {.name = "softmax",
+            .grid = unsigned(kernel_int(x.rows())),
+            .block = row_threads(n, wide),
+            .stream = stream_of(call)},
+           elements_of(x), elements_of(out), n, wide);
+}
+
+}  // namespace
+
+extern const KernelDef kSoftmaxCuda{.op = "softmax", .run = run};
+
+}  // namespace vitro::VITRO_DEVICE
