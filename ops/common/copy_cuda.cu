@@ -101,8 +101,10 @@ void copy_strided(const Call& call, const char* name, const StridedView& from, c
     if (nest.turn_tiles()) {
         if (element == 4)
             copy_tiles<unsigned>(call, name, from.data, to.data, nest);
-        else
+        else if (element == 2)
             copy_tiles<unsigned short>(call, name, from.data, to.data, nest);
+        else
+            copy_tiles<unsigned char>(call, name, from.data, to.data, nest);
         return;
     }
     const auto last = std::size_t(nest.rank - 1);

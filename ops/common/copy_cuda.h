@@ -6,7 +6,7 @@
 
 namespace vitro::VITRO_DEVICE {
 
-/// Calls body with a value of the widest of 2, 4, 8 and 16 bytes that divides all of the addresses and `bytes`.
+/// Calls body with a value of the widest of 1, 2, 4, 8 and 16 bytes that divides all of the addresses and `bytes`.
 template <class Body>
 void with_unit(std::initializer_list<const void*> addresses, std::int64_t bytes, Body&& body) {
     auto all = static_cast<std::uint64_t>(bytes);
@@ -17,8 +17,10 @@ void with_unit(std::initializer_list<const void*> addresses, std::int64_t bytes,
         body(uint2{});
     else if (all % 4 == 0)
         body(unsigned{});
-    else
+    else if (all % 2 == 0)
         body(static_cast<unsigned short>(0));
+    else
+        body(static_cast<unsigned char>(0));
 }
 
 /// to[index] = from[index]; same sizes and dtype, memory apart.

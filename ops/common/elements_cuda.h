@@ -8,7 +8,8 @@
 
 namespace vitro::VITRO_DEVICE {
 
-/// How many elements a thread handles at once where rows allow it: 16 bytes of a 16-bit type, twice 16 of f32.
+/// How many elements a thread handles at once where rows allow it: 16 bytes of a 16-bit type, twice 16 of f32, 8 of
+/// f8e4m3.
 inline constexpr int kWide = 8;
 
 /// A tensor's memory, as a kernel's argument.
@@ -18,7 +19,7 @@ struct Elements {
 };
 inline Elements elements_of(const Tensor& tensor) { return {tensor.data, tensor.dtype}; }
 
-/// True when each kWide elements from a multiple of kWide on begin at a multiple of 16 bytes, in all of these tensors.
+/// True when each kWide elements from a multiple of kWide on begin where one access may begin, in all of these tensors.
 inline bool takes_wide(std::initializer_list<const Tensor*> tensors, std::int64_t row) {
     return row % kWide == 0 && std::all_of(tensors.begin(), tensors.end(), [](const Tensor* tensor) {
                return reinterpret_cast<std::uintptr_t>(tensor->data) % 16 == 0;
@@ -41,6 +42,8 @@ __device__ __forceinline__ Floats<kCount> load(const Elements& x, std::int64_t i
             out.at[0] = to_float(static_cast<const __nv_bfloat16*>(x.data)[i]);
         else if (x.dtype == DType::f16)
             out.at[0] = to_float(static_cast<const __half*>(x.data)[i]);
+        else if (x.dtype == DType::f8e4m3)
+            out.at[0] = to_float(static_cast<const __nv_fp8_e4m3*>(x.data)[i]);
         else
             out.at[0] = static_cast<float>(static_cast<const std::int32_t*>(x.data)[i]);
     } else {
@@ -52,6 +55,13 @@ __device__ __forceinline__ Floats<kCount> load(const Elements& x, std::int64_t i
             for (int k = 0; k < kWide; ++k)
                 out.at[k] = x.dtype == DType::f32 ? __uint_as_float(bits[k])
                                                   : static_cast<float>(static_cast<std::int32_t>(bits[k]));
+        } else if (x.dtype == DType::f8e4m3) {
+            const uint2 two = static_cast<const uint2*>(x.data)[i / 8];
+            for (int k = 0; k < kWide; ++k) {
+                __nv_fp8_e4m3 each;
+                each.__x = static_cast<unsigned char>((k < 4 ? two.x : two.y) >> (8 * (k % 4)));
+                out.at[k] = to_float(each);
+            }
         } else {
             const uint4 four = static_cast<const uint4*>(x.data)[i / 8];
             const unsigned bits[4] = {four.x, four.y, four.z, four.w};
@@ -76,7 +86,7 @@ __device__ __forceinline__ unsigned pack_halves(DType dtype, float low, float hi
                                                         << 16;
 }
 
-/// Elements [i, i + kCount) of a float tensor, rounded to nearest even.
+/// Elements [i, i + kCount) of a float or f8e4m3 tensor, rounded to nearest even.
 template <int kCount>
 __device__ __forceinline__ void store(const Elements& x, std::int64_t i, const Floats<kCount>& values) {
     if constexpr (kCount == 1) {
@@ -84,12 +94,19 @@ __device__ __forceinline__ void store(const Elements& x, std::int64_t i, const F
             static_cast<float*>(x.data)[i] = values.at[0];
         else if (x.dtype == DType::bf16)
             static_cast<__nv_bfloat16*>(x.data)[i] = __float2bfloat16_rn(values.at[0]);
-        else
+        else if (x.dtype == DType::f16)
             static_cast<__half*>(x.data)[i] = __float2half_rn(values.at[0]);
+        else
+            static_cast<__nv_fp8_e4m3*>(x.data)[i] = __nv_fp8_e4m3(values.at[0]);
     } else if (x.dtype == DType::f32) {
         auto* to = static_cast<float4*>(x.data) + i / 4;
         to[0] = make_float4(values.at[0], values.at[1], values.at[2], values.at[3]);
         to[1] = make_float4(values.at[4], values.at[5], values.at[6], values.at[7]);
+    } else if (x.dtype == DType::f8e4m3) {
+        unsigned bits[2] = {};
+        for (int k = 0; k < kWide; ++k)
+            bits[k / 4] |= static_cast<unsigned>(__nv_fp8_e4m3(values.at[k]).__x) << (8 * (k % 4));
+        static_cast<uint2*>(x.data)[i / 8] = make_uint2(bits[0], bits[1]);
     } else {
         unsigned bits[4];
         for (int k = 0; k < 4; ++k) bits[k] = pack_halves(x.dtype, values.at[2 * k], values.at[2 * k + 1]);
