@@ -46,6 +46,7 @@ if(VITRO_CUDA STREQUAL "ON" OR (VITRO_CUDA STREQUAL "AUTO" AND NOT VITRO_SANITIZ
     set(CMAKE_CUDA_ARCHITECTURES ${VITRO_CUDA_ARCHITECTURES})
     set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
     enable_language(CUDA)
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)  # CMake 3.25 does not know it
     set(VITRO_HAS_NVCC TRUE)
     if(CCACHE)
       set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
@@ -59,3 +60,20 @@ if(VITRO_HAS_NVCC)
 else()
   message(STATUS "CUDA kernels: emulated only")
 endif()
+
+# vitro_cuda_emulated of all files, and vitro_cuda where there is nvcc; what links that one sees VITRO_HAS_CUDA.
+function(vitro_cuda_libraries)
+  set(emulated ${ARGN})
+  list(FILTER emulated EXCLUDE REGEX "cublaslt")
+  add_library(vitro_cuda_emulated STATIC)
+  vitro_emulated_sources(vitro_cuda_emulated ${emulated})
+  target_link_libraries(vitro_cuda_emulated PUBLIC vitro_ops vitro_emulation)
+  if(VITRO_HAS_NVCC)
+    add_library(vitro_cuda STATIC ${ARGN})
+    # fmt 9 switches constexpr off under nvcc and then needs it.
+    target_compile_options(vitro_cuda PRIVATE -DFMT_USE_CONSTEXPR=1 -lineinfo -Werror=all-warnings
+                           -Xcompiler=-Wall,-Wno-unknown-pragmas)
+    target_compile_definitions(vitro_cuda INTERFACE VITRO_HAS_CUDA=1)
+    target_link_libraries(vitro_cuda PUBLIC vitro_ops ${CMAKE_DL_LIBS})
+  endif()
+endfunction()
