@@ -4,6 +4,10 @@
 
 #include <cstddef>
 #include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -39,12 +43,30 @@ private:
     std::function<void(void*)> release_;
 };
 
+/// A copy from host to device.
+struct Upload {
+    void* device;
+    const void* host;
+    std::size_t bytes;
+};
+
+/// Work that a device was given once and can be given again as a whole, on the same memory.
+class Recording {
+public:
+    virtual ~Recording() = default;
+    virtual void replay() = 0;
+    /// How many pieces of work it has: kernels, copies.
+    virtual std::size_t size() const = 0;
+};
+
 class Backend {
 public:
     virtual ~Backend() = default;
 
     /// "cpu", "cuda": what `--device` takes and dumps print.
     virtual std::string_view name() const = 0;
+    /// Which one it is, for errors: "cuda:1 (NVIDIA H200)".
+    virtual std::string description() const { return std::string(name()); }
     /// Every buffer and every place in an arena is aligned to this many bytes, a power of two.
     virtual std::size_t alignment() const = 0;
     /// True when the host may read and write device pointers directly; then weights are used where the file is mapped.
@@ -52,11 +74,32 @@ public:
 
     /// Zeroed memory. Error, naming `what` and the bytes, when there is not enough.
     virtual Buffer allocate(std::size_t bytes, std::string_view what) = 0;
+    /// What allocate() could still give; nothing where that is not known.
+    virtual std::optional<std::size_t> free_bytes() const { return {}; }
     /// Copies in the order of the steps; the host memory may be reused when the call returns.
     virtual void upload(void* device, const void* host, std::size_t bytes) = 0;
     virtual void download(void* host, const void* device, std::size_t bytes) = 0;
+    /// Many large copies, such as all weights, in any order. `progress` is told the bytes done so far, now and then.
+    virtual void upload_all(std::span<const Upload> uploads, const std::function<void(std::size_t)>& progress) {
+        std::size_t done = 0;
+        for (const Upload& one : uploads) {
+            upload(one.device, one.host, one.bytes);
+            if (progress) progress(done += one.bytes);
+        }
+    }
     /// Returns when every step given so far has run.
     virtual void synchronize() = 0;
+
+    /// Host memory that the device reads and writes by itself.
+    virtual Buffer allocate_staging(std::size_t bytes, std::string_view what) { return allocate(bytes, what); }
+    /// As upload and download, but only queued: staging memory, to be left alone until synchronize().
+    virtual void queue_upload(void* device, const void* staging, std::size_t bytes) { upload(device, staging, bytes); }
+    virtual void queue_download(void* staging, const void* device, std::size_t bytes) {
+        download(staging, device, bytes);
+    }
+    /// Calls `queue`, which only queues work, and keeps that work in place of doing it. Null, and no call, where the
+    /// device cannot.
+    virtual std::unique_ptr<Recording> record(const std::function<void()>& queue [[maybe_unused]]) { return nullptr; }
 };
 
 }  // namespace vitro

@@ -3,6 +3,8 @@
 #include "backends/cuda/devices.h"
 #include "backends/cuda/launch.h"
 
+#include <cstring>
+
 namespace vitro::VITRO_DEVICE {
 namespace {
 
@@ -14,43 +16,161 @@ constexpr const char* kName = "cuda-emulated";
 constexpr std::size_t kWorkspaceBytes = 256;
 #endif
 
+/// A captured graph.
+class GraphRecording final : public Recording {
+public:
+    GraphRecording(cudaGraph_t graph, cudaStream_t stream) : stream_(stream) {
+        check(cudaGraphGetNodes(graph, nullptr, &size_), "cudaGraphGetNodes");
+        check(cudaGraphInstantiate(&executable_, graph), "cudaGraphInstantiate");
+        check(cudaGraphUpload(executable_, stream), "cudaGraphUpload");
+    }
+    ~GraphRecording() override { cudaGraphExecDestroy(executable_); }
+    GraphRecording(const GraphRecording&) = delete;
+    GraphRecording& operator=(const GraphRecording&) = delete;
+
+    void replay() override { check(cudaGraphLaunch(executable_, stream_), "cudaGraphLaunch"); }
+    std::size_t size() const override { return size_; }
+
+private:
+    cudaStream_t stream_;
+    cudaGraphExec_t executable_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+/// Destroys a graph at the end of a scope.
+struct OwnedGraph {
+    cudaGraph_t graph = nullptr;
+    ~OwnedGraph() {
+        if (graph != nullptr) cudaGraphDestroy(graph);
+    }
+};
+
 }  // namespace
 
-CudaBackend::CudaBackend(int device) : name_(kName), device_(device) {
+int count_devices(std::string& why_none) {
+    int count = 0;
+    const cudaError_t status = cudaGetDeviceCount(&count);
+    if (status == cudaSuccess && count > 0) return count;
+    why_none = fmt::format("no GPU that CUDA {} can use: {} ({})", kCudaVersion, cudaGetErrorString(status),
+                           cudaGetErrorName(status));
+    cudaGetLastError();  // it is told; later calls begin anew
+    return 0;
+}
+
+DeviceFacts device_facts(int device) {
+    cudaDeviceProp properties{};
+    check(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
+    DeviceFacts facts{.name = properties.name,
+                      .compute_capability = properties.major * 10 + properties.minor,
+                      .multiprocessors = properties.multiProcessorCount,
+                      .memory_bytes = properties.totalGlobalMem,
+                      .l2_bytes = std::size_t(properties.l2CacheSize),
+                      .memory_bus_bits = properties.memoryBusWidth};
     check(cudaSetDevice(device), "cudaSetDevice");
-    check(cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, device), "cudaDeviceGetAttribute");
+    std::size_t total = 0;
+    check(cudaMemGetInfo(&facts.free_bytes, &total), "cudaMemGetInfo");
+    check(cudaDeviceGetAttribute(&facts.clock_khz, cudaDevAttrClockRate, device), "cudaDeviceGetAttribute");
+    check(cudaDeviceGetAttribute(&facts.memory_clock_khz, cudaDevAttrMemoryClockRate, device),
+          "cudaDeviceGetAttribute");
+    check(cudaDriverGetVersion(&facts.driver_version), "cudaDriverGetVersion");
+    check(cudaRuntimeGetVersion(&facts.runtime_version), "cudaRuntimeGetVersion");
+    return facts;
+}
+
+std::unique_ptr<Backend> make_backend(int device) { return std::make_unique<CudaBackend>(device); }
+
+CudaBackend::CudaBackend(int device) : device_(device) {
+    std::string why_none;
+    const int count = count_devices(why_none);
+    if (count == 0) fail("{}: {}", kName, why_none);
+    if (device < 0 || device >= count)
+        fail("{}:{}: expected a device in 0..{}, found {}", kName, device, count - 1, device);
+    check(cudaSetDevice(device), "cudaSetDevice");
+    const DeviceFacts facts = device_facts(device);
+    description_ = fmt::format("{}:{} ({})", kName, device, facts.name);
+    multiprocessors_ = facts.multiprocessors;
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
     counters_ = allocate(kCounters * sizeof(unsigned), "the kernels' counters");
     workspace_ = allocate(kWorkspaceBytes, "the workspace of matrix products");
     gemm_ = std::make_unique<Gemm>(workspace_.data(), workspace_.bytes());
 }
 
-CudaBackend::~CudaBackend() { cudaStreamDestroy(stream_); }
+CudaBackend::~CudaBackend() {
+    gemm_.reset();
+    if (stream_ != nullptr) cudaStreamDestroy(stream_);
+}
+
+std::string_view CudaBackend::name() const { return kName; }
 
 Buffer CudaBackend::allocate(std::size_t bytes, std::string_view what) {
     void* memory = nullptr;
-    if (const cudaError_t status = cudaMalloc(&memory, bytes == 0 ? 1 : bytes); status != cudaSuccess)
-        fail("{}: not enough memory for {}: {} bytes ({})", name_, what, bytes, cudaGetErrorString(status));
+    if (const cudaError_t status = cudaMalloc(&memory, bytes == 0 ? 1 : bytes); status != cudaSuccess) {
+        cudaGetLastError();
+        fail("{}: not enough memory for {}: {} bytes, {} are free ({})", description_, what, bytes,
+             free_bytes().value_or(0), cudaGetErrorString(status));
+    }
     Buffer buffer(memory, bytes, [](void* p) { cudaFree(p); });
     check(cudaMemsetAsync(memory, 0, bytes, stream_), "cudaMemsetAsync");
     synchronize();
     return buffer;
 }
 
+std::optional<std::size_t> CudaBackend::free_bytes() const {
+    std::size_t free = 0, total = 0;
+    check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+    return free;
+}
+
+Buffer CudaBackend::allocate_staging(std::size_t bytes, std::string_view what) {
+    void* memory = nullptr;
+    const cudaError_t status = cudaHostAlloc(&memory, bytes == 0 ? 1 : bytes, cudaHostAllocDefault);
+    if (status != cudaSuccess) {
+        cudaGetLastError();
+        fail("{}: not enough pinned host memory for {}: {} bytes ({})", description_, what, bytes,
+             cudaGetErrorString(status));
+    }
+    std::memset(memory, 0, bytes);
+    return {memory, bytes, [](void* p) { cudaFreeHost(p); }};
+}
+
 void CudaBackend::upload(void* device, const void* host, std::size_t bytes) {
     if (bytes == 0) return;
-    check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream_), "cudaMemcpyAsync to the device");
+    queue_upload(device, host, bytes);
     synchronize();
 }
 
 void CudaBackend::download(void* host, const void* device, std::size_t bytes) {
     if (bytes == 0) return;
-    check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream_), "cudaMemcpyAsync from the device");
+    queue_download(host, device, bytes);
     synchronize();
+}
+
+void CudaBackend::queue_upload(void* device, const void* staging, std::size_t bytes) {
+    check(cudaMemcpyAsync(device, staging, bytes, cudaMemcpyHostToDevice, stream_), "cudaMemcpyAsync to the device");
+}
+
+void CudaBackend::queue_download(void* staging, const void* device, std::size_t bytes) {
+    check(cudaMemcpyAsync(staging, device, bytes, cudaMemcpyDeviceToHost, stream_), "cudaMemcpyAsync from the device");
+}
+
+void CudaBackend::upload_all(std::span<const Upload> uploads, const std::function<void(std::size_t)>& progress) {
+    synchronize();  // what is queued may still use that memory
+    upload_in_parallel(device_, uploads, progress);
 }
 
 void CudaBackend::synchronize() { check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize"); }
 
-std::unique_ptr<Backend> make_backend(int device) { return std::make_unique<CudaBackend>(device); }
+std::unique_ptr<Recording> CudaBackend::record(const std::function<void()>& queue) {
+    check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+    OwnedGraph captured;
+    try {
+        queue();
+    } catch (...) {
+        cudaStreamEndCapture(stream_, &captured.graph);
+        throw;
+    }
+    check(cudaStreamEndCapture(stream_, &captured.graph), "cudaStreamEndCapture");
+    return std::make_unique<GraphRecording>(captured.graph, stream_);
+}
 
 }  // namespace vitro::VITRO_DEVICE

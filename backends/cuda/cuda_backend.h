@@ -14,14 +14,24 @@ public:
     /// Device number `device`. Error when there is none.
     explicit CudaBackend(int device);
     ~CudaBackend() override;
+    CudaBackend(const CudaBackend&) = delete;
+    CudaBackend& operator=(const CudaBackend&) = delete;
 
-    std::string_view name() const override { return name_; }
+    std::string_view name() const override;
+    std::string description() const override { return description_; }
     std::size_t alignment() const override { return 256; }
     bool is_host() const override { return false; }
     Buffer allocate(std::size_t bytes, std::string_view what) override;
+    std::optional<std::size_t> free_bytes() const override;
     void upload(void* device, const void* host, std::size_t bytes) override;
     void download(void* host, const void* device, std::size_t bytes) override;
+    /// Through pinned buffers, by several threads, each with a stream of its own.
+    void upload_all(std::span<const Upload> uploads, const std::function<void(std::size_t)>& progress) override;
     void synchronize() override;
+    Buffer allocate_staging(std::size_t bytes, std::string_view what) override;
+    void queue_upload(void* device, const void* staging, std::size_t bytes) override;
+    void queue_download(void* staging, const void* device, std::size_t bytes) override;
+    std::unique_ptr<Recording> record(const std::function<void()>& queue) override;
 
     /// Everything is queued in this one stream.
     cudaStream_t stream() const { return stream_; }
@@ -32,13 +42,16 @@ public:
     unsigned* counters() const { return reinterpret_cast<unsigned*>(counters_.data()); }
 
 private:
-    std::string name_;
     int device_ = 0;
+    std::string description_;
     int multiprocessors_ = 1;
     cudaStream_t stream_ = nullptr;
     Buffer counters_;
     Buffer workspace_;
     std::unique_ptr<Gemm> gemm_;
 };
+
+/// upload_all's work, on device `device`: see there.
+void upload_in_parallel(int device, std::span<const Upload> uploads, const std::function<void(std::size_t)>& progress);
 
 }  // namespace vitro::VITRO_DEVICE

@@ -1,15 +1,43 @@
-// CUDA for those who are compiled without it. vitro::cuda exists in builds with nvcc only, vitro::cuda_emulated in all.
+// CUDA for those who are compiled without it. vitro::cuda exists in builds with nvcc only (VITRO_HAS_CUDA),
+// vitro::cuda_emulated in all.
 #pragma once
 
 #include "backends/backend.h"
 
 #include <memory>
+#include <string>
+
+namespace vitro {
+
+inline constexpr int kCudaVersion = 13;  // the toolkit's, and the oldest driver's
+
+/// What a device says of itself.
+struct DeviceFacts {
+    std::string name;
+    int compute_capability = 0;  // 90: sm_90
+    int multiprocessors = 0;
+    std::size_t memory_bytes = 0;
+    std::size_t free_bytes = 0;
+    std::size_t l2_bytes = 0;
+    int memory_bus_bits = 0;
+    int clock_khz = 0;
+    int memory_clock_khz = 0;  // two transfers a clock
+    int driver_version = 0;    // 13000: the newest CUDA that the driver runs
+    int runtime_version = 0;   // 13000: CUDA that this program is built with
+};
+
+}  // namespace vitro
 
 namespace vitro::cuda {
+/// The number of devices; when there is none, `why_none` says why.
+int count_devices(std::string& why_none);
+DeviceFacts device_facts(int device);
 /// Device number `device`. Error when there is no driver or no such device.
 std::unique_ptr<Backend> make_backend(int device = 0);
 }  // namespace vitro::cuda
 
 namespace vitro::cuda_emulated {
+int count_devices(std::string& why_none);
+DeviceFacts device_facts(int device);
 std::unique_ptr<Backend> make_backend(int device = 0);
 }  // namespace vitro::cuda_emulated

@@ -1,0 +1,101 @@
+// The device runtime on the emulated device: memory, copies, recordings, and what it says when something is missing.
+#include "backends/cuda/cuda_backend.h"
+#include "backends/cuda/devices.h"
+#include "backends/cuda/emulation/stream.h"
+#include "tests/backends/emulated_device.h"
+
+#include <doctest/doctest.h>
+
+#include <numeric>
+
+using namespace vitro;
+using namespace vitro::cuda_emulated;
+
+namespace {
+
+std::vector<std::int32_t> counted(std::size_t n, std::int32_t from = 0) {
+    std::vector<std::int32_t> out(n);
+    std::iota(out.begin(), out.end(), from);
+    return out;
+}
+
+std::string error_of(const std::function<void()>& body) {
+    try {
+        body();
+    } catch (const Error& error) {
+        return error.what();
+    }
+    return "no error";
+}
+
+}  // namespace
+
+TEST_CASE("the backend says which device it is and what is free") {
+    CudaBackend backend(0);
+    CHECK(backend.name() == "cuda-emulated");
+    CHECK(backend.description() == "cuda-emulated:0 (emulated)");
+    const std::size_t before = backend.free_bytes().value();
+    const Buffer buffer = backend.allocate(1 << 20, "a test");
+    CHECK(before - backend.free_bytes().value() >= 1 << 20);
+    CHECK(error_of([] { CudaBackend{1}; }) == "cuda-emulated:1: expected a device in 0..0, found 1");
+}
+
+TEST_CASE("memory begins as zeros, and an allocation that cannot be says what for") {
+    CudaBackend backend(0);
+    const Buffer buffer = backend.allocate(100, "a test");
+    std::vector<std::byte> host(100, std::byte{1});
+    backend.download(host.data(), buffer.data(), 100);
+    CHECK(host == std::vector<std::byte>(100));
+    const std::string text = error_of([&] { backend.allocate(std::size_t{1} << 50, "the KV cache"); });
+    CHECK_HAS(text, "not enough memory for the KV cache: 1125899906842624 bytes, ");
+}
+
+TEST_CASE("upload_all brings every byte, in pieces and by several threads, and tells how far it is") {
+    CudaBackend backend(0);
+    const auto large = counted(3'000'000), small = counted(5, 7);  // 12 MB: three pieces
+    const Buffer a = backend.allocate(large.size() * 4, "large"), b = backend.allocate(small.size() * 4, "small");
+    const Upload uploads[] = {{a.data(), large.data(), large.size() * 4}, {b.data(), small.data(), small.size() * 4}};
+    std::size_t told = 0;
+    bool rises = true;
+    backend.upload_all(uploads, [&](std::size_t done) {
+        rises = rises && done >= told;
+        told = done;
+    });
+    CHECK(rises);
+    CHECK(told == (large.size() + small.size()) * 4);
+    std::vector<std::int32_t> back(large.size());
+    backend.download(back.data(), a.data(), a.bytes());
+    CHECK(back == large);
+    back.resize(small.size());
+    backend.download(back.data(), b.data(), b.bytes());
+    CHECK(back == small);
+    backend.upload_all({}, nullptr);
+}
+
+TEST_CASE("a recording does its work at each replay, with what stands in the memory then") {
+    CudaBackend backend(0);
+    const std::size_t bytes = 64;
+    const Buffer staging = backend.allocate_staging(2 * bytes, "a test");
+    const Buffer device = backend.allocate(bytes, "a test");
+    const auto recording = backend.record([&] {
+        backend.queue_upload(device.data(), staging.data(), bytes);
+        backend.queue_download(staging.data() + bytes, device.data(), bytes);
+    });
+    REQUIRE(recording != nullptr);
+    CHECK(recording->size() == 2);
+    auto* in = reinterpret_cast<std::int32_t*>(staging.data());
+    for (const std::int32_t value : {3, 4}) {
+        in[0] = value;
+        recording->replay();
+        backend.synchronize();
+        CHECK(in[bytes / 4] == value);
+    }
+}
+
+TEST_CASE("what throws while it is recorded leaves the device usable") {
+    CudaBackend backend(0);
+    CHECK(error_of([&] { backend.record([] { fail("no such kernel"); }); }) == "no such kernel");
+    CHECK_HAS(error_of([&] { backend.record([&] { backend.synchronize(); }); }), "cudaStreamSynchronize");
+    const Buffer buffer = backend.allocate(64, "a test");
+    CHECK(buffer.bytes() == 64);
+}
