@@ -70,8 +70,8 @@ function(vitro_cuda_libraries)
   target_link_libraries(vitro_cuda_emulated PUBLIC vitro_ops vitro_emulation)
   if(VITRO_HAS_NVCC)
     add_library(vitro_cuda STATIC ${ARGN})
-    # fmt 9 switches constexpr off under nvcc and then needs it.
-    target_compile_options(vitro_cuda PRIVATE -DFMT_USE_CONSTEXPR=1 -lineinfo -Werror=all-warnings
+    # fmt 9 switches constexpr off under nvcc and then needs it. Kernels call constexpr functions of the host (base/random.h).
+    target_compile_options(vitro_cuda PRIVATE -DFMT_USE_CONSTEXPR=1 --expt-relaxed-constexpr -lineinfo -Werror=all-warnings
                            -Xcompiler=-Wall,-Wno-unknown-pragmas)
     target_compile_definitions(vitro_cuda INTERFACE VITRO_HAS_CUDA=1)
     target_link_libraries(vitro_cuda PUBLIC vitro_ops ${CMAKE_DL_LIBS})

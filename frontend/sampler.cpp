@@ -1,7 +1,6 @@
 #include "frontend/sampler.h"
 
 #include "base/error.h"
-#include "base/random.h"
 
 #include <algorithm>
 #include <cmath>
@@ -15,6 +14,20 @@ void check(bool ok, const char* option, const char* expected, double found) {
 }
 
 }  // namespace
+
+SampleRow sample_row(const SamplingOptions& options, std::size_t position) {
+    constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+    return {.temperature = options.temperature,
+            .top_p = options.top_p,
+            .min_p = options.min_p,
+            .top_k = static_cast<std::int32_t>(std::min(options.top_k, kMost)),
+            .position = static_cast<std::int32_t>(position),
+            .seed = options.seed};
+}
+
+bool samples_by_row(const SamplingOptions& options) {
+    return options.repetition_penalty == 1 && options.logit_bias.empty();
+}
 
 Sampler::Sampler(SamplingOptions options, std::int64_t vocab_size) : options_(std::move(options)) {
     check(options_.temperature >= 0 && std::isfinite(options_.temperature), "temperature", "a number of at least 0",
@@ -30,31 +43,14 @@ Sampler::Sampler(SamplingOptions options, std::int64_t vocab_size) : options_(st
     }
     adjusted_.resize(static_cast<std::size_t>(vocab_size));
     seen_.resize(static_cast<std::size_t>(vocab_size));
-    candidates_.reserve(static_cast<std::size_t>(vocab_size));
+    candidates_.resize(static_cast<std::size_t>(vocab_size));
 }
 
 std::int32_t Sampler::sample(std::span<const float> logits, std::span<const std::int32_t> history) {
     VITRO_CHECK(logits.size() == adjusted_.size());
     adjust(logits, history);
-    const auto best = std::max_element(adjusted_.begin(), adjusted_.end());
-    if (options_.temperature == 0) return static_cast<std::int32_t>(best - adjusted_.begin());
-
-    candidates_.clear();
-    for (std::size_t id = 0; id < adjusted_.size(); ++id)
-        candidates_.push_back({(adjusted_[id] - *best) / options_.temperature, static_cast<std::int32_t>(id)});
-    keep_top_k();
-    to_probabilities();
-    keep_top_p();
-    keep_min_p();
-
-    double sum = 0;
-    for (const Candidate& candidate : candidates_) sum += candidate.logit;
-    double rest = random_uniform(options_.seed, history.size()) * sum;
-    for (const Candidate& candidate : candidates_) {
-        rest -= candidate.logit;
-        if (rest < 0) return candidate.id;
-    }
-    return candidates_.front().id;
+    return choose_token(adjusted_.data(), std::ssize(adjusted_), sample_row(options_, history.size()),
+                        candidates_.data());
 }
 
 void Sampler::adjust(std::span<const float> logits, std::span<const std::int32_t> history) {
@@ -70,39 +66,6 @@ void Sampler::adjust(std::span<const float> logits, std::span<const std::int32_t
         for (const std::int32_t token : history) seen_[static_cast<std::size_t>(token)] = false;
     }
     for (const auto& [id, bias] : options_.logit_bias) adjusted_[static_cast<std::size_t>(id)] += bias;
-}
-
-/// Afterwards the candidates stand by falling logit, equal ones by id.
-void Sampler::keep_top_k() {
-    const auto before = [](const Candidate& a, const Candidate& b) {
-        return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
-    };
-    const auto k = options_.top_k == 0 ? candidates_.size()
-                                       : std::min(static_cast<std::size_t>(options_.top_k), candidates_.size());
-    std::partial_sort(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(k), candidates_.end(),
-                      before);
-    candidates_.resize(k);
-}
-
-void Sampler::to_probabilities() {
-    double sum = 0;
-    for (const Candidate& candidate : candidates_) sum += std::exp(candidate.logit);
-    for (Candidate& candidate : candidates_) candidate.logit = static_cast<float>(std::exp(candidate.logit) / sum);
-}
-
-void Sampler::keep_top_p() {
-    if (options_.top_p >= 1) return;
-    double sum = 0;
-    std::size_t kept = 0;
-    while (kept < candidates_.size() && (kept == 0 || sum < options_.top_p)) sum += candidates_[kept++].logit;
-    candidates_.resize(kept);
-}
-
-void Sampler::keep_min_p() {
-    const float least = options_.min_p * candidates_.front().logit;
-    std::size_t kept = 1;
-    while (kept < candidates_.size() && candidates_[kept].logit >= least) ++kept;
-    candidates_.resize(kept);
 }
 
 }  // namespace vitro

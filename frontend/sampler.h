@@ -1,6 +1,8 @@
 // Logits to the next token.
 #pragma once
 
+#include "ops/sample/sample.h"
+
 #include <cstdint>
 #include <map>
 #include <span>
@@ -21,30 +23,28 @@ struct SamplingOptions {
     std::uint64_t seed = 0;
 };
 
+/// What the op `sample` is told of a row after `position` tokens.
+SampleRow sample_row(const SamplingOptions& options, std::size_t position);
+/// True when that is all: neither a repetition penalty nor a bias changes the logits before.
+bool samples_by_row(const SamplingOptions& options);
+
 class Sampler {
 public:
     /// Error when an option is out of its range, naming it.
     Sampler(SamplingOptions options, std::int64_t vocab_size);
 
     /// The next token from logits [vocab_size], given the tokens so far. The choice depends on the seed and the number
-    /// of tokens so far only: not on threads, nor on what was sampled for other sequences. Allocates nothing.
+    /// of tokens so far only: not on threads, nor on what was sampled for other sequences, and is that of the op
+    /// `sample` for sample_row(). Allocates nothing.
     std::int32_t sample(std::span<const float> logits, std::span<const std::int32_t> history);
 
 private:
-    struct Candidate {
-        float logit;  // later: probability
-        std::int32_t id;
-    };
     void adjust(std::span<const float> logits, std::span<const std::int32_t> history);
-    void keep_top_k();
-    void to_probabilities();
-    void keep_top_p();
-    void keep_min_p();
 
     SamplingOptions options_;
-    std::vector<float> adjusted_;  // [vocab_size]
-    std::vector<bool> seen_;       // [vocab_size], all false between calls
-    std::vector<Candidate> candidates_;
+    std::vector<float> adjusted_;              // [vocab_size]
+    std::vector<bool> seen_;                   // [vocab_size], all false between calls
+    std::vector<SampleCandidate> candidates_;  // [vocab_size]
 };
 
 }  // namespace vitro

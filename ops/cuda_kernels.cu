@@ -21,6 +21,7 @@ extern const KernelDef kReluCuda;
 extern const KernelDef kRepeatCuda;
 extern const KernelDef kRmsNormCuda;
 extern const KernelDef kRopeCuda;
+extern const KernelDef kSampleCuda;
 extern const KernelDef kSiluCuda;
 extern const KernelDef kSliceCuda;
 extern const KernelDef kSoftmaxCuda;
@@ -47,6 +48,7 @@ std::span<const KernelDef> kernels() {
         kRepeatCuda,
         kRmsNormCuda,
         kRopeCuda,
+        kSampleCuda,
         kSiluCuda,
         kSliceCuda,
         kSoftmaxCuda,

@@ -22,6 +22,7 @@
 #include "ops/reshape/reshape.h"
 #include "ops/rms_norm/rms_norm.h"
 #include "ops/rope/rope.h"
+#include "ops/sample/sample.h"
 #include "ops/silu/silu.h"
 #include "ops/slice/slice.h"
 #include "ops/softmax/softmax.h"
@@ -55,6 +56,7 @@ std::span<const OpDef* const> all_ops() {
         &kReshape,
         &kRmsNorm,
         &kRope,
+        &kSample,
         &kSilu,
         &kSlice,
         &kSoftmax,
@@ -94,6 +96,7 @@ std::span<const KernelDef> cpu_kernels() {
         kRepeatCpu,
         kRmsNormCpu,
         kRopeCpu,
+        kSampleCpu,
         kSiluCpu,
         kSliceCpu,
         kSoftmaxCpu,

@@ -172,7 +172,14 @@ Block::State Block::run() {
             for (const Thread& thread : threads_)
                 if (!thread.saw_previous_kernel && !fault_)
                     fault_ = where(thread) + ": ends without wait_for_previous_kernel(), in a programmatic launch";
-        if (!fault_) return State::ended;
+        if (!fault_) {
+            if (options().count_accesses) {
+                AccessCounts counts = accesses_.take();
+                counts.kernel = kernel_->name;
+                add_access_counts(counts);
+            }
+            return State::ended;
+        }
     }
     if (!fault_) {
         if (waits_[std::size_t(Wait::spinning)] != 0) return State::spins;
@@ -241,6 +248,7 @@ void Block::warp_operation(const char* operation, unsigned mask, Complete comple
         other.wait = Wait::none;
     }
     complete(data_of, lanes);
+    if (options().count_accesses && lanes == (warp.lanes & ~warp.ended)) accesses_.finish_warp(self.warp());
     warp.waiting &= ~lanes;
     warp.ready |= lanes & ~bit;
     runnable_warps_ |= 1u << self.warp();
@@ -287,6 +295,7 @@ int Block::barrier(const char* operation, bool predicate, std::source_location s
     predicates_ = 0;
     clock_.everybody_met();
     tick();
+    if (options().count_accesses) accesses_.finish_warps();
     for (Thread& thread : threads_) thread.synced = clock_.everybody();
     for (Warp& warp : warps_) warp.ready = warp.lanes;
     for (Thread& thread : threads_) thread.wait = Wait::none;

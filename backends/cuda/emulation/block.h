@@ -1,6 +1,7 @@
 // One block of threads: who runs, who waits for what, and what a wait that never ends looked like.
 #pragma once
 
+#include "backends/cuda/emulation/access_counts.h"
 #include "backends/cuda/emulation/fiber.h"
 #include "backends/cuda/emulation/grid.h"
 #include "backends/cuda/emulation/shared_memory.h"
@@ -93,6 +94,7 @@ public:
         return warp.lanes & ~warp.ended;
     }
     SharedMemory& shared() { return shared_; }
+    AccessCounter& accesses() { return accesses_; }
     const SyncClock& clock() const { return clock_; }
     const Kernel& kernel() const { return *kernel_; }
 
@@ -130,6 +132,7 @@ private:
     unsigned running_warp_ = 0;
     SharedMemory shared_;
     SyncClock clock_;
+    AccessCounter accesses_;
     // The barrier of the whole block.
     unsigned arrived_ = 0;
     int predicates_ = 0, result_ = 0;

@@ -29,6 +29,8 @@ void check_read(const void* address, std::size_t bytes);
 void check_write(const void* address, std::size_t bytes);
 void check_atomic(const void* address, std::size_t bytes);
 void check_copy(const void* address, std::size_t bytes, bool begins);
+/// Counts an access that no check above has counted (see access_counts.h).
+void count_access(const void* address, std::size_t bytes, Site site);
 
 // Barriers.
 void __syncthreads(Site site = Site::current());

@@ -82,6 +82,14 @@ Workers& workers() {
     return *pool;
 }
 
+void count_launch(const Kernel& kernel) {
+    if (!options().count_accesses) return;
+    AccessCounts counts;
+    counts.kernel = kernel.name;
+    counts.launches = 1;
+    add_access_counts(counts);
+}
+
 uint3 block_index(dim3 grid, std::uint64_t number) {
     return {unsigned(number % grid.x), unsigned(number / grid.x % grid.y), unsigned(number / grid.x / grid.y)};
 }
@@ -99,6 +107,7 @@ void run_block(Block& block, const Kernel& kernel, uint3 index) {
 }  // namespace
 
 ResidentGrid::ResidentGrid(const Kernel& kernel) {
+    count_launch(kernel);
     for (std::uint64_t number = 0; number < blocks_of(kernel.grid); ++number) {
         blocks_.push_back(std::make_unique<Block>());
         blocks_.back()->reset(kernel, block_index(kernel.grid, number));
@@ -161,6 +170,7 @@ void run_grid(const Kernel& kernel) {
         ResidentGrid(kernel).finish();
         return;
     }
+    count_launch(kernel);
     // A Block is large, and is used again; one for each OS thread.
     const std::uint64_t count = blocks_of(kernel.grid);
     std::atomic<std::uint64_t> next = 0;

@@ -39,15 +39,35 @@ inline void check(const void* address, std::size_t bytes) {
     }
 }
 
+/// Counts an access of a kernel that comes from `place` in its code.
+inline void count(const void* address, std::size_t bytes, const void* place, bool is_atomic = false) {
+    if (!current_options.count_accesses || current_thread == nullptr) return;
+    using Space = AccessCounter::Space;
+    const bool shared = SharedMemory::window.contains(address);
+    if (!shared && !DeviceHeap::contains(address)) return;
+    current_block->accesses().add(current_thread->number, reinterpret_cast<std::uintptr_t>(place),
+                                  !shared     ? Space::global
+                                  : is_atomic ? Space::shared_atomic
+                                              : Space::shared,
+                                  address, bytes);
+}
+
 // The hardware refuses what is not aligned to its own size.
 template <Access kAccess, std::size_t kBytes>
-inline void aligned(const void* address) {
+inline void aligned(const void* address, const void* place) {
     if (reinterpret_cast<std::uintptr_t>(address) % kBytes != 0 &&
         (SharedMemory::window.contains(address) || DeviceHeap::contains(address)) && current_thread != nullptr) {
         std::string what = fmt::format("accesses {} bytes at an address that is not a multiple of {}", kBytes, kBytes);
         current_block->fault(std::move(what));
     }
     check<kAccess>(address, kBytes);
+    count(address, kBytes, place);
+}
+
+template <Access kAccess>
+inline void unaligned(const void* address, std::size_t bytes, const void* place) {
+    check<kAccess>(address, bytes);
+    count(address, bytes, place);
 }
 
 }  // namespace
@@ -62,6 +82,7 @@ void check_read(const void*, std::size_t) {}
 void check_write(const void*, std::size_t) {}
 void check_atomic(const void*, std::size_t) {}
 void check_copy(const void*, std::size_t, bool) {}
+void count_access(const void*, std::size_t, Site) {}
 
 }  // namespace vitro::emulation
 
@@ -71,7 +92,10 @@ bool accesses_are_checked() { return true; }
 
 void check_read(const void* address, std::size_t bytes) { check<Access::read>(address, bytes); }
 void check_write(const void* address, std::size_t bytes) { check<Access::write>(address, bytes); }
-void check_atomic(const void* address, std::size_t bytes) { check<Access::atomic>(address, bytes); }
+void check_atomic(const void* address, std::size_t bytes) {
+    check<Access::atomic>(address, bytes);
+    count(address, bytes, __builtin_return_address(0), true);
+}
 void check_copy(const void* address, std::size_t bytes, bool begins) {
     if (begins)
         check<Access::begin_copy>(address, bytes);
@@ -79,12 +103,20 @@ void check_copy(const void* address, std::size_t bytes, bool begins) {
         check<Access::end_copy>(address, bytes);
 }
 
+void count_access(const void* address, std::size_t bytes, Site site) {
+    // Two accesses of one place, in global and in shared memory, are two instructions here.
+    const bool shared = SharedMemory::window.contains(address);
+    count(address, bytes, site.file_name() + (std::size_t{site.line()} << 40) + 2 * site.column() + (shared ? 1 : 0));
+}
+
 }  // namespace vitro::emulation
 
 using vitro::emulation::Access;
 using vitro::emulation::aligned;
-using vitro::emulation::check_read;
-using vitro::emulation::check_write;
+using vitro::emulation::unaligned;
+
+// The place in the kernel that a hook was called from.
+#define VITRO_CALLER __builtin_return_address(0)
 
 extern "C" {
 void __tsan_init() {}
@@ -92,26 +124,28 @@ void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
 void __tsan_vptr_update(void**, void*) {}
 void __tsan_vptr_read(void**) {}
-void __tsan_read1(void* address) { check_read(address, 1); }
-void __tsan_read2(void* address) { aligned<Access::read, 2>(address); }
-void __tsan_read4(void* address) { aligned<Access::read, 4>(address); }
-void __tsan_read8(void* address) { aligned<Access::read, 8>(address); }
-void __tsan_read16(void* address) { aligned<Access::read, 16>(address); }
-void __tsan_write1(void* address) { check_write(address, 1); }
-void __tsan_write2(void* address) { aligned<Access::write, 2>(address); }
-void __tsan_write4(void* address) { aligned<Access::write, 4>(address); }
-void __tsan_write8(void* address) { aligned<Access::write, 8>(address); }
-void __tsan_write16(void* address) { aligned<Access::write, 16>(address); }
-void __tsan_unaligned_read2(void* address) { check_read(address, 2); }
-void __tsan_unaligned_read4(void* address) { check_read(address, 4); }
-void __tsan_unaligned_read8(void* address) { check_read(address, 8); }
-void __tsan_unaligned_read16(void* address) { check_read(address, 16); }
-void __tsan_unaligned_write2(void* address) { check_write(address, 2); }
-void __tsan_unaligned_write4(void* address) { check_write(address, 4); }
-void __tsan_unaligned_write8(void* address) { check_write(address, 8); }
-void __tsan_unaligned_write16(void* address) { check_write(address, 16); }
-void __tsan_read_range(void* address, unsigned long bytes) { check_read(address, bytes); }
-void __tsan_write_range(void* address, unsigned long bytes) { check_write(address, bytes); }
+void __tsan_read1(void* address) { unaligned<Access::read>(address, 1, VITRO_CALLER); }
+void __tsan_read2(void* address) { aligned<Access::read, 2>(address, VITRO_CALLER); }
+void __tsan_read4(void* address) { aligned<Access::read, 4>(address, VITRO_CALLER); }
+void __tsan_read8(void* address) { aligned<Access::read, 8>(address, VITRO_CALLER); }
+void __tsan_read16(void* address) { aligned<Access::read, 16>(address, VITRO_CALLER); }
+void __tsan_write1(void* address) { unaligned<Access::write>(address, 1, VITRO_CALLER); }
+void __tsan_write2(void* address) { aligned<Access::write, 2>(address, VITRO_CALLER); }
+void __tsan_write4(void* address) { aligned<Access::write, 4>(address, VITRO_CALLER); }
+void __tsan_write8(void* address) { aligned<Access::write, 8>(address, VITRO_CALLER); }
+void __tsan_write16(void* address) { aligned<Access::write, 16>(address, VITRO_CALLER); }
+void __tsan_unaligned_read2(void* address) { unaligned<Access::read>(address, 2, VITRO_CALLER); }
+void __tsan_unaligned_read4(void* address) { unaligned<Access::read>(address, 4, VITRO_CALLER); }
+void __tsan_unaligned_read8(void* address) { unaligned<Access::read>(address, 8, VITRO_CALLER); }
+void __tsan_unaligned_read16(void* address) { unaligned<Access::read>(address, 16, VITRO_CALLER); }
+void __tsan_unaligned_write2(void* address) { unaligned<Access::write>(address, 2, VITRO_CALLER); }
+void __tsan_unaligned_write4(void* address) { unaligned<Access::write>(address, 4, VITRO_CALLER); }
+void __tsan_unaligned_write8(void* address) { unaligned<Access::write>(address, 8, VITRO_CALLER); }
+void __tsan_unaligned_write16(void* address) { unaligned<Access::write>(address, 16, VITRO_CALLER); }
+void __tsan_read_range(void* address, unsigned long bytes) { unaligned<Access::read>(address, bytes, VITRO_CALLER); }
+void __tsan_write_range(void* address, unsigned long bytes) { unaligned<Access::write>(address, bytes, VITRO_CALLER); }
+
+#undef VITRO_CALLER
 
 // Atomics come from the standard library's headers, and from atomicAdd() and its like, which check for themselves.
 #define VITRO_ATOMICS(bits, type)                                                                                 \

@@ -18,6 +18,7 @@ struct Options {
     int workers = 0;          // OS threads that run blocks; 0 is one a core
     int multiprocessors = 8;  // what the device says it has: few, so that persistent kernels stay cheap to run here
     bool check_accesses = true;
+    bool count_accesses = false;  // see access_counts.h
     /// A programmatic launch runs up to its wait_for_previous_kernel() *before* the kernel in front of it: what it
     /// reads too early is then truly old.
     bool overlap_programmatic_launches = true;

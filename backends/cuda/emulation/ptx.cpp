@@ -112,6 +112,7 @@ void warp_ldmatrix(std::uint32_t* out, int count, const void* row, bool transpos
         if (!SharedMemory::window.contains(row)) fault("calls ldmatrix on memory that is not shared", site);
         check_aligned(row, 16, site);
         check_read(row, 16);
+        count_access(row, 16, site);
     }
     MatrixLane lane{static_cast<const unsigned short*>(row), out};
     current_block->warp_operation("ldmatrix", kFullWarp,
@@ -124,8 +125,10 @@ void start_copy(void* target, const void* source, unsigned bytes, unsigned sourc
     if (source_bytes != 0) {
         check_aligned(source, bytes, site);
         check_global(source, source_bytes, site);
+        count_access(source, source_bytes, site);
     }
     check_copy(target, bytes, true);
+    count_access(target, bytes, site);
     Thread& thread = *current_thread;
     thread.copies.push_back({static_cast<std::byte*>(target), static_cast<const std::byte*>(source), bytes,
                              source_bytes, thread.copy_groups});
