@@ -9,7 +9,10 @@ file(GLOB emulation_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/backends/cud
 add_library(vitro_emulation STATIC ${emulation_sources})
 target_link_libraries(vitro_emulation PUBLIC vitro_base Threads::Threads)
 
-set(VITRO_EMULATION_OPTIONS -Wno-unknown-pragmas -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)
+# Both names that the source directory may have: ccache makes paths relative where it is told to.
+cmake_path(RELATIVE_PATH PROJECT_SOURCE_DIR BASE_DIRECTORY ${PROJECT_BINARY_DIR} OUTPUT_VARIABLE source_from_build)
+set(VITRO_EMULATION_OPTIONS -Wno-unknown-pragmas -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=
+    -fmacro-prefix-map=${source_from_build}/=)
 if(NOT VITRO_SANITIZE)
   list(APPEND VITRO_EMULATION_OPTIONS -fsanitize=thread -fno-tree-vectorize -fno-tree-slp-vectorize
        -fno-tree-loop-distribute-patterns)
@@ -26,7 +29,7 @@ function(vitro_emulated_sources target)
     cmake_path(ABSOLUTE_PATH source BASE_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR} NORMALIZE)
     cmake_path(RELATIVE_PATH source BASE_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE relative)
     set(wrapper ${PROJECT_BINARY_DIR}/emulated/${relative}.cpp)
-    file(CONFIGURE OUTPUT ${wrapper} CONTENT "#include \"${source}\"\n" @ONLY)
+    file(CONFIGURE OUTPUT ${wrapper} CONTENT "#include \"${relative}\"\n" @ONLY)
     set_source_files_properties(${wrapper} TARGET_DIRECTORY ${target}
                                 PROPERTIES COMPILE_OPTIONS "${VITRO_EMULATION_OPTIONS}")
     target_sources(${target} PRIVATE ${wrapper})
@@ -35,7 +38,7 @@ endfunction()
 
 # The same files by nvcc. A binary made so starts without a driver: CUDA's runtime is static and looks for the driver when it
 # is asked for a device; cuBLASLt is opened with the first device (backends/cuda/cublaslt.cu).
-set(VITRO_CUDA AUTO CACHE STRING "build the CUDA kernels with nvcc: AUTO (where there is one, but not under a sanitizer), ON, OFF")
+set(VITRO_CUDA OFF CACHE STRING "build the CUDA kernels with nvcc: AUTO (where there is one, but not under a sanitizer), ON, OFF")
 set(VITRO_CUDA_ARCHITECTURES "90a-real" CACHE STRING
     "what nvcc compiles for, as CMAKE_CUDA_ARCHITECTURES takes it; all: 80-real;89-real;90a-real;90-virtual")
 set(VITRO_HAS_NVCC FALSE)
