@@ -8,17 +8,35 @@ namespace {
 constexpr std::int64_t kDefaultContext = 4096;
 constexpr std::int64_t kPageSize = 16;  // tokens in a page of the KV cache
 
-/// Bytes of the larger of both programs' regions: they share it.
-std::size_t larger(const Program& a, const Program& b, Region region) {
-    return std::max(a.plan.bytes(region), b.plan.bytes(region));
+/// On each device, a block as large as the larger of both programs' regions.
+std::vector<Buffer> shared_memory(std::span<const Target> targets, const Program& a, const Program& b, Region region,
+                                  std::string_view what) {
+    std::vector<Buffer> out;
+    for (std::size_t device = 0; device < targets.size(); ++device)
+        out.push_back(targets[device].backend.allocate(
+            std::max(a.plan.bytes(region, device), b.plan.bytes(region, device)), what));
+    return out;
+}
+
+std::vector<Buffer> io_memory(std::span<const Target> targets, const Program& program) {
+    return shared_memory(targets, program, program, Region::io, "inputs and results");
+}
+
+/// The memory of a program on each device.
+std::vector<Memory> memory_of(std::span<const Target> targets, const std::vector<Buffer>& states,
+                              const std::vector<Buffer>& io, const std::vector<Buffer>& arena) {
+    std::vector<Memory> out;
+    for (std::size_t device = 0; device < targets.size(); ++device)
+        out.push_back({targets[device].backend, states[device].data(), io[device].data(), arena[device].data()});
+    return out;
 }
 
 }  // namespace
 
-LanguageModel::Runner::Runner(Program compiled, Backend& backend, Weights& weights, std::byte* states, std::byte* arena)
+LanguageModel::Runner::Runner(Program compiled, const LanguageModel& model, Weights& weights)
     : program(std::move(compiled)),
-      io(backend.allocate(program.plan.bytes(Region::io), "inputs and results")),
-      executor(program, backend, {weights.addresses(program.graph), states, io.data(), arena}) {
+      io(io_memory(model.targets_, program)),
+      executor(program, memory_of(model.targets_, model.states_, io, model.arena_), weights.addresses(program)) {
     const Graph& graph = program.graph;
     tokens = graph.find("tokens");
     positions = graph.find("positions");
@@ -52,28 +70,26 @@ BuildOptions build_options(const LanguageModelOptions& options, Phase phase,
             .weight_dtype = std::move(weight_dtype)};
 }
 
-LanguageModel::LanguageModel(const std::filesystem::path& directory, ModelConfig config, Target target,
+LanguageModel::LanguageModel(const std::filesystem::path& directory, ModelConfig config, std::vector<Target> targets,
                              const LanguageModelOptions& options)
     : config_(std::move(config)),
-      target_(target),
+      targets_(std::move(targets)),
       options_(completed(options, config_)),
       checkpoint_(Checkpoint::open(directory)),
-      weights_(checkpoint_, target.backend) {
+      weights_(checkpoint_, targets_) {
     const auto compiled = [&](Phase phase) {
         const auto dtype = [this](std::string_view name) { return weights_.dtype(name); };
         Graph graph = build_model(config_, build_options(options_, phase, dtype));
         weights_.check(graph);
-        optimize(graph, {&target_, 1}, options_.passes);
-        return compile(std::move(graph), target_);
+        optimize(graph, targets_, options_.passes);
+        return compile(std::move(graph), targets_);
     };
     Program prefill_program = compiled(Phase::prefill), decode_program = compiled(Phase::decode);
 
-    states_ = target_.backend.allocate(larger(prefill_program, decode_program, Region::states), "the KV cache");
-    arena_ = target_.backend.allocate(larger(prefill_program, decode_program, Region::arena), "the arena");
-    prefill_ =
-        std::make_unique<Runner>(std::move(prefill_program), target_.backend, weights_, states_.data(), arena_.data());
-    decode_ =
-        std::make_unique<Runner>(std::move(decode_program), target_.backend, weights_, states_.data(), arena_.data());
+    states_ = shared_memory(targets_, prefill_program, decode_program, Region::states, "the KV cache");
+    arena_ = shared_memory(targets_, prefill_program, decode_program, Region::arena, "the arena");
+    prefill_ = std::make_unique<Runner>(std::move(prefill_program), *this, weights_);
+    decode_ = std::make_unique<Runner>(std::move(decode_program), *this, weights_);
 
     const BuildOptions prefill = build_options(options_, Phase::prefill, nullptr);
     pages_per_sequence_ = prefill.pages_per_sequence();
@@ -205,19 +221,15 @@ std::int64_t LanguageModel::step(std::span<const Part> parts, std::int64_t row) 
     write(runner, runner.rows, rows_, symbols);
     if (runner.rope_lengths >= 0) write(runner, runner.rope_lengths, rope_lengths_, symbols);
     runner.executor.run(symbols);
-    if (!rows_.empty()) {
-        const Tensor logits = runner.executor.tensor(runner.logits, symbols);
-        target_.backend.download(logits_.data() + row * config_.vocab_size, logits.data,
-                                 static_cast<std::size_t>(logits.bytes()));
-    }
+    if (!rows_.empty()) runner.executor.read(runner.logits, logits_.data() + row * config_.vocab_size, symbols);
     return symbols['R'];
 }
 
 void LanguageModel::write(Runner& runner, ValueId input, std::span<const std::int32_t> data,
                           const SymbolValues& symbols) {
-    const Tensor tensor = runner.executor.tensor(input, symbols);
-    VITRO_CHECK(tensor.bytes() == static_cast<std::int64_t>(data.size_bytes()));
-    target_.backend.upload(tensor.data, data.data(), data.size_bytes());
+    VITRO_CHECK(bytes_of(runner.program.graph.value(input).type, symbols) ==
+                static_cast<std::int64_t>(data.size_bytes()));
+    runner.executor.write(input, data.data(), symbols);
 }
 
 void LanguageModel::reserve_pages(Sequence& sequence, std::int64_t length) {

@@ -1,5 +1,5 @@
-// A model ready to run on a device: weights, KV cache, and two programs, one for chunks of prompts and one for single
-// tokens. A step takes tokens of several sequences at once; no sequence sees another.
+// A model ready to run on one or more devices: weights, KV cache, and two programs, one for chunks of prompts and one
+// for single tokens. A step takes tokens of several sequences at once; no sequence sees another.
 #pragma once
 
 #include "backends/backend.h"
@@ -44,8 +44,8 @@ enum class Want : std::uint8_t { none, last, all };
 
 class LanguageModel {
 public:
-    /// `directory` as Hugging Face saves it; `backend` must outlive the model.
-    LanguageModel(const std::filesystem::path& directory, ModelConfig config, Target target,
+    /// `directory` as Hugging Face saves it; `targets` as for compile(): their backends must outlive the model.
+    LanguageModel(const std::filesystem::path& directory, ModelConfig config, std::vector<Target> targets,
                   const LanguageModelOptions& options);
 
     const ModelConfig& config() const { return config_; }
@@ -82,9 +82,9 @@ public:
 private:
     /// A program with its memory.
     struct Runner {
-        Runner(Program compiled, Backend& backend, Weights& weights, std::byte* states, std::byte* arena);
+        Runner(Program compiled, const LanguageModel& model, Weights& weights);
         Program program;
-        Buffer io;
+        std::vector<Buffer> io;  // by device
         Executor executor;
         ValueId tokens, positions, sequences, page_table, lengths, rows, rope_lengths, logits;
     };
@@ -106,12 +106,11 @@ private:
     Sequence& at(std::int64_t sequence) { return sequences_[static_cast<std::size_t>(sequence)]; }
 
     ModelConfig config_;
-    Target target_;
+    std::vector<Target> targets_;
     LanguageModelOptions options_;
     Checkpoint checkpoint_;
     Weights weights_;
-    Buffer states_;
-    Buffer arena_;
+    std::vector<Buffer> states_, arena_;  // by device; both programs share them
     std::unique_ptr<Runner> prefill_;
     std::unique_ptr<Runner> decode_;
     std::int64_t pages_per_sequence_ = 0;

@@ -60,37 +60,39 @@ void Weights::check(const Graph& graph) const {
     }
 }
 
-std::vector<const void*> Weights::addresses(const Graph& graph) {
+std::vector<const void*> Weights::addresses(const Program& program) {
     std::vector<const void*> out;
-    for (const ValueId id : graph.values_of(ValueKind::weight)) out.push_back(load(graph.value(id)));
+    for (const ValueId id : program.graph.values_of(ValueKind::weight))
+        out.push_back(load(program.graph.value(id), program.plan.place(id).device));
     return out;
 }
 
-const void* Weights::load(const ValueInfo& weight) {
-    const std::pair key(weight.sources, weight.form);
-    if (const auto at = loaded_.find(key); at != loaded_.end()) return at->second;
-    if (weight.sources.size() == 1 && weight.form == WeightForm::stored && backend_.is_host())
-        return loaded_[key] = checkpoint_.tensor(weight.sources[0]).data;
+const void* Weights::load(const ValueInfo& weight, std::size_t device) {
+    const void*& loaded = loaded_[{device, weight.sources, weight.form}];
+    if (loaded != nullptr) return loaded;
+    Backend& backend = targets_[device].backend;
+    if (weight.sources.size() == 1 && weight.form == WeightForm::stored && backend.is_host())
+        return loaded = checkpoint_.tensor(weight.sources[0]).data;
 
     const auto bytes = static_cast<std::size_t>(bytes_of(weight.type, {}));
     const auto rows = static_cast<std::size_t>(weight.type.dim(0).size);
-    Buffer buffer = backend_.allocate(bytes, weight.path);
+    Buffer buffer = backend.allocate(bytes, weight.path);
     std::size_t at = 0;
     for (const std::string& source : weight.sources) {
         const TensorView& view = checkpoint_.at(source);
         if (weight.form == WeightForm::stored) {
-            backend_.upload(buffer.data() + at, view.data, view.bytes);
+            backend.upload(buffer.data() + at, view.data, view.bytes);
             at += view.bytes;
             continue;
         }
         std::vector<std::byte> reformed(bytes / rows * static_cast<std::size_t>(view.shape[0]));
         reform(checkpoint_.tensor(source), weight.form, reformed.data(), threads());
-        backend_.upload(buffer.data() + at, reformed.data(), reformed.size());
+        backend.upload(buffer.data() + at, reformed.data(), reformed.size());
         at += reformed.size();
     }
     allocated_bytes_ += bytes;
     buffers_.push_back(std::move(buffer));
-    return loaded_[key] = buffers_.back().data();
+    return loaded = buffers_.back().data();
 }
 
 }  // namespace vitro

@@ -2,16 +2,21 @@
 
 namespace vitro {
 
-Executor::Executor(const Program& program, Backend& backend, Memory memory)
-    : program_(program), backend_(backend), memory_(std::move(memory)), weight_of_value_(program.graph.values.size()) {
+Executor::Executor(const Program& program, std::vector<Memory> memory, std::span<const void* const> weights)
+    : program_(program), memory_(std::move(memory)), weight_of_value_(program.graph.values.size()) {
     const Graph& graph = program.graph;
-    const std::vector<ValueId> weights = graph.values_of(ValueKind::weight);
-    VITRO_CHECK(weights.size() == memory_.weights.size());
+    VITRO_CHECK(memory_.size() == program.plan.devices.size());
+    const std::vector<ValueId> weight_ids = graph.values_of(ValueKind::weight);
+    VITRO_CHECK(weight_ids.size() == weights.size());
     for (std::size_t i = 0; i < weights.size(); ++i)
-        weight_of_value_[static_cast<std::size_t>(weights[i])] = const_cast<void*>(memory_.weights[i]);
+        weight_of_value_[static_cast<std::size_t>(weight_ids[i])] = const_cast<void*>(weights[i]);
+    for (const Node& node : graph.nodes)
+        if (node.op->is_view)
+            weight_of_value_[static_cast<std::size_t>(node.outputs[0])] =
+                weight_of_value_[static_cast<std::size_t>(node.inputs[0])];
 
     for (const ValueId id : graph.values_of(ValueKind::constant))
-        backend_.upload(address(id), graph.value(id).data.data(), graph.value(id).data.size());
+        backend_of(id).upload(address(id), graph.value(id).data.data(), graph.value(id).data.size());
 
     symbols_ = graph.bound_values();
     const auto bind = [&](ValueId id) {
@@ -29,7 +34,7 @@ Executor::Executor(const Program& program, Backend& backend, Memory memory)
         steps_.push_back({tensors_.size(),
                           node.inputs.size(),
                           node.outputs.size(),
-                          {memory_.arena + scratch.offset, scratch.bytes}});
+                          {memory_[step.device].arena + scratch.offset, scratch.bytes}});
         for (const ValueId id : node.inputs) bind(id);
         for (const ValueId id : node.outputs) bind(id);
     }
@@ -37,17 +42,18 @@ Executor::Executor(const Program& program, Backend& backend, Memory memory)
 
 void* Executor::address(ValueId id) const {
     const Place& place = program_.plan.place(id);
+    const Memory& memory = memory_[place.device];
     switch (place.region) {
         case Region::weights:
             return weight_of_value_[static_cast<std::size_t>(id)];
         case Region::states:
-            return memory_.states + place.offset;
+            return memory.states + place.offset;
         case Region::io:
-            return memory_.io + place.offset;
+            return memory.io + place.offset;
         case Region::arena:
             break;
     }
-    return memory_.arena + place.offset;
+    return memory.arena + place.offset;
 }
 
 void Executor::set_symbol_sizes(const SymbolValues& symbols) {
@@ -66,10 +72,31 @@ void Executor::run(const SymbolValues& symbols) {
         const Step& step = program_.steps[i];
         const std::span tensors(tensors_.data() + bound.first_tensor, bound.n_inputs + bound.n_outputs);
         const Call call{tensors.first(bound.n_inputs), tensors.subspan(bound.n_inputs),
-                        program_.graph.node(step.node).attributes, backend_, bound.scratch};
-        step.run(call);
+                        program_.graph.node(step.node).attributes, memory_[step.device].backend, bound.scratch};
+        if (step.run != nullptr)
+            step.run(call);
+        else
+            copy(program_.graph.node(step.node).inputs[0], program_.graph.node(step.node).outputs[0], call);
         if (observer_) observer_(program_, step, call);
     }
+}
+
+void Executor::copy(ValueId from, ValueId to, const Call& call) const {
+    const auto bytes = static_cast<std::size_t>(call.out().bytes());
+    if (backend_of(from).is_host())
+        backend_of(to).upload(call.out().data, call.in(0).data, bytes);
+    else
+        backend_of(from).download(call.out().data, call.in(0).data, bytes);
+}
+
+void Executor::write(ValueId id, const void* data, const SymbolValues& symbols) {
+    const Tensor to = tensor(id, symbols);
+    backend_of(id).upload(to.data, data, static_cast<std::size_t>(to.bytes()));
+}
+
+void Executor::read(ValueId id, void* data, const SymbolValues& symbols) const {
+    const Tensor from = tensor(id, symbols);
+    backend_of(id).download(data, from.data, static_cast<std::size_t>(from.bytes()));
 }
 
 Tensor Executor::tensor(ValueId id, const SymbolValues& symbols) const {

@@ -7,9 +7,9 @@
 
 namespace vitro {
 
-/// The memory a program runs in; the owner keeps it alive. Programs of one model share all but `io`.
+/// A device's memory that a program runs in; the owner keeps it alive. Programs of one model share all but `io`.
 struct Memory {
-    std::vector<const void*> weights;  // by their order among the graph's weights
+    Backend& backend;
     std::byte* states = nullptr;
     std::byte* io = nullptr;
     std::byte* arena = nullptr;
@@ -17,13 +17,18 @@ struct Memory {
 
 class Executor {
 public:
-    /// Binds every step to its memory and writes the constants.
-    Executor(const Program& program, Backend& backend, Memory memory);
+    /// Binds every step to its memory and writes the constants. `memory` by device, `weights` by their order among the
+    /// graph's weights, each on the device that the plan places it on.
+    Executor(const Program& program, std::vector<Memory> memory, std::span<const void* const> weights);
 
     /// Runs all steps with these symbol values, each within [0, bound].
     void run(const SymbolValues& symbols);
 
-    /// Memory and sizes of a value as of `symbols`: an input to fill before run(), a result to read after it.
+    /// Fills an input before run(), reads a result after it: all its bytes as of `symbols`, in host memory.
+    void write(ValueId id, const void* data, const SymbolValues& symbols);
+    void read(ValueId id, void* data, const SymbolValues& symbols) const;
+
+    /// Memory and sizes of a value as of `symbols`, on its device.
     Tensor tensor(ValueId id, const SymbolValues& symbols) const;
     Tensor tensor(std::string_view path, const SymbolValues& symbols) const;
 
@@ -35,6 +40,8 @@ public:
 
 private:
     void* address(ValueId id) const;
+    Backend& backend_of(ValueId id) const { return memory_[program_.plan.place(id).device].backend; }
+    void copy(ValueId from, ValueId to, const Call& call) const;
     void set_symbol_sizes(const SymbolValues& symbols);
 
     struct BoundStep {
@@ -49,8 +56,7 @@ private:
     };
 
     const Program& program_;
-    Backend& backend_;
-    Memory memory_;
+    std::vector<Memory> memory_;          // by device
     std::vector<void*> weight_of_value_;  // by ValueId
     std::vector<Tensor> tensors_;         // inputs and outputs of all steps, one after the other
     std::vector<BoundStep> steps_;        // beside program_.steps

@@ -58,6 +58,11 @@ std::vector<int> Graph::use_counts() const {
     return uses;
 }
 
+const std::string& device_of(const Graph& graph, ValueId id) {
+    const ValueInfo& value = graph.value(id);
+    return value.producer < 0 ? value.device : graph.node(value.producer).device;
+}
+
 std::vector<TensorType> types_of(const Graph& graph, const std::vector<ValueId>& ids) {
     std::vector<TensorType> types;
     types.reserve(ids.size());

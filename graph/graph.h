@@ -48,6 +48,7 @@ struct ValueInfo {
     std::vector<std::string>
         sources;  // of a weight: the checkpoint tensors it is made of, one below the other (axis 0)
     WeightForm form = WeightForm::stored;  // of a weight
+    std::string device{};                  // of all but results: where it lives; empty where there is only one device
 };
 
 /// Where in the model's source code a node was written; file is relative to the project.
@@ -65,6 +66,8 @@ struct Node {
     SourcePlace place;
     /// Paths of the source graph's values that a fused node stands for; empty means its own outputs.
     std::vector<std::string> realizes;
+    /// The device it runs on, and its outputs live on; before placement, if it is named, the one it is to run on.
+    std::string device{};
 };
 
 /// A named module of the model, as PyTorch prints it: path "model.layers.0.mlp", type "Phi3MLP",
@@ -110,6 +113,9 @@ public:
 private:
     std::unordered_map<std::string, ValueId> by_path_;
 };
+
+/// The device that a value lives on, as written into the graph; empty when none is.
+const std::string& device_of(const Graph& graph, ValueId id);
 
 /// Types of the values, in order.
 std::vector<TensorType> types_of(const Graph& graph, const std::vector<ValueId>& ids);

@@ -1,57 +1,45 @@
 #include "graph/plan.h"
 
 #include "base/checked.h"
+#include "graph/sharing.h"
 
 #include <algorithm>
-#include <numeric>
 
 namespace vitro {
 namespace {
 
 /// Values that are one memory, and the nodes between which it is in use.
 struct Block {
+    std::size_t device = 0;
     std::size_t bytes = 0;
     NodeId first = 0;  // the node that defines it
     NodeId last = 0;   // the last node that reads or writes it
     std::size_t offset = 0;
 };
 
-/// The sets of values that share memory.
-class Sharing {
-public:
-    explicit Sharing(std::size_t n) : parent_(n) { std::iota(parent_.begin(), parent_.end(), 0); }
-
-    std::size_t root(ValueId id) {
-        auto at = static_cast<std::size_t>(id);
-        while (parent_[at] != at) at = parent_[at] = parent_[parent_[at]];
-        return at;
-    }
-    void join(ValueId a, ValueId b) { parent_[root(b)] = root(a); }
-
-private:
-    std::vector<std::size_t> parent_;
-};
-
 class Planner {
 public:
-    Planner(const Graph& graph, std::size_t alignment)
-        : graph_(graph), alignment_(alignment), bounds_(graph.bound_values()), sharing_(graph.values.size()) {}
+    Planner(const Graph& graph, const PlanRequest& request)
+        : graph_(graph), request_(request), bounds_(graph.bound_values()), sharing_(graph.values.size()) {}
 
-    Plan plan(const std::vector<std::size_t>& scratch_bytes) {
+    Plan plan() {
         share_aliases();
         assign_regions();
         find_last_uses();
         share_in_place();
         Plan plan;
         plan.values.resize(graph_.values.size());
+        plan.devices.resize(request_.alignments.size());
         place_fixed_regions(plan);
-        place_arena(plan, scratch_bytes);
+        place_arenas(plan);
         return plan;
     }
 
 private:
+    std::size_t device(ValueId id) const { return request_.value_devices[static_cast<std::size_t>(id)]; }
     std::size_t value_bytes(ValueId id) const {
-        return round_up(static_cast<std::size_t>(bytes_of(graph_.value(id).type, bounds_)), alignment_);
+        return round_up(static_cast<std::size_t>(bytes_of(graph_.value(id).type, bounds_)),
+                        request_.alignments[device(id)]);
     }
 
     void share_aliases() {
@@ -103,7 +91,7 @@ private:
             const ValueId from = node.inputs[*node.op->in_place], to = node.outputs[0];
             if (region(from) != Region::arena || region(to) != Region::arena) continue;
             if (last_use_[sharing_.root(from)] != static_cast<NodeId>(n)) continue;
-            if (graph_.value(from).type != graph_.value(to).type) continue;
+            if (graph_.value(from).type != graph_.value(to).type || device(from) != device(to)) continue;
             const auto same = [&](ValueId id) { return sharing_.root(id) == sharing_.root(from); };
             if (std::count_if(node.inputs.begin(), node.inputs.end(), same) != 1) continue;
             const NodeId last = last_use_[sharing_.root(to)];
@@ -119,8 +107,9 @@ private:
             const std::size_t root = sharing_.root(id);
             Place& own = plan.values[root];
             if (own.bytes == 0) {  // the first of its set
+                own.device = device(id);
                 own.region = region(id);
-                std::size_t& end = plan.region_bytes[static_cast<std::size_t>(own.region)];
+                std::size_t& end = plan.devices[own.device].region_bytes[static_cast<std::size_t>(own.region)];
                 own.offset = end;
                 own.bytes = value_bytes(static_cast<ValueId>(root));
                 end += own.bytes;
@@ -129,7 +118,7 @@ private:
         }
     }
 
-    void place_arena(Plan& plan, const std::vector<std::size_t>& scratch_bytes) {
+    void place_arenas(Plan& plan) {
         std::vector<Block> blocks;
         std::vector<std::size_t> block_of(graph_.values.size(), static_cast<std::size_t>(-1));
         for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
@@ -137,31 +126,34 @@ private:
                 const std::size_t root = sharing_.root(id);
                 if (region(id) != Region::arena || block_of[root] != static_cast<std::size_t>(-1)) continue;
                 block_of[root] = blocks.size();
-                blocks.push_back({value_bytes(id), static_cast<NodeId>(n), last_use_[root]});
+                blocks.push_back({device(id), value_bytes(id), static_cast<NodeId>(n), last_use_[root]});
             }
         }
         const std::size_t n_values = blocks.size();
-        for (std::size_t n = 0; n < graph_.nodes.size(); ++n)
-            blocks.push_back({round_up(scratch_bytes[n], alignment_), static_cast<NodeId>(n), static_cast<NodeId>(n)});
-
-        plan.region_bytes[static_cast<std::size_t>(Region::arena)] = place(blocks);
-        plan.arena_lower_bound = lower_bound(blocks);
+        for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
+            const std::size_t on = device(graph_.nodes[n].outputs[0]);
+            const std::size_t bytes = round_up(request_.scratch_bytes[n], request_.alignments[on]);
+            blocks.push_back({on, bytes, static_cast<NodeId>(n), static_cast<NodeId>(n)});
+        }
+        for (std::size_t on = 0; on < plan.devices.size(); ++on) {
+            plan.devices[on].region_bytes[static_cast<std::size_t>(Region::arena)] = place(blocks, on);
+            plan.devices[on].arena_lower_bound = lower_bound(blocks, on);
+        }
+        const auto place_of = [&](const Block& block) {
+            return Place{block.device, Region::arena, block.offset, block.bytes};
+        };
         for (std::size_t i = 0; i < graph_.values.size(); ++i) {
             const std::size_t block = block_of[sharing_.root(static_cast<ValueId>(i))];
-            if (block != static_cast<std::size_t>(-1))
-                plan.values[i] = {Region::arena, blocks[block].offset, blocks[block].bytes};
+            if (block != static_cast<std::size_t>(-1)) plan.values[i] = place_of(blocks[block]);
         }
-        for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
-            const Block& block = blocks[n_values + n];
-            plan.scratch.push_back({Region::arena, block.offset, block.bytes});
-        }
+        for (std::size_t n = 0; n < graph_.nodes.size(); ++n) plan.scratch.push_back(place_of(blocks[n_values + n]));
     }
 
-    /// Gives every block its offset; returns the end of the last one.
-    static std::size_t place(std::vector<Block>& blocks) {
+    /// Gives every block of a device its offset; returns the end of the last one.
+    static std::size_t place(std::vector<Block>& blocks, std::size_t device) {
         std::vector<Block*> order;
         for (Block& block : blocks)
-            if (block.bytes > 0) order.push_back(&block);
+            if (block.bytes > 0 && block.device == device) order.push_back(&block);
         std::stable_sort(order.begin(), order.end(),
                          [](const Block* a, const Block* b) { return a->bytes > b->bytes; });
         std::vector<const Block*> placed;  // by offset
@@ -182,9 +174,10 @@ private:
         return end;
     }
 
-    std::size_t lower_bound(const std::vector<Block>& blocks) const {
+    std::size_t lower_bound(const std::vector<Block>& blocks, std::size_t device) const {
         std::vector<std::ptrdiff_t> change(graph_.nodes.size() + 1);
         for (const Block& block : blocks) {
+            if (block.device != device) continue;
             change[static_cast<std::size_t>(block.first)] += static_cast<std::ptrdiff_t>(block.bytes);
             change[static_cast<std::size_t>(block.last) + 1] -= static_cast<std::ptrdiff_t>(block.bytes);
         }
@@ -194,7 +187,7 @@ private:
     }
 
     const Graph& graph_;
-    std::size_t alignment_;
+    const PlanRequest& request_;
     SymbolValues bounds_;
     Sharing sharing_;
     std::vector<Region> region_;    // by root
@@ -208,8 +201,6 @@ std::string_view name(Region region) {
     return kNames[static_cast<std::size_t>(region)];
 }
 
-Plan make_plan(const Graph& graph, const std::vector<std::size_t>& scratch_bytes, std::size_t alignment) {
-    return Planner(graph, alignment).plan(scratch_bytes);
-}
+Plan make_plan(const Graph& graph, const PlanRequest& request) { return Planner(graph, request).plan(); }
 
 }  // namespace vitro

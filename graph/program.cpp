@@ -1,22 +1,12 @@
 #include "graph/program.h"
 
 #include "graph/builder.h"
+#include "graph/copy.h"
 
 #include <algorithm>
 
 namespace vitro {
 namespace {
-
-/// The first kernel for the node's op that takes its types, or null.
-const KernelDef* choose(std::span<const KernelDef> kernels, const Graph& graph, const Node& node) {
-    for (const KernelDef& kernel : kernels) {
-        if (kernel.op != node.op->name) continue;
-        if (!kernel.refuses ||
-            kernel.refuses(types_of(graph, node.inputs), types_of(graph, node.outputs), node.attributes).empty())
-            return &kernel;
-    }
-    return nullptr;
-}
 
 std::vector<Tensor> tensors_at_bounds(const Graph& graph, const std::vector<ValueId>& ids) {
     std::vector<Tensor> tensors;
@@ -34,9 +24,10 @@ Tensor tensor_of(const TensorType& type, const SymbolValues& symbols) {
     return tensor;
 }
 
-Graph decompose_unsupported(const Graph& graph, std::span<const KernelDef> kernels) {
+Graph decompose_unsupported(const Graph& graph, std::span<const Target> targets) {
     const auto unsupported = [&](const Graph& in, const Node& node) {
-        return node.op->decompose != nullptr && choose(kernels, in, node) == nullptr;
+        return node.op->decompose != nullptr &&
+               find_kernel(targets[target_index(targets, node.device)], in, node) == nullptr;
     };
     if (std::none_of(graph.nodes.begin(), graph.nodes.end(),
                      [&](const Node& node) { return unsupported(graph, node); }))
@@ -58,10 +49,14 @@ Graph decompose_unsupported(const Graph& graph, std::span<const KernelDef> kerne
             const std::size_t first = out.nodes.size();
             const auto scope = builder.scope(graph.value(node.outputs[0]).path);
             outputs = node.op->decompose(builder, inputs, node.attributes);
-            for (std::size_t n = first; n < out.nodes.size(); ++n) out.nodes[n].place = node.place;
+            for (std::size_t n = first; n < out.nodes.size(); ++n) {
+                out.nodes[n].place = node.place;
+                out.nodes[n].device = node.device;
+            }
         } else {
             outputs = builder.apply(*node.op, inputs, node.attributes, graph.value(node.outputs[0]).path, node.place);
             out.nodes.back().realizes = node.realizes;
+            out.nodes.back().device = node.device;
         }
         for (std::size_t i = 0; i < node.outputs.size(); ++i) {
             const std::string& path = graph.value(node.outputs[i]).path;
@@ -72,26 +67,41 @@ Graph decompose_unsupported(const Graph& graph, std::span<const KernelDef> kerne
     for (const ValueId id : graph.results) builder.result({moved[static_cast<std::size_t>(id)]});
     for (const StateUpdate& update : graph.updates)
         builder.update({moved[static_cast<std::size_t>(update.state)]}, {moved[static_cast<std::size_t>(update.next)]});
-    return decompose_unsupported(builder.finish(), kernels);
+    return decompose_unsupported(builder.finish(), targets);
 }
 
-Program compile(Graph graph, const Target& target) {
-    graph = decompose_unsupported(graph, target.kernels);
+Program compile(Graph graph, std::span<const Target> targets) {
+    graph = place(decompose_unsupported(graph, targets), targets);
     Program program;
-    std::vector<std::size_t> scratch(graph.nodes.size());
+    PlanRequest request;
+    for (const Target& target : targets) request.alignments.push_back(target.backend.alignment());
+    for (std::size_t i = 0; i < graph.values.size(); ++i)
+        request.value_devices.push_back(target_index(targets, device_of(graph, static_cast<ValueId>(i))));
+    request.scratch_bytes.resize(graph.nodes.size());
     for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
         const Node& node = graph.nodes[n];
         if (node.op->is_view) continue;
-        const KernelDef* kernel = choose(target.kernels, graph, node);
+        const std::size_t device = target_index(targets, node.device);
+        const Target& target = targets[device];
+        if (node.op == &kCopy) {
+            const std::size_t from = request.value_devices[static_cast<std::size_t>(node.inputs[0])];
+            if (!targets[from].backend.is_host() && !target.backend.is_host())
+                fail("{}: expected the host at one end, found {} and {}", describe(graph, node),
+                     targets[from].backend.name(), target.backend.name());
+            program.steps.push_back({static_cast<NodeId>(n), device});
+            continue;
+        }
+        const KernelDef* kernel = find_kernel(target, graph, node);
         if (kernel == nullptr && !target.backend.is_host())
             fail("{}: no kernel on {} takes these types", describe(graph, node), target.backend.name());
         if (kernel != nullptr && kernel->scratch != nullptr) {
             const auto inputs = tensors_at_bounds(graph, node.inputs), outputs = tensors_at_bounds(graph, node.outputs);
-            scratch[n] = kernel->scratch({inputs, outputs, node.attributes, target.backend});
+            request.scratch_bytes[n] = kernel->scratch({inputs, outputs, node.attributes, target.backend});
         }
-        program.steps.push_back({static_cast<NodeId>(n), kernel ? kernel->run : node.op->reference, kernel == nullptr});
+        program.steps.push_back(
+            {static_cast<NodeId>(n), device, kernel ? kernel->run : node.op->reference, kernel == nullptr});
     }
-    program.plan = make_plan(graph, scratch, target.backend.alignment());
+    program.plan = make_plan(graph, request);
     program.graph = std::move(graph);
     return program;
 }

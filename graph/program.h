@@ -1,22 +1,18 @@
-// A graph made ready to run on a device: a kernel for every node, a place for every value.
+// A graph made ready to run on one or more devices: a kernel for every node, a place for every value.
 #pragma once
 
+#include "graph/place.h"
 #include "graph/plan.h"
 
 #include <span>
 
 namespace vitro {
 
-/// What a program is compiled for.
-struct Target {
-    Backend& backend;
-    std::span<const KernelDef> kernels;
-};
-
 struct Step {
     NodeId node = -1;
-    void (*run)(const Call& call) = nullptr;
-    bool is_reference = false;  // no kernel takes these types: the op's reference runs
+    std::size_t device = 0;                   // by its order among the targets
+    void (*run)(const Call& call) = nullptr;  // null for a copy: upload and download do it
+    bool is_reference = false;                // no kernel takes these types: the op's reference runs
 };
 
 struct Program {
@@ -25,12 +21,14 @@ struct Program {
     std::vector<Step> steps;  // in order; views have none
 };
 
-/// Chooses kernels and lays out memory. Error when an op has no kernel on a device whose memory the host cannot reach.
-Program compile(Graph graph, const Target& target);
+/// Decomposes, places (graph/place.h), chooses kernels and lays out memory. Error when an op has no kernel on the only
+/// device and the host cannot reach that one's memory.
+Program compile(Graph graph, std::span<const Target> targets);
+inline Program compile(Graph graph, const Target& target) { return compile(std::move(graph), {&target, 1}); }
 
-/// Puts their decomposition in the place of fused ops that no kernel takes, again and again, until what is left has a
-/// kernel or is a primitive.
-Graph decompose_unsupported(const Graph& graph, std::span<const KernelDef> kernels);
+/// Puts their decomposition in the place of fused ops that no kernel of the preferred device takes (or of the one a
+/// node names), again and again, until what is left has a kernel or is a primitive.
+Graph decompose_unsupported(const Graph& graph, std::span<const Target> targets);
 
 /// The tensors of a value at `symbols`, without memory.
 Tensor tensor_of(const TensorType& type, const SymbolValues& symbols);

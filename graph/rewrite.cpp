@@ -158,6 +158,7 @@ void Rewriter::replace(std::span<const NodeId> matched, Node node) {
     }
     if (node.realizes.empty()) node.realizes = std::move(realizes);
     if (node.place.file.empty()) node.place = graph_.node(matched.back()).place;
+    if (node.device.empty()) node.device = graph_.node(matched.back()).device;
     added_.push_back({std::move(node), *std::max_element(matched.begin(), matched.end())});
     changed_ = true;
 }

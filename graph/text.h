@@ -9,12 +9,12 @@
 //     %qkv.fp8 = weight f8e4m3 [12, 4] from q.weight, k.weight, v.weight as fp8_rows
 //     %half = constant f32 [1] {0.5}
 //     %x = embed(%tokens, %table) : f32 [T, 4] @models/tiny.cpp:12
-//     %s = softmax(%x) {axis = 1} : f32 [T, 4] <= a.b, c.d
+//     %s = softmax(%x) {axis = 1} : f32 [T, 4] @cpu <= a.b, c.d
 //     return %s
 //     update %cache = %appended
 //
-// `from` names the checkpoint tensors that a weight is made of, `as` its WeightForm, `@` the place in the model's
-// source, `<=` the values of the source graph that a fused node realizes. `#` begins a comment.
+// `from` names the checkpoint tensors that a weight is made of, `as` its WeightForm, `@` the device a value lives on, and
+// the place in the model's source, `<=` the values of the source graph that a fused node realizes. `#` begins a comment.
 #pragma once
 
 #include "graph/graph.h"

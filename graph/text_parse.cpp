@@ -191,6 +191,7 @@ private:
 
     void leaf(ValueKind kind, std::string path) {
         ValueInfo info{kind, type(), std::move(path)};
+        if (accept("@")) info.device = word("a device");
         if (kind == ValueKind::weight) {
             if (accept("from ")) {
                 do info.sources.push_back(word("a checkpoint tensor"));
@@ -233,7 +234,7 @@ private:
     }
 
     void node(const OpDef& op, std::vector<std::string> paths) {
-        Node node{&op, {}, {}, {}, {}, {}};
+        Node node{.op = &op};
         expect("(");
         if (!accept(")")) {
             do node.inputs.push_back(use());
@@ -249,10 +250,13 @@ private:
             info.producer = id;
             node.outputs.push_back(graph_.add_value(std::move(info)));
         }
-        if (accept("@")) {
-            node.place.file = word("a file");
-            expect(":");
-            node.place.line = static_cast<int>(value<std::int64_t>("a line number"));
+        while (accept("@")) {
+            std::string name = word("a device or a file");
+            if (accept(":")) {
+                node.place = {std::move(name), static_cast<int>(value<std::int64_t>("a line number"))};
+            } else {
+                node.device = std::move(name);
+            }
         }
         if (accept("<=")) {
             do node.realizes.push_back(word("a path"));

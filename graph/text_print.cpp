@@ -30,6 +30,7 @@ std::string line(const ValueInfo& value) {
     static constexpr const char* kKinds[] = {"input", "weight", "state", "constant"};
     std::string text =
         fmt::format("%{} = {} {}", value.path, kKinds[static_cast<int>(value.kind)], to_string(value.type));
+    if (!value.device.empty()) text += " @" + value.device;
     if (value.kind == ValueKind::weight && value.sources != std::vector{value.path})
         text += " from " + joined(value.sources, [](const std::string& s) { return s; });
     if (value.form != WeightForm::stored) text += fmt::format(" as {}", name(value.form));
@@ -48,6 +49,7 @@ std::string print(const Graph& graph, const Node& node) {
     if (!attributes.empty())
         text += " {" + joined(attributes, [](const auto& field) { return field.first + " = " + field.second; }) + "}";
     text += " : " + joined(node.outputs, [&](ValueId id) { return to_string(graph.value(id).type); });
+    if (!node.device.empty()) text += " @" + node.device;
     if (!node.place.file.empty()) text += fmt::format(" @{}:{}", node.place.file, node.place.line);
     if (!node.realizes.empty()) text += " <= " + joined(node.realizes, [](const std::string& s) { return s; });
     return text;

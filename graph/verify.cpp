@@ -1,5 +1,7 @@
 #include "graph/verify.h"
 
+#include "graph/copy.h"
+
 #include <algorithm>
 
 namespace vitro {
@@ -67,6 +69,28 @@ void check_updates(const Graph& graph) {
     }
 }
 
+/// A name that the text form can read back.
+void check_device(std::string_view device, std::string_view path) {
+    const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
+    if (!std::all_of(device.begin(), device.end(), fits))
+        fail("{}: expected a device's name in small letters, found '{}'", path, device);
+}
+
+/// What a node reads lives on its device, where both are named; only copies cross.
+void check_devices(const Graph& graph) {
+    for (const ValueInfo& value : graph.values) check_device(value.device, value.path);
+    for (const Node& node : graph.nodes) {
+        if (node.device.empty() || node.op == &kCopy) continue;
+        check_device(node.device, describe(graph, node));
+        for (const ValueId id : node.inputs) {
+            const std::string& device = device_of(graph, id);
+            if (!device.empty() && device != node.device)
+                fail("{}: expected inputs on {}, found {} on {}", describe(graph, node), node.device,
+                     graph.value(id).path, device);
+        }
+    }
+}
+
 }  // namespace
 
 std::vector<TensorType> infer_types(const Graph& graph, const Node& node, std::string_view path) {
@@ -127,6 +151,7 @@ void verify(const Graph& graph) {
         if (!defined[static_cast<std::size_t>(update.next)])
             fail("update {} is not defined", graph.value(update.next).path);
     check_updates(graph);
+    check_devices(graph);
 }
 
 }  // namespace vitro

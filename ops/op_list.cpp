@@ -1,5 +1,6 @@
 #include "ops/op_list.h"
 
+#include "graph/copy.h"
 #include "ops/add/add.h"
 #include "ops/argmax/argmax.h"
 #include "ops/attention/attention.h"
@@ -40,6 +41,7 @@ std::span<const OpDef* const> all_ops() {
         &kAttentionMask,
         &kCast,
         &kConcat,
+        &kCopy,
         &kEmbed,
         &kGatherRows,
         &kGelu,

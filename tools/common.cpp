@@ -36,9 +36,12 @@ void add_model_flags(CLI::App& app, ModelFlags& flags, bool runs) {
         ->check(CLI::IsMember({"f32", "f16", "bf16", "fp8"}));
 }
 
-std::unique_ptr<Backend> open_backend(const std::string&, int threads) { return std::make_unique<CpuBackend>(threads); }
-
-Target target_for(Backend& backend) { return {backend, cpu_kernels()}; }
+Devices open_devices(const ModelFlags& flags) {
+    Devices devices;
+    devices.backends.push_back(std::make_unique<CpuBackend>(flags.threads));
+    devices.targets.push_back({*devices.backends.back(), cpu_kernels()});
+    return devices;
+}
 
 LanguageModelOptions with_flags(LanguageModelOptions options, const ModelFlags& flags) {
     options.context = flags.context;
@@ -50,10 +53,10 @@ LanguageModelOptions with_flags(LanguageModelOptions options, const ModelFlags& 
 OpenModel open_model(const ModelFlags& flags, LanguageModelOptions options) {
     ModelConfig config = read_model_config(flags.directory);
     GenerationConfig generation = read_generation_config(flags.directory, config);
-    auto backend = open_backend(flags.device, flags.threads);
+    Devices devices = open_devices(flags);
     options = with_flags(std::move(options), flags);
-    auto model = std::make_unique<LanguageModel>(flags.directory, config, target_for(*backend), options);
-    return {std::move(config), std::move(generation), std::move(backend), std::move(model)};
+    auto model = std::make_unique<LanguageModel>(flags.directory, config, devices.targets, options);
+    return {std::move(config), std::move(generation), std::move(devices), std::move(model)};
 }
 
 Graph naive_graph(const std::filesystem::path& directory, const ModelConfig& config, Phase phase,

@@ -38,19 +38,23 @@ struct ModelFlags {
 /// -m, and with `runs` also -c, -t, --device, --weights and --kv-type.
 void add_model_flags(CLI::App& app, ModelFlags& flags, bool runs = true);
 
-/// A model that is open to run. The backend lives as long as the model.
+/// The devices that programs are compiled for: `targets` in order of preference, the host last.
+struct Devices {
+    std::vector<std::unique_ptr<Backend>> backends;
+    std::vector<Target> targets;
+};
+Devices open_devices(const ModelFlags& flags);
+
+/// A model that is open to run. The devices live as long as the model.
 struct OpenModel {
     ModelConfig config;
     GenerationConfig generation;
-    std::unique_ptr<Backend> backend;
+    Devices devices;
     std::unique_ptr<LanguageModel> model;
 };
 
 /// `options` with what the flags say of a model.
 LanguageModelOptions with_flags(LanguageModelOptions options, const ModelFlags& flags);
-std::unique_ptr<Backend> open_backend(const std::string& device, int threads);
-/// The kernels that fit the backend.
-Target target_for(Backend& backend);
 OpenModel open_model(const ModelFlags& flags, LanguageModelOptions options = {});
 Tokenizer open_tokenizer(const ModelFlags& flags);
 

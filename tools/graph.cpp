@@ -79,9 +79,8 @@ void graph(const Flags& flags) {
     options.after = [&](const Pass* pass, const Graph& now) {
         if (pass != nullptr && pass->name == flags.after) wanted = now;
     };
-    const auto backend = open_backend(flags.model.device, flags.model.threads);
-    const Target target = target_for(*backend);
-    const PipelineReport report = optimize(graph, {&target, 1}, options);
+    const Devices devices = open_devices(flags.model);
+    const PipelineReport report = optimize(graph, devices.targets, options);
     if (!flags.after.empty() && !wanted)
         fail("--after: expected build or a pass that runs, found '{}'; --timings lists those that run", flags.after);
 

@@ -22,7 +22,7 @@ struct Model {
     LanguageModel model;
 
     Model(const std::filesystem::path& directory, CpuBackend& backend, bool fused)
-        : model(directory, read_model_config(directory), {backend, cpu_kernels()}, options(fused)) {}
+        : model(directory, read_model_config(directory), {{backend, cpu_kernels()}}, options(fused)) {}
 
     static LanguageModelOptions options(bool fused) {
         LanguageModelOptions out{.context = 1024, .chunk = kPrompt};

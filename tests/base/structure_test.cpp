@@ -111,7 +111,8 @@ std::string camel_case(std::string_view name) {
     return out;
 }
 
-/// Each folder of ops/ defines the op of its name, and has its row in the list; each row has its folder.
+/// Each folder of ops/ defines the op of its name, and has its row in the list; each row has its folder, but for copy,
+/// which belongs to the graph room.
 Complaints op_complaints(const Sources& sources) {
     Complaints out;
     const std::string& list = sources.at("ops/op_list.cpp");
@@ -138,6 +139,7 @@ Complaints op_complaints(const Sources& sources) {
         if (rows.erase(camel_case(folder)) == 0)
             out.push_back(fmt::format("ops/op_list.cpp: expected a row &k{}", camel_case(folder)));
     }
+    rows.erase("Copy");
     for (const std::string& row : rows) out.push_back(fmt::format("ops/op_list.cpp: &k{} has no folder", row));
     return out;
 }

@@ -33,7 +33,7 @@ struct LoadedModel {
 
     explicit LoadedModel(const std::filesystem::path& directory, LanguageModelOptions options = {}, int threads = 2,
                          std::span<const KernelDef> kernels = cpu_kernels())
-        : backend(threads), model(directory, read_model_config(directory), {backend, kernels}, options) {}
+        : backend(threads), model(directory, read_model_config(directory), {{backend, kernels}}, options) {}
 
     /// Appends tokens to sequence 0; logits after the last.
     std::vector<float> feed(std::span<const std::int32_t> tokens) {

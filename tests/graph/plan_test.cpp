@@ -43,10 +43,11 @@ TEST_CASE("no step of a golden's programs reads what another value has overwritt
         for (const Program* program : {&loaded.model.program(Phase::prefill), &loaded.model.program(Phase::decode)}) {
             check_sound(*program);
             const Plan& plan = program->plan;
-            CHECK(plan.bytes(Region::arena) >= plan.arena_lower_bound);
-            CHECK(static_cast<double>(plan.bytes(Region::arena)) <= 1.15 * static_cast<double>(plan.arena_lower_bound));
+            CHECK(plan.bytes(Region::arena) >= plan.arena_lower_bound());
+            CHECK(static_cast<double>(plan.bytes(Region::arena)) <=
+                  1.15 * static_cast<double>(plan.arena_lower_bound()));
             arena += plan.bytes(Region::arena);
-            lower_bound += plan.arena_lower_bound;
+            lower_bound += plan.arena_lower_bound();
         }
     }
     const double ratio = static_cast<double>(arena) / static_cast<double>(lower_bound);
@@ -155,7 +156,7 @@ TEST_CASE("memory is used again when nothing reads it any more") {
     }
     const Program program = program_of(lines + "return %" + before + "\n");
     check_sound(program);
-    CHECK(program.plan.bytes(Region::arena) == program.plan.arena_lower_bound);
+    CHECK(program.plan.bytes(Region::arena) == program.plan.arena_lower_bound());
     std::size_t scratch = 0;
     for (const Place& p : program.plan.scratch) scratch = std::max(scratch, p.bytes);
     CHECK(program.plan.bytes(Region::arena) <= kBytes + 8 * 8 * 4 + scratch);

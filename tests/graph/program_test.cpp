@@ -38,7 +38,7 @@ struct Running {
         : program(compile(parse(kText, "g", find_op), {backend, kernels})),
           io(backend.allocate(program.plan.bytes(Region::io), "io")),
           arena(backend.allocate(program.plan.bytes(Region::arena), "arena")),
-          executor(program, backend, {{weight}, nullptr, io.data(), arena.data()}) {}
+          executor(program, {{backend, nullptr, io.data(), arena.data()}}, std::vector<const void*>{weight}) {}
 
     std::vector<float> run(const std::vector<float>& x) {
         SymbolValues symbols;

@@ -14,7 +14,7 @@ class Replay {
 public:
     explicit Replay(const Program& program) : program_(program), graph_(program.graph) {
         for (std::size_t region = 0; region < kRegions; ++region)
-            owners_[region].assign(program.plan.region_bytes[region] / kGranule, kNobody);
+            owners_[region].assign(program.plan.devices[0].region_bytes[region] / kGranule, kNobody);
         for (std::size_t i = 0; i < graph_.values.size(); ++i) content_.push_back(static_cast<int>(i));
     }
 
