@@ -189,7 +189,12 @@ private:
                        out_.value(moved_[index(id)][home]).path + "." + device_name(device)};
         info.producer = static_cast<NodeId>(out_.nodes.size());
         there = out_.add_value(std::move(info));
-        out_.nodes.push_back({.op = &kCopy, .inputs = {from}, .outputs = {there}, .device = device_name(device)});
+        Node node;
+        node.op = &kCopy;
+        node.inputs = {from};
+        node.outputs = {there};
+        node.device = device_name(device);
+        out_.nodes.push_back(std::move(node));
         return there;
     }
 

@@ -52,7 +52,7 @@ struct Loaded {
     LanguageModel model;
 
     explicit Loaded(const Golden& golden, LanguageModelOptions options = {})
-        : model(golden.directory, read_model_config(golden.directory), {backend, cpu_kernels()}, options) {}
+        : model(golden.directory, read_model_config(golden.directory), {{backend, cpu_kernels()}}, options) {}
 
     std::vector<float> all_logits(std::span<const std::int32_t> tokens, std::int64_t sequence = 0) {
         std::vector<float> out;
