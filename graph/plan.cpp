@@ -1,21 +1,13 @@
 #include "graph/plan.h"
 
 #include "base/checked.h"
+#include "graph/arena.h"
 #include "graph/sharing.h"
 
 #include <algorithm>
 
 namespace vitro {
 namespace {
-
-/// Values that are one memory, and the nodes between which it is in use.
-struct Block {
-    std::size_t device = 0;
-    std::size_t bytes = 0;
-    NodeId first = 0;  // the node that defines it
-    NodeId last = 0;   // the last node that reads or writes it
-    std::size_t offset = 0;
-};
 
 class Planner {
 public:
@@ -24,12 +16,13 @@ public:
 
     Plan plan() {
         share_aliases();
+        check_updates();
         assign_regions();
         find_last_uses();
         share_in_place();
         Plan plan;
         plan.values.resize(graph_.values.size());
-        plan.devices.resize(request_.alignments.size());
+        plan.devices = request_.devices;
         place_fixed_regions(plan);
         place_arenas(plan);
         return plan;
@@ -39,13 +32,20 @@ private:
     std::size_t device(ValueId id) const { return request_.value_devices[static_cast<std::size_t>(id)]; }
     std::size_t value_bytes(ValueId id) const {
         return round_up(static_cast<std::size_t>(bytes_of(graph_.value(id).type, bounds_)),
-                        request_.alignments[device(id)]);
+                        request_.devices[device(id)].alignment);
     }
 
     void share_aliases() {
         for (const Node& node : graph_.nodes)
             for (const auto& [output, input] : node.op->aliases)
                 sharing_.join(node.inputs[input], node.outputs[output]);
+    }
+
+    void check_updates() {
+        for (const auto& [state, next] : graph_.updates)
+            if (sharing_.root(state) != sharing_.root(next))
+                fail("update of {}: expected a value that an op writes into it, found {}", graph_.value(state).path,
+                     graph_.value(next).path);
     }
 
     /// The region of a set: a state, weight or I/O value anywhere in it decides.
@@ -119,71 +119,44 @@ private:
     }
 
     void place_arenas(Plan& plan) {
-        std::vector<Block> blocks;
-        std::vector<std::size_t> block_of(graph_.values.size(), static_cast<std::size_t>(-1));
+        constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+        std::vector<std::size_t> block_of(graph_.values.size(), kNone);  // by root
         for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
+            const auto node = static_cast<NodeId>(n);
             for (const ValueId id : graph_.nodes[n].outputs) {
                 const std::size_t root = sharing_.root(id);
-                if (region(id) != Region::arena || block_of[root] != static_cast<std::size_t>(-1)) continue;
-                block_of[root] = blocks.size();
-                blocks.push_back({device(id), value_bytes(id), static_cast<NodeId>(n), last_use_[root]});
+                if (region(id) != Region::arena) continue;
+                if (block_of[root] == kNone) {
+                    block_of[root] = plan.blocks.size();
+                    plan.blocks.push_back({{device(id), Region::arena, 0, value_bytes(id)}, node, last_use_[root], {}});
+                }
+                plan.blocks[block_of[root]].values.push_back(id);
             }
         }
-        const std::size_t n_values = blocks.size();
+        plan.scratch.resize(graph_.nodes.size());
         for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
+            const auto node = static_cast<NodeId>(n);
             const std::size_t on = device(graph_.nodes[n].outputs[0]);
-            const std::size_t bytes = round_up(request_.scratch_bytes[n], request_.alignments[on]);
-            blocks.push_back({on, bytes, static_cast<NodeId>(n), static_cast<NodeId>(n)});
+            const std::size_t bytes = round_up(request_.scratch_bytes[n], request_.devices[on].alignment);
+            plan.scratch[n] = {on, Region::arena, 0, bytes};
+            if (bytes > 0) plan.blocks.push_back({plan.scratch[n], node, node, {}});
         }
-        for (std::size_t on = 0; on < plan.devices.size(); ++on) {
-            plan.devices[on].region_bytes[static_cast<std::size_t>(Region::arena)] = place(blocks, on);
-            plan.devices[on].arena_lower_bound = lower_bound(blocks, on);
+        for (std::size_t on = 0; on < plan.devices.size(); ++on) pack_arena(plan, on);
+        for (const Block& block : plan.blocks) {
+            for (const ValueId id : block.values) plan.values[static_cast<std::size_t>(id)] = block.place;
+            if (block.values.empty()) plan.scratch[static_cast<std::size_t>(block.first)] = block.place;
         }
-        const auto place_of = [&](const Block& block) {
-            return Place{block.device, Region::arena, block.offset, block.bytes};
-        };
-        for (std::size_t i = 0; i < graph_.values.size(); ++i) {
-            const std::size_t block = block_of[sharing_.root(static_cast<ValueId>(i))];
-            if (block != static_cast<std::size_t>(-1)) plan.values[i] = place_of(blocks[block]);
-        }
-        for (std::size_t n = 0; n < graph_.nodes.size(); ++n) plan.scratch.push_back(place_of(blocks[n_values + n]));
     }
 
-    /// Gives every block of a device its offset; returns the end of the last one.
-    static std::size_t place(std::vector<Block>& blocks, std::size_t device) {
-        std::vector<Block*> order;
-        for (Block& block : blocks)
-            if (block.bytes > 0 && block.device == device) order.push_back(&block);
-        std::stable_sort(order.begin(), order.end(),
-                         [](const Block* a, const Block* b) { return a->bytes > b->bytes; });
-        std::vector<const Block*> placed;  // by offset
-        std::size_t end = 0;
-        for (Block* block : order) {
-            std::size_t offset = 0;
-            for (const Block* other : placed) {
-                if (other->last < block->first || block->last < other->first) continue;
-                if (offset + block->bytes <= other->offset) break;
-                offset = std::max(offset, other->offset + other->bytes);
-            }
-            block->offset = offset;
-            end = std::max(end, offset + block->bytes);
-            placed.insert(std::upper_bound(placed.begin(), placed.end(), block,
-                                           [](const Block* a, const Block* b) { return a->offset < b->offset; }),
-                          block);
-        }
-        return end;
-    }
-
-    std::size_t lower_bound(const std::vector<Block>& blocks, std::size_t device) const {
-        std::vector<std::ptrdiff_t> change(graph_.nodes.size() + 1);
-        for (const Block& block : blocks) {
-            if (block.device != device) continue;
-            change[static_cast<std::size_t>(block.first)] += static_cast<std::ptrdiff_t>(block.bytes);
-            change[static_cast<std::size_t>(block.last) + 1] -= static_cast<std::ptrdiff_t>(block.bytes);
-        }
-        std::ptrdiff_t live = 0, most = 0;
-        for (const std::ptrdiff_t delta : change) most = std::max(most, live += delta);
-        return static_cast<std::size_t>(most);
+    static void pack_arena(Plan& plan, std::size_t device) {
+        std::vector<Piece> pieces;
+        for (const Block& block : plan.blocks)
+            if (block.place.device == device) pieces.push_back({block.place.bytes, block.first, block.last});
+        plan.devices[device].arena_lower_bound = most_live_bytes(pieces);
+        plan.devices[device].region_bytes[static_cast<std::size_t>(Region::arena)] = pack(pieces);
+        std::size_t next = 0;
+        for (Block& block : plan.blocks)
+            if (block.place.device == device) block.place.offset = pieces[next++].offset;
     }
 
     const Graph& graph_;

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstddef>
+#include <string>
 #include <vector>
 
 namespace vitro {
@@ -26,8 +27,19 @@ struct Place {
     std::size_t bytes = 0;  // at the symbols' bounds
 };
 
+/// Values that are one memory, or a kernel's scratch, in an arena for as long as they are in use.
+struct Block {
+    Place place;
+    NodeId first = 0;             // the node that defines it
+    NodeId last = 0;              // the last node that reads or writes it
+    std::vector<ValueId> values;  // none: scratch of node `first`
+};
+
 /// The memory of one device.
 struct DevicePlan {
+    std::string name;           // "cpu"
+    std::size_t alignment = 1;  // of every place, a power of two
+    bool is_host = true;
     std::array<std::size_t, kRegions> region_bytes{};
     std::size_t arena_lower_bound = 0;  // the largest sum of bytes that are live at one node
 
@@ -37,6 +49,7 @@ struct DevicePlan {
 struct Plan {
     std::vector<Place> values;   // by ValueId
     std::vector<Place> scratch;  // by NodeId, in the arena; 0 bytes where a kernel wants none
+    std::vector<Block> blocks;   // of all arenas
     std::vector<DevicePlan> devices;
 
     const Place& place(ValueId id) const { return values[static_cast<std::size_t>(id)]; }
@@ -44,17 +57,16 @@ struct Plan {
     std::size_t arena_lower_bound(std::size_t device = 0) const { return devices[device].arena_lower_bound; }
 };
 
-/// What the planner asks of the program's devices and kernels.
+/// What the planner is told of the program's devices and kernels.
 struct PlanRequest {
-    std::vector<std::size_t> alignments;     // by device, of every place on it: powers of two
+    std::vector<DevicePlan> devices;         // name, alignment and is_host are given
     std::vector<std::size_t> value_devices;  // by ValueId
     std::vector<std::size_t> scratch_bytes;  // by NodeId
 };
 
-/// Lays out `graph` at its bounds.
-/// Values that an op declares to be one memory (OpDef::aliases) share a place, and in-place ops write over an input
-/// that nothing reads afterwards. Places in the arena are found greedily, largest first (Pisarchyk and Lee 2020, greedy
-/// by size).
+/// Lays out `graph` at its bounds, nodes running in their order. Values that an op declares to be one memory
+/// (OpDef::aliases) share a place, and in-place ops write over an input that nothing reads afterwards. Error when a state
+/// is updated by a value that is not its memory. Each arena is packed by graph/arena.h.
 Plan make_plan(const Graph& graph, const PlanRequest& request);
 
 }  // namespace vitro

@@ -2,8 +2,10 @@
 
 #include "graph/builder.h"
 #include "graph/copy.h"
+#include "graph/schedule.h"
 
 #include <algorithm>
+#include <chrono>
 
 namespace vitro {
 namespace {
@@ -12,6 +14,93 @@ std::vector<Tensor> tensors_at_bounds(const Graph& graph, const std::vector<Valu
     std::vector<Tensor> tensors;
     for (const ValueId id : ids) tensors.push_back(tensor_of(graph.value(id).type, graph.bound_values()));
     return tensors;
+}
+
+/// Times what compile() does one after the other.
+struct Stages {
+    std::vector<StageRecord> records;
+
+    auto timed(std::string_view name, auto&& work) {
+        const auto start = std::chrono::steady_clock::now();
+        auto result = work();
+        records.push_back({name, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()});
+        return result;
+    }
+};
+
+PlanRequest request_of(const Graph& graph, std::span<const Target> targets) {
+    PlanRequest request;
+    for (const Target& target : targets)
+        request.devices.push_back(
+            {std::string(target.backend.name()), target.backend.alignment(), target.backend.is_host()});
+    for (std::size_t i = 0; i < graph.values.size(); ++i)
+        request.value_devices.push_back(target_index(targets, device_of(graph, static_cast<ValueId>(i))));
+    request.scratch_bytes.resize(graph.nodes.size());
+    return request;
+}
+
+void check_copy(const Graph& graph, const Node& node, const PlanRequest& request) {
+    const auto device = [&](ValueId id) { return request.devices[request.value_devices[static_cast<std::size_t>(id)]]; };
+    const DevicePlan from = device(node.inputs[0]), to = device(node.outputs[0]);
+    if (!from.is_host && !to.is_host)
+        fail("{}: expected the host at one end, found {} and {}", describe(graph, node), from.name, to.name);
+}
+
+/// A step for each node but views; writes the scratch that kernels want into `request`.
+std::vector<Step> chosen_steps(const Graph& graph, std::span<const Target> targets, PlanRequest& request) {
+    std::vector<Step> steps;
+    for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+        const Node& node = graph.nodes[n];
+        if (node.op->is_view) continue;
+        Step step{static_cast<NodeId>(n), target_index(targets, node.device)};
+        const Target& target = targets[step.device];
+        if (node.op == &kCopy) {
+            check_copy(graph, node, request);
+            steps.push_back(step);
+            continue;
+        }
+        const KernelDef* kernel = find_kernel(target, graph, node);
+        if (kernel == nullptr && !target.backend.is_host())
+            fail("{}: no kernel on {} takes these types", describe(graph, node), target.backend.name());
+        if (kernel != nullptr && kernel->scratch != nullptr) {
+            const auto inputs = tensors_at_bounds(graph, node.inputs), outputs = tensors_at_bounds(graph, node.outputs);
+            step.scratch_bytes = kernel->scratch({inputs, outputs, node.attributes, target.backend});
+        }
+        request.scratch_bytes[n] = step.scratch_bytes;
+        step.run = kernel ? kernel->run : node.op->reference;
+        step.is_reference = kernel == nullptr;
+        steps.push_back(step);
+    }
+    return steps;
+}
+
+std::size_t arena_bytes(const Plan& plan) {
+    std::size_t bytes = 0;
+    for (const DevicePlan& device : plan.devices) bytes += device.bytes(Region::arena);
+    return bytes;
+}
+
+/// The program whose nodes run in this order.
+Program planned(const Graph& graph, const std::vector<Step>& steps, PlanRequest request,
+                const std::vector<NodeId>& order) {
+    Program program;
+    program.graph = graph;
+    if (std::is_sorted(order.begin(), order.end())) {
+        program.steps = steps;
+    } else {
+        reorder(program.graph, order);
+        std::vector<const Step*> step_of(graph.nodes.size(), nullptr);
+        for (const Step& step : steps) step_of[static_cast<std::size_t>(step.node)] = &step;
+        for (std::size_t n = 0; n < order.size(); ++n) {
+            const Step* step = step_of[static_cast<std::size_t>(order[n])];
+            request.scratch_bytes[n] = step ? step->scratch_bytes : 0;
+            if (step == nullptr) continue;
+            program.steps.push_back(*step);
+            program.steps.back().node = static_cast<NodeId>(n);
+        }
+    }
+    program.plan = make_plan(program.graph, request);
+    return program;
 }
 
 }  // namespace
@@ -71,39 +160,27 @@ Graph decompose_unsupported(const Graph& graph, std::span<const Target> targets)
 }
 
 Program compile(Graph graph, std::span<const Target> targets) {
-    graph = place(decompose_unsupported(graph, targets), targets);
-    Program program;
-    PlanRequest request;
-    for (const Target& target : targets) request.alignments.push_back(target.backend.alignment());
-    for (std::size_t i = 0; i < graph.values.size(); ++i)
-        request.value_devices.push_back(target_index(targets, device_of(graph, static_cast<ValueId>(i))));
-    request.scratch_bytes.resize(graph.nodes.size());
-    for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
-        const Node& node = graph.nodes[n];
-        if (node.op->is_view) continue;
-        const std::size_t device = target_index(targets, node.device);
-        const Target& target = targets[device];
-        if (node.op == &kCopy) {
-            const std::size_t from = request.value_devices[static_cast<std::size_t>(node.inputs[0])];
-            if (!targets[from].backend.is_host() && !target.backend.is_host())
-                fail("{}: expected the host at one end, found {} and {}", describe(graph, node),
-                     targets[from].backend.name(), target.backend.name());
-            program.steps.push_back({static_cast<NodeId>(n), device});
-            continue;
+    Stages stages;
+    graph = stages.timed("decompose", [&] { return decompose_unsupported(graph, targets); });
+    graph = stages.timed("place", [&] { return place(std::move(graph), targets); });
+    PlanRequest request = request_of(graph, targets);
+    std::vector<Step> steps =
+        stages.timed("choose_kernels", [&] { return chosen_steps(graph, targets, request); });
+    const auto orders = stages.timed("schedule", [&] { return schedules(graph, request.scratch_bytes); });
+    Program best;
+    stages.timed("plan", [&] {
+        for (const std::vector<NodeId>& order : orders) {
+            Program program = planned(graph, steps, request, order);
+            if (best.steps.empty() || arena_bytes(program.plan) < arena_bytes(best.plan)) best = std::move(program);
         }
-        const KernelDef* kernel = find_kernel(target, graph, node);
-        if (kernel == nullptr && !target.backend.is_host())
-            fail("{}: no kernel on {} takes these types", describe(graph, node), target.backend.name());
-        if (kernel != nullptr && kernel->scratch != nullptr) {
-            const auto inputs = tensors_at_bounds(graph, node.inputs), outputs = tensors_at_bounds(graph, node.outputs);
-            request.scratch_bytes[n] = kernel->scratch({inputs, outputs, node.attributes, target.backend});
-        }
-        program.steps.push_back(
-            {static_cast<NodeId>(n), device, kernel ? kernel->run : node.op->reference, kernel == nullptr});
-    }
-    program.plan = make_plan(graph, request);
-    program.graph = std::move(graph);
-    return program;
+        return 0;
+    });
+    stages.timed("number_waves", [&] {
+        number_waves(best);
+        return 0;
+    });
+    best.stages = std::move(stages.records);
+    return best;
 }
 
 }  // namespace vitro

@@ -13,15 +13,25 @@ struct Step {
     std::size_t device = 0;                   // by its order among the targets
     void (*run)(const Call& call) = nullptr;  // null for a copy: upload and download do it
     bool is_reference = false;                // no kernel takes these types: the op's reference runs
+    std::size_t scratch_bytes = 0;            // what the kernel asks for at the symbols' bounds
+    int wave = 0;                             // see number_waves (graph/schedule.h)
+};
+
+/// A stage of compile(): what --timings shows after the passes.
+struct StageRecord {
+    std::string_view name;
+    double seconds = 0;
 };
 
 struct Program {
     Graph graph;
     Plan plan;
     std::vector<Step> steps;  // in order; views have none
+    std::vector<StageRecord> stages;
 };
 
-/// Decomposes, places (graph/place.h), chooses kernels and lays out memory. Error when an op has no kernel on the only
+/// Decomposes, places (graph/place.h), chooses kernels, an order (graph/schedule.h: the one whose arenas are the smallest)
+/// and places in memory (graph/plan.h). Error when an op has no kernel on the only
 /// device and the host cannot reach that one's memory.
 Program compile(Graph graph, std::span<const Target> targets);
 inline Program compile(Graph graph, const Target& target) { return compile(std::move(graph), {&target, 1}); }
