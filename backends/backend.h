@@ -74,8 +74,12 @@ public:
 
     /// Zeroed memory. Error, naming `what` and the bytes, when there is not enough.
     virtual Buffer allocate(std::size_t bytes, std::string_view what) = 0;
-    /// What allocate() could still give; nothing where that is not known.
+    /// What allocate() could still give, and could give if nothing was in use; nothing where that is not known.
     virtual std::optional<std::size_t> free_bytes() const { return {}; }
+    virtual std::optional<std::size_t> total_bytes() const { return {}; }
+    /// All bytes that allocate() was ever asked for, and allocate_staging(), where that is another kind of memory.
+    std::size_t allocated_bytes() const { return allocated_bytes_; }
+    std::size_t staging_bytes() const { return staging_bytes_; }
     /// Copies in the order of the steps; the host memory may be reused when the call returns.
     virtual void upload(void* device, const void* host, std::size_t bytes) = 0;
     virtual void download(void* host, const void* device, std::size_t bytes) = 0;
@@ -100,6 +104,14 @@ public:
     /// Calls `queue`, which only queues work, and keeps that work in place of doing it. Null, and no call, where the
     /// device cannot.
     virtual std::unique_ptr<Recording> record(const std::function<void()>& queue [[maybe_unused]]) { return nullptr; }
+
+protected:
+    void count_allocated(std::size_t bytes) { allocated_bytes_ += bytes; }
+    void count_staging(std::size_t bytes) { staging_bytes_ += bytes; }
+
+private:
+    std::size_t allocated_bytes_ = 0;
+    std::size_t staging_bytes_ = 0;
 };
 
 }  // namespace vitro

@@ -6,7 +6,7 @@
 namespace vitro {
 namespace {
 
-constexpr std::size_t kRepairs = 48;          // attempts to push down what sticks out,
+constexpr std::size_t kRepairs = 48;              // attempts to push down what sticks out,
 constexpr std::size_t kRepairPairs = 20'000'000;  // and how many pairs of pieces they may compare
 
 using Order = std::vector<std::size_t>;  // indices of pieces

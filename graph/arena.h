@@ -19,8 +19,9 @@ struct Piece {
 std::size_t most_live_bytes(const std::vector<Piece>& pieces);
 
 /// Gives every piece an offset so that no two that are in use at the same time overlap; returns the end of the last.
-/// Greedy by size (Pisarchyk and Lee 2020), then by other orders while the result is above the lower bound, and then with
-/// the pieces that stick out moved to the front. Offsets are sums of bytes, so what divides all sizes divides them.
+/// Greedy by size (Pisarchyk and Lee 2020), then by other orders while the result is above the lower bound, and then
+/// with the pieces that stick out moved to the front. Offsets are sums of bytes, so what divides all sizes divides
+/// them.
 std::size_t pack(std::vector<Piece>& pieces);
 
 }  // namespace vitro

@@ -82,9 +82,8 @@ public:
         for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
         replay(order);
         if (!complaints_.empty()) return std::move(complaints_);
-        std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-            return program_.steps[a].wave < program_.steps[b].wave;
-        });
+        std::stable_sort(order.begin(), order.end(),
+                         [&](std::size_t a, std::size_t b) { return program_.steps[a].wave < program_.steps[b].wave; });
         check_waves(order);
         if (complaints_.empty()) replay(order);
         return std::move(complaints_);
@@ -93,7 +92,8 @@ public:
 private:
     template <class... Args>
     void complain(fmt::format_string<Args...> format, Args&&... args) {
-        if (complaints_.size() < kMostComplaints) complaints_.push_back(fmt::format(format, std::forward<Args>(args)...));
+        if (complaints_.size() < kMostComplaints)
+            complaints_.push_back(fmt::format(format, std::forward<Args>(args)...));
     }
 
     const std::string& path(ValueId id) const { return graph_.value(id).path; }
@@ -113,9 +113,7 @@ private:
     Range scratch(const Step& step) const {
         return range(plan_.scratch[static_cast<std::size_t>(step.node)], step.scratch_bytes);
     }
-    Owners& owners(const Range& r) {
-        return owners_[r.device * kRegions + static_cast<std::size_t>(r.region)];
-    }
+    Owners& owners(const Range& r) { return owners_[r.device * kRegions + static_cast<std::size_t>(r.region)]; }
 
     // What must hold before a place can be looked at.
 
@@ -162,7 +160,8 @@ private:
         const ValueInfo& value = graph_.value(id);
         const Place& place = plan_.place(id);
         if (!check_range(path(id), place, static_cast<std::size_t>(bytes_of(value.type, bounds_)))) return;
-        if (const std::string& device = device_of(graph_, id); !device.empty() && device != plan_.devices[place.device].name)
+        if (const std::string& device = device_of(graph_, id);
+            !device.empty() && device != plan_.devices[place.device].name)
             complain("{}: stands on {}, lives on {}", path(id), plan_.devices[place.device].name, device);
         const auto must_be_in = [&](Region region) {
             if (place.region != region)
@@ -211,8 +210,9 @@ private:
             if (graph_.value(id).kind == ValueKind::result) continue;
             const Range at = range(id);  // leaves are there before the first step: no two share a byte
             owners(at).others(at.begin, at.end, id, [&](std::size_t begin, std::size_t end, int owner) {
-                if (owner != kNobody) complain("{} and {} both stand at {}", path(id), path(owner),
-                                               text({at.device, at.region, begin, end}));
+                if (owner != kNobody)
+                    complain("{} and {} both stand at {}", path(id), path(owner),
+                             text({at.device, at.region, begin, end}));
             });
             owners(at).write(at.begin, at.end, id);
         }
@@ -230,9 +230,9 @@ private:
         for (const ValueId id : graph_.results) read(id, [] { return "the caller"; });
         for (std::size_t i = 0; i < graph_.values.size(); ++i) {
             const ValueInfo& value = graph_.values[i];
-            const bool is_updated = std::any_of(graph_.updates.begin(), graph_.updates.end(), [&](const StateUpdate& u) {
-                return u.state == static_cast<ValueId>(i);
-            });
+            const bool is_updated =
+                std::any_of(graph_.updates.begin(), graph_.updates.end(),
+                            [&](const StateUpdate& u) { return u.state == static_cast<ValueId>(i); });
             if (value.kind == ValueKind::constant || value.kind == ValueKind::weight ||
                 (value.kind == ValueKind::state && !is_updated))
                 read(static_cast<ValueId>(i), [] { return "the next run"; });

@@ -40,7 +40,9 @@ PlanRequest request_of(const Graph& graph, std::span<const Target> targets) {
 }
 
 void check_copy(const Graph& graph, const Node& node, const PlanRequest& request) {
-    const auto device = [&](ValueId id) { return request.devices[request.value_devices[static_cast<std::size_t>(id)]]; };
+    const auto device = [&](ValueId id) {
+        return request.devices[request.value_devices[static_cast<std::size_t>(id)]];
+    };
     const DevicePlan from = device(node.inputs[0]), to = device(node.outputs[0]);
     if (!from.is_host && !to.is_host)
         fail("{}: expected the host at one end, found {} and {}", describe(graph, node), from.name, to.name);
@@ -164,8 +166,7 @@ Program compile(Graph graph, std::span<const Target> targets) {
     graph = stages.timed("decompose", [&] { return decompose_unsupported(graph, targets); });
     graph = stages.timed("place", [&] { return place(std::move(graph), targets); });
     PlanRequest request = request_of(graph, targets);
-    std::vector<Step> steps =
-        stages.timed("choose_kernels", [&] { return chosen_steps(graph, targets, request); });
+    std::vector<Step> steps = stages.timed("choose_kernels", [&] { return chosen_steps(graph, targets, request); });
     const auto orders = stages.timed("schedule", [&] { return schedules(graph, request.scratch_bytes); });
     Program best;
     stages.timed("plan", [&] {

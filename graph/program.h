@@ -30,9 +30,9 @@ struct Program {
     std::vector<StageRecord> stages;
 };
 
-/// Decomposes, places (graph/place.h), chooses kernels, an order (graph/schedule.h: the one whose arenas are the smallest)
-/// and places in memory (graph/plan.h). Error when an op has no kernel on the only
-/// device and the host cannot reach that one's memory.
+/// Decomposes, places (graph/place.h), chooses kernels, an order (graph/schedule.h: the one whose arenas are the
+/// smallest) and places in memory (graph/plan.h). Error when an op has no kernel on the only device and the host cannot
+/// reach that one's memory.
 Program compile(Graph graph, std::span<const Target> targets);
 inline Program compile(Graph graph, const Target& target) { return compile(std::move(graph), {&target, 1}); }
 

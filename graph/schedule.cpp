@@ -68,8 +68,7 @@ public:
             ready.erase(ready.begin() + static_cast<std::ptrdiff_t>(at));
             out.push_back(id);
             for (const NodeId then : after(id))
-                if (--missing[index(then)] == 0)
-                    ready.insert(std::upper_bound(ready.begin(), ready.end(), then), then);
+                if (--missing[index(then)] == 0) ready.insert(std::upper_bound(ready.begin(), ready.end(), then), then);
         }
         if (out.size() == missing.size()) return out;
         const auto stuck = std::find_if(missing.begin(), missing.end(), [](int count) { return count > 0; });
@@ -93,7 +92,10 @@ private:
 class Memory {
 public:
     Memory(const Graph& graph, const std::vector<std::size_t>& scratch_bytes)
-        : graph_(graph), scratch_(scratch_bytes), sharing_(graph.values.size()), readers_(graph.values.size()),
+        : graph_(graph),
+          scratch_(scratch_bytes),
+          sharing_(graph.values.size()),
+          readers_(graph.values.size()),
           bytes_(graph.values.size()) {
         for (const Node& node : graph.nodes)
             for (const auto& [output, input] : node.op->aliases)
@@ -105,7 +107,8 @@ public:
         const SymbolValues bounds = graph.bound_values();
         for (const Node& node : graph.nodes) {
             for (const ValueId id : node.outputs)
-                if (!elsewhere[root(id)]) bytes_[root(id)] = static_cast<std::size_t>(bytes_of(graph.value(id).type, bounds));
+                if (!elsewhere[root(id)])
+                    bytes_[root(id)] = static_cast<std::size_t>(bytes_of(graph.value(id).type, bounds));
             for (const std::size_t used : inputs(node)) ++readers_[used];
         }
         left_ = readers_;
@@ -197,7 +200,8 @@ Order depth_first(const Graph& graph, const Dependencies& dependencies, Memory& 
     std::vector<std::size_t> need(graph.nodes.size());
     std::vector<std::vector<NodeId>> before(graph.nodes.size());
     for (std::size_t n = 0; n < graph.nodes.size(); ++n)
-        for (const NodeId then : dependencies.after(static_cast<NodeId>(n))) before[index(then)].push_back(static_cast<NodeId>(n));
+        for (const NodeId then : dependencies.after(static_cast<NodeId>(n)))
+            before[index(then)].push_back(static_cast<NodeId>(n));
     const Order given = dependencies.order([](const std::vector<NodeId>&) { return std::size_t{0}; });
     for (const NodeId id : given) {
         auto& list = before[index(id)];

@@ -11,16 +11,16 @@ namespace vitro {
 struct Program;
 
 /// Orders in which a graph's nodes may run, each a list of all nodes. The first is the given one, as near as it may be;
-/// others follow if they keep fewer bytes live at once: one found greedily by what each node adds and frees, and one depth
-/// first, the subtree that needs most before the others. `scratch_bytes` by NodeId. In all of them a value is read before an op writes over its
-/// memory. Error when there is no such order, or when a result is written over.
+/// others follow if they keep fewer bytes live at once: one found greedily by what each node adds and frees, and one
+/// depth first, the subtree that needs most before the others. `scratch_bytes` by NodeId. In all of them a value is
+/// read before an op writes over its memory. Error when there is no such order, or when a result is written over.
 std::vector<std::vector<NodeId>> schedules(const Graph& graph, const std::vector<std::size_t>& scratch_bytes);
 
 /// Puts the nodes into this order.
 void reorder(Graph& graph, const std::vector<NodeId>& order);
 
-/// Numbers the steps of a planned program: steps of one wave need nothing from each other, neither a value nor a byte of
-/// memory that another one writes, so that a backend may run them side by side. The waves run one after the other.
+/// Numbers the steps of a planned program: steps of one wave need nothing from each other, neither a value nor a byte
+/// of memory that another one writes, so that a backend may run them side by side. The waves run one after the other.
 void number_waves(Program& program);
 
 }  // namespace vitro

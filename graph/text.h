@@ -13,8 +13,9 @@
 //     return %s
 //     update %cache = %appended
 //
-// `from` names the checkpoint tensors that a weight is made of, `as` its WeightForm, `@` the device a value lives on, and
-// the place in the model's source, `<=` the values of the source graph that a fused node realizes. `#` begins a comment.
+// `from` names the checkpoint tensors that a weight is made of, `as` its WeightForm, `@` the device a value lives on,
+// and the place in the model's source, `<=` the values of the source graph that a fused node realizes. `#` begins a
+// comment.
 #pragma once
 
 #include "graph/graph.h"

@@ -1,5 +1,6 @@
 #include "backends/cpu/cpu_backend.h"
 
+#include "backends/cpu/host_memory.h"
 #include "base/checked.h"
 #include "base/error.h"
 
@@ -108,8 +109,19 @@ Buffer CpuBackend::allocate(std::size_t bytes, std::string_view what) {
     // calloc leaves large blocks untouched until they are used; it aligns to 16 bytes only.
     void* memory = bytes > SIZE_MAX - alignment() ? nullptr : std::calloc(bytes + alignment(), 1);
     if (memory == nullptr) fail("not enough memory for {}: {} bytes", what, bytes);
+    count_allocated(bytes);
     const auto address = round_up(reinterpret_cast<std::uintptr_t>(memory), alignment());
     return {reinterpret_cast<void*>(address), bytes, [memory](void*) { std::free(memory); }};
+}
+
+std::optional<std::size_t> CpuBackend::free_bytes() const {
+    const auto memory = host_memory();
+    return memory ? std::optional(memory->free_bytes) : std::nullopt;
+}
+
+std::optional<std::size_t> CpuBackend::total_bytes() const {
+    const auto memory = host_memory();
+    return memory ? std::optional(memory->total_bytes) : std::nullopt;
 }
 
 void CpuBackend::upload(void* device, const void* host, std::size_t bytes) {

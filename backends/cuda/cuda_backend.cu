@@ -109,6 +109,7 @@ Buffer CudaBackend::allocate(std::size_t bytes, std::string_view what) {
         fail("{}: not enough memory for {}: {} bytes, {} are free ({})", description_, what, bytes,
              free_bytes().value_or(0), cudaGetErrorString(status));
     }
+    count_allocated(bytes);
     Buffer buffer(memory, bytes, [](void* p) { cudaFree(p); });
     check(cudaMemsetAsync(memory, 0, bytes, stream_), "cudaMemsetAsync");
     synchronize();
@@ -121,6 +122,12 @@ std::optional<std::size_t> CudaBackend::free_bytes() const {
     return free;
 }
 
+std::optional<std::size_t> CudaBackend::total_bytes() const {
+    std::size_t free = 0, total = 0;
+    check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+    return total;
+}
+
 Buffer CudaBackend::allocate_staging(std::size_t bytes, std::string_view what) {
     void* memory = nullptr;
     const cudaError_t status = cudaHostAlloc(&memory, bytes == 0 ? 1 : bytes, cudaHostAllocDefault);
@@ -130,6 +137,7 @@ Buffer CudaBackend::allocate_staging(std::size_t bytes, std::string_view what) {
              cudaGetErrorString(status));
     }
     std::memset(memory, 0, bytes);
+    count_staging(bytes);
     return {memory, bytes, [](void* p) { cudaFreeHost(p); }};
 }
 

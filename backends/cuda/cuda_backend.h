@@ -23,6 +23,7 @@ public:
     bool is_host() const override { return false; }
     Buffer allocate(std::size_t bytes, std::string_view what) override;
     std::optional<std::size_t> free_bytes() const override;
+    std::optional<std::size_t> total_bytes() const override;
     void upload(void* device, const void* host, std::size_t bytes) override;
     void download(void* host, const void* device, std::size_t bytes) override;
     /// Through pinned buffers, by several threads, each with a stream of its own.

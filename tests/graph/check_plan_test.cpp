@@ -103,8 +103,7 @@ const std::vector<Case>& cases() {
          }},
         {"scratch over an input of its step", "split at l: its scratch at cpu arena [",
          [](Broken& p) { p.scratch("l") = p.place("d"); }},
-        {"scratch over an output of its step", "lies over output r",
-         [](Broken& p) { p.scratch("l") = p.place("r"); }},
+        {"scratch over an output of its step", "lies over output r", [](Broken& p) { p.scratch("l") = p.place("r"); }},
         {"scratch over a value that is read later", "reads b, which scratch has overwritten",
          [](Broken& p) { p.scratch("l") = p.place("b"); }},
         {"too little scratch", "scratch of split at l: place of 64 bytes for 100",
@@ -115,7 +114,9 @@ const std::vector<Case>& cases() {
         {"scratch outside the arena", "its scratch is not in the arena of its device",
          [](Broken& p) { p.scratch("l") = p.fresh(Region::io, 128); }},
         {"in place over a value that is read again", "relu at g reads b, which d has overwritten",
-         [](Broken& p) { p.move({"d", "v"}, p.place("b")); }},
+         [](Broken& p) {
+             p.move({"d", "v"}, p.place("b"));
+         }},
         {"over an input, by an op that may not", "output a at cpu io [0, 512) lies over input x at cpu io [0, 512)",
          [](Broken& p) { p.place("a") = p.place("x"); }},
         {"in place, a little further on", "lies over input e",
@@ -133,9 +134,13 @@ const std::vector<Case>& cases() {
         {"the next state in the place of another", "output next does not stand where cache stands",
          [](Broken& p) { p.place("next") = p.place("kept"); }},
         {"a state outside the states", "cache: expected in the states, found in the arena",
-         [](Broken& p) { p.move({"cache", "next"}, p.fresh(Region::arena)); }},
+         [](Broken& p) {
+             p.move({"cache", "next"}, p.fresh(Region::arena));
+         }},
         {"a result overwritten", "the caller reads f, which g has overwritten",
-         [](Broken& p) { p.place("g") = {0, p.place("f").region, p.place("f").offset, 512}; }},
+         [](Broken& p) {
+             p.place("g") = {0, p.place("f").region, p.place("f").offset, 512};
+         }},
         {"a result in the arena", "result g is in the arena, where the next step writes",
          [](Broken& p) { p.place("g") = p.fresh(Region::arena); }},
         {"an input in the arena", "x: expected in the io, found in the arena",
@@ -146,7 +151,9 @@ const std::vector<Case>& cases() {
              p.place("g") = p.place("k");
          }},
         {"a value in the weights", "matmul at c writes into the weights at cpu weights [0, 512)",
-         [](Broken& p) { p.place("c") = {0, Region::weights, 0, 512}; }},
+         [](Broken& p) {
+             p.place("c") = {0, Region::weights, 0, 512};
+         }},
         {"two inputs in one place", "y and x both stand at cpu io [0, 512)",
          [](Broken& p) { p.place("y") = p.place("x"); }},
         {"a place past the end of its region", "d: 512 bytes at",
@@ -176,9 +183,7 @@ const std::vector<Case>& cases() {
         {"two outputs of a node over each other", "outputs l and r overlap",
          [](Broken& p) { p.place("r") = p.place("l"); }},
         {"a step left out", "mul at e: expected 1 steps, found 0",
-         [](Broken& p) {
-             std::erase_if(p.program.steps, [&](const Step& step) { return step.node == p.node("e"); });
-         }},
+         [](Broken& p) { std::erase_if(p.program.steps, [&](const Step& step) { return step.node == p.node("e"); }); }},
         {"a step twice", "mul at e: expected 1 steps, found 2",
          [](Broken& p) { p.program.steps.push_back(p.step("e")); }},
         {"a step for a view", "reshape at v: expected 0 steps, found 1",
@@ -190,15 +195,13 @@ const std::vector<Case>& cases() {
          }},
         {"a step of a node that there is not", "a step runs node 99",
          [](Broken& p) { p.program.steps.push_back({99}); }},
-        {"a step in the wave of what it reads", "are in wave",
-         [](Broken& p) { p.step("b").wave = p.step("a").wave; }},
+        {"a step in the wave of what it reads", "are in wave", [](Broken& p) { p.step("b").wave = p.step("a").wave; }},
         {"a step in the wave of a step whose memory it reuses", "but touch the same bytes",
          [](Broken& p) {
              p.place("g") = p.place("x");  // sound, after a has read x
              p.step("g").wave = p.step("a").wave;
          }},
-        {"waves in the wrong order", "reads",
-         [](Broken& p) { p.step("a").wave = p.program.steps.back().wave + 5; }},
+        {"waves in the wrong order", "reads", [](Broken& p) { p.step("a").wave = p.program.steps.back().wave + 5; }},
         {"a plan for another graph", "the plan has places for", [](Broken& p) { p.program.plan.values.pop_back(); }},
     };
     return all;
@@ -245,7 +248,8 @@ TEST_CASE("a value on the wrong one of two devices is refused") {
 TEST_CASE("memory may be used again when nothing reads it any more") {
     Broken program;
     program.place("g") = program.place("x");
-    for (const std::string& complaint : check_plan(program.program)) CHECK(complaint.find("are in wave") != std::string::npos);
+    for (const std::string& complaint : check_plan(program.program))
+        CHECK(complaint.find("are in wave") != std::string::npos);
 }
 
 }  // namespace vitro::test

@@ -21,7 +21,7 @@ public:
     std::size_t alignment() const override { return 256; }
     bool is_host() const override { return false; }
     Buffer allocate(std::size_t bytes, std::string_view what) override {
-        allocated += bytes;
+        count_allocated(bytes);
         auto memory = std::make_shared<Buffer>(host_.allocate(bytes + alignment(), what));
         const auto address = (reinterpret_cast<std::uintptr_t>(memory->data()) + 255) / 256 * 256;
         return {reinterpret_cast<void*>(address | kMark), bytes, [memory](void*) {}};
@@ -43,7 +43,6 @@ public:
         return reinterpret_cast<void*>(address & ~kMark);
     }
 
-    std::size_t allocated = 0;
     int uploads = 0, downloads = 0;
 
 private:
