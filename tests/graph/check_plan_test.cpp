@@ -31,7 +31,7 @@ symbol S <= 2
 %d = mul(%c, %b) : f32 [T, 16]
 %v = reshape(%d) {shape = [T, 2, 8]} : f32 [T, 2, 8]
 %next = kv_append(%cache, %v, %p, %s, %t) : f32 [6, 4, 2, 8]
-%l, %r = split(%d) {sizes = [8, 8]} : f32 [T, 8], f32 [T, 8]
+%l, %r = split(%d) {axis = 1, sizes = [8, 8]} : f32 [T, 8], f32 [T, 8]
 %e = mul(%l, %r) : f32 [T, 8]
 %f = mul(%e, %k) : f32 [T, 8]
 %g = relu(%b) : f32 [T, 16]

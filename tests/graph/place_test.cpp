@@ -81,7 +81,7 @@ constexpr std::string_view kCache =
     "%t = input i32 [S, 2]\n%l = input i32 [S]\n%cache = state f32 [4, 4, 2, 4]\n%double = add(%k, %k) : f32 [T, 2, "
     "4]\n"
     "%next = kv_append(%cache, %double, %p, %s, %t) : f32 [4, 4, 2, 4]\n"
-    "%all = kv_gather(%next, %t, %l) : f32 [S, 8, 2, 4]\nreturn %all\nupdate %cache = %next\n";
+    "%all = kv_gather(%next, %t, %l) : f32 [C, 2, 4]\nreturn %all\nupdate %cache = %next\n";
 
 TEST_CASE("a state lives where it is written; a reader on another device gets a copy") {
     TwoDevices devices;
