@@ -1,0 +1,275 @@
+#include "tests/graph/random_graph.h"
+
+#include "backends/cpu/cpu_backend.h"
+#include "graph/builder.h"
+#include "graph/verify.h"
+#include "ops/add/add.h"
+#include "ops/concat/concat.h"
+#include "ops/gelu/gelu.h"
+#include "ops/kv_append/kv_append.h"
+#include "ops/kv_gather/kv_gather.h"
+#include "ops/matmul/matmul.h"
+#include "ops/mul/mul.h"
+#include "ops/relu/relu.h"
+#include "ops/reshape/reshape.h"
+#include "ops/rms_norm/rms_norm.h"
+#include "ops/silu/silu.h"
+#include "ops/slice/slice.h"
+#include "ops/softmax/softmax.h"
+#include "ops/split/split.h"
+
+#include <cstring>
+
+namespace vitro::test {
+namespace {
+
+constexpr std::int64_t kTokens = 5, kSequences = 2, kPages = 5, kPageSize = 3, kPagesOfOne = 2;
+
+class Maker {
+public:
+    explicit Maker(Random& random) : random_(random), b_("random") {
+        b_.symbol('T', kTokens);
+        b_.symbol('S', kSequences);
+        b_.symbol('C', kSequences * kPagesOfOne * kPageSize);
+        for (int i = 0; i < pick(1, 3); ++i) wide_.push_back(b_.input(fmt::format("x{}", i), {DType::f32, {'T', 8}}));
+        for (int i = 0; i < pick(0, 2); ++i) narrow_.push_back(b_.input(fmt::format("y{}", i), {DType::f32, {'T', 4}}));
+        positions_ = b_.input("positions", {DType::i32, {'T'}});
+        sequences_ = b_.input("sequences", {DType::i32, {'T'}});
+        page_table_ = b_.input("page_table", {DType::i32, {'S', kPagesOfOne}});
+        lengths_ = b_.input("lengths", {DType::i32, {'S'}});
+        down_ = b_.weight("down", {DType::f32, {4, 8}});
+        up_ = b_.weight("up", {DType::f32, {8, 4}});
+        row_ = b_.weight("row", {DType::f32, {8}});
+        two_ = b_.constant(2.0f);
+        for (int i = 0; i < pick(0, 2); ++i) {
+            states_.push_back(b_.state(fmt::format("cache{}", i), {DType::f32, {kPages, kPageSize, 2, 4}}));
+            versions_.push_back({states_.back()});
+        }
+    }
+
+    Graph make() {
+        for (std::int64_t n = pick(3, 40); n > 0; --n) add_node();
+        for (const auto* list : {&wide_, &narrow_, &heads_, &gathered_})
+            for (const Value value : *list)
+                if (pick(0, 5) == 0) b_.result(value);
+        b_.result(wide_.back());
+        for (std::size_t i = 0; i < states_.size(); ++i) {
+            if (versions_[i].size() > 1) b_.update(states_[i], versions_[i].back());
+            if (pick(0, 5) == 0) b_.result(versions_[i].back());
+        }
+        return b_.finish();
+    }
+
+private:
+    std::int64_t pick(std::int64_t low, std::int64_t high) { return random_.integer(low, high); }
+    /// Mostly a late one, so that the graphs are deep as well as wide.
+    Value any(const std::vector<Value>& from) {
+        const auto last = static_cast<std::int64_t>(from.size()) - 1;
+        return from[static_cast<std::size_t>(pick(0, 2) == 0 ? pick(0, last) : pick(std::max<std::int64_t>(0, last - 3), last))];
+    }
+
+    void add_node() {
+        std::vector<Value>& same = *std::vector{&wide_, &wide_, &narrow_, &heads_}[static_cast<std::size_t>(pick(0, 3))];
+        switch (pick(0, 15)) {
+            case 0:
+                if (!same.empty()) same.push_back(silu(b_, any(same)));
+                return;
+            case 1:
+                if (!same.empty()) same.push_back(relu(b_, any(same)));
+                return;
+            case 2:
+                if (!same.empty()) same.push_back(softmax(b_, any(same)));
+                return;
+            case 3:
+            case 4:
+                if (!same.empty()) same.push_back(add(b_, any(same), any(same)));
+                return;
+            case 5:
+                if (!same.empty()) same.push_back(mul(b_, any(same), any(same)));
+                return;
+            case 6:
+                if (!same.empty()) same.push_back(mul(b_, any(same), two_));
+                return;
+            case 7:
+                wide_.push_back(add(b_, any(wide_), row_));
+                return;
+            case 8:
+                narrow_.push_back(matmul(b_, any(wide_), down_, {.transpose_b = true}));
+                return;
+            case 9:
+                if (!narrow_.empty()) wide_.push_back(matmul(b_, any(narrow_), up_, {.transpose_b = true}));
+                return;
+            case 10:
+                wide_.push_back(rms_norm(b_, any(wide_), row_, {}));
+                return;
+            case 11:
+                if (heads_.empty() || pick(0, 1) == 0)
+                    heads_.push_back(reshape(b_, any(wide_), {'T', 2, 4}));
+                else
+                    wide_.push_back(reshape(b_, any(heads_), {'T', 8}));
+                return;
+            case 12:
+                for (const Value part : split(b_, any(wide_), {1, {4, 4}})) narrow_.push_back(part);
+                return;
+            case 13:
+                if (!narrow_.empty())
+                    wide_.push_back(concat(b_, std::vector{any(narrow_), any(narrow_)}, 1));
+                else
+                    narrow_.push_back(slice(b_, any(wide_), {1, 2, 6}));
+                return;
+            case 14:
+                if (!states_.empty() && !heads_.empty()) {
+                    auto& versions = versions_[static_cast<std::size_t>(pick(0, static_cast<std::int64_t>(states_.size()) - 1))];
+                    versions.push_back(
+                        kv_append(b_, versions.back(), any(heads_), positions_, sequences_, page_table_));
+                }
+                return;
+            default:
+                if (!states_.empty()) {  // of any version: a schedule has to read it before it is written over
+                    const auto& versions = versions_[static_cast<std::size_t>(pick(0, static_cast<std::int64_t>(states_.size()) - 1))];
+                    gathered_.push_back(kv_gather(b_, any(versions), page_table_, lengths_));
+                }
+        }
+    }
+
+    Random& random_;
+    Builder b_;
+    std::vector<Value> wide_, narrow_, heads_, gathered_;  // f32 [T, 8], [T, 4], [T, 2, 4], [C, 2, 4]
+    std::vector<Value> states_;
+    std::vector<std::vector<Value>> versions_;  // of each state: itself, then each next one
+    Value positions_, sequences_, page_table_, lengths_, down_, up_, row_, two_;
+};
+
+template <class T>
+Bytes bytes_of_list(const std::vector<T>& list) {
+    Bytes out(list.size() * sizeof(T));
+    if (!list.empty()) std::memcpy(out.data(), list.data(), out.size());
+    return out;
+}
+
+std::size_t size_of(const ValueInfo& value, const SymbolValues& symbols) {
+    return static_cast<std::size_t>(bytes_of(value.type, symbols));
+}
+
+}  // namespace
+
+Graph random_graph(Random& random, const std::vector<std::string>& devices) {
+    Graph graph = Maker(random).make();
+    for (Node& node : graph.nodes) {
+        // A cache's writers stay together by themselves; naming one device here and another there would be an error.
+        if (devices.empty() || random.integer(0, 9) > 0 || !node.op->aliases.empty() || node.op == &kKvGather) continue;
+        bool agrees = true;
+        const std::string& device = devices[static_cast<std::size_t>(random.integer(0, static_cast<std::int64_t>(devices.size()) - 1))];
+        for (const ValueId id : node.inputs) agrees &= device_of(graph, id).empty() || device_of(graph, id) == device;
+        if (agrees) node.device = device;
+    }
+    return graph;
+}
+
+SymbolValues random_sizes(const Graph& graph, Random& random) {
+    SymbolValues symbols = graph.bound_values();
+    if (random.integer(0, 1) == 0) return symbols;
+    symbols['T'] = random.integer(0, kTokens);
+    symbols['S'] = kSequences;
+    symbols['C'] = random.integer(0, graph.bounds.at('C'));
+    return symbols;
+}
+
+Contents random_contents(const Graph& graph, const SymbolValues& symbols, Random& random) {
+    Contents out;
+    const std::int64_t tokens = symbols['T'], cached = symbols['C'], most = kPagesOfOne * kPageSize;
+    std::vector<std::int32_t> positions, sequences;
+    for (std::int64_t t = 0; t < tokens; ++t) {
+        positions.push_back(static_cast<std::int32_t>(t / kSequences));
+        sequences.push_back(static_cast<std::int32_t>(t % kSequences));
+    }
+    out["positions"] = bytes_of_list(positions);
+    out["sequences"] = bytes_of_list(sequences);
+    out["page_table"] = bytes_of_list(std::vector<std::int32_t>{3, 0, 4, 1});
+    out["lengths"] = bytes_of_list(std::vector<std::int32_t>{static_cast<std::int32_t>(std::min(cached, most)),
+                                                             static_cast<std::int32_t>(cached - std::min(cached, most))});
+    for (const ValueInfo& value : graph.values) {
+        if (value.kind == ValueKind::result || value.kind == ValueKind::constant || out.contains(value.path)) continue;
+        std::vector<float> numbers(size_of(value, symbols) / sizeof(float));
+        for (float& number : numbers) number = random.normal();
+        out[value.path] = bytes_of_list(numbers);
+    }
+    return out;
+}
+
+Contents run_plainly(const Graph& graph, const SymbolValues& symbols, const Contents& contents) {
+    std::vector<Bytes> memory;
+    for (const ValueInfo& value : graph.values) {
+        if (value.kind == ValueKind::constant)
+            memory.push_back(value.data);
+        else if (value.kind == ValueKind::result)
+            memory.emplace_back(size_of(value, symbols));
+        else
+            memory.push_back(contents.at(value.path));
+    }
+    const auto tensors = [&](const std::vector<ValueId>& ids) {
+        std::vector<Tensor> out;
+        for (const ValueId id : ids) {
+            out.push_back(tensor_of(graph.value(id).type, symbols));
+            out.back().data = memory[static_cast<std::size_t>(id)].data();
+        }
+        return out;
+    };
+    CpuBackend backend(1);
+    for (const Node& node : graph.nodes) {
+        std::vector<Tensor> inputs = tensors(node.inputs);
+        const std::vector<Tensor> outputs = tensors(node.outputs);
+        for (const auto& [output, input] : node.op->aliases) {
+            const auto bytes = static_cast<std::size_t>(outputs[output].bytes());
+            if (bytes > 0) std::memcpy(outputs[output].data, inputs[input].data, bytes);
+            inputs[input].data = outputs[output].data;
+        }
+        if (!node.op->is_view) node.op->reference({inputs, outputs, node.attributes, backend});
+    }
+    Contents out;
+    for (std::size_t i = 0; i < graph.results.size(); ++i)
+        out[fmt::format("result {}", i)] = memory[static_cast<std::size_t>(graph.results[i])];
+    for (const ValueId id : graph.values_of(ValueKind::state)) out[graph.value(id).path] = memory[static_cast<std::size_t>(id)];
+    for (const auto& [state, next] : graph.updates)
+        out[graph.value(state).path] = memory[static_cast<std::size_t>(next)];
+    return out;
+}
+
+Contents run_program(const Program& program, std::span<const Target> targets, const SymbolValues& symbols,
+                     const Contents& contents) {
+    const Graph& graph = program.graph;
+    std::vector<Buffer> buffers;
+    std::vector<Memory> memory;
+    for (std::size_t device = 0; device < targets.size(); ++device) {
+        for (const Region region : {Region::states, Region::io, Region::arena})
+            buffers.push_back(targets[device].backend.allocate(program.plan.bytes(region, device), name(region)));
+        memory.push_back({targets[device].backend, buffers[3 * device].data(), buffers[3 * device + 1].data(),
+                          buffers[3 * device + 2].data()});
+    }
+    std::vector<const void*> weights;
+    for (const ValueId id : graph.values_of(ValueKind::weight)) {
+        const Bytes& bytes = contents.at(graph.value(id).sources.at(0));
+        Backend& backend = targets[program.plan.place(id).device].backend;
+        buffers.push_back(backend.allocate(bytes.size(), "a weight"));
+        backend.upload(buffers.back().data(), bytes.data(), bytes.size());
+        weights.push_back(buffers.back().data());
+    }
+    Executor executor(program, memory, weights);
+    for (std::size_t i = 0; i < graph.values.size(); ++i) {
+        const ValueKind kind = graph.values[i].kind;
+        if (kind == ValueKind::input || kind == ValueKind::state)
+            executor.write(static_cast<ValueId>(i), contents.at(graph.values[i].path).data(), symbols);
+    }
+    executor.run(symbols);
+    Contents out;
+    const auto read = [&](const std::string& what, ValueId id) {
+        Bytes& bytes = out[what];
+        bytes.resize(size_of(graph.value(id), symbols));
+        executor.read(id, bytes.data(), symbols);
+    };
+    for (std::size_t i = 0; i < graph.results.size(); ++i) read(fmt::format("result {}", i), graph.results[i]);
+    for (const ValueId id : graph.values_of(ValueKind::state)) read(graph.value(id).path, id);
+    return out;
+}
+
+}  // namespace vitro::test
