@@ -1,5 +1,7 @@
 #include "frontend/language_model.h"
 
+#include "graph/check_plan.h"
+
 #include <algorithm>
 
 namespace vitro {
@@ -82,7 +84,9 @@ LanguageModel::LanguageModel(const std::filesystem::path& directory, ModelConfig
         Graph graph = build_model(config_, build_options(options_, phase, dtype));
         weights_.check(graph);
         optimize(graph, targets_, options_.passes);
-        return compile(std::move(graph), targets_);
+        Program program = compile(std::move(graph), targets_);
+        if (options_.verify_plan) require_sound(program);
+        return program;
     };
     Program prefill_program = compiled(Phase::prefill), decode_program = compiled(Phase::decode);
 

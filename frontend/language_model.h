@@ -24,6 +24,7 @@ struct LanguageModelOptions {
     bool all_logits = false;         // whether a step may want the logits of all its tokens
     DType activation = DType::f32;   // of everything between embedding and logits
     DType cache = DType::f32;        // of the KV cache; also f8e4m3
+    bool verify_plan = false;        // whether check_plan looks at the programs
     PipelineOptions passes;          // which to leave out; `after` sees the prefill program's graph, then the decode's
 };
 

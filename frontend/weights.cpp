@@ -1,5 +1,6 @@
 #include "frontend/weights.h"
 
+#include "frontend/memory_use.h"
 #include "frontend/quantize.h"
 
 #include <algorithm>
@@ -71,8 +72,7 @@ const void* Weights::load(const ValueInfo& weight, std::size_t device) {
     const void*& loaded = loaded_[{device, weight.sources, weight.form}];
     if (loaded != nullptr) return loaded;
     Backend& backend = targets_[device].backend;
-    if (weight.sources.size() == 1 && weight.form == WeightForm::stored && backend.is_host())
-        return loaded = checkpoint_.tensor(weight.sources[0]).data;
+    if (is_mapped(weight, backend.is_host())) return loaded = checkpoint_.tensor(weight.sources[0]).data;
 
     const auto bytes = static_cast<std::size_t>(bytes_of(weight.type, {}));
     const auto rows = static_cast<std::size_t>(weight.type.dim(0).size);

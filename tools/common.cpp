@@ -34,6 +34,7 @@ void add_model_flags(CLI::App& app, ModelFlags& flags, bool runs) {
         ->check(CLI::IsMember({"stored", "fp8"}));
     app.add_option("--kv-type", flags.kv_type, "element type of the KV cache: f32, f16, bf16, fp8")
         ->check(CLI::IsMember({"f32", "f16", "bf16", "fp8"}));
+    app.add_flag("--verify-plan", flags.verify_plan, "check by replay that no step overwrites what is read later");
 }
 
 Devices open_devices(const ModelFlags& flags) {
@@ -45,6 +46,7 @@ Devices open_devices(const ModelFlags& flags) {
 
 LanguageModelOptions with_flags(LanguageModelOptions options, const ModelFlags& flags) {
     options.context = flags.context;
+    options.verify_plan = flags.verify_plan;
     options.cache = flags.kv_type == "fp8" ? DType::f8e4m3 : dtype_named(flags.kv_type).value();
     if (flags.weights == "fp8") options.passes.enabled.emplace("quantize_weights");
     return options;

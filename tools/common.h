@@ -33,9 +33,10 @@ struct ModelFlags {
     int threads = 0;
     std::string weights = "stored";
     std::string kv_type = "f32";
+    bool verify_plan = false;
 };
 
-/// -m, and with `runs` also -c, -t, --device, --weights and --kv-type.
+/// -m, and with `runs` also -c, -t, --device, --weights, --kv-type and --verify-plan.
 void add_model_flags(CLI::App& app, ModelFlags& flags, bool runs = true);
 
 /// The devices that programs are compiled for: `targets` in order of preference, the host last.
@@ -86,5 +87,6 @@ void add_next(CLI::App& app, int& exit_code);
 void add_logits(CLI::App& app, int& exit_code);
 void add_graph(CLI::App& app, int& exit_code);
 void add_ops(CLI::App& app, int& exit_code);
+void add_plan(CLI::App& app, int& exit_code);
 
 }  // namespace vitro

@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
     vitro::add_logits(app, exit_code);
     vitro::add_graph(app, exit_code);
     vitro::add_ops(app, exit_code);
+    vitro::add_plan(app, exit_code);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -1,0 +1,232 @@
+// vitro plan: how much memory a model takes, and what takes it, before any of it is loaded.
+#include "frontend/file.h"
+#include "frontend/memory_use.h"
+#include "graph/check_plan.h"
+#include "tools/common.h"
+#include "tools/plan_drawing.h"
+
+#include <nlohmann/json.hpp>
+
+namespace vitro {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Flags {
+    ModelFlags model;
+    std::int64_t batch = 1;
+    std::int64_t chunk = LanguageModelOptions{}.chunk;
+    std::string phase = "both";
+    std::string format = "text";
+    std::string output;
+    bool json = false;
+};
+
+/// A program with its name: "prefill", "decode".
+struct Planned {
+    std::string phase;
+    Program program;
+};
+
+struct Report {
+    ModelConfig config;
+    LanguageModelOptions options;
+    std::vector<Target> targets;
+    std::vector<Planned> programs;  // both: they share memory
+    std::vector<MemoryUse> use;
+    std::size_t host_buffers = 0;
+
+    /// Whether what is allocated there fits; nothing where the device does not say how much there is.
+    std::optional<bool> fits(std::size_t device) const {
+        const auto free = targets[device].backend.free_bytes();
+        return free ? std::optional(use[device].allocated() <= *free) : std::nullopt;
+    }
+};
+
+std::string fit_text(const Report& report, std::size_t device) {
+    const auto free = report.targets[device].backend.free_bytes(), total = report.targets[device].backend.total_bytes();
+    if (!free || !total) return "not known: the device does not say how much memory it has";
+    return fmt::format("{}: {} of {} are free", *report.fits(device) ? "yes" : "no", readable_bytes(*free),
+                       readable_bytes(*total));
+}
+
+/// The rows of a device's table: what, bytes, remark.
+std::vector<std::tuple<std::string, std::size_t, std::string>> rows_of(const MemoryUse& use) {
+    std::vector<std::tuple<std::string, std::size_t, std::string>> rows;
+    if (use.is_host) rows.emplace_back("weights, mapped", use.mapped_weights, "used where the files are mapped");
+    rows.emplace_back(use.is_host ? "weights, packed" : "weights", use.weights,
+                      use.is_host ? "merged or rounded when they are loaded" : "uploaded");
+    rows.emplace_back("KV cache", use.states, "");
+    rows.emplace_back("arena", use.arena, "shared by prefill and decode");
+    rows.emplace_back("inputs and results", use.io, "");
+    rows.emplace_back("allocated", use.allocated(), use.is_host ? "all but what is mapped" : "");
+    return rows;
+}
+
+std::string text_of(const Report& report, const std::vector<const Planned*>& shown) {
+    std::string out = fmt::format("{}: context {}, {} {}, chunks of {} tokens\n", report.config.architecture,
+                                  report.options.context, report.options.max_sequences,
+                                  report.options.max_sequences == 1 ? "sequence" : "sequences", report.options.chunk);
+    for (std::size_t device = 0; device < report.use.size(); ++device) {
+        out += fmt::format("\n{}\n", report.use[device].device);
+        for (const auto& [what, bytes, remark] : rows_of(report.use[device]))
+            out += fmt::format("  {:<20} {:>15} {:>10}{}{}\n", what, bytes, readable_bytes(bytes),
+                               remark.empty() ? "" : "  ", remark);
+        out += fmt::format("  {:<20} {}\n", "fits", fit_text(report, device));
+    }
+    for (const Planned* planned : shown) {
+        const Program& program = planned->program;
+        for (std::size_t device = 0; device < report.use.size(); ++device) {
+            const Peak peak = peak_of(program, device);
+            if (peak.node < 0) continue;
+            const std::size_t arena = program.plan.bytes(Region::arena, device);
+            out += fmt::format(
+                "\n{}: the peak on {} is at {}, {} bytes; the arena has {} ({:.3f} of the least possible)\n",
+                planned->phase, report.use[device].device, describe(program.graph, program.graph.node(peak.node)),
+                peak.bytes, arena, static_cast<double>(arena) / static_cast<double>(peak.bytes));
+            for (const Block* block : peak.blocks)
+                out += fmt::format("  {:>15}  {}\n", block->place.bytes, contents_of(program, *block));
+        }
+    }
+    return out;
+}
+
+Json json_of(const Report& report, const std::vector<const Planned*>& shown) {
+    Json out{{"model", report.config.architecture},
+             {"context", report.options.context},
+             {"sequences", report.options.max_sequences},
+             {"chunk", report.options.chunk},
+             {"devices", Json::array()},
+             {"programs", Json::array()}};
+    const auto or_null = [](const auto& value) { return value ? Json(*value) : Json(); };
+    for (std::size_t device = 0; device < report.use.size(); ++device) {
+        const MemoryUse& use = report.use[device];
+        const Backend& backend = report.targets[device].backend;
+        out["devices"].push_back({{"device", use.device},
+                                  {"weights_mapped", use.mapped_weights},
+                                  {"weights", use.weights},
+                                  {"kv_cache", use.states},
+                                  {"arena", use.arena},
+                                  {"io", use.io},
+                                  {"allocated", use.allocated()},
+                                  {"free", or_null(backend.free_bytes())},
+                                  {"total", or_null(backend.total_bytes())},
+                                  {"fits", or_null(report.fits(device))}});
+    }
+    for (const Planned* planned : shown) {
+        const Program& program = planned->program;
+        Json entry{{"phase", planned->phase},
+                   {"steps", program.steps.size()},
+                   {"waves", program.steps.empty() ? 0 : program.steps.back().wave + 1},
+                   {"arenas", Json::array()}};
+        for (std::size_t device = 0; device < report.use.size(); ++device) {
+            const Peak peak = peak_of(program, device);
+            Json blocks = Json::array();
+            for (const Block* block : peak.blocks)
+                blocks.push_back({{"holds", contents_of(program, *block)},
+                                  {"offset", block->place.offset},
+                                  {"bytes", block->place.bytes},
+                                  {"first", block->first},
+                                  {"last", block->last}});
+            entry["arenas"].push_back(
+                {{"device", report.use[device].device},
+                 {"bytes", program.plan.bytes(Region::arena, device)},
+                 {"lower_bound", program.plan.arena_lower_bound(device)},
+                 {"peak",
+                  peak.node < 0 ? Json() : Json(program.graph.value(program.graph.node(peak.node).outputs[0]).path)},
+                 {"live_at_peak", std::move(blocks)}});
+        }
+        out["programs"].push_back(std::move(entry));
+    }
+    return out;
+}
+
+std::string drawings(const Report& report, const std::vector<const Planned*>& shown) {
+    std::string out;
+    for (const Planned* planned : shown)
+        for (std::size_t device = 0; device < report.use.size(); ++device)
+            if (planned->program.plan.bytes(Region::arena, device) > 0)
+                out += arena_svg(planned->program, device,
+                                 fmt::format("{}, {}: arena of {} on {}", report.config.architecture, planned->phase,
+                                             readable_bytes(planned->program.plan.bytes(Region::arena, device)),
+                                             report.use[device].device));
+    return out;
+}
+
+std::string html_of(const Report& report, const std::vector<const Planned*>& shown) {
+    std::string out = fmt::format(
+        "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>vitro plan: {}</title>\n"
+        "<style>body{{font-family:sans-serif;margin:24px auto;max-width:1240px}}table{{border-collapse:collapse}}"
+        "td,th{{padding:2px 14px 2px 0;text-align:left}}td.n{{text-align:right;font-variant-numeric:tabular-nums}}"
+        "svg{{width:100%;border:1px solid #ddd;margin-top:16px}}</style>\n"
+        "<h1>{}</h1>\n<p>Context {}, sequences {}, chunks of {} tokens. Point at a block to see what it holds; red "
+        "borders: live where most bytes are.</p>\n",
+        escaped(report.config.architecture), escaped(report.config.architecture), report.options.context,
+        report.options.max_sequences, report.options.chunk);
+    for (std::size_t device = 0; device < report.use.size(); ++device) {
+        out += fmt::format("<h2>{}</h2>\n<table>\n", escaped(report.use[device].device));
+        for (const auto& [what, bytes, remark] : rows_of(report.use[device]))
+            out += fmt::format("<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td></tr>\n", what,
+                               bytes, readable_bytes(bytes), remark);
+        out += fmt::format("<tr><td>fits</td><td colspan=\"3\">{}</td></tr>\n</table>\n", fit_text(report, device));
+    }
+    return out + drawings(report, shown) + "</html>\n";
+}
+
+void plan(const Flags& flags) {
+    Report report;
+    report.config = read_model_config(flags.model.directory);
+    report.options =
+        completed(with_flags({.max_sequences = flags.batch, .chunk = flags.chunk}, flags.model), report.config);
+    const Devices devices = open_devices(flags.model);
+    report.targets = devices.targets;
+    for (const auto& [name, phase] : {std::pair{"prefill", Phase::prefill}, std::pair{"decode", Phase::decode}}) {
+        Graph graph = naive_graph(flags.model.directory, report.config, phase, report.options);
+        optimize(graph, devices.targets, report.options.passes);
+        report.programs.push_back({name, compile(std::move(graph), devices.targets)});
+        if (flags.model.verify_plan) require_sound(report.programs.back().program);
+    }
+    const Program* both[] = {&report.programs[0].program, &report.programs[1].program};
+    report.use = memory_use(both);
+    std::vector<const Planned*> shown;
+    for (const Planned& planned : report.programs)
+        if (flags.phase == "both" || flags.phase == planned.phase) shown.push_back(&planned);
+    if (flags.format == "svg" && shown.size() > 1) shown.resize(1);  // a file holds one picture
+
+    const std::string text = flags.json               ? json_of(report, shown).dump(2) + "\n"
+                             : flags.format == "html" ? html_of(report, shown)
+                             : flags.format == "svg"  ? drawings(report, shown)
+                                                      : text_of(report, shown);
+    if (flags.output.empty()) {
+        fmt::print("{}", text);
+        return;
+    }
+    AtomicFile file(flags.output);
+    file.write(text);
+    file.commit();
+}
+
+}  // namespace
+
+void add_plan(CLI::App& app, int&) {
+    auto flags = std::make_shared<Flags>();
+    CLI::App* command = app.add_subcommand("plan",
+                                           "tell how much memory a model takes and what takes it; works without "
+                                           "weights\nExample: vitro plan -c 2048 --format html -o build/plan.html");
+    add_model_flags(*command, flags->model);
+    command->add_option("--batch", flags->batch, "sequences in the cache at the same time (default 1)")
+        ->type_name("B")
+        ->check(CLI::Range(1, 4096));
+    command->add_option("--chunk", flags->chunk, "tokens of prompts that one step takes (default 128)")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber);
+    command->add_option("--phase", flags->phase, "whose arena to show: prefill, decode, both (the default)")
+        ->check(CLI::IsMember({"prefill", "decode", "both"}));
+    command->add_option("--format", flags->format, "text, html, or svg (one arena, offset against time)")
+        ->check(CLI::IsMember({"text", "html", "svg"}));
+    command->add_flag("--json", flags->json, "print it as JSON");
+    command->add_option("-o,--output", flags->output, "write to a file instead")->type_name("FILE");
+    command->callback([flags] { plan(*flags); });
+}
+
+}  // namespace vitro

@@ -1,0 +1,127 @@
+#include "tools/plan_drawing.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace vitro {
+namespace {
+
+constexpr double kWidth = 1200, kHeight = 560, kLeft = 84, kRight = 16, kTop = 40, kBottom = 44;
+
+/// The paths' layers in turn get these; scratch is grey.
+constexpr std::string_view kFills[] = {"#8ecae6", "#b5e48c", "#ffd166", "#f4a6b8", "#cdb4db", "#f2c6a0"};
+
+/// A block's colour: blocks of the same name in all layers ("…gate_up_proj") look alike.
+std::string_view fill_of(const Program& program, const Block& block) {
+    if (block.values.empty()) return "#c9ccd1";
+    const std::string& path = program.graph.value(block.values[0]).path;
+    std::size_t hash = 5381;
+    for (const char c : path)
+        if (c < '0' || c > '9') hash = hash * 33 + static_cast<unsigned char>(c);
+    return kFills[hash % std::size(kFills)];
+}
+
+std::string node_text(const Program& program, NodeId id) { return describe(program.graph, program.graph.node(id)); }
+
+}  // namespace
+
+Peak peak_of(const Program& program, std::size_t device) {
+    std::vector<std::ptrdiff_t> change(program.graph.nodes.size() + 1);
+    for (const Block& block : program.plan.blocks) {
+        if (block.place.device != device) continue;
+        change[static_cast<std::size_t>(block.first)] += static_cast<std::ptrdiff_t>(block.place.bytes);
+        change[static_cast<std::size_t>(block.last) + 1] -= static_cast<std::ptrdiff_t>(block.place.bytes);
+    }
+    Peak peak;
+    std::ptrdiff_t live = 0;
+    for (std::size_t n = 0; n < program.graph.nodes.size(); ++n) {
+        live += change[n];
+        if (static_cast<std::size_t>(live) <= peak.bytes) continue;
+        peak.bytes = static_cast<std::size_t>(live);
+        peak.node = static_cast<NodeId>(n);
+    }
+    for (const Block& block : program.plan.blocks)
+        if (block.place.device == device && block.first <= peak.node && peak.node <= block.last)
+            peak.blocks.push_back(&block);
+    std::stable_sort(peak.blocks.begin(), peak.blocks.end(),
+                     [](const Block* a, const Block* b) { return a->place.bytes > b->place.bytes; });
+    return peak;
+}
+
+std::string contents_of(const Program& program, const Block& block) {
+    if (block.values.empty())
+        return "scratch of " + program.graph.value(program.graph.node(block.first).outputs[0]).path;
+    std::string text;
+    for (const ValueId id : block.values) text += (text.empty() ? "" : ", ") + program.graph.value(id).path;
+    return text;
+}
+
+std::string readable_bytes(std::size_t bytes) {
+    static constexpr std::string_view kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    auto size = static_cast<double>(bytes);
+    std::size_t unit = 0;
+    for (; size >= 1024 && unit + 1 < std::size(kUnits); ++unit) size /= 1024;
+    return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.{}f} {}", size, size < 10 ? 2 : 1, kUnits[unit]);
+}
+
+std::string escaped(std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+        if (c == '&')
+            out += "&amp;";
+        else if (c == '<')
+            out += "&lt;";
+        else if (c == '>')
+            out += "&gt;";
+        else if (c == '"')
+            out += "&quot;";
+        else
+            out += c;
+    }
+    return out;
+}
+
+std::string arena_svg(const Program& program, std::size_t device, std::string_view title) {
+    const DevicePlan& plan = program.plan.devices[device];
+    const std::size_t arena = plan.bytes(Region::arena), nodes = program.graph.nodes.size();
+    const double x_scale = (kWidth - kLeft - kRight) / static_cast<double>(std::max<std::size_t>(nodes, 1));
+    const double y_scale = (kHeight - kTop - kBottom) / static_cast<double>(std::max<std::size_t>(arena, 1));
+    const auto x = [&](NodeId node) { return kLeft + static_cast<double>(node) * x_scale; };
+    const auto y = [&](std::size_t offset) { return kHeight - kBottom - static_cast<double>(offset) * y_scale; };
+
+    std::string out = fmt::format(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" font-family=\"sans-serif\" font-size=\"12\">\n"
+        "<style>.block{{stroke:#fff;stroke-width:0.6}}.block:hover{{stroke:#000;stroke-width:1.6}}"
+        ".peak{{stroke:#b3261e}}.grid{{stroke:#ddd}}</style>\n"
+        "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n<text x=\"{}\" y=\"22\" font-size=\"15\">{}</text>\n",
+        kWidth, kHeight, kLeft, escaped(title));
+    for (int i = 0; i <= 4; ++i) {
+        const std::size_t offset = arena * static_cast<std::size_t>(i) / 4;
+        const auto node = static_cast<NodeId>(nodes * static_cast<std::size_t>(i) / 4);
+        out += fmt::format(
+            "<line class=\"grid\" x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/>"
+            "<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>"
+            "<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
+            kLeft, kWidth - kRight, y(offset), y(offset), kLeft - 6, y(offset) + 4, readable_bytes(offset), x(node),
+            kHeight - kBottom + 18, node);
+    }
+    out += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">node, in the order they run</text>\n",
+                       (kLeft + kWidth - kRight) / 2, kHeight - 8);
+    const Peak peak = peak_of(program, device);
+    for (const Block& block : program.plan.blocks) {
+        if (block.place.device != device || block.place.bytes == 0) continue;
+        const bool in_peak = std::find(peak.blocks.begin(), peak.blocks.end(), &block) != peak.blocks.end();
+        const std::size_t end = block.place.offset + block.place.bytes;
+        out += fmt::format(
+            "<rect class=\"block{}\" x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\" fill=\"{}\">"
+            "<title>{}\n{} at [{}, {})\nfrom {} ({})\nto {} ({})</title></rect>\n",
+            in_peak ? " peak" : "", x(block.first), y(end), static_cast<double>(block.last - block.first + 1) * x_scale,
+            static_cast<double>(block.place.bytes) * y_scale, fill_of(program, block),
+            escaped(contents_of(program, block)), readable_bytes(block.place.bytes), block.place.offset, end,
+            block.first, escaped(node_text(program, block.first)), block.last, escaped(node_text(program, block.last)));
+    }
+    return out + "</svg>\n";
+}
+
+}  // namespace vitro
