@@ -57,7 +57,9 @@ PipelineReport run_passes(Graph& graph, std::span<const Pass> passes, std::span<
         const auto start = Clock::now();
         const bool changed = pass.run(graph, context);
         const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+        const auto verifying = Clock::now();
         if (changed) verify(graph);
+        report.verify_seconds += std::chrono::duration<double>(Clock::now() - verifying).count();
         report.passes.push_back({pass.name, changed, seconds, graph.nodes.size()});
         if (options.after) options.after(&pass, graph);
     }

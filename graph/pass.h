@@ -53,6 +53,7 @@ struct PassRecord {
 /// A pipeline's outcome beside the graph itself.
 struct PipelineReport {
     std::vector<PassRecord> passes;  // those that ran, in order
+    double verify_seconds = 0;       // of verifying the graph after each
     Journal journal;
 };
 

@@ -35,6 +35,18 @@ std::vector<bool> needed_values(const Graph& graph, const std::vector<Node>& nod
     return needed;
 }
 
+/// Whether there is anything but inputs and states that the results do not need.
+bool has_unwanted(const Graph& graph) {
+    std::vector<NodeId> producer(graph.values.size());
+    for (std::size_t i = 0; i < graph.values.size(); ++i) producer[i] = graph.values[i].producer;
+    const std::vector<bool> needed = needed_values(graph, graph.nodes, producer);
+    for (std::size_t i = 0; i < graph.values.size(); ++i) {
+        const ValueKind kind = graph.values[i].kind;
+        if (!needed[i] && kind != ValueKind::input && kind != ValueKind::state) return true;
+    }
+    return false;
+}
+
 /// Node indices in topological order; among those that could come next, the one with the lowest position does.
 std::vector<std::size_t> ordered(const std::vector<Node>& nodes, const std::vector<NodeId>& positions,
                                  const std::vector<NodeId>& producer, const std::vector<bool>& wanted) {
@@ -175,6 +187,7 @@ void Rewriter::replace_uses(ValueId from, ValueId to, Fate::Kind kind) {
 }
 
 bool Rewriter::finish() {
+    if (!changed_ && !has_unwanted(graph_)) return false;
     std::vector<Node> nodes;
     std::vector<NodeId> positions;
     // Added nodes go first among equals: they define what their position's node, if it stays, may use.
