@@ -19,8 +19,7 @@ bool merge_common_subexpressions(Graph& graph, PassContext& context) {
         for (ValueId& id : inputs)
             if (const auto at = merged.find(id); at != merged.end()) id = at->second;
         std::vector<const Node*>& alike = seen[{node.op->name, std::move(inputs)}];
-        const auto first = std::find_if(alike.begin(), alike.end(),
-                                        [&](const Node* other) {
+        const auto first = std::find_if(alike.begin(), alike.end(), [&](const Node* other) {
             return other->attributes == node.attributes && other->device == node.device;
         });
         if (first == alike.end()) {

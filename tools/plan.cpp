@@ -34,7 +34,6 @@ struct Report {
     std::vector<Target> targets;
     std::vector<Planned> programs;  // both: they share memory
     std::vector<MemoryUse> use;
-    std::size_t host_buffers = 0;
 
     /// Whether what is allocated there fits; nothing where the device does not say how much there is.
     std::optional<bool> fits(std::size_t device) const {
@@ -141,15 +140,16 @@ Json json_of(const Report& report, const std::vector<const Planned*>& shown) {
     return out;
 }
 
-std::string drawings(const Report& report, const std::vector<const Planned*>& shown) {
-    std::string out;
+std::vector<std::string> drawings(const Report& report, const std::vector<const Planned*>& shown) {
+    std::vector<std::string> out;
     for (const Planned* planned : shown)
         for (std::size_t device = 0; device < report.use.size(); ++device)
             if (planned->program.plan.bytes(Region::arena, device) > 0)
-                out += arena_svg(planned->program, device,
-                                 fmt::format("{}, {}: arena of {} on {}", report.config.architecture, planned->phase,
-                                             readable_bytes(planned->program.plan.bytes(Region::arena, device)),
-                                             report.use[device].device));
+                out.push_back(
+                    arena_svg(planned->program, device,
+                              fmt::format("{}, {}: arena of {} on {}", report.config.architecture, planned->phase,
+                                          readable_bytes(planned->program.plan.bytes(Region::arena, device)),
+                                          report.use[device].device)));
     return out;
 }
 
@@ -170,7 +170,8 @@ std::string html_of(const Report& report, const std::vector<const Planned*>& sho
                                bytes, readable_bytes(bytes), remark);
         out += fmt::format("<tr><td>fits</td><td colspan=\"3\">{}</td></tr>\n</table>\n", fit_text(report, device));
     }
-    return out + drawings(report, shown) + "</html>\n";
+    for (const std::string& drawing : drawings(report, shown)) out += drawing;
+    return out + "</html>\n";
 }
 
 void plan(const Flags& flags) {
@@ -191,11 +192,10 @@ void plan(const Flags& flags) {
     std::vector<const Planned*> shown;
     for (const Planned& planned : report.programs)
         if (flags.phase == "both" || flags.phase == planned.phase) shown.push_back(&planned);
-    if (flags.format == "svg" && shown.size() > 1) shown.resize(1);  // a file holds one picture
 
     const std::string text = flags.json               ? json_of(report, shown).dump(2) + "\n"
                              : flags.format == "html" ? html_of(report, shown)
-                             : flags.format == "svg"  ? drawings(report, shown)
+                             : flags.format == "svg"  ? drawings(report, shown).at(0)  // a file holds one picture
                                                       : text_of(report, shown);
     if (flags.output.empty()) {
         fmt::print("{}", text);

@@ -65,11 +65,13 @@ private:
     /// Mostly a late one, so that the graphs are deep as well as wide.
     Value any(const std::vector<Value>& from) {
         const auto last = static_cast<std::int64_t>(from.size()) - 1;
-        return from[static_cast<std::size_t>(pick(0, 2) == 0 ? pick(0, last) : pick(std::max<std::int64_t>(0, last - 3), last))];
+        return from[static_cast<std::size_t>(pick(0, 2) == 0 ? pick(0, last)
+                                                             : pick(std::max<std::int64_t>(0, last - 3), last))];
     }
 
     void add_node() {
-        std::vector<Value>& same = *std::vector{&wide_, &wide_, &narrow_, &heads_}[static_cast<std::size_t>(pick(0, 3))];
+        std::vector<Value>& same =
+            *std::vector{&wide_, &wide_, &narrow_, &heads_}[static_cast<std::size_t>(pick(0, 3))];
         switch (pick(0, 15)) {
             case 0:
                 if (!same.empty()) same.push_back(silu(b_, any(same)));
@@ -119,15 +121,17 @@ private:
                 return;
             case 14:
                 if (!states_.empty() && !heads_.empty()) {
-                    auto& versions = versions_[static_cast<std::size_t>(pick(0, static_cast<std::int64_t>(states_.size()) - 1))];
+                    auto& versions =
+                        versions_[static_cast<std::size_t>(pick(0, static_cast<std::int64_t>(states_.size()) - 1))];
                     versions.push_back(
                         kv_append(b_, versions.back(), any(heads_), positions_, sequences_, page_table_));
                 }
                 return;
             default:
                 if (!states_.empty()) {  // of any version: a schedule has to read it before it is written over
-                    const auto& versions = versions_[static_cast<std::size_t>(pick(0, static_cast<std::int64_t>(states_.size()) - 1))];
-                    gathered_.push_back(kv_gather(b_, any(versions), page_table_, lengths_));
+                    const auto& versions =
+                        versions_[static_cast<std::size_t>(pick(0, static_cast<std::int64_t>(states_.size()) - 1))];
+                    gathered_.push_back(kv_gather(b_, any(versions), page_table_, lengths_, {}));
                 }
         }
     }
@@ -159,7 +163,8 @@ Graph random_graph(Random& random, const std::vector<std::string>& devices) {
         // A cache's writers stay together by themselves; naming one device here and another there would be an error.
         if (devices.empty() || random.integer(0, 9) > 0 || !node.op->aliases.empty() || node.op == &kKvGather) continue;
         bool agrees = true;
-        const std::string& device = devices[static_cast<std::size_t>(random.integer(0, static_cast<std::int64_t>(devices.size()) - 1))];
+        const std::string& device =
+            devices[static_cast<std::size_t>(random.integer(0, static_cast<std::int64_t>(devices.size()) - 1))];
         for (const ValueId id : node.inputs) agrees &= device_of(graph, id).empty() || device_of(graph, id) == device;
         if (agrees) node.device = device;
     }
@@ -186,8 +191,8 @@ Contents random_contents(const Graph& graph, const SymbolValues& symbols, Random
     out["positions"] = bytes_of_list(positions);
     out["sequences"] = bytes_of_list(sequences);
     out["page_table"] = bytes_of_list(std::vector<std::int32_t>{3, 0, 4, 1});
-    out["lengths"] = bytes_of_list(std::vector<std::int32_t>{static_cast<std::int32_t>(std::min(cached, most)),
-                                                             static_cast<std::int32_t>(cached - std::min(cached, most))});
+    out["lengths"] = bytes_of_list(std::vector<std::int32_t>{
+        static_cast<std::int32_t>(std::min(cached, most)), static_cast<std::int32_t>(cached - std::min(cached, most))});
     for (const ValueInfo& value : graph.values) {
         if (value.kind == ValueKind::result || value.kind == ValueKind::constant || out.contains(value.path)) continue;
         std::vector<float> numbers(size_of(value, symbols) / sizeof(float));
@@ -229,7 +234,8 @@ Contents run_plainly(const Graph& graph, const SymbolValues& symbols, const Cont
     Contents out;
     for (std::size_t i = 0; i < graph.results.size(); ++i)
         out[fmt::format("result {}", i)] = memory[static_cast<std::size_t>(graph.results[i])];
-    for (const ValueId id : graph.values_of(ValueKind::state)) out[graph.value(id).path] = memory[static_cast<std::size_t>(id)];
+    for (const ValueId id : graph.values_of(ValueKind::state))
+        out[graph.value(id).path] = memory[static_cast<std::size_t>(id)];
     for (const auto& [state, next] : graph.updates)
         out[graph.value(state).path] = memory[static_cast<std::size_t>(next)];
     return out;

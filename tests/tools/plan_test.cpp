@@ -1,0 +1,113 @@
+// vitro plan.
+#include "tests/frontend/temp_dir.h"
+#include "tests/tools/process.h"
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+using namespace vitro;
+using namespace vitro::test;
+using Json = nlohmann::json;
+
+namespace {
+
+std::string out_of(const std::vector<std::string>& arguments) {
+    const ProcessResult result = run_vitro(arguments);
+    check_success(result);
+    return result.out;
+}
+
+std::size_t count(const std::string& text, std::string_view part) {
+    std::size_t n = 0;
+    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
+    return n;
+}
+
+const std::string kGolden = std::string(VITRO_SOURCE_DIR) + "/tests/golden/";
+
+}  // namespace
+
+TEST_CASE("plan tells bytes, whether they fit, and what sets the peak, as text and as JSON") {
+    const std::string text = out_of({"plan", "-c", "64"});
+    for (const std::string_view part :
+         {"Phi3ForCausalLM: context 64, 1 sequence, chunks of 64 tokens", "weights, mapped", "weights, packed",
+          "KV cache", "arena", "inputs and results", "allocated", "are free", "prefill: the peak on cpu is at",
+          "decode: the peak on cpu is at"})
+        CHECK_MESSAGE(text.find(part) != std::string::npos, part);
+
+    const Json json = Json::parse(out_of({"plan", "-c", "64", "--json"}));
+    const Json& cpu = json.at("devices").at(0);
+    CHECK(cpu.at("device") == "cpu");
+    CHECK(cpu.at("fits") == true);
+    CHECK(cpu.at("free").get<std::size_t>() <= cpu.at("total").get<std::size_t>());
+    CHECK(cpu.at("allocated").get<std::size_t>() ==
+          cpu.at("weights").get<std::size_t>() + cpu.at("kv_cache").get<std::size_t>() +
+              cpu.at("arena").get<std::size_t>() + cpu.at("io").get<std::size_t>());
+    CHECK(text.find(std::to_string(cpu.at("kv_cache").get<std::size_t>())) != std::string::npos);
+    REQUIRE(json.at("programs").size() == 2);
+    std::size_t largest = 0;
+    for (const Json& program : json.at("programs")) {
+        CHECK(program.at("waves") <= program.at("steps"));
+        const Json& arena = program.at("arenas").at(0);
+        std::size_t live = 0;
+        for (const Json& block : arena.at("live_at_peak")) live += block.at("bytes").get<std::size_t>();
+        CHECK(live == arena.at("lower_bound").get<std::size_t>());
+        CHECK(arena.at("bytes").get<std::size_t>() >= live);
+        largest = std::max(largest, arena.at("bytes").get<std::size_t>());
+    }
+    CHECK(largest == cpu.at("arena").get<std::size_t>());
+}
+
+TEST_CASE("plan: more sequences and a longer context take more cache; a phase is shown alone") {
+    const auto cache = [](const std::vector<std::string>& flags) {
+        std::vector<std::string> arguments{"plan", "--json"};
+        arguments.insert(arguments.end(), flags.begin(), flags.end());
+        return Json::parse(out_of(arguments)).at("devices").at(0).at("kv_cache").get<std::size_t>();
+    };
+    CHECK(cache({"-c", "64", "--batch", "4"}) == 4 * cache({"-c", "64"}));
+    CHECK(cache({"-c", "128"}) == 2 * cache({"-c", "64"}));
+    const Json decode = Json::parse(out_of({"plan", "--phase", "decode", "--json"}));
+    REQUIRE(decode.at("programs").size() == 1);
+    CHECK(decode.at("programs").at(0).at("phase") == "decode");
+}
+
+TEST_CASE("plan works without weights: the dtype of config.json counts") {
+    const TempDir directory;
+    write_bytes(directory / "config.json", read_bytes(kGolden + "phi3_gqa/config.json"));
+    const Json with = Json::parse(out_of({"plan", "-m", kGolden + "phi3_gqa", "--json"})),
+               without = Json::parse(out_of({"plan", "-m", directory.path().string(), "--json"}));
+    for (const char* key : {"weights_mapped", "weights", "kv_cache", "arena", "io"})
+        CHECK(with.at("devices").at(0).at(key) == without.at("devices").at(0).at(key));
+}
+
+TEST_CASE("plan draws each block of the arena once, named, in a file that needs nothing else") {
+    const Json json = Json::parse(out_of({"plan", "--phase", "prefill", "--json"}));
+    const std::string svg = out_of({"plan", "--phase", "prefill", "--format", "svg"});
+    CHECK(svg.starts_with("<svg "));
+    CHECK(svg.ends_with("</svg>\n"));
+    CHECK(count(svg, "<svg ") == 1);
+    CHECK(count(svg, "<title>") == count(svg, "class=\"block"));
+    CHECK(count(svg, "<title>") > 10);
+    CHECK(count(svg, "class=\"block peak\"") == json.at("programs").at(0).at("arenas").at(0).at("live_at_peak").size());
+    CHECK(svg.find("<title>model.layers.0.") != std::string::npos);
+
+    const TempDir directory;
+    const std::string file = (directory / "plan.html").string();
+    CHECK(out_of({"plan", "--format", "html", "-o", file}).empty());
+    const std::string html = read_bytes(file);
+    CHECK(count(html, "<svg ") == 2);
+    for (const std::string_view outside : {"http:", "https:", "<script src", "<link"})
+        CHECK_MESSAGE(count(html, outside) == (outside == "http:" ? 2u : 0u), outside);  // the SVGs' namespace
+}
+
+TEST_CASE("--verify-plan checks every program that is compiled") {
+    check_success(run_vitro({"plan", "--verify-plan", "--batch", "2"}));
+    check_success(run_vitro({"run", "--verify-plan", "-n", "1", "Hello"}));
+}
+
+TEST_CASE("plan refuses what cannot be") {
+    check_error(run_vitro({"plan", "-c", "99999999"}), {"context", "99999999"});
+    check_error(run_vitro({"plan", "-m", "nowhere"}), {"nowhere"});
+    CHECK(run_vitro({"plan", "--format", "png"}).exit_code == 2);
+    CHECK(run_vitro({"plan", "--batch", "0"}).exit_code == 2);
+}
