@@ -3,6 +3,7 @@
 #include "graph/schedule.h"
 #include "graph/text.h"
 #include "graph/verify.h"
+#include "ops/kv_append/kv_append.h"
 #include "ops/op_list.h"
 #include "tests/graph/far_device.h"
 #include "tests/graph/random_graph.h"
