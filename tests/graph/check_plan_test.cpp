@@ -34,7 +34,8 @@ symbol S <= 2
 %l, %r = split(%d) {axis = 1, sizes = [8, 8]} : f32 [T, 8], f32 [T, 8]
 %e = mul(%l, %r) : f32 [T, 8]
 %f = mul(%e, %k) : f32 [T, 8]
-%g = relu(%b) : f32 [T, 16]
+%h = concat(%e, %f) {axis = 1} : f32 [T, 16]
+%g = add(%b, %h) : f32 [T, 16]
 return %f
 return %g
 update %cache = %next
@@ -89,7 +90,7 @@ const std::vector<Case>& cases() {
     static const std::vector<Case> all = {
         {"two live values in one place", "reads b, which c has overwritten at cpu arena [",
          [](Broken& p) { p.place("c") = p.place("b"); }},
-        {"a live value half over another", "which d has overwritten at cpu arena [",
+        {"a live value half over another", "reads b, which c has overwritten at cpu arena [",
          [](Broken& p) {
              const Place both = p.fresh(Region::arena);
              p.move({"a", "b"}, {0, Region::arena, both.offset + 64, 512});
@@ -113,17 +114,17 @@ const std::vector<Case>& cases() {
          [](Broken& p) { p.scratch("l").offset = p.bytes(Region::arena); }},
         {"scratch outside the arena", "its scratch is not in the arena of its device",
          [](Broken& p) { p.scratch("l") = p.fresh(Region::io, 128); }},
-        {"in place over a value that is read again", "relu at g reads b, which d has overwritten",
+        {"in place over a value that is read again", "add at g reads b, which d has overwritten",
          [](Broken& p) {
              p.move({"d", "v"}, p.place("b"));
          }},
         {"over an input, by an op that may not", "output a at cpu io [0, 512) lies over input x at cpu io [0, 512)",
          [](Broken& p) { p.place("a") = p.place("x"); }},
-        {"in place, a little further on", "lies over input e",
+        {"in place, a little further on", "lies over input a",
          [](Broken& p) {
              const Place both = p.fresh(Region::arena);
-             p.place("e") = {0, Region::arena, both.offset, 256};
-             p.place("f") = {0, Region::arena, both.offset + 64, 256};
+             p.place("a") = {0, Region::arena, both.offset, 512};
+             p.place("b") = {0, Region::arena, both.offset + 64, 512};
          }},
         {"a value over a state", "reads cache, which c has overwritten at cpu states [",
          [](Broken& p) { p.place("c") = p.place("cache"); }},
