@@ -31,7 +31,7 @@ struct Planned {
 struct Report {
     ModelConfig config;
     LanguageModelOptions options;
-    std::vector<Target> targets;
+    std::span<const Target> targets;
     std::vector<Planned> programs;  // both: they share memory
     std::vector<MemoryUse> use;
 
