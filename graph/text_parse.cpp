@@ -252,7 +252,8 @@ private:
         }
         while (accept("@")) {
             std::string name = word("a device or a file");
-            if (accept(":")) {
+            if (name.find_first_of("./-+") != std::string::npos || line_.substr(at_, 1) == ":") {
+                expect(":");
                 node.place = {std::move(name), static_cast<int>(value<std::int64_t>("a line number"))};
             } else {
                 node.device = std::move(name);

@@ -42,7 +42,7 @@ TEST_CASE("no step of a golden's programs reads what another value has overwritt
             const Plan& plan = program->plan;
             CHECK(plan.bytes(Region::arena) >= plan.arena_lower_bound());
             CHECK(static_cast<double>(plan.bytes(Region::arena)) <=
-                  1.15 * static_cast<double>(plan.arena_lower_bound()));
+                  1.05 * static_cast<double>(plan.arena_lower_bound()));
             arena += plan.bytes(Region::arena);
             lower_bound += plan.arena_lower_bound();
         }
@@ -52,7 +52,7 @@ TEST_CASE("no step of a golden's programs reads what another value has overwritt
     CHECK(ratio <= 1.05);
 }
 
-TEST_CASE("the replay complains when two live values share memory") {
+TEST_CASE("the checker complains when two live values share memory") {
     Program program = program_of(
         "%a = matmul(%x, %x) {transpose_b = true} : f32 [T, T]\n%b = matmul(%a, %x) : f32 [T, 16]\n"
         "%c = matmul(%a, %b) : f32 [T, 16]\n%d = add(%c, %b) : f32 [T, 16]\nreturn %d\n");
@@ -67,9 +67,6 @@ TEST_CASE("the replay complains when two live values share memory") {
     CHECK(move("d", "x") == 0);  // nothing reads %x any more …
     CHECK(move("c", "x") == 0);
     CHECK(move("b", "x") == 1);  // … but matmul may not write where it reads
-    Program scratch = program;
-    scratch.plan.scratch[3] = place(program, "b");
-    CHECK(check_plan(scratch).size() > 0);
     Program past = program;
     past.plan.values[static_cast<std::size_t>(program.graph.find("c"))].offset += 64;
     CHECK(check_plan(past).size() > 0);

@@ -137,11 +137,11 @@ TEST_CASE("the graphs of all goldens, naive and as they run, are the same after 
 TEST_CASE("spaces, empty lines, comments and line ends of other systems do not matter") {
     const Graph graph = parse(
         "# a graph\r\n\n  graph \"g\"  # its name\r\nsymbol T<=8\r\n\t%x=input f32 [T, 4]\r\n"
-        "%y  =  add( %x ,%x ) :f32 [T, 4]@a/b.cpp:7 <= p.q , r # both\nreturn %y",
+        "%y  =  add( %x ,%x ) :f32 [T, 4]@a/b.cpp:7@cpu <= p.q , r # both\nreturn %y",
         "g", find_op);
     CHECK(print(graph) ==
           "graph \"g\"\nsymbol T <= 8\n%x = input f32 [T, 4]\n"
-          "%y = add(%x, %x) : f32 [T, 4] @a/b.cpp:7 <= p.q, r\nreturn %y\n");
+          "%y = add(%x, %x) : f32 [T, 4] @cpu @a/b.cpp:7 <= p.q, r\nreturn %y\n");
 }
 
 TEST_CASE("malformed text: the error names file, line, column, what was expected and what was found") {
@@ -192,7 +192,8 @@ TEST_CASE("malformed text: the error names file, line, column, what was expected
         {"%y = rms_norm(%x, %w) {eps = one} : f32 [T, 4]", "g:5:23: rms_norm: attribute eps: expected "},
         {"%y = rms_norm(%x, %w) {eps = 1, eps = 2} : f32 [T, 4]", "expected each attribute once"},
         {"%y = rms_norm(%x, %w) {eps = 1 : f32 [T, 4]", "g:5:32: expected '}', found : f32 [T, 4]"},
-        {"%y = add(%x, %x) : f32 [T, 4] @", "g:5:32: expected a file, found the end of the line"},
+        {"%y = add(%x, %x) : f32 [T, 4] @", "g:5:32: expected a device or a file, found the end of the line"},
+        {"%y = add(%x, %x) : f32 [T, 4] @Cpu", "add at y: expected a device's name in small letters, found 'Cpu'"},
         {"%y = add(%x, %x) : f32 [T, 4] @a.cpp", "g:5:37: expected ':', found the end of the line"},
         {"%y = add(%x, %x) : f32 [T, 4] <=", "g:5:33: expected a path, found the end of the line"},
         {"return %y", "g:5:8: expected a value that stands above, found %y"},
