@@ -7,19 +7,41 @@
 namespace vitro {
 namespace {
 
-constexpr double kWidth = 1200, kHeight = 560, kLeft = 84, kRight = 16, kTop = 40, kBottom = 44;
+constexpr double kWidth = 1200, kHeight = 620, kLeft = 84, kRight = 16, kTop = 40, kBottom = 104;
+constexpr std::size_t kLegendColumns = 4, kLegendRows = 3;
 
-/// The paths' layers in turn get these; scratch is grey.
-constexpr std::string_view kFills[] = {"#8ecae6", "#b5e48c", "#ffd166", "#f4a6b8", "#cdb4db", "#f2c6a0"};
+/// Colours of the kinds of blocks in the order they appear, again and again; scratch is grey.
+constexpr std::string_view kFills[] = {"#8ecae6", "#ffd166", "#b5e48c", "#f4a6b8", "#cdb4db",
+                                       "#f2b880", "#90be6d", "#a3b1e6", "#e5989b", "#76c7c0"};
+constexpr std::string_view kScratchFill = "#c9ccd1";
 
-/// A block's colour: blocks of the same name in all layers ("…gate_up_proj") look alike.
-std::string_view fill_of(const Program& program, const Block& block) {
-    if (block.values.empty()) return "#c9ccd1";
-    const std::string& path = program.graph.value(block.values[0]).path;
-    std::size_t hash = 5381;
-    for (const char c : path)
-        if (c < '0' || c > '9') hash = hash * 33 + static_cast<unsigned char>(c);
-    return kFills[hash % std::size(kFills)];
+/// What a block is in every layer: its first value's path with a star for each number, without what is above the layer.
+std::string kind_of(const Program& program, const Block& block) {
+    if (block.values.empty()) return "scratch";
+    std::string kind;
+    for (const char c : program.graph.value(block.values[0]).path) {
+        const bool is_digit = c >= '0' && c <= '9';
+        if (!is_digit)
+            kind += c;
+        else if (kind.empty() || kind.back() != '*')
+            kind += '*';
+    }
+    const std::size_t layer = kind.find(".*.");
+    return layer == std::string::npos ? kind : kind.substr(layer + 3);
+}
+
+/// The kinds of a device's blocks with their colours.
+std::vector<std::pair<std::string, std::string_view>> legend_of(const Program& program, std::size_t device) {
+    std::vector<std::pair<std::string, std::string_view>> legend;
+    std::size_t next = 0;
+    for (const Block& block : program.plan.blocks) {
+        if (block.place.device != device || block.place.bytes == 0) continue;
+        std::string kind = kind_of(program, block);
+        if (std::any_of(legend.begin(), legend.end(), [&](const auto& entry) { return entry.first == kind; })) continue;
+        const bool is_scratch = block.values.empty();
+        legend.emplace_back(std::move(kind), is_scratch ? kScratchFill : kFills[next++ % std::size(kFills)]);
+    }
+    return legend;
 }
 
 std::string node_text(const Program& program, NodeId id) { return describe(program.graph, program.graph.node(id)); }
@@ -107,7 +129,21 @@ std::string arena_svg(const Program& program, std::size_t device, std::string_vi
             kHeight - kBottom + 18, node);
     }
     out += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">node, in the order they run</text>\n",
-                       (kLeft + kWidth - kRight) / 2, kHeight - 8);
+                       (kLeft + kWidth - kRight) / 2, kHeight - kBottom + 30);
+    const auto legend = legend_of(program, device);
+    for (std::size_t i = 0; i < std::min(legend.size(), kLegendColumns * kLegendRows); ++i) {
+        const double left = kLeft + static_cast<double>(i % kLegendColumns) * (kWidth - kLeft) / kLegendColumns;
+        const double top = kHeight - kBottom + 46 + 18 * static_cast<double>(i / kLegendColumns);
+        out += fmt::format(
+            "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"11\" height=\"11\" fill=\"{}\"/><text x=\"{:.1f}\" "
+            "y=\"{:.1f}\">{}</text>\n",
+            left, top - 10, legend[i].second, left + 16, top, escaped(legend[i].first));
+    }
+    const auto fill_of = [&](const Block& block) {
+        const std::string kind = kind_of(program, block);
+        return std::find_if(legend.begin(), legend.end(), [&](const auto& entry) { return entry.first == kind; })
+            ->second;
+    };
     const Peak peak = peak_of(program, device);
     for (const Block& block : program.plan.blocks) {
         if (block.place.device != device || block.place.bytes == 0) continue;
@@ -117,9 +153,9 @@ std::string arena_svg(const Program& program, std::size_t device, std::string_vi
             "<rect class=\"block{}\" x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\" fill=\"{}\">"
             "<title>{}\n{} at [{}, {})\nfrom {} ({})\nto {} ({})</title></rect>\n",
             in_peak ? " peak" : "", x(block.first), y(end), static_cast<double>(block.last - block.first + 1) * x_scale,
-            static_cast<double>(block.place.bytes) * y_scale, fill_of(program, block),
-            escaped(contents_of(program, block)), readable_bytes(block.place.bytes), block.place.offset, end,
-            block.first, escaped(node_text(program, block.first)), block.last, escaped(node_text(program, block.last)));
+            static_cast<double>(block.place.bytes) * y_scale, fill_of(block), escaped(contents_of(program, block)),
+            readable_bytes(block.place.bytes), block.place.offset, end, block.first,
+            escaped(node_text(program, block.first)), block.last, escaped(node_text(program, block.last)));
     }
     return out + "</svg>\n";
 }
