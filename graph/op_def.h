@@ -98,6 +98,9 @@ struct KernelDef {
                            const Attributes& attributes) = nullptr;
     /// Bytes of scratch it wants for sizes up to these (data pointers are null). Null: none.
     std::size_t (*scratch)(const Call& call) = nullptr;
+    /// Whether it rounds what stands between its parts to the inputs' dtype, as the op's decomposition would; the checks
+    /// then have that one's tolerance. Null: never.
+    bool (*rounds_between)(const Call& call) = nullptr;
 };
 
 }  // namespace vitro

@@ -6,6 +6,7 @@ namespace vitro::VITRO_DEVICE {
 
 extern const KernelDef kAddCuda;
 extern const KernelDef kArgmaxCuda;
+extern const KernelDef kAttentionCuda;
 extern const KernelDef kAttentionMaskCuda;
 extern const KernelDef kCastCuda;
 extern const KernelDef kConcatCuda;
@@ -15,7 +16,10 @@ extern const KernelDef kGeluCuda;
 extern const KernelDef kKvAppendCuda;
 extern const KernelDef kKvGatherCuda;
 extern const KernelDef kLayerNormCuda;
+extern const KernelDef kLinearCuda;
+extern const KernelDef kMatmulCuda;
 extern const KernelDef kMulCuda;
+extern const KernelDef kQkvProjectionCuda;
 extern const KernelDef kQkvRopeAppendCuda;
 extern const KernelDef kReluCuda;
 extern const KernelDef kRepeatCuda;
@@ -33,6 +37,7 @@ std::span<const KernelDef> kernels() {
         // clang-format off
         kAddCuda,
         kArgmaxCuda,
+        kAttentionCuda,
         kAttentionMaskCuda,
         kCastCuda,
         kConcatCuda,
@@ -42,7 +47,10 @@ std::span<const KernelDef> kernels() {
         kKvAppendCuda,
         kKvGatherCuda,
         kLayerNormCuda,
+        kLinearCuda,
+        kMatmulCuda,
         kMulCuda,
+        kQkvProjectionCuda,
         kQkvRopeAppendCuda,
         kReluCuda,
         kRepeatCuda,

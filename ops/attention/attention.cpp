@@ -185,6 +185,17 @@ std::vector<Example> examples(Random& random) {
         example(random, {{some(9, 40), 9}, {some(9, 40), 9}}, {3, 3, some(1, 20)}, 5, some(0, 20), true),  // any order
         example(random, {{some(513, 640), 2}}, {2, 1, some(1, 20)}, 16, 0),               // several splits
         example(random, {{some(513, 640), 60}}, {2, 2, some(1, 20)}, 7, some(200, 300)),  // and blocks
+        // Head sizes that devices have kernels for, and groups of heads that share keys.
+        example(random, {{some(300, 500), 1}}, {3, 3, 96}, 16, 0),
+        example(random, {{some(1, 60), 1}, {some(60, 200), 2}, {1, 1}}, {8, 1, 64}, 16, 0),
+        example(random, {{some(65, 300), 1}, {some(65, 90), 1}}, {9, 1, 80}, 5, some(40, 90)),
+        example(random, {{some(100, 200), 1}}, {10, 2, 128}, 16, 0),
+        example(random, {{some(30, 99), 1}}, {2, 1, 256}, 4, 0),
+        example(random, {{some(70, 90), some(65, 70)}}, {2, 1, 64}, 16, 0),
+        example(random, {{some(140, 180), some(20, 40)}, {some(9, 40), 9}}, {2, 2, 96}, 16, some(30, 100)),
+        example(random, {{some(20, 60), 20}, {some(9, 40), 9}}, {2, 2, 80}, 5, some(0, 20), true),
+        example(random, {{some(40, 70), 20}}, {1, 1, 128}, 16, 0),
+        example(random, {{some(40, 50), 18}}, {2, 1, 256}, 16, 0),
     };
 }
 

@@ -14,12 +14,15 @@ void for_each_case(const OpDef& op, int draws, const std::function<void(OpCase& 
     }
 }
 
-std::vector<std::string> differences(OpCase& each, const OpCase::Outputs& expected, const OpCase::Outputs& found) {
+std::vector<std::string> differences(OpCase& each, const OpCase::Outputs& expected, const OpCase::Outputs& found,
+                                     bool rounds_between) {
     std::vector<std::string> out;
     for (std::size_t i = 0; i < expected.size(); ++i) {
         const TensorType& type = each.output_types()[i];
-        const std::string difference =
-            first_difference(type, expected[i], found.at(i), kernel_tolerance(type.dtype, expected[i]));
+        const Tolerance tolerance = rounds_between
+                                        ? decomposition_tolerance(type.dtype, expected[i], each.input_types()[0].dtype)
+                                        : kernel_tolerance(type.dtype, expected[i]);
+        const std::string difference = first_difference(type, expected[i], found.at(i), tolerance);
         if (!difference.empty()) out.push_back(fmt::format("{}: output {}, {}", each.describe(), i, difference));
     }
     return out;
@@ -38,7 +41,7 @@ KernelReport check_kernel(const OpDef& op, const KernelDef& kernel, Backend& bac
         ++report.cases;
         try {
             const OpCase::Outputs found = each.kernel(kernel, backend, 0xff);
-            take(differences(each, each.reference(), found));
+            take(differences(each, each.reference(), found, each.rounds_between(kernel)));
             if (found != each.kernel(kernel, backend, 0x7e))
                 take({each.describe() + ": depends on what stood in the memory before"});
             if (each.can_run_in_place() && found != each.kernel_in_place(kernel, backend))

@@ -163,13 +163,24 @@ bool OpCase::can_run_in_place() const {
     return op_.in_place && inputs_[*op_.in_place].bytes() == tensor_of(output_types_[0], example_.symbols).bytes();
 }
 
-Cost OpCase::cost() {
+void OpCase::with_sizes(const std::function<void(const Call& call)>& body) const {
     CpuBackend backend(1);
-    std::vector<Tensor> outputs;
-    for (const TensorType& type : output_types_) outputs.push_back(tensor_of(type, example_.symbols));
-    std::vector<Tensor> inputs;
+    std::vector<Tensor> inputs, outputs;
     for (const TensorType& type : input_types_) inputs.push_back(tensor_of(type, example_.symbols));
-    return cost_of(op_, {inputs, outputs, example_.attributes, backend});
+    for (const TensorType& type : output_types_) outputs.push_back(tensor_of(type, example_.symbols));
+    body({inputs, outputs, example_.attributes, backend});
+}
+
+Cost OpCase::cost() const {
+    Cost cost;
+    with_sizes([&](const Call& call) { cost = cost_of(op_, call); });
+    return cost;
+}
+
+bool OpCase::rounds_between(const KernelDef& kernel) const {
+    bool rounds = false;
+    if (kernel.rounds_between) with_sizes([&](const Call& call) { rounds = kernel.rounds_between(call); });
+    return rounds;
 }
 
 std::string OpCase::describe() const {
@@ -189,9 +200,10 @@ Tolerance kernel_tolerance(DType dtype, const std::vector<std::byte>& expected) 
     return {dtype == DType::f32 ? 1e-5 : unit(dtype), absolute};
 }
 
-Tolerance decomposition_tolerance(DType dtype, const std::vector<std::byte>& expected) {
+Tolerance decomposition_tolerance(DType dtype, const std::vector<std::byte>& expected, DType between) {
     Tolerance tolerance = kernel_tolerance(dtype, expected);
-    if (is_stored_float(dtype) && dtype != DType::f32) tolerance.absolute += 4 * unit(dtype) * largest(dtype, expected);
+    if (is_stored_float(dtype) && between != DType::f32)
+        tolerance.absolute += 4 * unit(between) * largest(dtype, expected);
     return tolerance;
 }
 

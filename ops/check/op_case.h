@@ -4,6 +4,7 @@
 
 #include "graph/op_def.h"
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -46,11 +47,13 @@ public:
     bool can_run_in_place() const;
     /// Why the kernel does not take the case's types; empty when it does.
     std::string refused_by(const KernelDef& kernel) const;
+    /// KernelDef::rounds_between of this call.
+    bool rounds_between(const KernelDef& kernel) const;
 
     /// What the runs so far did that they must not do.
     const std::vector<std::string>& complaints() const { return complaints_; }
 
-    Cost cost();
+    Cost cost() const;
 
     const std::vector<TensorType>& input_types() const { return input_types_; }
     const std::vector<TensorType>& output_types() const { return output_types_; }
@@ -62,6 +65,8 @@ public:
 
 private:
     using Run = void (*)(const Call& call);
+    /// Calls body with a call that has sizes and no data.
+    void with_sizes(const std::function<void(const Call& call)>& body) const;
     Outputs execute(Run run, const KernelDef* kernel, Backend& backend, unsigned char poison, bool in_place);
 
     const OpDef& op_;
@@ -83,8 +88,11 @@ struct Tolerance {
 Tolerance kernel_tolerance(DType dtype, const std::vector<std::byte>& expected);
 
 /// For a decomposition, whose intermediate values are rounded to half types where the fused op keeps fp32: four units
-/// in the last place of the largest element more. In f32 no looser.
-Tolerance decomposition_tolerance(DType dtype, const std::vector<std::byte>& expected);
+/// in the last place of the largest element more. In f32 no looser. `between`: what they are rounded to.
+Tolerance decomposition_tolerance(DType dtype, const std::vector<std::byte>& expected, DType between);
+inline Tolerance decomposition_tolerance(DType dtype, const std::vector<std::byte>& expected) {
+    return decomposition_tolerance(dtype, expected, dtype);
+}
 
 /// The first element in which outputs of this type differ by more than the tolerance, or where `found` is NaN; empty
 /// when there is none. i32 must be equal.

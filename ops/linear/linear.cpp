@@ -141,8 +141,9 @@ std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const At
 std::vector<Example> examples(Random& random) {
     std::vector<Example> all;
     const auto f = [](Shape shape) { return TensorType{DType::f32, std::move(shape)}; };
-    const auto example = [&](std::int64_t tokens, Linear linear) {
-        const std::int64_t k = random.integer(1, 300), m = random.integer(1, 60);
+    const auto example = [&](std::int64_t tokens, Linear linear, std::int64_t k = 0) {
+        const std::int64_t m = random.integer(1, 60);
+        if (k == 0) k = random.integer(1, 300);
         const std::int64_t n = linear.gated ? 2 * m : m;
         Example out{{f({'T', k}), f({n, k})}, linear, {}};
         if (linear.scaled && random.integer(0, 1) == 0) out.inputs[1].dtype = DType::f8e4m3;
@@ -174,6 +175,16 @@ std::vector<Example> examples(Random& random) {
         example(tokens, {.scaled = true, .residual = true});
         example(tokens, {.scaled = true, .norm = true, .bias = true, .activation = "silu", .gated = true});
     }
+    // Rows of whole vectors, short and long.
+    const auto k_of = [&](std::int64_t least, std::int64_t most) { return 8 * random.integer(least, most); };
+    example(1, {.bias = true, .residual = true}, k_of(1, 40));
+    example(1, {.norm = true, .activation = "silu", .gated = true}, k_of(128, 390));
+    example(random.integer(2, 8), {.norm = true, .residual = true}, k_of(1, 200));
+    example(random.integer(2, 8), {.activation = "gelu_tanh", .gated = true, .residual = true}, k_of(1, 40));
+    example(random.integer(9, 16), {.norm = true, .bias = true}, k_of(1, 160));
+    example(random.integer(9, 16), {.bias = true, .activation = "silu", .gated = true}, k_of(20, 300));
+    example(random.integer(17, 40), {.residual = true}, k_of(1, 40));
+    example(random.integer(17, 40), {.norm = true, .activation = "silu", .gated = true, .residual = true}, k_of(1, 40));
     return all;
 }
 

@@ -80,7 +80,8 @@ std::vector<Example> examples(Random& random) {
     std::vector<Example> all;
     bool scaled = false, norm = true, bias = false;
     for (const Example& append : kQkvRopeAppend.examples(random)) {
-        const std::int64_t k = random.integer(1, 100), n = append.inputs[0].dim(1).size;
+        const std::int64_t k = bias ? 16 * random.integer(1, 90) : random.integer(1, 100),  // whole vectors, or not
+            n = append.inputs[0].dim(1).size;
         const QkvProjection projection{.scaled = scaled,
                                        .norm = norm,
                                        .eps = 1e-3f,

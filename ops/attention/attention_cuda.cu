@@ -1,0 +1,136 @@
+// Which kernel takes a step, and the plain one for what the tensor cores do not take.
+#include "backends/cuda/reduce.h"
+#include "ops/attention/attention.h"
+#include "ops/attention/attention_decode_cuda.h"
+
+namespace vitro::VITRO_DEVICE {
+namespace {
+
+enum Input { kQ, kKCache, kVCache, kPositions, kSequences, kPageTable, kLengths };
+
+constexpr int kThreads = 128;
+
+/// A block: one token and head, of any dtypes and size. A thread has a key of each kThreads, then elements of the sums.
+__global__ void __launch_bounds__(kThreads) attention_plain_kernel(const AttentionTensors a) {
+    VITRO_SHARED(float, weights, kThreads);
+    VITRO_SHARED(int, rows, kThreads);
+    VITRO_SHARED(float, partial, 32);
+    VITRO_SHARED(float, partial_sum, 32);
+    float* const sums = dynamic_shared<float>();  // [d]
+    const int token = int(blockIdx.x), head = int(blockIdx.y), kv_head = head / (a.heads / a.kv_heads);
+    const int thread = int(threadIdx.x);
+    allow_next_kernel();
+    wait_for_previous_kernel();
+    const int2 seen = a.visible(token);
+    const std::int64_t at = (std::int64_t(token) * a.heads + head) * a.d;
+    for (int i = thread; i < a.d; i += kThreads) sums[i] = 0.0f;
+    float largest = -INFINITY, total = 0.0f;
+    for (int begin = seen.x; begin < seen.y; begin += kThreads) {
+        const int keys = min(kThreads, seen.y - begin);
+        float score = -INFINITY;
+        if (thread < keys) {
+            rows[thread] = int(a.pages.row(a.sequences[token], begin + thread));
+            const std::int64_t row = (std::int64_t(rows[thread]) * a.kv_heads + kv_head) * a.d;
+            score = 0.0f;
+            for (int i = 0; i < a.d; ++i) score += load<1>(a.q, at + i).at[0] * load<1>(a.k_cache, row + i).at[0];
+            score *= a.log2_scale;
+        }
+        const float high = fmaxf(largest, reduce_block(score, partial, Maximum{}));
+        const float shrink = exp2f(largest - high), weight = exp2f(score - high);
+        largest = high;
+        weights[thread] = weight;
+        total = total * shrink + reduce_block(weight, partial_sum, Sum{});
+        for (int i = thread; i < a.d; i += kThreads) {
+            float sum = sums[i] * shrink;
+            for (int key = 0; key < keys; ++key)
+                sum +=
+                    weights[key] * load<1>(a.v_cache, (std::int64_t(rows[key]) * a.kv_heads + kv_head) * a.d + i).at[0];
+            sums[i] = sum;
+        }
+        __syncthreads();
+    }
+    for (int i = thread; i < a.d; i += kThreads) store<1>(a.out, at + i, {{total > 0.0f ? sums[i] / total : 0.0f}});
+}
+
+AttentionTensors tensors_of(const Call& call) {
+    const auto& attention = call.attributes.as<Attention>();
+    const Tensor &q = call.in(kQ), &cache = call.in(kKCache);
+    return {.q = elements_of(q),
+            .k_cache = elements_of(cache),
+            .v_cache = elements_of(call.in(kVCache)),
+            .out = elements_of(call.out()),
+            .positions = call.in(kPositions).as<std::int32_t>(),
+            .sequences = call.in(kSequences).as<std::int32_t>(),
+            .lengths = call.in(kLengths).as<std::int32_t>(),
+            .pages = DevicePages(cache, call.in(kPageTable)),
+            .tokens = kernel_int(q.dim(0)),
+            .heads = kernel_int(q.dim(1)),
+            .kv_heads = kernel_int(cache.dim(2)),
+            .d = kernel_int(q.dim(2)),
+            .window = static_cast<int>(std::min<std::int64_t>(attention.window, 1 << 30)),
+            .log2_scale = attention.scale * 1.44269504f};
+}
+
+bool on_tensor_cores(const Call& call) {
+    const DType dtype = call.in(kQ).dtype;
+    return dtype != DType::f32 && call.in(kKCache).dtype == dtype &&
+           with_head_size(static_cast<int>(call.in(kQ).dim(2)), [](auto) {});
+}
+
+/// Whole prompts, rather than some tokens of each sequence: then tokens share the keys that they read.
+bool is_prefill(const Call& call) {
+    constexpr std::int64_t kTokensPerSequence = 8;
+    return call.in(kQ).dim(0) >= kTokensPerSequence * call.in(kPageTable).dim(0);
+}
+
+DecodeSplits splits_of(const Call& call) {
+    const Tensor &q = call.in(kQ), &cache = call.in(kKCache);
+    const std::int64_t window = call.attributes.as<Attention>().window,
+                       held = call.in(kPageTable).dim(1) * cache.dim(1);
+    return {q.dim(0),
+            q.dim(1),
+            cache.dim(2),
+            q.dim(2),
+            window == 0 ? held : std::min(window, held),
+            backend_of(call).multiprocessors()};
+}
+
+std::size_t scratch(const Call& call) { return on_tensor_cores(call) ? splits_of(call).most_bytes : 0; }
+
+void run(const Call& call) {
+    const AttentionTensors a = tensors_of(call);
+    CudaBackend& backend = backend_of(call);
+    if (a.tokens == 0) return;
+    if (on_tensor_cores(call)) {
+        if (is_prefill(call)) {
+            launch_attention_prefill(a, backend.stream());
+            return;
+        }
+        launch_attention_decode(a, splits_of(call), reinterpret_cast<float*>(call.scratch.data()), backend.counters(),
+                                backend.stream());
+        return;
+    }
+    launch(attention_plain_kernel,
+           {.name = "attention_plain",
+            .grid = {unsigned(a.tokens), unsigned(a.heads)},
+            .block = kThreads,
+            .shared_bytes = sizeof(float) * std::size_t(a.d),
+            .stream = backend.stream(),
+            .programmatic = true},
+           a);
+}
+
+std::string refuses(std::span<const TensorType> inputs, std::span<const TensorType>, const Attributes&) {
+    constexpr std::int64_t kMostElements = 8192;  // of a head, in shared memory
+    const std::int64_t d = inputs[kQ].dim(2).size;
+    return d <= kMostElements ? "" : fmt::format("expected heads of at most {} elements, found {}", kMostElements, d);
+}
+
+bool rounds_between(const Call& call) { return on_tensor_cores(call) && is_prefill(call); }
+
+}  // namespace
+
+extern const KernelDef kAttentionCuda{
+    .op = "attention", .run = run, .refuses = refuses, .scratch = scratch, .rounds_between = rounds_between};
+
+}  // namespace vitro::VITRO_DEVICE

@@ -1,0 +1,222 @@
+// Attention of single tokens, as decode steps have them: the keys of each token are shared among blocks (split-KV,
+// Flash-Decoding: Dao et al. 2023), and the last block that ends puts the parts together.
+#include "ops/attention/attention_decode_cuda.h"
+
+namespace vitro::VITRO_DEVICE {
+namespace {
+
+constexpr int kWarps = 4, kKeys = 16;  // of a warp's tile
+constexpr int kMinKeys = kWarps * kKeys;
+
+template <int kD>
+inline constexpr int kStages = kD > 128 ? 2 : 3;
+
+template <class T, int kD>
+constexpr std::size_t shared_bytes() {
+    return std::size_t(kWarps) * kStages<kD> * 2 * kKeys * kTileRow<kD> * sizeof(T);
+}
+
+/// The keys of a token that block `split` of `splits` takes; none: another one does the work.
+struct Share {
+    int begin, end, active;  // active: blocks that have keys, at least one
+
+    __device__ Share(int2 seen, int split, int splits) {
+        const int count = max(0, seen.y - seen.x);
+        int each = (count + splits - 1) / splits;
+        each = max(kMinKeys, (each + kMinKeys - 1) / kMinKeys * kMinKeys);
+        active = max(1, (count + each - 1) / each);
+        begin = min(seen.y, seen.x + split * each);
+        end = min(seen.y, begin + each);
+    }
+};
+
+/// A part of a head's result: kD sums of values weighted by exp2(score - largest), largest, and the sum of weights.
+template <int kD>
+inline constexpr int kPart = kD + 2;
+
+/// out = the mean over parts p = 0 … n - 1 of one head, each kPart<kD> floats, `stride` apart.
+template <int kD>
+__device__ __forceinline__ float mean_of_parts(const float* parts, int n, int stride, int element) {
+    float largest = -INFINITY, total = 0.0f, sum = 0.0f;
+    for (int p = 0; p < n; ++p) largest = fmaxf(largest, parts[p * stride + kD]);
+    if (largest == -INFINITY) return 0.0f;
+    for (int p = 0; p < n; ++p) {
+        const float weight = fast_exp2(parts[p * stride + kD] - largest);
+        total += weight * parts[p * stride + kD + 1];
+        sum += weight * parts[p * stride + element];
+    }
+    return sum / total;
+}
+
+/// Block (split, kv head and group of its heads, token): up to kDecodeHeads heads that read the same keys. Each warp
+/// takes tiles of 16 keys, with softmax state of its own; the heads are rows 0 … 7 of the tensor core's 16. The weights
+/// are split into two values of T, of which the smaller ones fill rows 8 … 15, so that nothing is lost by rounding
+/// them.
+template <class T, int kD>
+__global__ void __launch_bounds__(kWarps * 32)
+    attention_decode_kernel(const AttentionTensors a, float* parts, unsigned* counters) {
+    constexpr int kStage = 2 * kKeys * kTileRow<kD>;
+    VITRO_SHARED(unsigned, arrived, 1);
+    const int thread = int(threadIdx.x), warp = thread / 32, lane = thread % 32, group = lane / 4, part = lane % 4;
+    const int heads_per_key = a.heads / a.kv_heads, kv_head = int(blockIdx.y) % a.kv_heads;
+    const int first_head = int(blockIdx.y) / a.kv_heads * kDecodeHeads;  // among those of the kv head
+    const int heads = min(kDecodeHeads, heads_per_key - first_head);
+    const int token = int(blockIdx.z), head = kv_head * heads_per_key + first_head;
+    allow_next_kernel();
+    wait_for_previous_kernel();
+    const int2 seen = a.visible(token);
+    const Share share(seen, int(blockIdx.x), int(gridDim.x));
+    if (int(blockIdx.x) >= share.active) return;
+
+    T* const ring = dynamic_shared<T>() + warp * kStages<kD> * kStage;
+    const int sequence = a.sequences[token];
+    const int tiles = max(0, (share.end - share.begin - warp * kKeys + kMinKeys - 1) / kMinKeys);
+    const auto tile_begin = [&](int tile) { return share.begin + (warp + kWarps * tile) * kKeys; };
+    const auto look_up = [&](int tile) {  // lane's row of the caches
+        const int position = tile_begin(tile) + lane % kKeys;
+        return position < share.end ? int(a.pages.row(sequence, position)) : 0;
+    };
+    const auto copy = [&](int tile, int rows) {
+        if (tile < tiles) {
+            T* const to = ring + tile % kStages<kD> * kStage;
+#pragma unroll
+            for (int i = 0; i < kD / 16; ++i) {  // 16 rows of kD / 8 chunks
+                const int at = lane + 32 * i, key = at / (kD / 8);
+                const int row = __shfl_sync(0xffffffffu, rows, key);
+                T* const k = to + key * kTileRow<kD>;
+                copy_chunk<T, kD>(a, kv_head, row, at % (kD / 8), tile_begin(tile) + key < share.end, k,
+                                  k + kKeys * kTileRow<kD>);
+            }
+        }
+        cp_async_commit();
+    };
+    int rows = 0;
+    for (int tile = 0; tile < kStages<kD> - 1; ++tile) copy(tile, look_up(tile));
+    rows = look_up(kStages<kD> - 1);
+
+    std::uint32_t q[kD / 16][4];
+    {
+        const T* from =
+            static_cast<const T*>(a.q.data) + (std::int64_t(token) * a.heads + head + group) * kD + 2 * part;
+#pragma unroll
+        for (int i = 0; i < kD / 16; ++i) {
+            q[i][0] = group < heads ? *reinterpret_cast<const unsigned*>(from + 16 * i) : 0u;
+            q[i][2] = group < heads ? *reinterpret_cast<const unsigned*>(from + 16 * i + 8) : 0u;
+            q[i][1] = q[i][3] = 0u;
+        }
+    }
+    float sums[kD / 8][4] = {}, largest = -INFINITY, total = 0.0f;
+    for (int tile = 0; tile < tiles; ++tile) {
+        cp_async_wait<kStages<kD> - 2>();
+        __syncwarp();
+        copy(tile + kStages<kD> - 1, rows);
+        rows = look_up(tile + kStages<kD>);
+        const T* const k = ring + tile % kStages<kD> * kStage;
+        float scores[2][4] = {};
+        score_keys<T, kD>(scores, q, k);
+        const int left = share.end - tile_begin(tile) - 2 * part;  // keys from this lane's first one on
+        float weights[4], high = largest;
+        for (int i = 0; i < 4; ++i) {
+            weights[i] = scores[i / 2][i % 2] * a.log2_scale;
+            if (i / 2 * 8 + i % 2 >= left) weights[i] = -INFINITY;
+            high = fmaxf(high, weights[i]);
+        }
+        for (int offset = 1; offset < 4; offset *= 2) high = fmaxf(high, __shfl_xor_sync(0xffffffffu, high, offset));
+        const float shrink = fast_exp2(largest - high);
+        largest = high;
+        total *= shrink;
+        for (int i = 0; i < 4; ++i) {
+            weights[i] = fast_exp2(weights[i] - high);
+            total += weights[i];
+        }
+#pragma unroll
+        for (int i = 0; i < kD / 8; ++i)
+            for (int j = 0; j < 4; ++j) sums[i][j] *= shrink;
+        const SplitPair first = split<T>(weights[0], weights[1]), second = split<T>(weights[2], weights[3]);
+        add_values<T, kD>(sums, {first.high, first.low, second.high, second.low}, k + kKeys * kTileRow<kD>);
+    }
+    cp_async_wait<0>();
+    for (int offset = 1; offset < 4; offset *= 2) total += __shfl_xor_sync(0xffffffffu, total, offset);
+
+    // The warps' parts, [kWarps][kDecodeHeads][kPart], where the ring was.
+    __syncthreads();
+    float* const warp_parts = dynamic_shared<float>();
+    float* const mine = warp_parts + (warp * kDecodeHeads + group) * kPart<kD>;
+#pragma unroll
+    for (int i = 0; i < kD / 8; ++i)
+        *reinterpret_cast<float2*>(mine + 8 * i + 2 * part) =
+            make_float2(sums[i][0] + sums[i][2], sums[i][1] + sums[i][3]);
+    if (part == 0) *reinterpret_cast<float2*>(mine + kD) = make_float2(largest, total);
+    __syncthreads();
+
+    constexpr int kWarpStride = kDecodeHeads * kPart<kD>;
+    T* const out = static_cast<T*>(a.out.data) + (std::int64_t(token) * a.heads + head) * kD;
+    if (share.active == 1) {
+        for (int i = thread; i < heads * kD; i += kWarps * 32)
+            out[i] = from_float<T>(mean_of_parts<kD>(warp_parts + i / kD * kPart<kD>, kWarps, kWarpStride, i % kD));
+        return;
+    }
+    // This block's part, [token, y][split][heads of a block][kPart]: the warps' on one scale.
+    const int part_stride = min(kDecodeHeads, heads_per_key) * kPart<kD>;
+    const int item = token * int(gridDim.y) + int(blockIdx.y);
+    float* const item_parts = parts + std::int64_t(item) * gridDim.x * part_stride;
+    for (int i = thread; i < heads * kPart<kD>; i += kWarps * 32) {
+        const int h = i / kPart<kD>, element = i % kPart<kD>;
+        const float* from = warp_parts + h * kPart<kD>;
+        float high = -INFINITY, sum = 0.0f;
+        for (int w = 0; w < kWarps; ++w) high = fmaxf(high, from[w * kWarpStride + kD]);
+        for (int w = 0; w < kWarps; ++w)
+            sum += fast_exp2(from[w * kWarpStride + kD] - high) * from[w * kWarpStride + element];
+        item_parts[int(blockIdx.x) * part_stride + i] = element == kD ? high : sum;
+    }
+    __threadfence();
+    __syncthreads();
+    if (thread == 0) *arrived = atomicAdd(counters + item, 1u);
+    __syncthreads();
+    if (*arrived != unsigned(share.active - 1)) return;
+    __threadfence();
+    for (int i = thread; i < heads * kD; i += kWarps * 32)
+        out[i] = from_float<T>(mean_of_parts<kD>(item_parts + i / kD * kPart<kD>, share.active, part_stride, i % kD));
+    if (thread == 0) counters[item] = 0;
+}
+
+template <class T, int kD>
+void launch_decode(const AttentionTensors& a, const DecodeSplits& splits, float* parts, unsigned* counters,
+                   cudaStream_t stream) {
+    constexpr std::size_t kBytes = shared_bytes<T, kD>();
+    static_assert(kBytes >= sizeof(float) * kWarps * kDecodeHeads * kPart<kD>);
+    static const bool allowed = (allow_shared_bytes(attention_decode_kernel<T, kD>, kBytes), true);
+    static_cast<void>(allowed);
+    launch(attention_decode_kernel<T, kD>,
+           {.name = "attention_decode",
+            .grid = {unsigned(splits.count), unsigned(splits.items), unsigned(a.tokens)},
+            .block = kWarps * 32,
+            .shared_bytes = kBytes,
+            .stream = stream,
+            .programmatic = true},
+           a, parts, counters);
+}
+
+}  // namespace
+
+DecodeSplits::DecodeSplits(std::int64_t tokens, std::int64_t heads, std::int64_t kv_heads, std::int64_t d,
+                           std::int64_t most_keys, int multiprocessors) {
+    const std::int64_t heads_per_key = heads / kv_heads;
+    items = kernel_int(kv_heads * ((heads_per_key + kDecodeHeads - 1) / kDecodeHeads));
+    const std::int64_t resident = multiprocessors * (d <= 64 ? 4 : d <= 80 ? 3 : d <= 128 ? 2 : 1);  // blocks at once
+    const std::int64_t all = std::max<std::int64_t>(1, tokens * items), most = most_keys / kMinKeys;
+    count = all > CudaBackend::kCounters ? 1 : kernel_int(std::max<std::int64_t>(1, std::min(resident / all, most)));
+    if (most > 1)
+        most_bytes =
+            sizeof(float) * std::size_t(resident * std::min<std::int64_t>(heads_per_key, kDecodeHeads) * (d + 2));
+}
+
+bool launch_attention_decode(const AttentionTensors& a, const DecodeSplits& splits, float* parts, unsigned* counters,
+                             cudaStream_t stream) {
+    return with_head_size(a.d, [&](auto d) {
+        a.q.dtype == DType::bf16 ? launch_decode<__nv_bfloat16, d.value>(a, splits, parts, counters, stream)
+                                 : launch_decode<__half, d.value>(a, splits, parts, counters, stream);
+    });
+}
+
+}  // namespace vitro::VITRO_DEVICE

@@ -1,0 +1,221 @@
+// Attention of many tokens: FlashAttention-2 (Dao 2023) on tensor cores, over the paged cache and ragged steps.
+#include "ops/attention/attention_cuda.h"
+
+namespace vitro::VITRO_DEVICE {
+namespace {
+
+constexpr int kWarps = 4, kRows = 16 * kWarps;
+
+/// Keys of a tile.
+template <int kD>
+inline constexpr int kKeys = kD > 128 ? 32 : 64;
+
+template <class T, int kD>
+constexpr std::size_t shared_bytes() {
+    const std::size_t q = kD > 128 ? kRows * kTileRow<kD> : 0;
+    return (q + 2 * 2 * kKeys<kD> * kTileRow<kD>)*sizeof(T);
+}
+
+/// What rows g and g + 8 of a warp's 16 have gathered, in the registers of mma's result.
+template <int kD>
+struct Rows {
+    float sums[kD / 8][4] = {};
+    float largest[2] = {-INFINITY, -INFINITY};
+    float total[2] = {};  // this lane's part
+};
+
+/// One tile of keys for a warp's 16 rows, of which row r sees keys [begin[r], end[r]) of the tile.
+template <class T, int kD>
+__device__ __forceinline__ void attend(const AttentionTensors& a, const std::uint32_t (&q)[kD / 16][4], const T* k,
+                                       const T* v, const int (&begin)[2], const int (&end)[2], bool all_seen,
+                                       Rows<kD>& rows) {
+    constexpr int kTiles = kKeys<kD> / 16;
+    const int part = int(threadIdx.x) % 4;
+    float scores[kTiles][2][4] = {};
+#pragma unroll
+    for (int i = 0; i < kTiles; ++i) score_keys<T, kD>(scores[i], q, k + 16 * i * kTileRow<kD>);
+
+    float largest[2] = {rows.largest[0], rows.largest[1]};
+#pragma unroll
+    for (int i = 0; i < kTiles; ++i)
+#pragma unroll
+        for (int j = 0; j < 8; ++j) {
+            const int r = j / 2 % 2, key = 16 * i + j / 4 * 8 + 2 * part + j % 2;
+            float& score = scores[i][j / 4][j % 4];
+            score *= a.log2_scale;
+            if (!all_seen && (key < begin[r] || key >= end[r])) score = -INFINITY;
+            largest[r] = fmaxf(largest[r], score);
+        }
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+        for (int offset = 1; offset < 4; offset *= 2)
+            largest[r] = fmaxf(largest[r], __shfl_xor_sync(0xffffffffu, largest[r], offset));
+        const float shift = largest[r] == -INFINITY ? 0.0f : largest[r];
+        const float shrink = fast_exp2(rows.largest[r] - shift);
+        rows.largest[r] = largest[r];
+        rows.total[r] *= shrink;
+#pragma unroll
+        for (int i = 0; i < kD / 8; ++i) {
+            rows.sums[i][2 * r] *= shrink;
+            rows.sums[i][2 * r + 1] *= shrink;
+        }
+#pragma unroll
+        for (int i = 0; i < kTiles; ++i)
+#pragma unroll
+            for (int j = 0; j < 4; ++j) {
+                float& score = scores[i][j / 2][2 * r + j % 2];
+                score = fast_exp2(score - shift);
+                rows.total[r] += score;
+            }
+    }
+#pragma unroll
+    for (int i = 0; i < kTiles; ++i) {
+        const auto& s = scores[i];
+        const std::uint32_t weights[4] = {pack<T>(s[0][0], s[0][1]), pack<T>(s[0][2], s[0][3]),
+                                          pack<T>(s[1][0], s[1][1]), pack<T>(s[1][2], s[1][3])};
+        add_values<T, kD>(rows.sums, weights, v + 16 * i * kTileRow<kD>);
+    }
+}
+
+/// A block: kRows tokens of one head, 16 a warp. The tokens of each sequence among them share tiles of its keys; a row
+/// of another sequence sees none. Two tiles in shared memory: one arrives while the other is worked on.
+template <class T, int kD>
+__global__ void __launch_bounds__(kWarps * 32) attention_prefill_kernel(const AttentionTensors a) {
+    constexpr int kChunks = kD / 8, kTile = kKeys<kD> * kTileRow<kD>, kQInShared = kD > 128;
+    VITRO_SHARED(int, sequence_of, kRows);
+    VITRO_SHARED(int2, seen, kRows);
+    VITRO_SHARED(int, cache_rows, 2 * kKeys<kD>);
+    T* const q_tile = dynamic_shared<T>();
+    T* const tiles = q_tile + (kQInShared ? kRows * kTileRow<kD> : 0);  // [2][k, v][keys][kTileRow]
+    const int thread = int(threadIdx.x), warp = thread / 32, lane = thread % 32, group = lane / 4, part = lane % 4;
+    const int first = int(gridDim.x - 1 - blockIdx.x) * kRows;  // the last tokens, which see most, begin
+    const int head = int(blockIdx.y), kv_head = head / (a.heads / a.kv_heads);
+    allow_next_kernel();
+    wait_for_previous_kernel();
+
+    if (thread < kRows) {
+        const int token = first + thread;
+        seen[thread] = token < a.tokens ? a.visible(token) : make_int2(0, 0);
+        sequence_of[thread] = seen[thread].x < seen[thread].y ? a.sequences[token] : -1;
+    }
+    const T* const q_data = static_cast<const T*>(a.q.data);
+    std::uint32_t q[kD / 16][4];
+#pragma unroll
+    for (int i = 0; i < kD / 16; ++i)
+        for (int j = 0; j < 4; ++j) {
+            const int row = warp * 16 + group + j % 2 * 8, token = first + row, column = 16 * i + j / 2 * 8 + 2 * part;
+            const unsigned pair =
+                token < a.tokens
+                    ? *reinterpret_cast<const unsigned*>(q_data + (std::int64_t(token) * a.heads + head) * kD + column)
+                    : 0u;
+            if constexpr (kQInShared)
+                *reinterpret_cast<unsigned*>(q_tile + row * kTileRow<kD> + column) = pair;
+            else
+                q[i][j] = pair;
+        }
+    __syncthreads();
+
+    Rows<kD> rows;
+    const int own[2] = {warp * 16 + group, warp * 16 + group + 8};
+    for (int sequence = -1;;) {
+        int next = 1 << 30, begin = 1 << 30, end = 0;
+        for (int row = 0; row < kRows; ++row)
+            if (sequence_of[row] > sequence) next = min(next, sequence_of[row]);
+        if (next == 1 << 30) break;
+        sequence = next;
+        for (int row = 0; row < kRows; ++row)
+            if (sequence_of[row] == sequence) {
+                begin = min(begin, seen[row].x);
+                end = max(end, seen[row].y);
+            }
+        int2 mine[2];
+        for (int r = 0; r < 2; ++r) mine[r] = sequence_of[own[r]] == sequence ? seen[own[r]] : make_int2(0, 0);
+        // What all of the warp's rows see, and what any does.
+        const int all_begin = __reduce_max_sync(0xffffffffu, max(mine[0].x, mine[1].x)),
+                  all_end = __reduce_min_sync(0xffffffffu, min(mine[0].y, mine[1].y)),
+                  any_begin = __reduce_min_sync(
+                      0xffffffffu, min(mine[0].y > 0 ? mine[0].x : 1 << 30, mine[1].y > 0 ? mine[1].x : 1 << 30)),
+                  any_end = __reduce_max_sync(0xffffffffu, max(mine[0].y, mine[1].y));
+
+        const int n_tiles = (end - begin + kKeys<kD> - 1) / kKeys<kD>;
+        const auto look_up = [&](int tile) {
+            const int position = begin + tile * kKeys<kD> + thread;
+            if (thread < kKeys<kD>)
+                cache_rows[tile % 2 * kKeys<kD> + thread] = position < end ? int(a.pages.row(sequence, position)) : 0;
+        };
+        const auto copy = [&](int tile) {
+            if (tile < n_tiles)
+#pragma unroll
+                for (int i = 0; i < kKeys<kD> * kChunks / (kWarps * 32); ++i) {
+                    const int at = thread + i * kWarps * 32, key = at / kChunks, chunk = at % kChunks;
+                    T* const to = tiles + tile % 2 * 2 * kTile + key * kTileRow<kD>;
+                    copy_chunk<T, kD>(a, kv_head, cache_rows[tile % 2 * kKeys<kD> + key], chunk,
+                                      begin + tile * kKeys<kD> + key < end, to, to + kTile);
+                }
+            cp_async_commit();
+        };
+        __syncthreads();  // the tiles of the sequence before are done with
+        look_up(0);
+        look_up(1);
+        __syncthreads();
+        copy(0);
+        for (int tile = 0; tile < n_tiles; ++tile) {
+            cp_async_wait<0>();
+            __syncthreads();
+            copy(tile + 1);
+            look_up(tile + 2);
+            const int at = begin + tile * kKeys<kD>;
+            if (at >= any_end || at + kKeys<kD> <= any_begin) continue;
+            const bool all_seen = at >= all_begin && at + kKeys<kD> <= all_end;
+            const int from[2] = {mine[0].x - at, mine[1].x - at}, to[2] = {mine[0].y - at, mine[1].y - at};
+            if constexpr (kQInShared) {
+                const T* row = q_tile + (warp * 16 + lane % 16) * kTileRow<kD> + lane / 16 * 8;
+#pragma unroll
+                for (int i = 0; i < kD / 16; ++i) ldmatrix(q[i], row + 16 * i);
+            }
+            const T* k = tiles + tile % 2 * 2 * kTile;
+            attend<T, kD>(a, q, k, k + kTile, from, to, all_seen, rows);
+        }
+        cp_async_wait<0>();
+    }
+
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+        float total = rows.total[r];
+        for (int offset = 1; offset < 4; offset *= 2) total += __shfl_xor_sync(0xffffffffu, total, offset);
+        const float scale = total > 0.0f ? 1.0f / total : 0.0f;
+        const int token = first + own[r];
+        if (token >= a.tokens) continue;
+        T* const out = static_cast<T*>(a.out.data) + (std::int64_t(token) * a.heads + head) * kD + 2 * part;
+#pragma unroll
+        for (int i = 0; i < kD / 8; ++i)
+            *reinterpret_cast<unsigned*>(out + 8 * i) =
+                pack<T>(rows.sums[i][2 * r] * scale, rows.sums[i][2 * r + 1] * scale);
+    }
+}
+
+template <class T, int kD>
+void launch_prefill(const AttentionTensors& a, cudaStream_t stream) {
+    constexpr std::size_t kBytes = shared_bytes<T, kD>();
+    static const bool allowed = (allow_shared_bytes(attention_prefill_kernel<T, kD>, kBytes), true);
+    static_cast<void>(allowed);
+    launch(attention_prefill_kernel<T, kD>,
+           {.name = "attention_prefill",
+            .grid = {blocks_for(a.tokens, kRows), unsigned(a.heads)},
+            .block = kWarps * 32,
+            .shared_bytes = kBytes,
+            .stream = stream,
+            .programmatic = true},
+           a);
+}
+
+}  // namespace
+
+bool launch_attention_prefill(const AttentionTensors& a, cudaStream_t stream) {
+    return with_head_size(a.d, [&](auto d) {
+        a.q.dtype == DType::bf16 ? launch_prefill<__nv_bfloat16, d.value>(a, stream)
+                                 : launch_prefill<__half, d.value>(a, stream);
+    });
+}
+
+}  // namespace vitro::VITRO_DEVICE

@@ -1,0 +1,362 @@
+// A few rows times a weight matrix, normed before and finished at once: the products of a decode step, which take as
+// long as the memory needs to read the weights.
+//
+// What is done with the sums is the epilogue's business, a kernel argument with
+//     __device__ RowGroups rows(int unit) const;                  which rows of the weights block `unit` multiplies
+//     struct Loaded;
+//     __device__ Loaded load(const Place&) const;                  what it reads beside the sums, early
+//     __device__ void finish(const Place&, const Loaded&, float first, float second) const;
+#pragma once
+
+#include "backends/cuda/pairs.h"
+#include "backends/cuda/ptx.h"
+#include "backends/cuda/reduce.h"
+#include "ops/common/elements_cuda.h"
+
+namespace vitro::VITRO_DEVICE {
+
+/// Two groups of up to 8 consecutive rows. An epilogue gets the sums of row i of both together, so that a gate meets
+/// its up and the two elements that rope turns meet each other.
+struct RowGroups {
+    int first[2];
+    int count[2];
+};
+
+/// Row i of each group, for one token.
+struct Place {
+    RowGroups rows;
+    int token, i;
+};
+
+/// z = (norm ? rms_norm(x, norm) : x) · weightᵀ (* scale).
+struct Product {
+    Elements x;       // [tokens, k]
+    Elements weight;  // [n, k]
+    Elements scale;   // [n], of the weight's rows; data null: none
+    Elements norm;    // [k]; data null: none
+    float eps;
+    int tokens, n, k;
+
+    __device__ float scale_of(int row) const { return scale.data ? load<1>(scale, row).at[0] : 1.0f; }
+};
+
+inline constexpr int kSkinnyWarps = 8;    // of a block; they share the sum over k
+inline constexpr int kSkinnyUnroll = 4;   // loads of 16 bytes in flight, for each group of rows
+inline constexpr int kSkinnyTokens = 16;  // at most
+
+/// f16 gets headroom where x is weighed or of another type, since the norm's scale comes only after the sum.
+template <class T>
+inline constexpr float kHeadroom = kIsBf16<T> ? 1.0f : 0x1p-4f;
+
+/// 8 values of x, times the norm's weights where there is a norm, as the sum of two values of T; adds to the squares of
+/// x.
+template <class X, class T, bool kNorm>
+__device__ __forceinline__ void weigh(const uint4& x, const uint4& by, uint4& high, uint4& low, float& squares) {
+    const auto two = [&](unsigned from, unsigned weights) {
+        float2 value = unpack<X>(from);
+        if constexpr (kNorm) {
+            const float2 weight = unpack<X>(weights);
+            squares += value.x * value.x + value.y * value.y;
+            value = make_float2(value.x * weight.x, value.y * weight.y);
+        }
+        return split<T>(value.x * kHeadroom<T>, value.y * kHeadroom<T>);
+    };
+    const SplitPair a = two(x.x, by.x), b = two(x.y, by.y), c = two(x.z, by.z), d = two(x.w, by.w);
+    high = make_uint4(a.high, b.high, c.high, d.high);
+    low = make_uint4(a.low, b.low, c.low, d.low);
+}
+
+/// sums += a · bᵀ over 32 values of k of which this lane holds 8 in each row: the tensor core's order of k is another,
+/// but the same for a and b.
+template <class T>
+__device__ __forceinline__ void multiply(float (&sums)[4], const uint4& a_row, const uint4& a_row_8, const uint4& b) {
+    const unsigned a_first[4] = {a_row.x, a_row_8.x, a_row.y, a_row_8.y}, b_first[2] = {b.x, b.y};
+    mma_m16n8k16<T>(sums, a_first, b_first);
+    const unsigned a_second[4] = {a_row.z, a_row_8.z, a_row.w, a_row_8.w}, b_second[2] = {b.z, b.w};
+    mma_m16n8k16<T>(sums, a_second, b_second);
+}
+
+/// Half h of a chunk of f8e4m3 weights as f16, or the chunk of 16-bit weights that it is.
+template <class W>
+__device__ __forceinline__ uint4 multiplied(const uint4& chunk, int h) {
+    if constexpr (sizeof(W) == 2) {
+        return chunk;
+    } else {
+        const unsigned low = h == 0 ? chunk.x : chunk.z, high = h == 0 ? chunk.y : chunk.w;
+        return make_uint4(f16_of_f8e4m3(low & 0xffffu), f16_of_f8e4m3(low >> 16), f16_of_f8e4m3(high & 0xffffu),
+                          f16_of_f8e4m3(high >> 16));
+    }
+}
+
+/// The type in which tensor cores multiply activations X with weights W.
+template <class X, class W>
+using MultipliedIn = std::conditional_t<sizeof(W) == 1, __half, X>;
+
+/// A block multiplies both groups of rows with up to kTokens tokens (8 or 16) by mma.m16n8k16: tokens are the rows of
+/// a, rows of weights the columns of b, which lanes hold just as they load them, 16 bytes of a row. Warp w takes
+/// k-blocks of four such chunks w, w + 8, …. The first weights are on their way before the kernel in front has ended; x
+/// goes through shared memory, a ring of two rounds for each warp alone.
+/// With a norm, x times its weight is split into two values, which for 8 tokens fill rows that would be idle; the
+/// norm's scale is applied to the sums. So is x where the weights are f8e4m3, which become f16.
+template <class X, class W, int kTokens, bool kNorm, class Epilogue>
+__global__ void __launch_bounds__(kSkinnyWarps * 32, 2)
+    skinny_product_kernel(const Product p, const __grid_constant__ Epilogue epilogue) {
+    using T = MultipliedIn<X, W>;
+    constexpr bool kTwoHalves = kTokens == 16, kSplit = kNorm || !std::is_same_v<T, X>;
+    constexpr int kPer = 2 / int(sizeof(W));                  // chunks of x for a chunk of weights
+    constexpr int kRound = kSkinnyWarps * kSkinnyUnroll * 4;  // chunks of a row of weights that a round takes
+    VITRO_SHARED(float, sums, kSkinnyWarps * 2 * kTokens * 8);
+    VITRO_SHARED(float, squares, kSkinnyWarps* kTokens);
+    const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32, group = lane / 4, part = lane % 4;
+    const int chunks = p.k / (8 * kPer);  // of 16 bytes in a row of weights
+    const int mine = warp * 4 + part;     // this lane's first chunk; the next ones are kSkinnyWarps * 4 apart
+
+    const uint4* weights[2];  // of the lane's rows, at its next chunk
+    {
+        const RowGroups rows = epilogue.rows(int(blockIdx.x));
+        for (int r = 0; r < 2; ++r)
+            weights[r] = static_cast<const uint4*>(p.weight.data) +
+                         std::int64_t(min(rows.first[r] + group, p.n - 1)) * chunks + mine;
+    }
+    uint4 held[kSkinnyUnroll][2];
+    int left = chunks - mine;  // chunks from the next one on
+    const auto fetch = [&](int u) {
+        for (int r = 0; r < 2; ++r)
+            held[u][r] = u * kSkinnyWarps * 4 < left ? load_once(weights[r] + u * kSkinnyWarps * 4) : uint4{};
+    };
+    const auto next_round = [&] {
+        left -= kRound;
+        for (int r = 0; r < 2; ++r) weights[r] += kRound;
+    };
+#pragma unroll
+    for (int u = 0; u < kSkinnyUnroll; ++u) fetch(u);
+    next_round();
+
+    // [2 rounds][kSkinnyUnroll][token, then the norm's weight][4 * kPer chunks], this warp's. kCopiers lanes copy a
+    // row.
+    constexpr int kRow = 4 * kPer, kCopiers = kSkinnyUnroll * kRow;
+    const int staged = p.tokens + (kNorm ? 1 : 0), x_chunks = chunks * kPer;
+    uint4* const stage = dynamic_shared<uint4>() + warp * 2 * kSkinnyUnroll * kRow * staged;
+    const int copied_u = lane % kCopiers / kRow, copied_part = lane % kRow;
+    const int copied = (warp + copied_u * kSkinnyWarps) * kRow + copied_part;  // the first chunk that this lane copies
+    uint4* const copy_to = stage + copied_u * staged * kRow + copied_part;
+    const auto stage_row = [&](int round, const void* row, int to) {
+        const int chunk = copied + round * kRound * kPer;
+        cp_async<16>(copy_to + ((round & 1) * kSkinnyUnroll * staged + to) * kRow,
+                     static_cast<const uint4*>(row) + chunk, chunk < x_chunks);
+    };
+    const auto stage_norm = [&](int round) {
+        if (kNorm && lane < kCopiers) stage_row(round, p.norm.data, p.tokens);
+    };
+    const auto stage_x = [&](int round) {
+        for (int row = lane / kCopiers; row < p.tokens; row += 32 / kCopiers)
+            stage_row(round, static_cast<const uint4*>(p.x.data) + std::int64_t(row) * x_chunks, row);
+        cp_async_commit();
+    };
+    stage_norm(0);
+    stage_norm(1);
+    allow_next_kernel();
+    wait_for_previous_kernel();
+    stage_x(0);
+    stage_x(1);
+
+    const Place place{epilogue.rows(int(blockIdx.x)), int(threadIdx.x) / 8, int(threadIdx.x) % 8};
+    const bool finishes = place.token < p.tokens && place.i < max(place.rows.count[0], place.rows.count[1]);
+    typename Epilogue::Loaded loaded{};
+    if (finishes) loaded = epilogue.load(place);
+
+    float acc[2][4] = {}, square = 0.0f, square_8 = 0.0f;
+    const int rounds = (chunks - warp * 4 + kRound - 1) / kRound;
+    const int to_x = min(group, p.tokens - 1) * kRow + part * kPer,
+              to_x_8 = min(group + 8, p.tokens - 1) * kRow + part * kPer;
+    for (int round = 0; round < rounds; ++round) {
+        cp_async_wait<1>();
+        __syncwarp();
+        const uint4* from = stage + (round & 1) * kSkinnyUnroll * staged * kRow;
+#pragma unroll
+        for (int u = 0; u < kSkinnyUnroll; ++u, from += staged * kRow) {
+#pragma unroll
+            for (int h = 0; h < kPer; ++h) {
+                uint4 b[2];
+                for (int r = 0; r < 2; ++r) b[r] = multiplied<W>(held[u][r], h);
+                uint4 x = from[to_x + h], x_8{};
+                if constexpr (kTwoHalves) x_8 = from[to_x_8 + h];
+                if constexpr (kSplit) {
+                    uint4 by{}, low, low_8;
+                    if constexpr (kNorm) by = from[p.tokens * kRow + part * kPer + h];
+                    weigh<X, T, kNorm>(x, by, x, low, square);
+                    if constexpr (kTwoHalves) {
+                        __syncwarp();  // keeps the compiler from loading all of a round at once: registers do not last
+                        weigh<X, T, kNorm>(x_8, by, x_8, low_8, square_8);
+                        for (int r = 0; r < 2; ++r) multiply<T>(acc[r], low, low_8, b[r]);
+                    } else {
+                        x_8 = low;
+                    }
+                }
+                for (int r = 0; r < 2; ++r) multiply<T>(acc[r], x, x_8, b[r]);
+            }
+            fetch(u);
+        }
+        next_round();
+        __syncwarp();
+        stage_norm(round + 2);
+        stage_x(round + 2);
+    }
+    cp_async_wait<0>();
+
+    for (int r = 0; r < 2; ++r) {
+        float* to = sums + ((warp * 2 + r) * kTokens + group) * 8 + 2 * part;
+        constexpr bool kAddLow = kSplit && !kTwoHalves;
+        *reinterpret_cast<float2*>(to) =
+            make_float2(acc[r][0] + (kAddLow ? acc[r][2] : 0.0f), acc[r][1] + (kAddLow ? acc[r][3] : 0.0f));
+        if constexpr (kTwoHalves) *reinterpret_cast<float2*>(to + 64) = make_float2(acc[r][2], acc[r][3]);
+    }
+    if constexpr (kNorm) {
+        for (int offset = 1; offset < 4; offset *= 2) {
+            square += __shfl_xor_sync(0xffffffffu, square, offset);
+            if constexpr (kTwoHalves) square_8 += __shfl_xor_sync(0xffffffffu, square_8, offset);
+        }
+        if (part == 0) {
+            squares[warp * kTokens + group] = square;
+            if constexpr (kTwoHalves) squares[warp * kTokens + group + 8] = square_8;
+        }
+    }
+    __syncthreads();
+    if (!finishes) return;
+    float first = 0.0f, second = 0.0f, all_squares = 0.0f;
+    for (int w = 0; w < kSkinnyWarps; ++w) {
+        first += sums[(w * 2 * kTokens + place.token) * 8 + place.i];
+        second += sums[((w * 2 + 1) * kTokens + place.token) * 8 + place.i];
+        if constexpr (kNorm) all_squares += squares[w * kTokens + place.token];
+    }
+    float scale = kSplit ? 1.0f / kHeadroom<T> : 1.0f;
+    if constexpr (kNorm) scale *= rsqrtf(all_squares / float(p.k) + p.eps);
+    if (p.scale.data) {
+        first *= p.scale_of(min(place.rows.first[0] + place.i, p.n - 1));
+        second *= p.scale_of(min(place.rows.first[1] + place.i, p.n - 1));
+    }
+    epilogue.finish(place, loaded, first * scale, second * scale);
+}
+
+inline constexpr int kPlainTokens = 4;
+
+/// The same of any dtypes and sizes, without tensor cores: a warp takes row i of both groups, four tokens at a time.
+template <class Epilogue>
+__global__ void plain_product_kernel(const Product p, bool wide, const __grid_constant__ Epilogue epilogue) {
+    const int lane = int(threadIdx.x) % 32, token = int(blockIdx.y) * kPlainTokens;
+    const RowGroups rows = epilogue.rows(int(blockIdx.x));
+    const int i = int(threadIdx.x) / 32;
+    allow_next_kernel();
+    wait_for_previous_kernel();
+    if (i >= max(rows.count[0], rows.count[1])) return;
+    std::int64_t from[2];
+    for (int r = 0; r < 2; ++r) from[r] = std::int64_t(min(rows.first[r] + i, p.n - 1)) * p.k;
+
+    float sums[kPlainTokens][2] = {}, squares[kPlainTokens] = {};
+    const int tokens = min(kPlainTokens, p.tokens - token);
+    const auto add = [&](int k, auto count) {
+        const auto a = load<count.value>(p.weight, from[0] + k), b = load<count.value>(p.weight, from[1] + k);
+        Floats<count.value> by;
+        if (p.norm.data) by = load<count.value>(p.norm, k);
+#pragma unroll
+        for (int t = 0; t < kPlainTokens; ++t) {
+            if (t >= tokens) break;
+            auto x = load<count.value>(p.x, std::int64_t(token + t) * p.k + k);
+            for (int e = 0; e < count.value; ++e) {
+                if (p.norm.data) {
+                    squares[t] += x.at[e] * x.at[e];
+                    x.at[e] *= by.at[e];
+                }
+                sums[t][0] += x.at[e] * a.at[e];
+                sums[t][1] += x.at[e] * b.at[e];
+            }
+        }
+    };
+    if (wide)
+        for (int k = lane * kWide; k < p.k; k += 32 * kWide) add(k, Count<kWide>{});
+    else
+        for (int k = lane; k < p.k; k += 32) add(k, Count<1>{});
+
+    const float scales[2] = {p.scale_of(min(rows.first[0] + i, p.n - 1)), p.scale_of(min(rows.first[1] + i, p.n - 1))};
+    float first = 0.0f, second = 0.0f;  // of token `lane`
+#pragma unroll
+    for (int t = 0; t < kPlainTokens; ++t) {
+        if (t >= tokens) break;
+        float all[2] = {reduce_warp(sums[t][0], Sum{}) * scales[0], reduce_warp(sums[t][1], Sum{}) * scales[1]};
+        if (p.norm.data) {
+            const float scale = 1.0f / sqrtf(reduce_warp(squares[t], Sum{}) / float(p.k) + p.eps);
+            all[0] *= scale;
+            all[1] *= scale;
+        }
+        if (lane == t) {
+            first = all[0];
+            second = all[1];
+        }
+    }
+    if (lane >= tokens) return;
+    const Place place{rows, token + lane, i};
+    epilogue.finish(place, epilogue.load(place), first, second);
+}
+
+/// Whether all rows begin at multiples of 16 bytes.
+inline bool is_aligned(const Product& p) {
+    const auto aligned = [](const Elements& x) { return reinterpret_cast<std::uintptr_t>(x.data) % 16 == 0; };
+    return p.k % (p.weight.dtype == DType::f8e4m3 ? 16 : kWide) == 0 && aligned(p.x) && aligned(p.weight) &&
+           aligned(p.norm);
+}
+
+/// Whether skinny_product_kernel takes it.
+inline bool is_skinny(const Product& p) {
+    return p.tokens <= kSkinnyTokens && p.x.dtype != DType::f32 &&
+           (p.weight.dtype == p.x.dtype || p.weight.dtype == DType::f8e4m3) &&
+           (p.norm.data == nullptr || p.norm.dtype == p.x.dtype) && is_aligned(p);
+}
+
+template <class X, class W, int kTokens, bool kNorm, class Epilogue>
+void launch_skinny(const char* name, const Product& p, int units, const Epilogue& epilogue, cudaStream_t stream) {
+    const auto bytes = [](int tokens) {
+        const std::size_t row = kSkinnyWarps * 2 * kSkinnyUnroll * 4 * (2 / sizeof(W)) * sizeof(uint4);
+        return row * unsigned(tokens + (kNorm ? 1 : 0));
+    };
+    const auto kernel = skinny_product_kernel<X, W, kTokens, kNorm, Epilogue>;
+    static const bool allowed = (allow_shared_bytes(kernel, bytes(kTokens)), true);
+    static_cast<void>(allowed);
+    launch(kernel,
+           {.name = name,
+            .grid = unsigned(units),
+            .block = kSkinnyWarps * 32,
+            .shared_bytes = bytes(p.tokens),
+            .stream = stream,
+            .programmatic = true},
+           p, epilogue);
+}
+
+/// Queues the product of at least one token with `units` blocks' rows.
+template <class Epilogue>
+void launch_product(const char* name, const Product& p, int units, const Epilogue& epilogue, cudaStream_t stream) {
+    if (!is_skinny(p)) {
+        launch(plain_product_kernel<Epilogue>,
+               {.name = name,
+                .grid = {unsigned(units), blocks_for(p.tokens, kPlainTokens)},
+                .block = 8 * 32,
+                .stream = stream,
+                .programmatic = true},
+               p, is_aligned(p), epilogue);
+        return;
+    }
+    const auto with_types = [&]<class X, class W>(X, W) {
+        const bool norm = p.norm.data != nullptr;
+        if (p.tokens <= 8)
+            norm ? launch_skinny<X, W, 8, true>(name, p, units, epilogue, stream)
+                 : launch_skinny<X, W, 8, false>(name, p, units, epilogue, stream);
+        else
+            norm ? launch_skinny<X, W, 16, true>(name, p, units, epilogue, stream)
+                 : launch_skinny<X, W, 16, false>(name, p, units, epilogue, stream);
+    };
+    const auto with_type = [&]<class X>(X x) {
+        p.weight.dtype == p.x.dtype ? with_types(x, x) : with_types(x, __nv_fp8_e4m3{});
+    };
+    p.x.dtype == DType::bf16 ? with_type(__nv_bfloat16{}) : with_type(__half{});
+}
+
+}  // namespace vitro::VITRO_DEVICE

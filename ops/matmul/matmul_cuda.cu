@@ -1,0 +1,67 @@
+// A product with a weight matrix is a linear; all others, which models have only before they are fused, go through
+// tiles of shared memory.
+#include "ops/common/elements_cuda.h"
+#include "ops/linear/linear.h"
+#include "ops/matmul/matmul.h"
+
+namespace vitro::VITRO_DEVICE {
+
+extern const KernelDef kLinearCuda;
+
+namespace {
+
+constexpr int kTile = 16;
+
+/// out[z, m, n] = sum over k of a[z, m, k] b[z, k, n], or b[z, n, k]; a thread an element, blocks of kTile² of them.
+__global__ void matmul_kernel(Elements a, Elements b, Elements out, int m, int n, int k, std::int64_t b_stride,
+                              bool transpose_b) {
+    VITRO_SHARED(float, a_tile, kTile*(kTile + 1));  // [row][k]
+    VITRO_SHARED(float, b_tile, kTile*(kTile + 1));  // [k][column]
+    const int x = int(threadIdx.x) % kTile, y = int(threadIdx.x) / kTile;
+    const int row = int(blockIdx.y) * kTile + y, column = int(blockIdx.x) * kTile + x;
+    const std::int64_t z = blockIdx.z, b_at = z * b_stride;
+    float sum = 0.0f;
+    for (int begin = 0; begin < k; begin += kTile) {
+        a_tile[y * (kTile + 1) + x] = row < m && begin + x < k ? load<1>(a, (z * m + row) * k + begin + x).at[0] : 0.0f;
+        if (transpose_b) {  // y is a column of out, x along k, as b's rows lie
+            const int other = int(blockIdx.x) * kTile + y;
+            b_tile[x * (kTile + 1) + y] =
+                other < n && begin + x < k ? load<1>(b, b_at + std::int64_t(other) * k + begin + x).at[0] : 0.0f;
+        } else {
+            b_tile[y * (kTile + 1) + x] =
+                column < n && begin + y < k ? load<1>(b, b_at + std::int64_t(begin + y) * n + column).at[0] : 0.0f;
+        }
+        __syncthreads();
+        for (int i = 0; i < kTile; ++i) sum += a_tile[y * (kTile + 1) + i] * b_tile[i * (kTile + 1) + x];
+        __syncthreads();
+    }
+    if (row < m && column < n) store<1>(out, (z * m + row) * n + column, {{sum}});
+}
+
+void run(const Call& call) {
+    const Tensor &a = call.in(0), &b = call.in(1), &out = call.out();
+    if (out.elements() == 0) return;
+    const bool transpose_b = call.attributes.as<Matmul>().transpose_b, one_b = b.rank == 2;
+    const int n = kernel_int(out.dim(-1)), k = kernel_int(a.dim(-1));
+    if (transpose_b && one_b) {
+        static const Attributes linear = Linear{};
+        const std::int64_t a_sizes[] = {a.rows(), a.dim(-1)}, out_sizes[] = {out.rows(), out.dim(-1)};
+        const Tensor inputs[] = {{a.dtype, a_sizes, a.data}, b}, outputs[] = {{out.dtype, out_sizes, out.data}};
+        kLinearCuda.run({inputs, outputs, linear, call.backend, call.scratch});
+        return;
+    }
+    const std::int64_t m = one_b ? out.rows() : a.dim(-2);
+    launch(matmul_kernel,
+           {.name = "matmul",
+            .grid = {blocks_for(n, kTile), blocks_for(m, kTile), unsigned(one_b ? 1 : a.count(0, a.rank - 2))},
+            .block = kTile * kTile,
+            .stream = stream_of(call)},
+           elements_of(a), elements_of(b), elements_of(out), kernel_int(m), n, k, one_b ? 0 : std::int64_t(n) * k,
+           transpose_b);
+}
+
+}  // namespace
+
+extern const KernelDef kMatmulCuda{.op = "matmul", .run = run};
+
+}  // namespace vitro::VITRO_DEVICE

@@ -1,0 +1,141 @@
+// Few tokens: one kernel, at the speed of the memory that holds the weights. Many: the norm, a Gemm, the rest.
+#include "ops/qkv_projection/qkv_projection.h"
+
+#include "ops/common/large_product_cuda.h"
+#include "ops/common/pages_cuda.h"
+#include "ops/rope/rope_cuda.h"
+
+namespace vitro::VITRO_DEVICE {
+namespace {
+
+/// Bias, turn, and the way to q and the caches. A block has 8 pairs that turn, or 16 elements in order of what does
+/// not: never elements of two heads.
+struct QkvEpilogue {
+    Elements q;                                 // [tokens, heads, d]
+    Elements k_cache, v_cache;                  // [P, page, kv_heads, d]
+    Elements bias;                              // [n] or null
+    const std::int32_t *positions, *sequences;  // [tokens]
+    const std::int32_t* rope_lengths;           // [S], or null: all short
+    DevicePages pages;
+    int heads, kv_heads, d;
+    RopeTable rope;
+
+    __host__ __device__ int units_of_pairs() const { return (rope.pairs + 7) / 8; }
+    /// Of a head of q or k, and of v.
+    __host__ __device__ int units_turned() const { return units_of_pairs() + (d - 2 * rope.pairs + 15) / 16; }
+    __host__ __device__ int units_plain() const { return (d + 15) / 16; }
+    int units() const { return (heads + kv_heads) * units_turned() + kv_heads * units_plain(); }
+
+    __device__ RowGroups rows(int unit) const {
+        const auto in_order = [](int first, int left) {
+            return RowGroups{{first, first + 8}, {min(8, left), max(0, min(8, left - 8))}};
+        };
+        const int turned = (heads + kv_heads) * units_turned();
+        if (unit >= turned) {
+            const int head = heads + kv_heads + (unit - turned) / units_plain(), at = (unit - turned) % units_plain();
+            return in_order(head * d + 16 * at, d - 16 * at);
+        }
+        const int first = unit / units_turned() * d, at = unit % units_turned();
+        if (at < units_of_pairs()) {
+            const int count = min(8, rope.pairs - 8 * at);
+            return {{first + 8 * at, first + 8 * at + rope.pairs}, {count, count}};
+        }
+        const int done = 2 * rope.pairs + 16 * (at - units_of_pairs());
+        return in_order(first + done, d - done);
+    }
+
+    struct Loaded {
+        float bias[2];
+        float2 turn;      // cos and sin; 1 and 0 for what does not turn
+        std::int64_t to;  // where row 0 of the head's kind would be: in q, k_cache or v_cache
+    };
+    __device__ Loaded load(const Place& place) const {
+        const int row = place.rows.first[0] + place.i, head = row / d, token = place.token;
+        const int position = positions[token], sequence = sequences[token];
+        Loaded loaded{};
+        if (bias.data)
+            for (int r = 0; r < 2; ++r)
+                if (place.i < place.rows.count[r])
+                    loaded.bias[r] = VITRO_DEVICE::load<1>(bias, place.rows.first[r] + place.i).at[0];
+        loaded.turn = make_float2(1.0f, 0.0f);
+        if (head < heads + kv_heads && row % d < rope.pairs)
+            loaded.turn =
+                rope.turn(row % d, position, rope_lengths != nullptr && rope_lengths[sequence] > rope.long_from);
+        if (head < heads)
+            loaded.to = std::int64_t(token) * heads * d;
+        else
+            loaded.to = pages.row(sequence, position) * kv_heads * d -
+                        std::int64_t(head < heads + kv_heads ? heads : heads + kv_heads) * d;
+        return loaded;
+    }
+
+    __device__ void finish(const Place& place, const Loaded& loaded, float first, float second) const {
+        first += loaded.bias[0];
+        second += loaded.bias[1];
+        const float2 turn = loaded.turn;
+        const float turned[2] = {first * turn.x - second * turn.y, second * turn.x + first * turn.y};
+        const int head = (place.rows.first[0] + place.i) / d;
+        const Elements& out = head < heads ? q : head < heads + kv_heads ? k_cache : v_cache;
+        for (int r = 0; r < 2; ++r)
+            if (place.i < place.rows.count[r]) store<1>(out, loaded.to + place.rows.first[r] + place.i, {{turned[r]}});
+    }
+};
+
+LargeProductScratch scratch_of(const Call& call) {
+    return {call.in(0), call.in(1), call.attributes.as<QkvProjection>().norm, true};
+}
+
+bool is_large(const Call& call) { return is_large_product(call.in(0).dim(0), call.in(0).dtype, call.in(1).dtype); }
+
+std::size_t scratch(const Call& call) { return is_large(call) ? scratch_of(call).all() : 0; }
+
+void run(const Call& call) {
+    const auto& attributes = call.attributes.as<QkvProjection>();
+    const QkvProjectionInputs at(attributes, call.inputs.size());
+    const auto input = [&](int index) -> const Tensor& { return call.in(static_cast<std::size_t>(index)); };
+    const auto optional = [&](int index) { return index < 0 ? Elements{} : elements_of(input(index)); };
+    const Tensor &x = call.in(0), &weight = call.in(1), &q = call.out(0), &k_cache = call.out(1);
+    VITRO_CHECK(k_cache.data == input(at.k_cache).data && call.out(2).data == input(at.v_cache).data,
+                "a next state stands elsewhere");
+    if (x.dim(0) == 0) return;
+    const Product p{.x = elements_of(x),
+                    .weight = elements_of(weight),
+                    .scale = optional(at.weight_scale),
+                    .norm = optional(at.norm_weight),
+                    .eps = attributes.eps,
+                    .tokens = kernel_int(x.dim(0)),
+                    .n = kernel_int(weight.dim(0)),
+                    .k = kernel_int(x.dim(1))};
+    const auto& rope = attributes.append.rope;
+    const QkvEpilogue epilogue{.q = elements_of(q),
+                               .k_cache = elements_of(k_cache),
+                               .v_cache = elements_of(call.out(2)),
+                               .bias = optional(at.bias),
+                               .positions = input(at.positions).as<std::int32_t>(),
+                               .sequences = input(at.sequences).as<std::int32_t>(),
+                               .rope_lengths = rope.by_length() ? input(at.rope_lengths).as<std::int32_t>() : nullptr,
+                               .pages = DevicePages(k_cache, input(at.page_table)),
+                               .heads = kernel_int(q.dim(1)),
+                               .kv_heads = kernel_int(k_cache.dim(2)),
+                               .d = kernel_int(q.dim(2)),
+                               .rope = RopeTable(rope, q.dim(2))};
+    CudaBackend& backend = backend_of(call);
+    if (!is_large(call)) {
+        launch_product("qkv_projection", p, epilogue.units(), epilogue, backend.stream());
+        return;
+    }
+    const Elements z =
+        launch_large_product(p, scratch_of(call), call.scratch.data(), nullptr, nullptr, nullptr, backend);
+    launch_finish("finish_qkv", z, p, epilogue.units(), epilogue, backend.stream());
+}
+
+std::string refuses(std::span<const TensorType>, std::span<const TensorType> outputs, const Attributes& attributes) {
+    return RopeTable::refuses(attributes.as<QkvProjection>().append.rope, outputs[0].dim(2).size);
+}
+
+}  // namespace
+
+extern const KernelDef kQkvProjectionCuda{
+    .op = "qkv_projection", .run = run, .refuses = refuses, .scratch = scratch, .rounds_between = is_large};
+
+}  // namespace vitro::VITRO_DEVICE
