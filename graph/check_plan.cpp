@@ -310,22 +310,30 @@ private:
 
     /// Two steps of one wave may read the same, and that is all. `order` is sorted by wave.
     void check_waves(const std::vector<std::size_t>& order) {
-        const auto writes_over = [&](std::size_t a, std::size_t b) {
-            const Node &node_a = graph_.node(program_.steps[a].node), &node_b = graph_.node(program_.steps[b].node);
-            std::vector<Range> writes{scratch(program_.steps[a])}, touches{scratch(program_.steps[b])};
-            for (const ValueId id : node_a.outputs) writes.push_back(range(id));
-            for (const ValueId id : node_b.inputs) touches.push_back(range(id));
-            for (const ValueId id : node_b.outputs) touches.push_back(range(id));
-            for (const Range& write : writes)
-                for (const Range& touch : touches)
-                    if (write.overlaps(touch)) return true;
-            return false;
-        };
-        for (std::size_t i = 0; i < order.size(); ++i)
-            for (std::size_t j = i; j-- > 0 && program_.steps[order[j]].wave == program_.steps[order[i]].wave;)
-                if (writes_over(order[i], order[j]) || writes_over(order[j], order[i]))
-                    complain("{} and {} are in wave {}, but touch the same bytes", describe_step(order[j]),
-                             describe_step(order[i]), program_.steps[order[i]].wave);
+        for (std::size_t first = 0, end; first < order.size(); first = end) {
+            const int wave = program_.steps[order[first]].wave;
+            for (end = first; end < order.size() && program_.steps[order[end]].wave == wave;) ++end;
+            if (end - first == 1) continue;
+            owners_.assign(plan_.devices.size() * kRegions, {});
+            const auto check = [&](std::size_t i, const Range& at) {
+                owners(at).others(at.begin, at.end, static_cast<int>(i), [&](std::size_t, std::size_t, int owner) {
+                    if (owner == kNobody || owner == static_cast<int>(i)) return;
+                    complain("{} and {} are in wave {}, but touch the same bytes at {}",
+                             describe_step(static_cast<std::size_t>(owner)), describe_step(i), wave, text(at));
+                });
+            };
+            for (std::size_t at = first; at < end; ++at) {
+                const Step& step = program_.steps[order[at]];
+                std::vector<Range> writes{scratch(step)};
+                for (const ValueId id : graph_.node(step.node).outputs) writes.push_back(range(id));
+                for (const Range& write : writes) {
+                    check(order[at], write);
+                    owners(write).write(write.begin, write.end, static_cast<int>(order[at]));
+                }
+            }
+            for (std::size_t at = first; at < end; ++at)
+                for (const ValueId id : graph_.node(program_.steps[order[at]].node).inputs) check(order[at], range(id));
+        }
     }
 
     const Program& program_;
