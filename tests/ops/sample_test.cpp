@@ -18,8 +18,8 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 /// Rows of logits and how each is sampled, as the op takes them.
 struct Rows {
-    Rows(std::int64_t n, const std::vector<float>& logits, const std::vector<SampleRow>& rows)
-        : logits(floats({std::ssize(rows), n}, logits)),
+    Rows(std::int64_t n, const std::vector<float>& values, const std::vector<SampleRow>& rows)
+        : logits(floats({std::ssize(rows), n}, values)),
           options({DType::f32, {std::ssize(rows), SampleRow::kOptions}}),
           integers({DType::i32, {std::ssize(rows), SampleRow::kIntegers}}) {
         for (std::size_t r = 0; r < rows.size(); ++r)
