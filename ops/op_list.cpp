@@ -2,6 +2,7 @@
 
 #include "graph/copy.h"
 #include "ops/add/add.h"
+#include "ops/add_rms_norm/add_rms_norm.h"
 #include "ops/argmax/argmax.h"
 #include "ops/attention/attention.h"
 #include "ops/attention_mask/attention_mask.h"
@@ -36,6 +37,7 @@ std::span<const OpDef* const> all_ops() {
     static const OpDef* const ops[] = {
         // clang-format off
         &kAdd,
+        &kAddRmsNorm,
         &kArgmax,
         &kAttention,
         &kAttentionMask,
@@ -79,6 +81,7 @@ std::span<const KernelDef> cpu_kernels() {
     static const KernelDef kernels[] = {
         // clang-format off
         kAddCpu,
+        kAddRmsNormCpu,
         kArgmaxCpu,
         kAttentionCpu,
         kAttentionMaskCpu,

@@ -19,6 +19,8 @@ std::span<const Pass> all_passes() {
         {"fuse_norm_matmul", "rms_norm(x, n)·Wᵀ -> linear(x, W, n)", fuse_norm_matmul},
         {"quantize_weights", "x·Wᵀ -> linear(x, fp8(W), scales(W)) {scaled}; only with --weights fp8", quantize_weights,
          true},
+        // What no matmul took.
+        {"fuse_residual_norm", "s = x + y, rms_norm(s) -> add_rms_norm(x, y)", fuse_residual_norm},
         // Takes the matmul with its norm and bias, where the device has a kernel for all of it.
         {"fuse_qkv_projection", "qkv_rope_append(x·Wᵀ + b) -> qkv_projection(x, W, b)", fuse_qkv_projection},
         {"remove_dead_code", "what nothing wants -> nothing", remove_dead_code},

@@ -20,6 +20,7 @@ bool fuse_bias(Graph& graph, PassContext& context);
 bool fuse_residual(Graph& graph, PassContext& context);
 bool fuse_norm_matmul(Graph& graph, PassContext& context);
 bool quantize_weights(Graph& graph, PassContext& context);
+bool fuse_residual_norm(Graph& graph, PassContext& context);
 bool fuse_qkv_projection(Graph& graph, PassContext& context);
 
 /// All of them, in order.

@@ -63,6 +63,9 @@ Tokenizer open_tokenizer(const ModelFlags& flags);
 Graph naive_graph(const std::filesystem::path& directory, const ModelConfig& config, Phase phase,
                   const LanguageModelOptions& options);
 
+/// A graph file.
+Graph read_graph(const std::filesystem::path& path);
+
 /// The chat template of a model directory.
 ChatFormat chat_format(const std::filesystem::path& directory, const Tokenizer& tokenizer);
 
@@ -86,6 +89,7 @@ void add_tokenize(CLI::App& app, int& exit_code);
 void add_next(CLI::App& app, int& exit_code);
 void add_logits(CLI::App& app, int& exit_code);
 void add_graph(CLI::App& app, int& exit_code);
+void add_opt(CLI::App& app, int& exit_code);
 void add_ops(CLI::App& app, int& exit_code);
 void add_plan(CLI::App& app, int& exit_code);
 

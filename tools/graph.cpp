@@ -2,76 +2,36 @@
 #include "frontend/file.h"
 #include "graph/text.h"
 #include "tools/common.h"
-
-#include <nlohmann/json.hpp>
+#include "tools/graph_report.h"
+#include "tools/pass_flags.h"
 
 namespace vitro {
 namespace {
+
+constexpr std::int64_t kCheckedContext = 64;
 
 struct Flags {
     ModelFlags model;
     std::string phase = "decode";
     std::string format = "text";
-    std::string after;                // print the graph as this pass left it
-    std::vector<std::string> passes;  // run only these
-    std::vector<std::string> disabled;
+    std::string after;  // print the graph as this pass left it
+    PassFlags passes;
     std::string output;
     bool explain = false;
     bool timings = false;
     bool json = false;
 };
 
-PipelineOptions pipeline_options(const Flags& flags) {
-    PipelineOptions options;
-    options.disabled.insert(flags.disabled.begin(), flags.disabled.end());
-    if (flags.passes.empty()) return options;
-    std::set<std::string, std::less<>> wanted(flags.passes.begin(), flags.passes.end());
-    for (const Pass& pass : all_passes())
-        if (wanted.erase(std::string(pass.name)) == 0)
-            options.disabled.emplace(pass.name);
-        else if (pass.optional)
-            options.enabled.emplace(pass.name);
-    if (!wanted.empty()) options.disabled.insert(*wanted.begin());  // no such pass: run_passes names those there are
-    return options;
-}
-
-std::string explained(const PipelineReport& report, bool json) {
-    if (json) {
-        nlohmann::ordered_json out{{"findings", nlohmann::json::array()}, {"fates", nlohmann::json::array()}};
-        for (const Finding& finding : report.journal.findings)
-            out["findings"].push_back(
-                {{"pass", finding.pass}, {"path", finding.path}, {"fired", finding.fired}, {"reason", finding.reason}});
-        for (const auto& [path, fate] : report.journal.fates)
-            out["fates"].push_back(
-                {{"path", path}, {"kind", name(fate.kind)}, {"into", fate.into}, {"pass", fate.pass}});
-        return out.dump(2) + "\n";
-    }
-    std::string out;
-    for (const Finding& finding : report.journal.findings)
-        out += fmt::format("{:<28} {:<8} {}: {}\n", finding.pass, finding.fired ? "fired" : "refused", finding.path,
-                           finding.reason);
-    for (const auto& [path, fate] : report.journal.fates)
-        out += fmt::format("{:<28} {:<8} {}{}{}\n", fate.pass, name(fate.kind), path, fate.into.empty() ? "" : " in ",
-                           fate.into);
-    return out;
-}
-
-std::string timed(const PipelineReport& report, bool json) {
-    nlohmann::ordered_json list = nlohmann::json::array();
-    std::string out = fmt::format("{:<28} {:>9} {:>7}  changed\n", "pass", "ms", "nodes");
-    for (const PassRecord& pass : report.passes) {
-        list.push_back(
-            {{"pass", pass.name}, {"seconds", pass.seconds}, {"nodes", pass.nodes_after}, {"changed", pass.changed}});
-        out += fmt::format("{:<28} {:>9.3f} {:>7}  {}\n", pass.name, 1e3 * pass.seconds, pass.nodes_after,
-                           pass.changed ? "yes" : "no");
-    }
-    return json ? list.dump(2) + "\n" : out;
-}
-
 void graph(const Flags& flags) {
     const ModelConfig config = read_model_config(flags.model.directory);
     const Phase phase = flags.phase == "prefill" ? Phase::prefill : Phase::decode;
-    LanguageModelOptions model_options = with_flags({.passes = pipeline_options(flags)}, flags.model);
+    // Checking takes a small cache: its values are all kept.
+    const std::int64_t context = flags.model.context == 0 && flags.passes.check_numerics
+                                     ? std::min(config.max_positions, kCheckedContext)
+                                     : flags.model.context;
+    ModelFlags model = flags.model;
+    model.context = context;
+    LanguageModelOptions model_options = with_flags({.passes = pipeline_options(flags.passes)}, model);
     Graph graph = naive_graph(flags.model.directory, config, phase, model_options);
     PipelineOptions& options = model_options.passes;
     std::optional<Graph> wanted;
@@ -80,7 +40,7 @@ void graph(const Flags& flags) {
         if (pass != nullptr && pass->name == flags.after) wanted = now;
     };
     const Devices devices = open_devices(flags.model);
-    const PipelineReport report = optimize(graph, devices.targets, options);
+    const PipelineReport report = optimize(graph, devices.targets, flags.passes, options);
     if (!flags.after.empty() && !wanted)
         fail("--after: expected build or a pass that runs, found '{}'; --timings lists those that run", flags.after);
 
@@ -108,8 +68,7 @@ void add_graph(CLI::App& app, int&) {
     command->add_option("--format", flags->format, "text")->check(CLI::IsMember({"text"}));
     command->add_option("--after", flags->after, "the graph as this pass left it; build: as the model wrote it")
         ->type_name("PASS");
-    command->add_option("--passes", flags->passes, "run only these passes")->delimiter(',')->type_name("PASS,…");
-    command->add_option("--disable-pass", flags->disabled, "leave a pass out; may be repeated")->type_name("PASS");
+    add_pass_flags(*command, flags->passes);
     command->add_flag("--explain", flags->explain,
                       "print for every candidate whether a pass fired and why not, and what became of every value");
     command->add_flag("--timings", flags->timings, "print the time of each pass");

@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
     vitro::add_tokenize(app, exit_code);
     vitro::add_logits(app, exit_code);
     vitro::add_graph(app, exit_code);
+    vitro::add_opt(app, exit_code);
     vitro::add_ops(app, exit_code);
     vitro::add_plan(app, exit_code);
     try {

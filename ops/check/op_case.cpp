@@ -27,36 +27,6 @@ void fill_normal(const Tensor& tensor, Random& random) {
     });
 }
 
-double element(DType dtype, const std::byte* data, std::int64_t i) {
-    return dispatch(dtype, [&]<class T>(T) { return static_cast<double>(float(reinterpret_cast<const T*>(data)[i])); });
-}
-
-std::int64_t count(DType dtype, const std::vector<std::byte>& bytes) {
-    return static_cast<std::int64_t>(bytes.size()) / info(dtype).block_bytes;
-}
-
-/// The largest finite magnitude.
-double largest(DType dtype, const std::vector<std::byte>& bytes) {
-    double found = 0;
-    for (std::int64_t i = 0; i < count(dtype, bytes); ++i) {
-        const double magnitude = std::abs(element(dtype, bytes.data(), i));
-        if (std::isfinite(magnitude)) found = std::max(found, magnitude);
-    }
-    return found;
-}
-
-/// One unit in the last place of a type of 16 or 8 bits, relative to the value.
-double unit(DType dtype) {
-    switch (dtype) {
-        case DType::f16:
-            return 0x1p-10;
-        case DType::bf16:
-            return 0x1p-7;
-        default:
-            return 0x1p-3;
-    }
-}
-
 }  // namespace
 
 GuardedMemory::GuardedMemory(Backend& backend, std::size_t bytes, unsigned char fill, std::size_t guard)
@@ -205,19 +175,6 @@ Tolerance decomposition_tolerance(DType dtype, const std::vector<std::byte>& exp
     if (is_stored_float(dtype) && between != DType::f32)
         tolerance.absolute += 4 * unit(between) * largest(dtype, expected);
     return tolerance;
-}
-
-std::string first_difference(const TensorType& type, const std::vector<std::byte>& expected,
-                             const std::vector<std::byte>& found, Tolerance tolerance) {
-    if (expected.size() != found.size()) return "sizes differ";
-    const auto [relative, absolute] = tolerance;
-    for (std::int64_t i = 0; i < count(type.dtype, expected); ++i) {
-        const double e = element(type.dtype, expected.data(), i), f = element(type.dtype, found.data(), i);
-        const bool near = e == f || std::abs(f - e) <= absolute + relative * std::abs(e);
-        if (!near || std::isinf(e) != std::isinf(f))
-            return fmt::format("element {} of {}: expected {}, found {}", i, to_string(type), e, f);
-    }
-    return {};
 }
 
 std::vector<std::vector<TensorType>> dtype_variants(const OpDef& op, const Example& example) {

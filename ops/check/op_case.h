@@ -2,6 +2,7 @@
 // any backend.
 #pragma once
 
+#include "graph/elements.h"
 #include "graph/op_def.h"
 
 #include <functional>
@@ -77,11 +78,6 @@ private:
     std::vector<std::string> complaints_;
 };
 
-/// How far a kernel may be from the reference: |found - expected| <= absolute + relative * |expected|.
-struct Tolerance {
-    double relative, absolute;
-};
-
 /// For an output whose expected elements these are. The reference is double precision rounded once; kernels compute in
 /// fp32, so their error grows with the largest element (sums that cancel), and half types may differ by one unit in the
 /// last place. i32 must be equal.
@@ -93,11 +89,6 @@ Tolerance decomposition_tolerance(DType dtype, const std::vector<std::byte>& exp
 inline Tolerance decomposition_tolerance(DType dtype, const std::vector<std::byte>& expected) {
     return decomposition_tolerance(dtype, expected, dtype);
 }
-
-/// The first element in which outputs of this type differ by more than the tolerance, or where `found` is NaN; empty
-/// when there is none. i32 must be equal.
-std::string first_difference(const TensorType& type, const std::vector<std::byte>& expected,
-                             const std::vector<std::byte>& found, Tolerance tolerance);
 
 /// Each way to give the float inputs dtypes: one for the first (activations, cache), one for the others (weights).
 /// Those that the op refuses are left out.

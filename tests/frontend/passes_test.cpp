@@ -1,5 +1,6 @@
 // Optimized, unoptimized, with one pass left out, and with its fused ops decomposed again: always the same model.
 #include "frontend/safetensors.h"
+#include "graph/check_numerics.h"
 #include "tests/frontend/goldens.h"
 
 #include <doctest/doctest.h>
@@ -163,6 +164,26 @@ TEST_CASE("every value of the source graph is accounted for") {
         }
         CHECK(elided > 10);
     }
+}
+
+TEST_CASE("every pass leaves every value as it was, run before and after on a made-up step") {
+    CpuBackend backend(1);
+    for (const auto& kernels : {std::vector<KernelDef>(cpu_kernels().begin(), cpu_kernels().end()), with_references()})
+        for (const std::string& name : golden_names()) {
+            CAPTURE(name);
+            const Target target{backend, kernels};
+            const ModelConfig config = read_model_config(source_directory("tests/golden/" + name));
+            Graph graph = build_model(config, {.max_tokens = 8, .max_rows = 3, .max_sequences = 2, .context = 48});
+            NumericsCheck check(backend, {}, 1);
+            PipelineOptions options;
+            options.after = [&](const Pass* pass, const Graph& now) {
+                check.check(pass == nullptr ? "the graph as given" : pass->name, now);
+            };
+            const std::size_t nodes = graph.nodes.size();
+            CHECK_NOTHROW(optimize(graph, {&target, 1}, options));
+            CHECK(check.nodes_run() > nodes);
+            CHECK(check.values_compared() > 10);
+        }
 }
 
 TEST_CASE("a pass that is not there is an error that lists those that are") {

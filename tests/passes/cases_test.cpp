@@ -2,6 +2,7 @@
 // reason it gives. Sections begin with "=== before", "=== after" and "=== near miss: REASON"; a file may repeat them.
 // "=== before, with a kernel for OP" (and "near miss, with …") is for a device that has one besides the CPU's.
 #include "backends/cpu/cpu_backend.h"
+#include "graph/check_numerics.h"
 #include "graph/text.h"
 #include "ops/op_list.h"
 #include "passes/passes.h"
@@ -83,7 +84,12 @@ TEST_CASE("every pass does what its file of cases says") {
                 REQUIRE(all[i + 1].title == "after");
                 const Outcome outcome = run(pass, all[i].text, file, kernel);
                 CHECK(outcome.changed);
-                CHECK(outcome.text == print(parse(all[i + 1].text, file, find_op)));
+                const Graph after = parse(all[i + 1].text, file, find_op);
+                CHECK(outcome.text == print(after));
+                CpuBackend host(1);
+                NumericsCheck check(host, {}, i);
+                check.check("before", parse(all[i].text, file, find_op));
+                CHECK_NOTHROW(check.check(pass.name, after));
                 ++pairs;
             } else if (all[i].title.starts_with("near miss")) {
                 const Outcome outcome = run(pass, all[i].text, file, kernel);

@@ -1,0 +1,81 @@
+// opt: passes on graphs in files.
+#include "graph/text.h"
+#include "ops/op_list.h"
+#include "tests/frontend/temp_dir.h"
+#include "tests/tools/process.h"
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include <fstream>
+#include <sstream>
+
+using namespace vitro;
+using namespace vitro::test;
+
+namespace {
+
+const std::string kFfn = VITRO_SOURCE_DIR "/tests/tools/ffn.vt";
+
+std::string out_of(const std::vector<std::string>& arguments) {
+    const ProcessResult result = run_vitro(arguments);
+    check_success(result);
+    return result.out;
+}
+
+std::vector<std::string> ops_of(const std::string& text) {
+    std::vector<std::string> ops;
+    for (const Node& node : parse(text, "stdout", find_op).nodes) ops.emplace_back(node.op->name);
+    return ops;
+}
+
+}  // namespace
+
+TEST_CASE("opt prints what the passes make of a graph, only those that are asked for") {
+    using Ops = std::vector<std::string>;
+    CHECK(ops_of(out_of({"opt", kFfn})) == Ops{"linear", "linear"});
+    CHECK(ops_of(out_of({"opt", kFfn, "--disable-pass", "fuse_norm_matmul"})) == Ops{"rms_norm", "linear", "linear"});
+    CHECK(ops_of(out_of({"opt", kFfn, "--passes", "merge_projections,fuse_residual"})) ==
+          Ops{"rms_norm", "matmul", "split", "silu", "mul", "linear"});
+}
+
+TEST_CASE("opt writes a file that opt reads again") {
+    const TempDir directory;
+    const std::string file = (directory / "out.vt").string();
+    CHECK(out_of({"opt", kFfn, "-o", file}).empty());
+    std::stringstream text;
+    text << std::ifstream(file).rdbuf();
+    CHECK(text.str() == out_of({"opt", kFfn}));
+    CHECK(out_of({"opt", file}) == text.str());
+}
+
+TEST_CASE("opt tells what fired, what was refused and why, as text and as JSON") {
+    const std::string text = out_of({"opt", kFfn, "--explain"});
+    CHECK(text.find("fuse_gated_ffn               fired    gated: gated by silu in the matmul") != std::string::npos);
+    const auto json = nlohmann::json::parse(out_of({"opt", kFfn, "--explain", "--json"}));
+    CHECK(json.at("findings").size() > 3);
+    CHECK(out_of({"opt", kFfn, "--timings"}).find("fuse_residual") != std::string::npos);
+}
+
+TEST_CASE("opt and graph check every pass by running it") {
+    const ProcessResult result = run_vitro({"opt", kFfn, "--check-numerics", "--symbol", "T=3", "--seed", "7"});
+    check_success(result);
+    CHECK(result.out == out_of({"opt", kFfn}));
+    CHECK(result.err.find("all near, with T = 3") != std::string::npos);
+    for (const char* phase : {"prefill", "decode"}) {
+        const ProcessResult graph = run_vitro({"graph", "--phase", phase, "--check-numerics", "--timings"});
+        check_success(graph);
+        CHECK(graph.err.find("values compared, all near") != std::string::npos);
+    }
+}
+
+TEST_CASE("opt refuses what it cannot do, and says what it expected") {
+    check_error(run_vitro({"opt", "no/such/file.vt"}), {"no/such/file.vt"});
+    check_error(run_vitro({"opt", kFfn, "--passes", "fuse_everything"}), {"no pass is called 'fuse_everything'"});
+    check_error(run_vitro({"opt", kFfn, "--check-numerics", "--symbol", "T=17"}),
+                {"symbol T: expected a value in [1, 16], found 17"});
+    check_error(run_vitro({"opt", kFfn, "--symbol", "Q=2"}), {"has no symbol Q"});
+    check_error(run_vitro({"opt", kFfn, "--symbol", "T"}), {"such as T=4, found 'T'"});
+    CHECK(run_vitro({"opt"}).exit_code == 2);
+    CHECK(run_vitro({"opt", kFfn, "--explain", "--timings"}).exit_code == 2);
+}

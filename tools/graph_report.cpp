@@ -1,0 +1,40 @@
+#include "tools/graph_report.h"
+
+#include <nlohmann/json.hpp>
+
+namespace vitro {
+
+std::string explained(const PipelineReport& report, bool json) {
+    if (json) {
+        nlohmann::ordered_json out{{"findings", nlohmann::json::array()}, {"fates", nlohmann::json::array()}};
+        for (const Finding& finding : report.journal.findings)
+            out["findings"].push_back(
+                {{"pass", finding.pass}, {"path", finding.path}, {"fired", finding.fired}, {"reason", finding.reason}});
+        for (const auto& [path, fate] : report.journal.fates)
+            out["fates"].push_back(
+                {{"path", path}, {"kind", name(fate.kind)}, {"into", fate.into}, {"pass", fate.pass}});
+        return out.dump(2) + "\n";
+    }
+    std::string out;
+    for (const Finding& finding : report.journal.findings)
+        out += fmt::format("{:<28} {:<8} {}: {}\n", finding.pass, finding.fired ? "fired" : "refused", finding.path,
+                           finding.reason);
+    for (const auto& [path, fate] : report.journal.fates)
+        out += fmt::format("{:<28} {:<8} {}{}{}\n", fate.pass, name(fate.kind), path, fate.into.empty() ? "" : " in ",
+                           fate.into);
+    return out;
+}
+
+std::string timed(const PipelineReport& report, bool json) {
+    nlohmann::ordered_json list = nlohmann::json::array();
+    std::string out = fmt::format("{:<28} {:>9} {:>7}  changed\n", "pass", "ms", "nodes");
+    for (const PassRecord& pass : report.passes) {
+        list.push_back(
+            {{"pass", pass.name}, {"seconds", pass.seconds}, {"nodes", pass.nodes_after}, {"changed", pass.changed}});
+        out += fmt::format("{:<28} {:>9.3f} {:>7}  {}\n", pass.name, 1e3 * pass.seconds, pass.nodes_after,
+                           pass.changed ? "yes" : "no");
+    }
+    return json ? list.dump(2) + "\n" : out;
+}
+
+}  // namespace vitro

@@ -1,0 +1,63 @@
+// vitro opt: runs passes on a graph that stands in a file.
+#include "frontend/file.h"
+#include "graph/text.h"
+#include "ops/op_list.h"
+#include "tools/common.h"
+#include "tools/graph_report.h"
+#include "tools/pass_flags.h"
+
+namespace vitro {
+namespace {
+
+struct Flags {
+    std::filesystem::path file;
+    std::string device = "auto";
+    PassFlags passes;
+    std::filesystem::path output;
+    bool explain = false;
+    bool timings = false;
+    bool json = false;
+};
+
+void opt(const Flags& flags) {
+    Graph graph = read_graph(flags.file);
+    const auto backend = open_backend(flags.device, 0);
+    const Target target = target_for(*backend);
+    const PipelineReport report = optimize(graph, {&target, 1}, flags.passes, pipeline_options(flags.passes));
+    if (flags.explain) fmt::print("{}", explained(report, flags.json));
+    if (flags.timings) fmt::print("{}", timed(report, flags.json));
+    if (!flags.output.empty()) {
+        AtomicFile file(flags.output);
+        file.write(print(graph));
+        file.commit();
+    } else if (!flags.explain && !flags.timings) {
+        fmt::print("{}", print(graph));
+    }
+}
+
+}  // namespace
+
+Graph read_graph(const std::filesystem::path& path) {
+    constexpr std::size_t kMostBytes = std::size_t{256} << 20;
+    return parse(read_file(path, kMostBytes), path.string(), find_op);
+}
+
+void add_opt(CLI::App& app, int&) {
+    auto flags = std::make_shared<Flags>();
+    CLI::App* command = app.add_subcommand(
+        "opt",
+        "run passes on a graph file and print what they make of it\nExample: vitro opt g.vt --passes fuse_residual");
+    command->add_option("file", flags->file, "a graph as `vitro graph` prints it")->required()->type_name("GRAPH");
+    add_pass_flags(*command, flags->passes);
+    command->add_option("--device", flags->device, "what the graph is meant for: auto, cpu")
+        ->check(CLI::IsMember({"auto", "cpu"}));
+    CLI::Option* explain = command->add_flag("--explain", flags->explain,
+                                             "print for every candidate whether a pass fired and why not instead");
+    CLI::Option* timings = command->add_flag("--timings", flags->timings, "print the time of each pass instead");
+    explain->excludes(timings);
+    command->add_flag("--json", flags->json, "--explain and --timings as JSON");
+    command->add_option("-o,--output", flags->output, "write the graph to a file")->type_name("FILE");
+    command->callback([flags] { opt(*flags); });
+}
+
+}  // namespace vitro

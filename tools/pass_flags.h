@@ -1,0 +1,38 @@
+// The flags of the subcommands that run passes and steps: which passes, and what to check them with.
+#pragma once
+
+#include "graph/check_numerics.h"
+#include "graph/pass.h"
+
+#include <CLI/CLI.hpp>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vitro {
+
+/// --symbol and --seed: a step that is made up.
+struct SampleFlags {
+    std::vector<std::string> symbols;  // T=4
+    std::uint64_t seed = 0;
+};
+void add_sample_flags(CLI::App& app, SampleFlags& flags);
+/// Sizes of the symbols named, 0 for the others. Error when one is not like T=4 or not a symbol of `graph`.
+SymbolValues symbol_values(const SampleFlags& flags, const Graph& graph);
+
+struct PassFlags {
+    std::vector<std::string> passes;    // run only these
+    std::vector<std::string> disabled;  // leave these out
+    bool check_numerics = false;
+    SampleFlags sample;  // for check_numerics
+};
+void add_pass_flags(CLI::App& app, PassFlags& flags);
+
+/// The passes chosen. An unknown name is among `disabled`, so that run_passes refuses it.
+PipelineOptions pipeline_options(const PassFlags& flags);
+
+/// As optimize(), with --check-numerics if the flags say so; prints its outcome to stderr.
+PipelineReport optimize(Graph& graph, std::span<const Target> targets, const PassFlags& flags, PipelineOptions options);
+
+}  // namespace vitro
