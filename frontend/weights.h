@@ -24,6 +24,9 @@ public:
     /// checkpoints that are computed here (rotary_emb.inv_freq) and the copy of a tied head may be left over.
     void check(const Graph& graph) const;
 
+    /// Refuses weights of `graph` that the checkpoint does not have, or not in their shape and dtype; it may have more.
+    void check_sources(const Graph& graph) const;
+
     /// Addresses of the program's weights in their order; loads those that are not on their device yet.
     std::vector<const void*> addresses(const Program& program);
 

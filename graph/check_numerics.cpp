@@ -116,6 +116,12 @@ void NumericsCheck::compare_ends(std::string_view stage, const Graph& graph,
     }
 }
 
+void NumericsCheck::restart(std::string_view stage, const Graph& graph) {
+    sample_.reset();
+    before_ = {};
+    check(stage, graph);
+}
+
 void NumericsCheck::check(std::string_view stage, const Graph& graph) {
     const bool is_first = !sample_;
     if (is_first) sample_.emplace(graph, wanted_, seed_);

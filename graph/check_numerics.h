@@ -23,6 +23,8 @@ public:
     /// both have must be near. Error naming stage and value when one is not, and when the values do not fit
     /// `kMostBytes`.
     void check(std::string_view stage, const Graph& graph);
+    /// Takes a graph whose values are not those of the one before: an optional pass changed them.
+    void restart(std::string_view stage, const Graph& graph);
 
     /// Nodes that were run and values that were compared, all calls together.
     std::size_t nodes_run() const { return nodes_run_; }

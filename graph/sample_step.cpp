@@ -65,22 +65,20 @@ bool moves(const Graph& graph, const Node& node, std::size_t input) {
            graph.value(node.outputs[0]).type.dtype == DType::i32;
 }
 
-void collect(const Graph& graph, const std::vector<std::vector<NodeId>>& users, ValueId id, const std::string& input,
+void collect(const Graph& graph, const std::vector<std::vector<NodeId>>& users, ValueId id,
              std::vector<InputMeaning>& out) {
     for (const NodeId user : users[static_cast<std::size_t>(id)]) {
         const Node& node = graph.node(user);
         for (std::size_t i = 0; i < node.inputs.size(); ++i) {
             if (node.inputs[i] != id) continue;
             if (moves(graph, node, i)) {
-                for (const ValueId output : node.outputs) collect(graph, users, output, input, out);
+                for (const ValueId output : node.outputs) collect(graph, users, output, out);
                 continue;
             }
             const std::string_view names = node.op->inputs[std::min(i, node.op->inputs.size() - 1)];
-            auto meaning = meaning_of_any(graph, node, names);
-            if (!meaning)
-                fail("input {}: what numbers `{}` of {} takes cannot be guessed", input, names, describe(graph, node));
-            meaning->reader = fmt::format("{} of {}", names, describe(graph, node));
-            out.push_back(std::move(*meaning));
+            auto meaning = meaning_of_any(graph, node, names).value_or(InputMeaning{.kind = Kind::unknown});
+            meaning.reader = fmt::format("{} of {}", names, describe(graph, node));
+            out.push_back(std::move(meaning));
         }
     }
 }
@@ -97,7 +95,7 @@ std::map<std::string, std::vector<InputMeaning>> input_meanings(const Graph& gra
     std::map<std::string, std::vector<InputMeaning>> out;
     for (const ValueId id : graph.values_of(ValueKind::input)) {
         const ValueInfo& input = graph.value(id);
-        if (input.type.dtype == DType::i32) collect(graph, users, id, input.path, out[input.path]);
+        if (input.type.dtype == DType::i32) collect(graph, users, id, out[input.path]);
     }
     return out;
 }
@@ -150,7 +148,7 @@ void SampleStep::choose_sizes(const Graph& graph) {
             if (meaning.kind == Kind::position || meaning.kind == Kind::sequence)
                 tokens = std::max(tokens, symbols_(first));
             if (meaning.kind == Kind::sequence) sequences = std::max(sequences, symbols_(meaning.below));
-            if (meaning.kind != Kind::index && meaning.kind != Kind::position && meaning.kind != Kind::sequence)
+            if (meaning.kind == Kind::page || meaning.kind == Kind::length || meaning.kind == Kind::rope_length)
                 sequences = std::max(sequences, symbols_(first));
             if (meaning.positions > 0) room = room == 0 ? meaning.positions : std::min(room, meaning.positions);
         }
@@ -238,14 +236,18 @@ void SampleStep::fill_i32(const std::string& path, const Tensor& tensor) const {
     }
     InputMeaning meaning = found->second.front();
     for (const InputMeaning& other : found->second) {
+        if (other.kind == Kind::unknown)
+            fail("input {}: what numbers {} takes cannot be guessed: give them", path, other.reader);
         const auto lengths = [](Kind kind) { return kind == Kind::length || kind == Kind::rope_length; };
         if (other.kind != meaning.kind && !(lengths(other.kind) && lengths(meaning.kind)))
-            fail("input {}: is both {} and {}, so valid numbers cannot be guessed", path, meaning.reader, other.reader);
+            fail("input {}: is both {} and {}, so valid numbers cannot be guessed: give them", path, meaning.reader,
+                 other.reader);
         if (symbols_(other.below) < symbols_(meaning.below)) meaning.below = other.below;
         if (other.page_size < meaning.page_size) meaning.page_size = other.page_size;
     }
     const std::int64_t below = symbols_(meaning.below);
     switch (meaning.kind) {
+        case Kind::unknown:
         case Kind::index:
             if (n > 0 && below < 1) fail("input {}: expected rows to choose from for {}", path, meaning.reader);
             for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<std::int32_t>(random.integer(0, below - 1));

@@ -16,7 +16,7 @@ namespace vitro {
 
 /// What one reader wants of an i32 input.
 struct InputMeaning {
-    enum class Kind : std::uint8_t { index, position, sequence, page, length, rope_length };
+    enum class Kind : std::uint8_t { unknown, index, position, sequence, page, length, rope_length };
     Kind kind = Kind::index;
     Dim below = 0;               // of an index, a sequence, a page: they are in [0, below)
     std::int64_t positions = 0;  // of a position, a length: how many a sequence has room for; 0: any
@@ -24,8 +24,8 @@ struct InputMeaning {
     std::string reader;          // "tokens of embed at model.embed_tokens"
 };
 
-/// By the inputs' paths; one without an entry is free. Error when a reader calls its i32 input something that is not in
-/// the list above.
+/// Of every i32 input, by its path; none where any number will do. `unknown` where a reader calls it something that is
+/// not in the list above.
 std::map<std::string, std::vector<InputMeaning>> input_meanings(const Graph& graph);
 
 /// Refuses an i32 input with a number that a reader cannot take, naming both.
@@ -40,7 +40,8 @@ public:
 
     const SymbolValues& symbols() const { return symbols_; }
 
-    /// Writes an input, a weight or a state of the graph, or of one that passes made of it. What is written depends on
+    /// Writes an input, a weight or a state of the graph, or of one that passes made of it. Error when valid numbers of
+    /// an i32 input cannot be guessed. What is written depends on
     /// the seed and the value's path (a weight's checkpoint tensors) alone: a merged weight equals its parts.
     void fill(const ValueInfo& value, const Tensor& tensor) const;
 

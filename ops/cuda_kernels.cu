@@ -2,67 +2,21 @@
 
 #include "backends/cuda/cuda.h"
 
+// Of the rows of op_list.def, what is for CUDA.
+#define VITRO_WITH_NONE(...)
+#define VITRO_WITH_CUDA(...) __VA_ARGS__
+
 namespace vitro::VITRO_DEVICE {
 
-extern const KernelDef kAddCuda;
-extern const KernelDef kArgmaxCuda;
-extern const KernelDef kAttentionCuda;
-extern const KernelDef kAttentionMaskCuda;
-extern const KernelDef kCastCuda;
-extern const KernelDef kConcatCuda;
-extern const KernelDef kEmbedCuda;
-extern const KernelDef kGatherRowsCuda;
-extern const KernelDef kGeluCuda;
-extern const KernelDef kKvAppendCuda;
-extern const KernelDef kKvGatherCuda;
-extern const KernelDef kLayerNormCuda;
-extern const KernelDef kLinearCuda;
-extern const KernelDef kMatmulCuda;
-extern const KernelDef kMulCuda;
-extern const KernelDef kQkvProjectionCuda;
-extern const KernelDef kQkvRopeAppendCuda;
-extern const KernelDef kReluCuda;
-extern const KernelDef kRepeatCuda;
-extern const KernelDef kRmsNormCuda;
-extern const KernelDef kRopeCuda;
-extern const KernelDef kSampleCuda;
-extern const KernelDef kSiluCuda;
-extern const KernelDef kSliceCuda;
-extern const KernelDef kSoftmaxCuda;
-extern const KernelDef kSplitCuda;
-extern const KernelDef kTransposeCuda;
+#define VITRO_OP(Name, Cpu, Cuda) VITRO_WITH_##Cuda(extern const KernelDef k##Name##Cuda;)
+#include "ops/op_list.def"
+#undef VITRO_OP
 
 std::span<const KernelDef> kernels() {
     static const KernelDef all[] = {
-        // clang-format off
-        kAddCuda,
-        kArgmaxCuda,
-        kAttentionCuda,
-        kAttentionMaskCuda,
-        kCastCuda,
-        kConcatCuda,
-        kEmbedCuda,
-        kGatherRowsCuda,
-        kGeluCuda,
-        kKvAppendCuda,
-        kKvGatherCuda,
-        kLayerNormCuda,
-        kLinearCuda,
-        kMatmulCuda,
-        kMulCuda,
-        kQkvProjectionCuda,
-        kQkvRopeAppendCuda,
-        kReluCuda,
-        kRepeatCuda,
-        kRmsNormCuda,
-        kRopeCuda,
-        kSampleCuda,
-        kSiluCuda,
-        kSliceCuda,
-        kSoftmaxCuda,
-        kSplitCuda,
-        kTransposeCuda,
-        // clang-format on
+#define VITRO_OP(Name, Cpu, Cuda) VITRO_WITH_##Cuda(k##Name##Cuda, )
+#include "ops/op_list.def"
+#undef VITRO_OP
     };
     return all;
 }

@@ -1,115 +1,63 @@
 #include "ops/op_list.h"
 
-#include "graph/copy.h"
-#include "ops/add/add.h"
-#include "ops/add_rms_norm/add_rms_norm.h"
-#include "ops/argmax/argmax.h"
-#include "ops/attention/attention.h"
-#include "ops/attention_mask/attention_mask.h"
-#include "ops/cast/cast.h"
-#include "ops/concat/concat.h"
-#include "ops/embed/embed.h"
-#include "ops/gather_rows/gather_rows.h"
-#include "ops/gelu/gelu.h"
-#include "ops/kv_append/kv_append.h"
-#include "ops/kv_gather/kv_gather.h"
-#include "ops/layer_norm/layer_norm.h"
-#include "ops/linear/linear.h"
-#include "ops/matmul/matmul.h"
-#include "ops/mul/mul.h"
-#include "ops/qkv_projection/qkv_projection.h"
-#include "ops/qkv_rope_append/qkv_rope_append.h"
-#include "ops/relu/relu.h"
-#include "ops/repeat/repeat.h"
-#include "ops/reshape/reshape.h"
-#include "ops/rms_norm/rms_norm.h"
-#include "ops/rope/rope.h"
-#include "ops/sample/sample.h"
-#include "ops/silu/silu.h"
-#include "ops/slice/slice.h"
-#include "ops/softmax/softmax.h"
-#include "ops/split/split.h"
-#include "ops/transpose/transpose.h"
+#include <algorithm>
+#include <vector>
+
+// Of the rows of op_list.def, what is for the CPU.
+#define VITRO_WITH_NONE(...)
+#define VITRO_WITH_CPU(...) __VA_ARGS__
 
 namespace vitro {
 
-std::span<const OpDef* const> all_ops() {
-    static const OpDef* const ops[] = {
-        // clang-format off
-        &kAdd,
-        &kAddRmsNorm,
-        &kArgmax,
-        &kAttention,
-        &kAttentionMask,
-        &kCast,
-        &kConcat,
-        &kCopy,
-        &kEmbed,
-        &kGatherRows,
-        &kGelu,
-        &kKvAppend,
-        &kKvGather,
-        &kLayerNorm,
-        &kLinear,
-        &kMatmul,
-        &kMul,
-        &kQkvProjection,
-        &kQkvRopeAppend,
-        &kRelu,
-        &kRepeat,
-        &kReshape,
-        &kRmsNorm,
-        &kRope,
-        &kSample,
-        &kSilu,
-        &kSlice,
-        &kSoftmax,
-        &kSplit,
-        &kTranspose,
-        // clang-format on
+#define VITRO_OP(Name, Cpu, Cuda) \
+    extern const OpDef k##Name;   \
+    VITRO_WITH_##Cpu(extern const KernelDef k##Name##Cpu;)
+#include "ops/op_list.def"
+#undef VITRO_OP
+
+namespace {
+
+std::vector<const OpDef*>& ops() {
+    static std::vector<const OpDef*> list = {
+#define VITRO_OP(Name, Cpu, Cuda) &k##Name,
+#include "ops/op_list.def"
+#undef VITRO_OP
     };
-    return ops;
+    return list;
 }
 
+std::vector<KernelDef>& kernels() {
+    static std::vector<KernelDef> list = {
+#define VITRO_OP(Name, Cpu, Cuda) VITRO_WITH_##Cpu(k##Name##Cpu, )
+#include "ops/op_list.def"
+#undef VITRO_OP
+    };
+    return list;
+}
+
+}  // namespace
+
+std::span<const OpDef* const> all_ops() { return ops(); }
+
 const OpDef* find_op(std::string_view name) {
-    for (const OpDef* op : all_ops())
+    for (const OpDef* op : ops())
         if (op->name == name) return op;
     return nullptr;
 }
 
-std::span<const KernelDef> cpu_kernels() {
-    static const KernelDef kernels[] = {
-        // clang-format off
-        kAddCpu,
-        kAddRmsNormCpu,
-        kArgmaxCpu,
-        kAttentionCpu,
-        kAttentionMaskCpu,
-        kCastCpu,
-        kConcatCpu,
-        kEmbedCpu,
-        kGatherRowsCpu,
-        kGeluCpu,
-        kKvAppendCpu,
-        kKvGatherCpu,
-        kLayerNormCpu,
-        kLinearCpu,
-        kMatmulCpu,
-        kMulCpu,
-        kQkvRopeAppendCpu,
-        kReluCpu,
-        kRepeatCpu,
-        kRmsNormCpu,
-        kRopeCpu,
-        kSampleCpu,
-        kSiluCpu,
-        kSliceCpu,
-        kSoftmaxCpu,
-        kSplitCpu,
-        kTransposeCpu,
-        // clang-format on
-    };
-    return kernels;
+std::span<const KernelDef> cpu_kernels() { return kernels(); }
+
+void add_ops(std::span<const OpDef* const> more, std::span<const KernelDef> cpu) {
+    for (const OpDef* op : more) {
+        if (find_op(op->name) != nullptr) fail("op {}: there is one of this name already", op->name);
+        const auto at =
+            std::find_if(ops().begin(), ops().end(), [&](const OpDef* other) { return other->name > op->name; });
+        ops().insert(at, op);
+    }
+    for (const KernelDef& kernel : cpu) {
+        if (find_op(kernel.op) == nullptr) fail("a kernel for {}: there is no op of this name", kernel.op);
+        kernels().push_back(kernel);
+    }
 }
 
 }  // namespace vitro

@@ -1,4 +1,4 @@
-// Every op there is, and the kernels of each backend: explicit lists, one row an op.
+// Every op there is, and its kernels for the CPU: the rows of op_list.def, and what plugins add.
 #pragma once
 
 #include "graph/op_def.h"
@@ -7,7 +7,7 @@
 
 namespace vitro {
 
-/// All ops, by room and name.
+/// All ops, by name.
 std::span<const OpDef* const> all_ops();
 
 /// The op with this name, or null.
@@ -15,5 +15,9 @@ const OpDef* find_op(std::string_view name);
 
 /// The CPU's kernels.
 std::span<const KernelDef> cpu_kernels();
+
+/// Adds ops from outside the tree and kernels of any op, before anything else is asked for here: what the other
+/// functions gave is no longer valid. Error when a name is taken or a kernel has no op.
+void add_ops(std::span<const OpDef* const> ops, std::span<const KernelDef> cpu_kernels);
 
 }  // namespace vitro

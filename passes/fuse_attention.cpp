@@ -1,9 +1,10 @@
-// softmax(q·Kᵀ * scale + mask)·V, K and V gathered from pages and repeated for GQA -> attention(q, pages)
+// softmax([softcap](q·Kᵀ * scale) + mask)·V, K and V gathered from pages and repeated for GQA -> attention(q, pages)
 //
 // The scores of a step never stand in memory, and keys and values are read where they lie.
 #include "ops/attention/attention.h"
 #include "ops/attention_mask/attention_mask.h"
 #include "ops/matmul/matmul.h"
+#include "ops/softcap/softcap.h"
 #include "ops/softmax/softmax.h"
 #include "ops/transpose/transpose.h"
 #include "passes/passes.h"
@@ -46,7 +47,14 @@ private:
         const NodeId mask = rewriter_.producer(add->inputs[1], "attention_mask");
         if (mask < 0) return rewriter_.refuse(at_, "the mask is not computed by attention_mask");
         mask_ = &graph_.node(mask);
-        const Node* mul = step(add->inputs[0], "mul", "the masked score");
+        ValueId scaled = add->inputs[0];
+        if (rewriter_.producer(scaled, "softcap") >= 0) {
+            const Node* softcap = step(scaled, "softcap", "the masked score");
+            if (!softcap) return false;
+            attributes_.softcap = softcap->attributes.as<Softcap>().cap;
+            scaled = softcap->inputs[0];
+        }
+        const Node* mul = step(scaled, "mul", "the masked score");
         if (!mul) return false;
         const ValueInfo& scale = graph_.value(mul->inputs[1]);
         if (scale.kind != ValueKind::constant || scale.type != TensorType{DType::f32, {1}})

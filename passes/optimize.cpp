@@ -1,10 +1,15 @@
 #include "passes/passes.h"
 
+#include <algorithm>
+#include <vector>
+
 namespace vitro {
 
-std::span<const Pass> all_passes() {
-    static constexpr Pass kPasses[] = {
-        {"canonicalize", "reshape(reshape(x)) -> reshape(x); x * 1, cast to its own dtype, … -> x", canonicalize},
+namespace {
+
+std::vector<Pass>& passes() {
+    static std::vector<Pass> list = {
+        {"canonicalize", "reshape(reshape(x)) -> reshape(x), as transpose and cast; x * 1, … -> x", canonicalize},
         {"fold_constants", "f(constants) -> constant", fold_constants},
         {"merge_common_subexpressions", "f(x), f(x) -> f(x)", merge_common_subexpressions},
         {"last_rows_only", "gather_rows(f(x)) -> f(gather_rows(x)), for f that works row by row", last_rows_only},
@@ -25,7 +30,21 @@ std::span<const Pass> all_passes() {
         {"fuse_qkv_projection", "qkv_rope_append(x·Wᵀ + b) -> qkv_projection(x, W, b)", fuse_qkv_projection},
         {"remove_dead_code", "what nothing wants -> nothing", remove_dead_code},
     };
-    return kPasses;
+    return list;
+}
+
+}  // namespace
+
+std::span<const Pass> all_passes() { return passes(); }
+
+void add_pass(const Pass& pass, std::string_view before) {
+    const auto named = [&](std::string_view name) {
+        return std::find_if(passes().begin(), passes().end(), [&](const Pass& other) { return other.name == name; });
+    };
+    if (named(pass.name) != passes().end()) fail("pass {}: there is one of this name already", pass.name);
+    const auto at = named(before);
+    if (at == passes().end()) fail("pass {}: there is no pass {} that it could run before", pass.name, before);
+    passes().insert(at, pass);
 }
 
 PipelineReport optimize(Graph& graph, std::span<const Target> targets, const PipelineOptions& options) {

@@ -26,6 +26,10 @@ bool fuse_qkv_projection(Graph& graph, PassContext& context);
 /// All of them, in order.
 std::span<const Pass> all_passes();
 
+/// Adds one from outside the tree before another, before anything else asks for them. Error when its name is taken or
+/// the other one is not there.
+void add_pass(const Pass& pass, std::string_view before);
+
 /// Runs them on a model's naive graph, which is then compiled for `targets` (as in PassContext).
 PipelineReport optimize(Graph& graph, std::span<const Target> targets, const PipelineOptions& options = {});
 

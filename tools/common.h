@@ -90,6 +90,7 @@ void add_next(CLI::App& app, int& exit_code);
 void add_logits(CLI::App& app, int& exit_code);
 void add_graph(CLI::App& app, int& exit_code);
 void add_opt(CLI::App& app, int& exit_code);
+void add_exec(CLI::App& app, int& exit_code);
 void add_ops(CLI::App& app, int& exit_code);
 void add_plan(CLI::App& app, int& exit_code);
 

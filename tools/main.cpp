@@ -1,3 +1,4 @@
+#include "passes/plugin.h"
 #include "tools/common.h"
 
 #include <cstdio>
@@ -8,6 +9,14 @@ int main(int argc, char** argv) {
         "Example: vitro run \"The capital of France is\""};
     app.set_version_flag("--version", VITRO_VERSION);
     app.require_subcommand(1);
+    app.add_option_function<std::vector<std::string>>(
+           "--plugin",
+           [](const std::vector<std::string>& libraries) {
+               for (const std::string& library : libraries) vitro::load_plugin(library);
+           },
+           "shared library with more ops, kernels and passes (passes/plugin.h); before the subcommand; may be repeated")
+        ->allow_extra_args(false)
+        ->type_name("LIB.so");
     int exit_code = 0;
     vitro::add_run(app, exit_code);
     vitro::add_chat(app, exit_code);
@@ -17,6 +26,7 @@ int main(int argc, char** argv) {
     vitro::add_logits(app, exit_code);
     vitro::add_graph(app, exit_code);
     vitro::add_opt(app, exit_code);
+    vitro::add_exec(app, exit_code);
     vitro::add_ops(app, exit_code);
     vitro::add_plan(app, exit_code);
     try {

@@ -1,4 +1,5 @@
-// vitro ops: the ops there are.
+// vitro ops: the ops there are, and whether they keep what every op must.
+#include "ops/check/op_check.h"
 #include "ops/op_list.h"
 #include "tools/common.h"
 
@@ -10,6 +11,8 @@ namespace {
 
 struct Flags {
     std::string name;
+    ModelFlags device;
+    bool check = false;
     bool json = false;
 };
 
@@ -20,13 +23,40 @@ bool on_cpu(const OpDef& op) {
 
 std::string kind(const OpDef& op) { return op.decompose != nullptr ? "fused" : op.is_view ? "view" : "primitive"; }
 
-void ops(const Flags& flags) {
-    std::vector<const OpDef*> chosen(all_ops().begin(), all_ops().end());
-    if (!flags.name.empty()) {
-        const OpDef* op = find_op(flags.name);
-        if (op == nullptr) fail("no op is called '{}': `vitro ops` lists those there are", flags.name);
-        chosen = {op};
+std::vector<const OpDef*> chosen_ops(const std::string& name) {
+    if (name.empty()) return {all_ops().begin(), all_ops().end()};
+    const OpDef* op = find_op(name);
+    if (op == nullptr) fail("no op is called '{}': `vitro ops` lists those there are", name);
+    return {op};
+}
+
+/// Runs the checks; whether all passed.
+bool check(const Flags& flags) {
+    constexpr int kDraws = 3;
+    const Devices devices = open_devices(flags.device);
+    nlohmann::ordered_json json = nlohmann::ordered_json::array();
+    bool all_passed = true;
+    for (const OpDef* op : chosen_ops(flags.name)) {
+        bool passed = true;
+        nlohmann::ordered_json checks = nlohmann::ordered_json::array();
+        std::string line = fmt::format("{:<18}", op->name), complaints;
+        for (const check::CheckResult& result : check::check_op(*op, devices.targets, kDraws)) {
+            passed &= result.complaints.empty();
+            checks.push_back({{"name", result.name}, {"cases", result.cases}, {"complaints", result.complaints}});
+            line += fmt::format(" {} {}{}", result.name, result.cases, result.complaints.empty() ? "" : " FAILED");
+            for (const std::string& complaint : result.complaints)
+                complaints += fmt::format("    {}: {}\n", result.name, complaint);
+        }
+        all_passed &= passed;
+        json.push_back({{"op", op->name}, {"passed", passed}, {"checks", checks}});
+        if (!flags.json) fmt::print("{}\n{}", line, complaints);
     }
+    if (flags.json) fmt::print("{}\n", json.dump(2));
+    return all_passed;
+}
+
+void ops(const Flags& flags) {
+    const std::vector<const OpDef*> chosen = chosen_ops(flags.name);
     if (flags.json) {
         nlohmann::ordered_json json = nlohmann::json::array();
         for (const OpDef* op : chosen)
@@ -45,12 +75,22 @@ void ops(const Flags& flags) {
 
 }  // namespace
 
-void add_ops(CLI::App& app, int&) {
+void add_ops(CLI::App& app, int& exit_code) {
     auto flags = std::make_shared<Flags>();
-    CLI::App* command = app.add_subcommand("ops", "list the ops with their meaning\nExample: vitro ops rope");
+    CLI::App* command =
+        app.add_subcommand("ops", "list the ops with their meaning, or check them\nExample: vitro ops --check rope");
     command->add_option("name", flags->name, "only this one")->type_name("NAME");
     command->add_flag("--json", flags->json, "print JSON");
-    command->callback([flags] { ops(*flags); });
+    command->add_flag("--check", flags->check,
+                      "run what must hold for every op: kernels against the reference, decomposition, text, refusals; "
+                      "the numbers are the cases of each check");
+    add_device_flags(*command, flags->device);
+    command->callback([flags, &exit_code] {
+        if (!flags->check)
+            ops(*flags);
+        else if (!check(*flags))
+            exit_code = 1;
+    });
 }
 
 }  // namespace vitro

@@ -54,11 +54,13 @@ PipelineReport optimize(Graph& graph, std::span<const Target> targets, const Pas
                         PipelineOptions options) {
     const SymbolValues symbols = symbol_values(flags.sample, graph);
     if (!flags.check_numerics) return optimize(graph, targets, options);
-    const auto fresh = [&] { return NumericsCheck(targets.back().backend, symbols, flags.sample.seed); };
-    NumericsCheck check = fresh();
+    NumericsCheck check(targets.back().backend, symbols, flags.sample.seed);
     const auto then = std::move(options.after);
     options.after = [&](const Pass* pass, const Graph& now) {
-        check.check(pass == nullptr ? "the graph as given" : pass->name, now);
+        if (pass != nullptr && pass->optional)
+            check.restart(pass->name, now);
+        else
+            check.check(pass == nullptr ? "the graph as given" : pass->name, now);
         if (then) then(pass, now);
     };
     PipelineReport report = optimize(graph, targets, options);

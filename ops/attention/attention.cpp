@@ -13,6 +13,7 @@
 #include "ops/mul/mul.h"
 #include "ops/repeat/repeat.h"
 #include "ops/reshape/reshape.h"
+#include "ops/softcap/softcap.h"
 #include "ops/softmax/softmax.h"
 #include "ops/transpose/transpose.h"
 
@@ -43,6 +44,8 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     expect_i32("page_table", inputs[kPageTable], 2);
     expect_i32("lengths", inputs[kLengths], {inputs[kPageTable].dim(0)});
     if (!std::isfinite(attention.scale)) fail("scale: expected a number, found {}", attention.scale);
+    if (!std::isfinite(attention.softcap) || attention.softcap < 0)
+        fail("softcap: expected 0 (none) or a number above 0, found {}", attention.softcap);
     if (attention.window < 0) fail("window: expected 0 (none) or a number of positions, found {}", attention.window);
     return {{q.dtype, {q.dim(0), q.dim(1).size * q.dim(2).size}}};
 }
@@ -58,6 +61,7 @@ void reference(const Call& call) {
     const Visible visible = visible_of(call);
     const std::int64_t heads = q.dim(1), d = q.dim(2), kv_heads = k_cache.dim(2);
     const auto scale = static_cast<double>(call.attributes.as<Attention>().scale);
+    const auto cap = static_cast<double>(call.attributes.as<Attention>().softcap);
     std::vector<double> weights, sums(static_cast<std::size_t>(d));
     const auto attend = [&]<class Q, class T>(std::int64_t t, std::int64_t head, Q*, T*) {
         const auto [begin, end] = visible(t);
@@ -70,7 +74,7 @@ void reference(const Call& call) {
         for (std::int64_t key = begin; key < end; ++key) {
             double score = 0;
             for (std::int64_t i = 0; i < d; ++i) score += double(float(query[i])) * double(float(row(k_cache, key)[i]));
-            weights.push_back(score * scale);
+            weights.push_back(cap > 0 ? cap * std::tanh(score * scale / cap) : score * scale);
             largest = std::max(largest, weights.back());
         }
         std::fill(sums.begin(), sums.end(), 0.0);
@@ -128,7 +132,7 @@ struct Heads {
 
 /// With `shuffled` tokens stand in any order and at any position.
 Example example(Random& random, const std::vector<Sequence>& all, Heads heads, std::int64_t slots, std::int64_t window,
-                bool shuffled = false) {
+                bool shuffled = false, float softcap = 0) {
     std::vector<std::int32_t> positions, sequences, lengths;
     SymbolValues symbols;
     std::int64_t per_sequence = 1;
@@ -168,7 +172,7 @@ Example example(Random& random, const std::vector<Sequence>& all, Heads heads, s
              tokens,
              {DType::i32, {'S', per_sequence}},
              {DType::i32, {'S'}}},
-            Attention{scale, window},
+            Attention{scale, window, softcap},
             symbols,
             fill};
 }
@@ -196,6 +200,8 @@ std::vector<Example> examples(Random& random) {
         example(random, {{some(20, 60), 20}, {some(9, 40), 9}}, {2, 2, 80}, 5, some(0, 20), true),
         example(random, {{some(40, 70), 20}}, {1, 1, 128}, 16, 0),
         example(random, {{some(40, 50), 18}}, {2, 1, 256}, 16, 0),
+        example(random, {{some(9, 40), 9}, {some(300, 400), 1}}, {4, 2, some(1, 35)}, 5, 0, false, 0.7f),
+        example(random, {{some(30, 50), 20}}, {2, 2, some(1, 35)}, 16, some(1, 9), false, 2.0f),
     };
 }
 
@@ -217,6 +223,7 @@ std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const At
     q = transpose(b, q, {1, 0, 2});
     Value scores = matmul(b, q, keys, {.transpose_b = true});  // [H, T, C]
     scores = mul(b, scores, b.constant(attention.scale));
+    if (attention.softcap > 0) scores = softcap(b, scores, {.cap = attention.softcap});
     Value out = matmul(b, softmax(b, add(b, scores, mask)), values);  // [H, T, d]
     out = transpose(b, out, {1, 0, 2});
     out = reshape(b, out, {type.dim(0), heads * type.dim(2).size});
@@ -229,7 +236,8 @@ std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const At
 const OpDef kAttention{
     .name = "attention",
     .doc =
-        "out[t, h] = sum over visible positions p of w[p] * v[p], with w = softmax(scale * q[t, h]·k[p]); k[p] and "
+        "out[t, h] = sum over visible positions p of w[p] * v[p], with w = softmax(scale * q[t, h]·k[p]), the scores "
+        "held by softcap where there is one; k[p] and "
         "v[p] "
         "are head h / (H / K) of page page_table[s, p / page], slot p % page of the caches, s = sequences[t]. Position "
         "p is visible iff p <= positions[t], p < lengths[s], and window = 0 or p > positions[t] - window. A token that "

@@ -8,10 +8,12 @@ namespace vitro {
 struct Attention {
     float scale = 1.0f;       // of the scores, commonly 1 / sqrt(d)
     std::int64_t window = 0;  // positions a token sees, itself included; 0: all before it
+    float softcap = 0;        // the scores, scaled, are held within ±softcap by the op of that name; 0: they are not
     bool operator==(const Attention&) const = default;
     static void fields(auto& self, auto&& field) {
         field("scale", self.scale);
         field("window", self.window);
+        field("softcap", self.softcap);
     }
 };
 

@@ -13,6 +13,7 @@
 #include "ops/common/convert.h"
 #include "ops/common/pages.h"
 #include "ops/common/parallel.h"
+#include "ops/softcap/softcap_lanes.h"
 
 #include <limits>
 
@@ -284,6 +285,7 @@ private:
             scores_in_place(b, begin, end, mine);
         else
             scores_packed(b, begin, end, mine);
+        if (call_.attributes.as<Attention>().softcap > 0) cap(mine.scores, rows, begin, end);
         for (std::int64_t row = 0; row < rows; ++row) {
             const auto [first, last] = visible_(b.first + row / s_.group % b.tokens);
             weigh(mine.scores + row * kSplitKeys, begin, end, {first - start, last - start}, out.largest[row],
@@ -293,6 +295,13 @@ private:
             values_in_place(b, begin, end, mine, out.values);
         else
             values_packed(b, begin, end, mine, out.values);
+    }
+
+    void cap(float* scores, std::int64_t rows, std::int64_t begin, std::int64_t end) const {
+        const float softcap = call_.attributes.as<Attention>().softcap;
+        for (std::int64_t row = 0; row < rows; ++row, scores += kSplitKeys)
+            for (std::int64_t j = begin; j < end; j += kLanes)
+                simd::store(scores + j, softcap_lanes(simd::load(scores + j), softcap));
     }
 
     /// Where the keys [begin, end) of a split stand in the caches; outside of `keys` a row that may be read.

@@ -115,7 +115,7 @@ std::string camel_case(std::string_view name) {
 /// which belongs to the graph room.
 Complaints op_complaints(const Sources& sources) {
     Complaints out;
-    const std::string& list = sources.at("ops/op_list.cpp");
+    const std::string& list = sources.at("ops/op_list.def");
     std::set<std::string> folders, rows;
     for (const auto& [path, text] : sources) {
         const std::size_t slash = path.rfind('/');
@@ -125,8 +125,8 @@ Complaints op_complaints(const Sources& sources) {
     }
     std::istringstream lines(list);
     for (std::string line; std::getline(lines, line);) {
-        const std::size_t at = line.find("        &k");
-        if (at == 0 && line.ends_with(',')) rows.insert(line.substr(10, line.size() - 11));
+        constexpr std::string_view kRow = "VITRO_OP(";
+        if (line.starts_with(kRow)) rows.insert(line.substr(kRow.size(), line.find(',') - kRow.size()));
     }
     for (const std::string& folder : folders) {
         const std::string stem = "ops/" + folder + "/" + folder;
@@ -137,10 +137,10 @@ Complaints op_complaints(const Sources& sources) {
             out.push_back(fmt::format("{}.cpp: expected the definition of op {}", stem, folder));
         }
         if (rows.erase(camel_case(folder)) == 0)
-            out.push_back(fmt::format("ops/op_list.cpp: expected a row &k{}", camel_case(folder)));
+            out.push_back(fmt::format("ops/op_list.def: expected a row of {}", camel_case(folder)));
     }
-    rows.erase("Copy");
-    for (const std::string& row : rows) out.push_back(fmt::format("ops/op_list.cpp: &k{} has no folder", row));
+    rows.erase("Copy");  // a room further down has it
+    for (const std::string& row : rows) out.push_back(fmt::format("ops/op_list.def: {} has no folder", row));
     return out;
 }
 
@@ -155,7 +155,7 @@ Sources read_project() {
         for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root / folder)) {
             const std::string extension = entry.path().extension().string();
             if (extension != ".cpp" && extension != ".h" && extension != ".cu" && extension != ".cuh" &&
-                extension != ".py")
+                extension != ".def" && extension != ".py")
                 continue;
             std::ifstream in(entry.path(), std::ios::binary);
             sources[entry.path().lexically_relative(root).generic_string()] = {std::istreambuf_iterator<char>(in), {}};
@@ -207,8 +207,8 @@ TEST_CASE("each of these checks can fail") {
     CHECK(length_complaints({{"a.h", std::string(500, '\n')}}).empty());
     CHECK(length_complaints({{"a.h", std::string(501, '\n')}}).size() == 1);
 
-    const std::string row = "        &kRmsNorm,\n", definition = ".name = \"rms_norm\"";
-    const Sources sound = {{"ops/op_list.cpp", row},
+    const std::string row = "VITRO_OP(RmsNorm, CPU, NONE)\n", definition = ".name = \"rms_norm\"";
+    const Sources sound = {{"ops/op_list.def", row},
                            {"ops/rms_norm/rms_norm.h", ""},
                            {"ops/rms_norm/rms_norm.cpp", definition},
                            {"ops/common/axis.h", ""}};
@@ -218,8 +218,8 @@ TEST_CASE("each of these checks can fail") {
         changed[path] = text;
         return op_complaints(changed).size();
     };
-    CHECK(complains("ops/op_list.cpp", "") == 1);
-    CHECK(complains("ops/op_list.cpp", row + "        &kSilu,\n") == 1);
+    CHECK(complains("ops/op_list.def", "") == 1);
+    CHECK(complains("ops/op_list.def", row + "VITRO_OP(Silu, NONE, NONE)\n") == 1);
     CHECK(complains("ops/rms_norm/rms_norm.cpp", "") == 1);
     CHECK(complains("ops/silu/silu.h", "") == 2);
 }

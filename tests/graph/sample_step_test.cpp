@@ -134,8 +134,11 @@ TEST_CASE("an i32 input that is read under an unknown name is not guessed") {
     Graph graph = step_graph();
     for (Node& node : graph.nodes)
         if (node.op->name == "gather_rows") node.op = &lookup;
-    CHECK_THROWS_WITH_AS(input_meanings(graph),
-                         doctest::Contains("input rows: what numbers `codes` of gather_rows at wanted takes"), Error);
+    const SampleStep step(graph, {}, 1);
+    CHECK_NOTHROW(numbers(step, graph, "tokens"));
+    CHECK_THROWS_WITH_AS(numbers(step, graph, "rows"),
+                         doctest::Contains("input rows: what numbers codes of gather_rows at wanted takes cannot"),
+                         Error);
 }
 
 TEST_CASE("a merged weight is filled as its parts are, and all by seed and name alone") {

@@ -86,10 +86,12 @@ TEST_CASE("every pass does what its file of cases says") {
                 CHECK(outcome.changed);
                 const Graph after = parse(all[i + 1].text, file, find_op);
                 CHECK(outcome.text == print(after));
-                CpuBackend host(1);
-                NumericsCheck check(host, {}, i);
-                check.check("before", parse(all[i].text, file, find_op));
-                CHECK_NOTHROW(check.check(pass.name, after));
+                if (!pass.optional) {  // one that is changes numbers
+                    CpuBackend host(1);
+                    NumericsCheck check(host, {}, i);
+                    check.check("before", parse(all[i].text, file, find_op));
+                    CHECK_NOTHROW(check.check(pass.name, after));
+                }
                 ++pairs;
             } else if (all[i].title.starts_with("near miss")) {
                 const Outcome outcome = run(pass, all[i].text, file, kernel);

@@ -1,0 +1,43 @@
+#include "ops/softcap/softcap.h"
+
+#include "ops/common/elementwise.h"
+
+namespace vitro {
+namespace {
+
+std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
+    const float cap = attributes.as<Softcap>().cap;
+    if (!(cap > 0)) fail("cap: expected a number above 0, found {}", cap);
+    return infer_elementwise(inputs, attributes);
+}
+
+void reference(const Call& call) {
+    const double cap = call.attributes.as<Softcap>().cap;
+    elementwise_reference(call, [&](double x) { return cap * std::tanh(x / cap); });
+}
+
+Cost cost(const Call& call) { return elementwise_cost(call, 6); }
+
+std::vector<Example> examples(Random& random) {
+    std::vector<Example> all = elementwise_examples(random);
+    for (std::size_t i = 0; i < all.size(); ++i) all[i].attributes = Softcap{i % 2 == 0 ? 30.0f : 0.5f};
+    return all;
+}
+
+}  // namespace
+
+const OpDef kSoftcap{
+    .name = "softcap",
+    .doc = "out = cap * tanh(x / cap), elementwise: nearly x where |x| is small, never beyond cap.",
+    .inputs = {"x"},
+    .infer = infer,
+    .parse_attributes = &Attributes::parse<Softcap>,
+    .reference = reference,
+    .cost = cost,
+    .examples = examples,
+    .in_place = 0,
+};
+
+Value softcap(At at, Value x, Softcap attributes) { return at.apply(kSoftcap, {x}, attributes); }
+
+}  // namespace vitro

@@ -1,0 +1,136 @@
+// exec: one run of a graph file.
+#include "frontend/safetensors.h"
+#include "tests/frontend/temp_dir.h"
+#include "tests/tools/process.h"
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include <cstring>
+
+using namespace vitro;
+using namespace vitro::test;
+
+namespace {
+
+const std::string kFfn = VITRO_SOURCE_DIR "/tests/tools/ffn.vt";
+
+std::string out_of(const std::vector<std::string>& arguments) {
+    const ProcessResult result = run_vitro(arguments);
+    check_success(result);
+    return result.out;
+}
+
+template <class T>
+NamedTensor tensor(const std::string& name, DType dtype, std::initializer_list<std::int64_t> shape,
+                   std::vector<T>& data) {
+    return {name, Tensor(dtype, std::span(shape.begin(), shape.size()), data.data())};
+}
+
+constexpr std::string_view kLookup = R"(graph "rows of a table, added to a state"
+symbol R <= 4
+%rows = input i32 [R]
+%x = input f32 [3, 2]
+%s = state f32 [3, 2]
+%next = add(%s, %x) : f32 [3, 2]
+%y = gather_rows(%next, %rows) : f32 [R, 2]
+return %y
+update %s = %next
+)";
+
+/// The lookup graph and a file of inputs.
+struct Lookup {
+    TempDir directory;
+    std::string graph = (directory / "lookup.vt").string(), inputs = (directory / "inputs.safetensors").string();
+    std::vector<std::int32_t> rows = {2, 0};
+    std::vector<float> x = {1, 2, 3, 4, 5, 6}, s = {10, 20, 30, 40, 50, 60};
+
+    Lookup() {
+        write_bytes(graph, kLookup);
+        write();
+    }
+    void write() {
+        const NamedTensor tensors[] = {tensor("rows", DType::i32, {std::ssize(rows)}, rows),
+                                       tensor("x", DType::f32, {3, 2}, x), tensor("s", DType::f32, {3, 2}, s)};
+        write_safetensors(inputs, tensors);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("exec runs a graph on the inputs of a file, with the sizes of their shapes") {
+    Lookup files;
+    CHECK(out_of({"exec", files.graph, "--inputs", files.inputs}) ==
+          "y f32 [2, 2]: 55, 66, 11, 22\nnext f32 [3, 2], the next state: 11, 22, 33, 44, 55, 66\n");
+    const auto json = nlohmann::json::parse(out_of({"exec", files.graph, "--inputs", files.inputs, "--json"}));
+    CHECK(json.at(0).at("values") == std::vector<double>{55, 66, 11, 22});
+    CHECK(json.at(0).at("shape") == std::vector<int>{2, 2});
+    CHECK(json.at(1).at("kind") == "update");
+    CHECK(json.at(1).at("mean") == 38.5);
+
+    const std::string out = (files.directory / "out.safetensors").string();
+    out_of({"exec", files.graph, "--inputs", files.inputs, "-o", out});
+    const auto file = SafetensorsFile::open(out);
+    std::vector<float> y(4);
+    std::memcpy(y.data(), file.find("y")->data, file.find("y")->bytes);
+    CHECK(y == std::vector<float>{55, 66, 11, 22});
+    CHECK(file.find("next")->shape == std::vector<std::int64_t>{3, 2});
+}
+
+TEST_CASE("what is not given is made up, the same for the same seed") {
+    const std::string first = out_of({"exec", kFfn, "--seed", "1"});
+    CHECK(first.starts_with("out f32 [5, 8]: min "));
+    CHECK(out_of({"exec", kFfn, "--seed", "1"}) == first);
+    CHECK(out_of({"exec", kFfn, "--seed", "2"}) != first);
+    CHECK(out_of({"exec", kFfn, "--symbol", "T=16"}).starts_with("out f32 [16, 8]: "));
+}
+
+TEST_CASE("a graph and what passes make of it give the same, random weights or a model's") {
+    const TempDir directory;
+    const auto floats = [&](const std::string& graph, std::vector<std::string> more) {
+        const std::string out = (directory / "out.safetensors").string();
+        std::vector<std::string> arguments{"exec", graph, "-o", out};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        out_of(arguments);
+        const auto file = SafetensorsFile::open(out);
+        const TensorView& view = *file.find(file.names().front());
+        std::vector<float> data(view.bytes / sizeof(float));
+        std::memcpy(data.data(), view.data, view.bytes);
+        return data;
+    };
+    const auto check_near = [](const std::vector<float>& a, const std::vector<float>& b) {
+        REQUIRE(a.size() == b.size());
+        for (std::size_t i = 0; i < a.size(); ++i) CHECK(std::abs(a[i] - b[i]) <= 1e-4f * (1 + std::abs(a[i])));
+    };
+    const std::string fused = (directory / "fused.vt").string(), naive = (directory / "naive.vt").string(),
+                      decode = (directory / "decode.vt").string();
+    out_of({"opt", kFfn, "--disable-pass", "merge_projections", "-o", fused});
+    check_near(floats(kFfn, {}), floats(fused, {}));
+
+    const std::string model = VITRO_SOURCE_DIR "/models/bundled/tiny-phi3";
+    out_of({"graph", "--after", "build", "-c", "64", "-o", naive});
+    out_of({"graph", "-c", "64", "-o", decode});
+    const std::vector<std::string> weights = {"-m", model, "--seed", "5", "--symbol", "C=9"};
+    check_near(floats(naive, weights), floats(decode, weights));
+}
+
+TEST_CASE("exec refuses what does not fit, naming it") {
+    Lookup files;
+    const auto refuse = [&](const std::vector<std::string>& parts) {
+        check_error(run_vitro({"exec", files.graph, "--inputs", files.inputs}), parts);
+    };
+    files.rows = {2, 3};
+    files.write();
+    refuse({"input rows: element 1: expected a number in [0, 3)", "found 3"});
+    files.rows = {0, 0, 0, 0, 0};
+    files.write();
+    refuse({"tensor \"rows\": expected R in [1, 4], found 5"});
+    const NamedTensor wrong[] = {tensor("x", DType::f32, {2, 3}, files.x)};
+    write_safetensors(files.inputs, wrong);
+    refuse({"tensor \"x\": expected f32 [3, 2], found f32 [2, 3]"});
+    const NamedTensor unknown[] = {tensor("next", DType::f32, {3, 2}, files.x)};
+    write_safetensors(files.inputs, unknown);
+    refuse({"tensor \"next\"", "has no input or state of that name"});
+    check_error(run_vitro({"exec", kFfn, "-m", VITRO_SOURCE_DIR "/models/bundled/tiny-phi3"}), {"norm.weight"});
+    check_error(run_vitro({"exec", kFfn, "--symbol", "T=17"}), {"symbol T: expected a value in [1, 16], found 17"});
+}

@@ -1,0 +1,62 @@
+// --plugin: ops, kernels and passes from a shared library.
+#include "passes/plugin.h"
+#include "graph/text.h"
+#include "ops/op_list.h"
+#include "tests/frontend/temp_dir.h"
+#include "tests/tools/process.h"
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+using namespace vitro;
+using namespace vitro::test;
+
+namespace {
+
+const std::string kPlugin = VITRO_TEST_PLUGIN, kWrong = VITRO_WRONG_PLUGIN;
+const std::string kSquare = VITRO_SOURCE_DIR "/tests/tools/plugin/square.vt";
+
+std::string out_of(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"--plugin", kPlugin});
+    const ProcessResult result = run_vitro(arguments);
+    check_success(result);
+    return result.out;
+}
+
+}  // namespace
+
+TEST_CASE("a plugin's op is listed, checked, found by its pass and run") {
+    CHECK(out_of({"ops", "square_relu"}).starts_with("square_relu(x)  fused\n"));
+    CHECK(run_vitro({"ops", "square_relu"}).exit_code == 1);
+
+    const auto checks = nlohmann::json::parse(out_of({"ops", "--check", "square_relu", "--json"}));
+    CHECK(checks.at(0).at("op") == "square_relu");
+    CHECK(checks.at(0).at("passed") == true);
+
+    const TempDir directory;
+    const std::string file = (directory / "fused.vt").string();
+    CHECK(out_of({"opt", kSquare, "--check-numerics", "-o", file}).empty());
+    const std::string text = out_of({"opt", file});
+    CHECK(text.find("square_relu(%x)") != std::string::npos);
+    CHECK(out_of({"exec", file, "--seed", "3"}) == out_of({"exec", kSquare, "--seed", "3"}));
+    // Without the plugin the graph cannot be read.
+    check_error(run_vitro({"exec", file}), {"square_relu"});
+}
+
+TEST_CASE("a plugin may be given once; what it has must be new") {
+    check_error(run_vitro({"--plugin", kPlugin, "--plugin", kPlugin, "ops"}),
+                {"op square_relu: there is one of this name already"});
+}
+
+TEST_CASE("what is no plugin of this version is refused") {
+    check_error(run_vitro({"--plugin", "no/such.so", "ops"}), {"plugin no/such.so", "cannot open shared object file"});
+    check_error(run_vitro({"--plugin", kSquare, "ops"}), {"plugin ", "square.vt"});
+    check_error(run_vitro({"--plugin", kWrong, "ops"}),
+                {"expected version 1 of the plugin interface, found 1000: build it with this vitro's headers"});
+
+    PluginVersion version;
+    CHECK_NOTHROW(check_plugin_version(version, "lib.so"));
+    version.abi.text[0] = 'x';
+    CHECK_THROWS_WITH_AS(check_plugin_version(version, "lib.so"),
+                         doctest::Contains("plugin lib.so: expected it to be built as"), Error);
+}

@@ -1,0 +1,301 @@
+// vitro exec: runs a graph that stands in a file, once.
+#include "base/half.h"
+#include "frontend/file.h"
+#include "frontend/safetensors.h"
+#include "frontend/weights.h"
+#include "graph/executor.h"
+#include "graph/interpret.h"
+#include "tools/common.h"
+#include "tools/pass_flags.h"
+
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+
+namespace vitro {
+namespace {
+
+struct Flags {
+    std::filesystem::path file;
+    std::filesystem::path inputs;
+    std::filesystem::path model;  // empty: random weights
+    std::filesystem::path output;
+    ModelFlags device;
+    SampleFlags sample;
+    bool json = false;
+};
+
+/// What --inputs gives, checked against the graph.
+class GivenInputs {
+public:
+    GivenInputs(const std::filesystem::path& path, const Graph& graph, SymbolValues& symbols) {
+        if (path.empty()) return;
+        file_ = SafetensorsFile::open(path);
+        for (const std::string& name : file_->names()) {
+            const ValueId id = graph.find(name);
+            const ValueKind kind = id < 0 ? ValueKind::result : graph.value(id).kind;
+            if (kind != ValueKind::input && kind != ValueKind::state)
+                fail("{}: tensor \"{}\": {} has no input or state of that name", file_->name(), name, graph.name);
+            bind(name, graph.value(id).type, graph, symbols);
+        }
+    }
+
+    const TensorView* find(const std::string& path) const { return file_ ? file_->find(path) : nullptr; }
+    /// The i32 numbers of an input; it must be there.
+    std::vector<std::int32_t> numbers(const std::string& path) const {
+        const TensorView& view = *find(path);
+        std::vector<std::int32_t> out(view.bytes / sizeof(std::int32_t));
+        std::memcpy(out.data(), view.data, view.bytes);
+        return out;
+    }
+
+private:
+    /// Takes the symbols' sizes from the tensor's shape.
+    void bind(const std::string& name, const TensorType& type, const Graph& graph, SymbolValues& symbols) {
+        const TensorView& view = *file_->find(name);
+        const auto refuse = [&] {
+            fail("{}: tensor \"{}\": expected {}, found {} [{}]", file_->name(), name, to_string(type),
+                 vitro::name(view.dtype), fmt::join(view.shape, ", "));
+        };
+        if (view.dtype != type.dtype || view.shape.size() != type.shape.size()) refuse();
+        for (std::size_t i = 0; i < view.shape.size(); ++i) {
+            const Dim dim = type.shape[i];
+            if (!dim.is_symbol()) {
+                if (view.shape[i] != dim.size) refuse();
+                continue;
+            }
+            std::int64_t& size = symbols[dim.symbol];
+            if (size == 0) size = view.shape[i];
+            if (view.shape[i] != size)
+                fail("{}: tensor \"{}\": expected {} = {}, as elsewhere, found {}", file_->name(), name, dim.symbol,
+                     size, view.shape[i]);
+            if (size < 1 || size > graph.bounds.at(dim.symbol))
+                fail("{}: tensor \"{}\": expected {} in [1, {}], found {}", file_->name(), name, dim.symbol,
+                     graph.bounds.at(dim.symbol), size);
+        }
+    }
+
+    std::optional<SafetensorsFile> file_;
+};
+
+/// Positions, sequences, pages and lengths fit together only as a whole.
+void check_completeness(const GivenInputs& given, const std::map<std::string, std::vector<InputMeaning>>& meanings) {
+    using Kind = InputMeaning::Kind;
+    std::vector<std::string> there, missing;
+    for (const auto& [path, readers] : meanings)
+        for (const InputMeaning& reader : readers)
+            if (reader.kind == Kind::position || reader.kind == Kind::sequence || reader.kind == Kind::page ||
+                reader.kind == Kind::length) {
+                (given.find(path) != nullptr ? there : missing).push_back(path);
+                break;
+            }
+    if (!there.empty() && !missing.empty())
+        fail("--inputs: found {}, but not {}: they describe one step together", fmt::join(there, ", "),
+             fmt::join(missing, ", "));
+}
+
+/// A program with memory of its own.
+class Run {
+public:
+    Run(const Graph& graph, std::span<const Target> targets, const SymbolValues& symbols)
+        : targets_(targets), symbols_(symbols), program_(compile(graph, targets)) {}
+
+    const Graph& graph() const { return program_.graph; }
+
+    void load(const Flags& flags, const SampleStep& sample) {
+        std::vector<const void*> addresses;
+        if (!flags.model.empty()) {
+            checkpoint_.emplace(Checkpoint::open(flags.model));
+            weights_.emplace(*checkpoint_, targets_);
+            weights_->check_sources(graph());
+            addresses = weights_->addresses(program_);
+        } else {
+            for (const ValueId id : graph().values_of(ValueKind::weight)) {
+                const Elements elements = made_up(graph().value(id), sample);
+                Backend& backend = targets_[program_.plan.place(id).device].backend;
+                buffers_.push_back(backend.allocate(elements.size(), graph().value(id).path));
+                backend.upload(buffers_.back().data(), elements.data(), elements.size());
+                addresses.push_back(buffers_.back().data());
+            }
+        }
+        std::vector<Memory> memory;
+        for (std::size_t device = 0; device < targets_.size(); ++device) {
+            const auto allocate = [&](Region region, std::string_view what) {
+                buffers_.push_back(targets_[device].backend.allocate(program_.plan.bytes(region, device), what));
+                return buffers_.back().data();
+            };
+            memory.push_back({targets_[device].backend, allocate(Region::states, "the states"),
+                              allocate(Region::io, "inputs and results"), allocate(Region::arena, "the arena")});
+        }
+        executor_.emplace(program_, std::move(memory), addresses);
+    }
+
+    void fill(const GivenInputs& given, const SampleStep& sample) {
+        for (std::size_t i = 0; i < graph().values.size(); ++i) {
+            const ValueInfo& value = graph().values[i];
+            if (value.kind != ValueKind::input && value.kind != ValueKind::state) continue;
+            Elements elements;
+            if (const TensorView* view = given.find(value.path))
+                elements.assign(view->data, view->data + view->bytes);
+            else
+                elements = made_up(value, sample);
+            executor_->write(static_cast<ValueId>(i), elements.data(), symbols_);
+        }
+    }
+
+    void run() { executor_->run(symbols_); }
+
+    Elements read(ValueId id) const {
+        Elements elements(static_cast<std::size_t>(bytes_of(graph().value(id).type, symbols_)));
+        executor_->read(id, elements.data(), symbols_);
+        return elements;
+    }
+
+private:
+    Elements made_up(const ValueInfo& value, const SampleStep& sample) const {
+        return leaf_elements(value, symbols_,
+                             [&](const ValueInfo& leaf, const Tensor& tensor) { sample.fill(leaf, tensor); });
+    }
+
+    std::span<const Target> targets_;
+    SymbolValues symbols_;
+    Program program_;
+    std::optional<Checkpoint> checkpoint_;
+    std::optional<Weights> weights_;
+    std::vector<Buffer> buffers_;
+    std::optional<Executor> executor_;
+};
+
+struct Output {
+    std::string path, kind;  // "result" or "update"
+    TensorType type;         // without symbols
+    Elements elements;
+};
+
+nlohmann::ordered_json summary(const Output& output) {
+    constexpr std::int64_t kFew = 8;
+    double least = INFINITY, most = -INFINITY, sum = 0;
+    std::int64_t not_numbers = 0;
+    std::vector<double> values;
+    const std::int64_t n = count(output.type.dtype, output.elements);
+    for (std::int64_t i = 0; i < n; ++i) {
+        const double x = element(output.type.dtype, output.elements.data(), i);
+        if (n <= kFew) values.push_back(x);
+        not_numbers += std::isnan(x);
+        least = std::fmin(least, x);
+        most = std::fmax(most, x);
+        sum += std::isnan(x) ? 0 : x;
+    }
+    std::vector<std::int64_t> shape;
+    for (const Dim dim : output.type.shape) shape.push_back(dim.size);
+    nlohmann::ordered_json out{
+        {"path", output.path}, {"kind", output.kind}, {"dtype", name(output.type.dtype)}, {"shape", shape}};
+    if (n - not_numbers > 0) {
+        out["min"] = least;
+        out["max"] = most;
+        out["mean"] = sum / static_cast<double>(n - not_numbers);
+    }
+    out["nan"] = not_numbers;
+    if (n <= kFew) out["values"] = values;
+    return out;
+}
+
+void print_summary(const Output& output) {
+    const auto json = summary(output);
+    fmt::print("{} {}", output.path, to_string(output.type));
+    if (output.kind == "update") fmt::print(", the next state");
+    if (json.contains("values")) {
+        fmt::print(": {:.6g}", fmt::join(json.at("values").get<std::vector<double>>(), ", "));
+    } else if (json.contains("min")) {
+        fmt::print(": min {:.6g}, max {:.6g}, mean {:.6g}", json.at("min").get<double>(), json.at("max").get<double>(),
+                   json.at("mean").get<double>());
+    }
+    const auto not_numbers = json.at("nan").get<std::int64_t>();
+    fmt::print("{}\n", not_numbers > 0 ? fmt::format(", {} NaN", not_numbers) : "");
+}
+
+std::vector<Output> outputs_of(const Run& run, const Graph& graph, const SymbolValues& symbols) {
+    std::vector<Output> outputs;
+    const auto add = [&](ValueId named, ValueId computed, const char* kind) {
+        for (const Output& output : outputs)
+            if (output.path == graph.value(named).path) return;
+        TensorType type = graph.value(named).type;
+        for (Dim& dim : type.shape) dim = symbols(dim);
+        outputs.push_back({graph.value(named).path, kind, type, run.read(computed)});
+    };
+    for (std::size_t i = 0; i < graph.results.size(); ++i) add(graph.results[i], run.graph().results[i], "result");
+    for (std::size_t i = 0; i < graph.updates.size(); ++i)
+        add(graph.updates[i].next, run.graph().updates[i].next, "update");
+    return outputs;
+}
+
+void exec(const Flags& flags) {
+    const Graph graph = read_graph(flags.file);
+    SymbolValues symbols = symbol_values(flags.sample, graph);
+    const GivenInputs given(flags.inputs, graph, symbols);
+    const auto meanings = input_meanings(graph);
+    check_completeness(given, meanings);
+    // Lengths say how many tokens are cached.
+    if (graph.bounds.contains('C') && symbols['C'] == 0)
+        for (const auto& [path, readers] : meanings)
+            for (const InputMeaning& reader : readers)
+                if (reader.kind == InputMeaning::Kind::length && given.find(path) != nullptr) {
+                    symbols['C'] = 0;
+                    for (const std::int32_t length : given.numbers(path)) symbols['C'] += length;
+                }
+    const SampleStep sample(graph, symbols, flags.sample.seed);
+    for (const auto& [path, readers] : meanings) {
+        if (given.find(path) == nullptr) continue;
+        std::vector<std::int32_t> numbers = given.numbers(path);
+        const std::int64_t size = std::ssize(numbers);
+        check_input(path, {DType::i32, {&size, 1}, numbers.data()}, readers, sample.symbols());
+    }
+
+    const Devices devices = open_devices(flags.device);
+    Run run(graph, devices.targets, sample.symbols());
+    run.load(flags, sample);
+    run.fill(given, sample);
+    run.run();
+    const std::vector<Output> outputs = outputs_of(run, graph, sample.symbols());
+
+    if (!flags.output.empty()) {
+        std::vector<NamedTensor> tensors;
+        for (const Output& output : outputs) {
+            Tensor tensor = tensor_of(output.type, {});
+            tensor.data = const_cast<std::byte*>(output.elements.data());
+            tensors.push_back({output.path, tensor});
+        }
+        write_safetensors(flags.output, tensors);
+    }
+    if (flags.json) {
+        nlohmann::ordered_json all = nlohmann::ordered_json::array();
+        for (const Output& output : outputs) all.push_back(summary(output));
+        fmt::print("{}\n", all.dump(2));
+        return;
+    }
+    for (const Output& output : outputs) print_summary(output);
+}
+
+}  // namespace
+
+void add_exec(CLI::App& app, int&) {
+    auto flags = std::make_shared<Flags>();
+    CLI::App* command = app.add_subcommand(
+        "exec", "run a graph file once; what is not given is made up\nExample: vitro exec g.vt --symbol T=4 --seed 7");
+    command->add_option("file", flags->file, "a graph as `vitro graph` prints it")->required()->type_name("GRAPH");
+    command
+        ->add_option("--inputs", flags->inputs,
+                     "values of inputs and states, by their paths; the sizes of symbols follow")
+        ->type_name("FILE.safetensors");
+    command->add_option("-m,--model", flags->model, "directory of the weights (default: random ones)")
+        ->type_name("DIR");
+    add_sample_flags(*command, flags->sample);
+    add_device_flags(*command, flags->device);
+    command->add_option("-o,--output", flags->output, "write results and next states to a safetensors file")
+        ->type_name("FILE");
+    command->add_flag("--json", flags->json, "print JSON");
+    command->callback([flags] { exec(*flags); });
+}
+
+}  // namespace vitro
