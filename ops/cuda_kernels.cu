@@ -8,13 +8,13 @@
 
 namespace vitro::VITRO_DEVICE {
 
-#define VITRO_OP(Name, Cpu, Cuda) VITRO_WITH_##Cuda(extern const KernelDef k##Name##Cuda;)
+#define VITRO_OP(Name, on_cpu, on_cuda) VITRO_WITH_##on_cuda(extern const KernelDef k##Name##Cuda;)
 #include "ops/op_list.def"
 #undef VITRO_OP
 
 std::span<const KernelDef> kernels() {
     static const KernelDef all[] = {
-#define VITRO_OP(Name, Cpu, Cuda) VITRO_WITH_##Cuda(k##Name##Cuda, )
+#define VITRO_OP(Name, on_cpu, on_cuda) VITRO_WITH_##on_cuda(k##Name##Cuda, )
 #include "ops/op_list.def"
 #undef VITRO_OP
     };

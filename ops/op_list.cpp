@@ -9,9 +9,9 @@
 
 namespace vitro {
 
-#define VITRO_OP(Name, Cpu, Cuda) \
+#define VITRO_OP(Name, on_cpu, on_cuda) \
     extern const OpDef k##Name;   \
-    VITRO_WITH_##Cpu(extern const KernelDef k##Name##Cpu;)
+    VITRO_WITH_##on_cpu(extern const KernelDef k##Name##Cpu;)
 #include "ops/op_list.def"
 #undef VITRO_OP
 
@@ -19,7 +19,7 @@ namespace {
 
 std::vector<const OpDef*>& ops() {
     static std::vector<const OpDef*> list = {
-#define VITRO_OP(Name, Cpu, Cuda) &k##Name,
+#define VITRO_OP(Name, on_cpu, on_cuda) &k##Name,
 #include "ops/op_list.def"
 #undef VITRO_OP
     };
@@ -28,7 +28,7 @@ std::vector<const OpDef*>& ops() {
 
 std::vector<KernelDef>& kernels() {
     static std::vector<KernelDef> list = {
-#define VITRO_OP(Name, Cpu, Cuda) VITRO_WITH_##Cpu(k##Name##Cpu, )
+#define VITRO_OP(Name, on_cpu, on_cuda) VITRO_WITH_##on_cpu(k##Name##Cpu, )
 #include "ops/op_list.def"
 #undef VITRO_OP
     };

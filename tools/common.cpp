@@ -17,6 +17,13 @@ void catch_interrupt() {
     sigaction(SIGINT, &action, nullptr);
 }
 
+void add_device_flags(CLI::App& app, ModelFlags& flags) {
+    app.add_option("-t,--threads", flags.threads, "threads (default: one a core)")
+        ->type_name("N")
+        ->check(CLI::Range(1, 1024));
+    app.add_option("--device", flags.device, "where to run: auto, cpu")->check(CLI::IsMember({"auto", "cpu"}));
+}
+
 void add_model_flags(CLI::App& app, ModelFlags& flags, bool runs) {
     flags.directory = VITRO_BUNDLED_MODEL;
     app.add_option("-m,--model", flags.directory,
@@ -26,10 +33,7 @@ void add_model_flags(CLI::App& app, ModelFlags& flags, bool runs) {
     app.add_option("-c,--ctx-size", flags.context, "longest text in tokens (default: the model's, at most 4096)")
         ->type_name("N")
         ->check(CLI::PositiveNumber);
-    app.add_option("-t,--threads", flags.threads, "threads (default: one a core)")
-        ->type_name("N")
-        ->check(CLI::Range(1, 1024));
-    app.add_option("--device", flags.device, "where to run: auto, cpu")->check(CLI::IsMember({"auto", "cpu"}));
+    add_device_flags(app, flags);
     app.add_option("--weights", flags.weights, "stored (as in the checkpoint) or fp8 (e4m3 with a scale for each row)")
         ->check(CLI::IsMember({"stored", "fp8"}));
     app.add_option("--kv-type", flags.kv_type, "element type of the KV cache: f32, f16, bf16, fp8")

@@ -36,6 +36,8 @@ struct ModelFlags {
     bool verify_plan = false;
 };
 
+/// -t and --device.
+void add_device_flags(CLI::App& app, ModelFlags& flags);
 /// -m, and with `runs` also -c, -t, --device, --weights, --kv-type and --verify-plan.
 void add_model_flags(CLI::App& app, ModelFlags& flags, bool runs = true);
 

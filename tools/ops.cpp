@@ -31,7 +31,7 @@ std::vector<const OpDef*> chosen_ops(const std::string& name) {
 }
 
 /// Runs the checks; whether all passed.
-bool check(const Flags& flags) {
+bool run_checks(const Flags& flags) {
     constexpr int kDraws = 3;
     const Devices devices = open_devices(flags.device);
     nlohmann::ordered_json json = nlohmann::ordered_json::array();
@@ -88,7 +88,7 @@ void add_ops(CLI::App& app, int& exit_code) {
     command->callback([flags, &exit_code] {
         if (!flags->check)
             ops(*flags);
-        else if (!check(*flags))
+        else if (!run_checks(*flags))
             exit_code = 1;
     });
 }

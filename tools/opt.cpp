@@ -11,7 +11,7 @@ namespace {
 
 struct Flags {
     std::filesystem::path file;
-    std::string device = "auto";
+    ModelFlags device;
     PassFlags passes;
     std::filesystem::path output;
     bool explain = false;
@@ -21,9 +21,8 @@ struct Flags {
 
 void opt(const Flags& flags) {
     Graph graph = read_graph(flags.file);
-    const auto backend = open_backend(flags.device, 0);
-    const Target target = target_for(*backend);
-    const PipelineReport report = optimize(graph, {&target, 1}, flags.passes, pipeline_options(flags.passes));
+    const Devices devices = open_devices(flags.device);
+    const PipelineReport report = optimize(graph, devices.targets, flags.passes, pipeline_options(flags.passes));
     if (flags.explain) fmt::print("{}", explained(report, flags.json));
     if (flags.timings) fmt::print("{}", timed(report, flags.json));
     if (!flags.output.empty()) {
@@ -49,8 +48,7 @@ void add_opt(CLI::App& app, int&) {
         "run passes on a graph file and print what they make of it\nExample: vitro opt g.vt --passes fuse_residual");
     command->add_option("file", flags->file, "a graph as `vitro graph` prints it")->required()->type_name("GRAPH");
     add_pass_flags(*command, flags->passes);
-    command->add_option("--device", flags->device, "what the graph is meant for: auto, cpu")
-        ->check(CLI::IsMember({"auto", "cpu"}));
+    add_device_flags(*command, flags->device);
     CLI::Option* explain = command->add_flag("--explain", flags->explain,
                                              "print for every candidate whether a pass fired and why not instead");
     CLI::Option* timings = command->add_flag("--timings", flags->timings, "print the time of each pass instead");

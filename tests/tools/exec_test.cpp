@@ -35,7 +35,7 @@ symbol R <= 4
 %next = add(%s, %x) : f32 [3, 2]
 %y = gather_rows(%next, %rows) : f32 [R, 2]
 return %y
-update %s = %next
+return %next
 )";
 
 /// The lookup graph and a file of inputs.
@@ -61,11 +61,11 @@ struct Lookup {
 TEST_CASE("exec runs a graph on the inputs of a file, with the sizes of their shapes") {
     Lookup files;
     CHECK(out_of({"exec", files.graph, "--inputs", files.inputs}) ==
-          "y f32 [2, 2]: 55, 66, 11, 22\nnext f32 [3, 2], the next state: 11, 22, 33, 44, 55, 66\n");
+          "y f32 [2, 2]: 55, 66, 11, 22\nnext f32 [3, 2]: 11, 22, 33, 44, 55, 66\n");
     const auto json = nlohmann::json::parse(out_of({"exec", files.graph, "--inputs", files.inputs, "--json"}));
     CHECK(json.at(0).at("values") == std::vector<double>{55, 66, 11, 22});
     CHECK(json.at(0).at("shape") == std::vector<int>{2, 2});
-    CHECK(json.at(1).at("kind") == "update");
+    CHECK(json.at(1).at("kind") == "result");
     CHECK(json.at(1).at("mean") == 38.5);
 
     const std::string out = (files.directory / "out.safetensors").string();
@@ -112,6 +112,10 @@ TEST_CASE("a graph and what passes make of it give the same, random weights or a
     out_of({"graph", "-c", "64", "-o", decode});
     const std::vector<std::string> weights = {"-m", model, "--seed", "5", "--symbol", "C=9"};
     check_near(floats(naive, weights), floats(decode, weights));
+    const std::string text = out_of({"exec", decode, "-m", model});
+    CHECK(text.starts_with("logits f32 [1, "));
+    CHECK(text.find("k_cache.append f32 [4, 16, ") != std::string::npos);
+    CHECK(text.find(", the next state: min ") != std::string::npos);
 }
 
 TEST_CASE("exec refuses what does not fit, naming it") {
