@@ -13,6 +13,18 @@
 //     return %s
 //     update %cache = %appended
 //
+// A type may also stand before the `=`: `%x : f32 [T, 4] = embed(%tokens, %table)`. A statement goes on in the next line
+// after a comma, and when that line begins with `@` or `<=`. Layers that are alike may be written once:
+//
+//     repeat model.layers.0-31: 32 ×
+//       first %previous.out = %model.embed_tokens
+//       %.weight : bf16 [3072] = weight
+//       %.out : f32 [T, 3072] = rms_norm(%previous.out, %.weight)
+//     end
+//
+// Within, `.out` is short for `model.layers.N.out`, and `previous.out` is the layer before's; `first` says what stands for
+// that in the first layer.
+//
 // `from` names the checkpoint tensors that a weight is made of, `as` its WeightForm, `@` the device a value lives on,
 // and the place in the model's source, `<=` the values of the source graph that a fused node realizes. `#` begins a
 // comment.
@@ -28,6 +40,8 @@ namespace vitro {
 std::string print(const Graph& graph);
 /// One node's line, without the newline.
 std::string print(const Graph& graph, const Node& node);
+/// The elements of a constant: {0.5, 1}.
+std::string constant_text(const ValueInfo& value);
 
 using FindOp = const OpDef* (*)(std::string_view name);
 

@@ -1,9 +1,12 @@
 #include "graph/text.h"
 #include "graph/verify.h"
 
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <cstring>
+#include <map>
+#include <optional>
 
 namespace vitro {
 namespace {
@@ -16,6 +19,7 @@ public:
 
     Graph parse() {
         while (next_line()) statement();
+        if (repeat_) fail("{}: expected 'end' of the repeat of {}, found none", file_, repeat_->layers);
         if (graph_.name.empty()) fail("{}: expected a line 'graph \"name\"', found none", file_);
         try {
             verify(graph_);
@@ -26,12 +30,23 @@ public:
     }
 
 private:
+    /// The block that is read again for each layer.
+    struct Repeat {
+        std::string layers;  // "model.layers"
+        std::int64_t index = 0, first = 0, last = 0;
+        std::string_view begin;  // what follows its first line
+        std::size_t line_number = 0;
+        std::map<std::string, ValueId, std::less<>> before_first;  // what %previous.… is in the first layer
+
+        std::string layer(std::int64_t i) const { return fmt::format("{}.{}", layers, i); }
+    };
+
     bool next_line() {
         while (!rest_.empty()) {
-            const std::size_t end = rest_.find('\n');
-            line_ = rest_.substr(0, end);
-            rest_ = end == std::string_view::npos ? std::string_view{} : rest_.substr(end + 1);
-            ++line_number_;
+            line_number_ += lines_;
+            line_ = rest_.substr(0, rest_.find('\n'));
+            rest_.remove_prefix(std::min(rest_.size(), line_.size() + 1));
+            lines_ = 1;
             at_ = 0;
             skip_spaces();
             if (!done()) return true;
@@ -39,20 +54,49 @@ private:
         return false;
     }
 
+    /// Takes the next line in, too: the statement goes on there.
+    void continue_line() {
+        if (rest_.empty()) return;
+        at_ = line_.size() + 1;
+        const std::size_t length = std::min(rest_.find('\n'), rest_.size());
+        line_ = {line_.data(), line_.size() + 1 + length};
+        rest_.remove_prefix(std::min(rest_.size(), length + 1));
+        ++lines_;
+        skip_spaces();
+    }
+
+    /// Goes on to the next line if it begins like the tail of a statement.
+    void continue_to_tail() {
+        const std::size_t begin = rest_.find_first_not_of(" \t");
+        if (done() && begin != std::string_view::npos && (rest_[begin] == '@' || rest_[begin] == '<')) continue_line();
+    }
+
     bool done() const { return at_ >= line_.size() || line_[at_] == '#'; }
     void skip_spaces() {
-        while (at_ < line_.size() && (line_[at_] == ' ' || line_[at_] == '\t' || line_[at_] == '\r')) ++at_;
+        while (at_ < line_.size() &&
+               (line_[at_] == ' ' || line_[at_] == '\t' || line_[at_] == '\r' || line_[at_] == '\n'))
+            ++at_;
     }
 
     [[noreturn]] void expected(std::string_view what) const {
-        const std::string_view found = done() ? "the end of the line" : line_.substr(at_, 30);
-        fail("{}:{}:{}: expected {}, found {}", file_, line_number_, at_ + 1, what, found);
+        const std::string_view found =
+            done() ? "the end of the line" : line_.substr(at_, std::min<std::size_t>(30, line_.find('\n', at_) - at_));
+        fail("{}: expected {}, found {}", place(at_), what, found);
+    }
+
+    /// "file:line:column" of an offset in this statement.
+    std::string place(std::size_t at) const {
+        const std::string_view before = line_.substr(0, at);
+        const std::size_t line_begin = before.rfind('\n') + 1;  // npos + 1 is 0
+        return fmt::format("{}:{}:{}", file_, line_number_ + std::count(before.begin(), before.end(), '\n'),
+                           before.size() - line_begin + 1);
     }
 
     bool accept(std::string_view token) {
         if (line_.substr(at_, token.size()) != token) return false;
         at_ += token.size();
         skip_spaces();
+        if (token == "," && done()) continue_line();
         return true;
     }
     void expect(std::string_view token) {
@@ -126,10 +170,28 @@ private:
         return out;
     }
 
+    /// In a repeat, ".mlp" is "model.layers.3.mlp" and "." the layer itself.
+    std::string absolute(std::string path) const {
+        if (path.empty() || path[0] != '.') return path;
+        if (!repeat_) expected("a whole path: one that begins with a dot is short for one within a repeat");
+        return repeat_->layer(repeat_->index) + (path == "." ? "" : path);
+    }
+
     ValueId use() {
         const std::size_t begin = at_;
         expect("%");
-        const ValueId id = graph_.find(word("a value"));
+        const std::string name = word("a value");
+        ValueId id = -1;
+        if (repeat_ && name.starts_with(kPrevious)) {
+            const std::string rest = name.substr(kPrevious.size());
+            if (repeat_->index > repeat_->first) {
+                id = graph_.find(repeat_->layer(repeat_->index - 1) + "." + rest);
+            } else if (const auto at = repeat_->before_first.find(rest); at != repeat_->before_first.end()) {
+                id = at->second;
+            }
+        } else {
+            id = graph_.find(absolute(name));
+        }
         if (id >= 0) return id;
         at_ = begin;
         expected("a value that stands above");
@@ -138,13 +200,14 @@ private:
     std::string define() {
         const std::size_t begin = at_;
         expect("%");
-        std::string path = word("a value's path");
+        std::string path = absolute(word("a value's path"));
         if (graph_.find(path) < 0) return path;
         at_ = begin;
         expected("a new value");
     }
 
     void statement() {
+        if (++statements_ > kMostStatements) fail("{}: expected at most {} statements", place(at_), kMostStatements);
         if (line_[at_] == '%') {
             definition();
         } else if (accept("graph ")) {
@@ -154,9 +217,25 @@ private:
             expect("<=");
             graph_.bounds[name] = value<std::int64_t>("a bound");
         } else if (accept("module ")) {
-            Module module{value<std::string>("a path in quotes"), value<std::string>("a type in quotes"),
+            Module module{absolute(value<std::string>("a path in quotes")), value<std::string>("a type in quotes"),
                           value<std::string>("a detail in quotes")};
             graph_.modules.push_back(std::move(module));
+        } else if (accept("repeat ")) {
+            begin_repeat();
+        } else if (repeat_ && accept("first ")) {
+            const std::size_t begin = at_;
+            expect("%");
+            const std::string name = word("a value");
+            if (!name.starts_with(kPrevious)) {
+                at_ = begin;
+                expected("%previous.…, a value of the layer before");
+            }
+            expect("=");
+            const ValueId id = use();
+            if (repeat_->index == repeat_->first) repeat_->before_first[name.substr(kPrevious.size())] = id;
+        } else if (repeat_ && accept("end")) {
+            if (!done()) expected("the end of the line");
+            return end_repeat();
         } else if (accept("return ")) {
             graph_.results.push_back(use());
         } else if (accept("update ")) {
@@ -164,14 +243,60 @@ private:
             expect("=");
             graph_.updates.push_back({state, use()});
         } else {
-            expected("graph, symbol, module, a %value, return or update");
+            expected("graph, symbol, module, a %value, repeat, return or update");
         }
         if (!done()) expected("the end of the line");
     }
 
+    /// repeat model.layers.0-31: 32 ×
+    void begin_repeat() {
+        if (repeat_) expected("'end' before another repeat");
+        const std::size_t begin = at_;
+        const std::string name = word("layers such as model.layers.0-31");
+        const std::size_t dot = name.rfind('.'), dash = name.rfind('-');
+        Repeat repeat;
+        const auto number = [&](std::size_t from, std::size_t to, std::int64_t& out) {
+            const char* end = name.data() + to;
+            const auto [stopped, error] = std::from_chars(name.data() + from, end, out);
+            return error == std::errc{} && stopped == end && out >= 0;
+        };
+        if (dot == std::string::npos || dash == std::string::npos || dash < dot ||
+            !number(dot + 1, dash, repeat.first) || !number(dash + 1, name.size(), repeat.last) ||
+            repeat.last < repeat.first || repeat.last - repeat.first >= kMostStatements) {
+            at_ = begin;
+            expected("layers such as model.layers.0-31");
+        }
+        repeat.layers = name.substr(0, dot);
+        repeat.index = repeat.first;
+        if (accept(":")) {
+            const std::int64_t count = repeat.last - repeat.first + 1;
+            if (value<std::int64_t>("how many layers") != count) expected(fmt::format("{} ×, as {} says", count, name));
+            expect("×");
+        }
+        repeat.begin = rest_;
+        repeat.line_number = line_number_;
+        repeat_ = std::move(repeat);
+    }
+
+    void end_repeat() {
+        if (repeat_->index == repeat_->last) {
+            repeat_.reset();
+            return;
+        }
+        ++repeat_->index;
+        rest_ = repeat_->begin;
+        line_number_ = repeat_->line_number;
+        lines_ = 1;
+    }
+
     void definition() {
-        std::vector<std::string> paths{define()};
-        while (accept(",")) paths.push_back(define());
+        std::vector<std::string> paths;
+        std::vector<TensorType> types;  // where they stand before the '='
+        do {
+            paths.push_back(define());
+            if (accept(":")) types.push_back(type());
+        } while (accept(","));
+        if (!types.empty() && types.size() != paths.size()) expected("a type for each value");
         expect("=");
         const std::size_t begin = at_;
         const std::string what = word("an op");
@@ -179,22 +304,22 @@ private:
         for (int kind = 0; kind < 4; ++kind) {
             if (what != kKinds[kind]) continue;
             if (paths.size() != 1) expected("one value");
-            return leaf(static_cast<ValueKind>(kind), std::move(paths[0]));
+            return leaf(static_cast<ValueKind>(kind), std::move(paths[0]), types.empty() ? type() : types[0]);
         }
         const OpDef* op = find_op_(what);
         if (op == nullptr) {
             at_ = begin;
             expected("an op that there is (see `vitro ops`)");
         }
-        node(*op, std::move(paths));
+        node(*op, std::move(paths), std::move(types));
     }
 
-    void leaf(ValueKind kind, std::string path) {
-        ValueInfo info{kind, type(), std::move(path)};
+    void leaf(ValueKind kind, std::string path, TensorType type) {
+        ValueInfo info{kind, std::move(type), std::move(path)};
         if (accept("@")) info.device = word("a device");
         if (kind == ValueKind::weight) {
             if (accept("from ")) {
-                do info.sources.push_back(word("a checkpoint tensor"));
+                do info.sources.push_back(absolute(word("a checkpoint tensor")));
                 while (accept(","));
             } else {
                 info.sources = {info.path};
@@ -233,7 +358,7 @@ private:
         std::memcpy(data.data() + data.size() - sizeof(T), &element, sizeof(T));
     }
 
-    void node(const OpDef& op, std::vector<std::string> paths) {
+    void node(const OpDef& op, std::vector<std::string> paths, std::vector<TensorType> types) {
         Node node{.op = &op};
         expect("(");
         if (!accept(")")) {
@@ -242,11 +367,15 @@ private:
             expect(")");
         }
         node.attributes = attributes(op);
-        expect(":");
+        if (types.empty()) {
+            expect(":");
+            do types.push_back(type());
+            while (types.size() < paths.size() && (expect(","), true));
+        }
+        continue_to_tail();
         const auto id = static_cast<NodeId>(graph_.nodes.size());
         for (std::size_t i = 0; i < paths.size(); ++i) {
-            if (i > 0) expect(",");
-            ValueInfo info{ValueKind::result, type(), std::move(paths[i])};
+            ValueInfo info{ValueKind::result, std::move(types[i]), std::move(paths[i])};
             info.producer = id;
             node.outputs.push_back(graph_.add_value(std::move(info)));
         }
@@ -259,8 +388,9 @@ private:
                 node.device = std::move(name);
             }
         }
+        continue_to_tail();
         if (accept("<=")) {
-            do node.realizes.push_back(word("a path"));
+            do node.realizes.push_back(absolute(word("a path")));
             while (accept(","));
         }
         graph_.nodes.push_back(std::move(node));
@@ -282,13 +412,19 @@ private:
         try {
             return op.parse_attributes(texts);
         } catch (const Error& error) {
-            fail("{}:{}:{}: {}: {}", file_, line_number_, begin + 1, op.name, error.what());
+            fail("{}: {}: {}", place(begin), op.name, error.what());
         }
     }
 
-    std::string_view rest_, file_, line_;
-    std::size_t line_number_ = 0;
+    static constexpr std::string_view kPrevious = "previous.";
+    static constexpr std::int64_t kMostStatements = 100'000;
+
+    std::string_view rest_, file_, line_;  // line_: the statement's line, or lines
+    std::size_t line_number_ = 1;          // of its first line
+    std::size_t lines_ = 0;                // how many it has
     std::size_t at_ = 0;
+    std::int64_t statements_ = 0;
+    std::optional<Repeat> repeat_;
     FindOp find_op_;
     Graph graph_;
 };

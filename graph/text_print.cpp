@@ -34,13 +34,15 @@ std::string line(const ValueInfo& value) {
     if (value.kind == ValueKind::weight && value.sources != std::vector{value.path})
         text += " from " + joined(value.sources, [](const std::string& s) { return s; });
     if (value.form != WeightForm::stored) text += fmt::format(" as {}", name(value.form));
-    if (value.kind == ValueKind::constant)
-        text += " " + (value.type.dtype == DType::i32 ? elements_text<std::int32_t>(value.data)
-                                                      : elements_text<float>(value.data));
+    if (value.kind == ValueKind::constant) text += " " + constant_text(value);
     return text;
 }
 
 }  // namespace
+
+std::string constant_text(const ValueInfo& value) {
+    return value.type.dtype == DType::i32 ? elements_text<std::int32_t>(value.data) : elements_text<float>(value.data);
+}
 
 std::string print(const Graph& graph, const Node& node) {
     const auto use = [&](ValueId id) { return "%" + graph.value(id).path; };

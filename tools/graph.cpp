@@ -1,8 +1,14 @@
 // vitro graph: the graph that runs, how it came about, and why. Works without weights.
 #include "frontend/file.h"
-#include "graph/text.h"
+#include "graph/dump/diff.h"
+#include "graph/dump/dot.h"
+#include "graph/dump/html.h"
+#include "graph/dump/json.h"
+#include "graph/dump/listing.h"
+#include "graph/dump/story.h"
 #include "tools/common.h"
 #include "tools/graph_report.h"
+#include "tools/graphviz.h"
 #include "tools/pass_flags.h"
 
 namespace vitro {
@@ -14,39 +20,79 @@ struct Flags {
     ModelFlags model;
     std::string phase = "decode";
     std::string format = "text";
-    std::string after;  // print the graph as this pass left it
+    std::string after = "program";    // the stage that is shown
+    std::string diff;                 // FROM:TO
+    std::string scope;                // a module
     PassFlags passes;
     std::string output;
+    bool unfold = false;
     bool explain = false;
     bool timings = false;
     bool json = false;
 };
 
-void graph(const Flags& flags) {
+/// Compiles the model's graph and keeps every stage.
+Story compile_story(const Flags& flags, std::span<const Target> targets) {
     const ModelConfig config = read_model_config(flags.model.directory);
     const Phase phase = flags.phase == "prefill" ? Phase::prefill : Phase::decode;
-    // Checking takes a small cache: its values are all kept.
-    const std::int64_t context = flags.model.context == 0 && flags.passes.check_numerics
-                                     ? std::min(config.max_positions, kCheckedContext)
-                                     : flags.model.context;
     ModelFlags model = flags.model;
-    model.context = context;
+    if (model.context == 0 && flags.passes.check_numerics)  // its values are all kept: a small cache will do
+        model.context = std::min(config.max_positions, kCheckedContext);
     LanguageModelOptions model_options = with_flags({.passes = pipeline_options(flags.passes)}, model);
     Graph graph = naive_graph(flags.model.directory, config, phase, model_options);
+    Story story;
+    story.phase = flags.phase;
+    story.backend = &targets.back().backend;
     PipelineOptions& options = model_options.passes;
-    std::optional<Graph> wanted;
-    if (flags.after == "build") wanted = graph;
     options.after = [&](const Pass* pass, const Graph& now) {
-        if (pass != nullptr && pass->name == flags.after) wanted = now;
+        if (pass == nullptr)
+            story.stages.push_back({"build", "the model's equations", now});
+        else
+            story.stages.push_back({std::string(pass->name), std::string(pass->equation), now});
     };
-    const Devices devices = open_devices(flags.model);
-    const PipelineReport report = optimize(graph, devices.targets, flags.passes, options);
-    if (!flags.after.empty() && !wanted)
-        fail("--after: expected build or a pass that runs, found '{}'; --timings lists those that run", flags.after);
+    story.report = optimize(graph, targets, flags.passes, options);
+    story.program = compile(std::move(graph), targets);
+    story.stages.push_back({"program", "devices, kernels, an order and places in memory", story.program.graph});
+    return story;
+}
 
-    const std::string text = flags.explain   ? explained(report, flags.json)
-                             : flags.timings ? timed(report, flags.json)
-                                             : print(wanted ? *wanted : graph);
+std::string diff_text(const Story& story, const Flags& flags) {
+    const std::size_t colon = flags.diff.find(':');
+    if (colon == std::string::npos)
+        fail("--diff: expected two stages, such as build:fuse_attention, found '{}'", flags.diff);
+    const Stage &from = story.stage(flags.diff.substr(0, colon)), &to = story.stage(flags.diff.substr(colon + 1));
+    const bool is_whole = flags.scope.empty();
+    GraphDiff found = is_whole
+                          ? diff(from.graph, to.graph, story.report.journal)
+                          : diff(scoped(from.graph, flags.scope), scoped(to.graph, flags.scope), story.report.journal);
+    found.from = from.name;
+    found.to = to.name;
+    if (flags.format == "json") return json_of(found);
+    if (flags.format != "text") fail("--diff: expected --format text or json, found {}", flags.format);
+    return text_of(found, flags.unfold);
+}
+
+std::string dump(const Story& story, const Flags& flags) {
+    if (flags.format == "html") return html_of(story);
+    const Stage& stage = story.stage(flags.after);
+    const Graph part = flags.scope.empty() ? Graph{} : scoped(stage.graph, flags.scope);
+    const Subject subject = story.subject(stage, flags.scope.empty() ? stage.graph : part);
+    if (flags.format == "json") return json_of(subject);
+    if (flags.format == "dot") return dot_of(subject, flags.unfold);
+    if (flags.format == "svg") return svg_of(dot_of(subject, flags.unfold));
+    if (flags.format == "model-explorer") return model_explorer_json(subject);
+    if (flags.format == "model-explorer-cost") return model_explorer_cost_json(subject);
+    return listing(subject, flags.unfold);
+}
+
+void graph(Flags flags) {
+    if (flags.json && !flags.explain && !flags.timings) flags.format = "json";
+    const Devices devices = open_devices(flags.model);
+    const Story story = compile_story(flags, devices.targets);
+    const std::string text = flags.explain         ? explained(story.report, flags.json)
+                             : flags.timings       ? timed(story.report, &story.program, flags.json)
+                             : !flags.diff.empty() ? diff_text(story, flags)
+                                                   : dump(story, flags);
     if (flags.output.empty()) {
         fmt::print("{}", text);
         return;
@@ -60,19 +106,35 @@ void graph(const Flags& flags) {
 
 void add_graph(CLI::App& app, int&) {
     auto flags = std::make_shared<Flags>();
-    CLI::App* command = app.add_subcommand(
-        "graph", "print the graph that runs; works without weights\nExample: vitro graph --phase prefill --explain");
+    CLI::App* command =
+        app.add_subcommand("graph",
+                           "print the graph that runs, or as it was at another stage; works without weights\n"
+                           "Example: vitro graph --diff build:fuse_attention --scope layers.0");
     add_model_flags(*command, flags->model);
     command->add_option("--phase", flags->phase, "prefill (chunks of a prompt) or decode (the default)")
         ->check(CLI::IsMember({"prefill", "decode"}));
-    command->add_option("--format", flags->format, "text")->check(CLI::IsMember({"text"}));
-    command->add_option("--after", flags->after, "the graph as this pass left it; build: as the model wrote it")
-        ->type_name("PASS");
+    command
+        ->add_option("--format", flags->format,
+                     "text (the default; layers that are alike are folded, and vitro opt and exec read it),\n"
+                     "html (one page: every stage, to zoom, search and click), dot, svg (Graphviz),\n"
+                     "json (as graph/dump/graph.schema.json says),\n"
+                     "model-explorer and model-explorer-cost (graph and node data for Google's Model Explorer)")
+        ->check(CLI::IsMember({"text", "html", "json", "dot", "svg", "model-explorer", "model-explorer-cost"}));
+    command
+        ->add_option("--after", flags->after,
+                     "the stage: build (as the model wrote it), a pass (as it left the graph),\n"
+                     "or program (what runs, with kernels and places in memory; the default)")
+        ->type_name("STAGE");
+    command->add_option("--diff", flags->diff, "what appeared, vanished and changed between two stages")
+        ->type_name("STAGE:STAGE");
+    command->add_option("--scope", flags->scope, "only this module or value, such as layers.0 or lm_head")
+        ->type_name("PATH");
+    command->add_flag("--unfold", flags->unfold, "show every layer, also those that are alike");
     add_pass_flags(*command, flags->passes);
     command->add_flag("--explain", flags->explain,
                       "print for every candidate whether a pass fired and why not, and what became of every value");
     command->add_flag("--timings", flags->timings, "print the time of each pass");
-    command->add_flag("--json", flags->json, "--explain and --timings as JSON");
+    command->add_flag("--json", flags->json, "the same as --format json; --explain and --timings as JSON");
     command->add_option("-o,--output", flags->output, "write to a file instead")->type_name("FILE");
     command->callback([flags] { graph(*flags); });
 }

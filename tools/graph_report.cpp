@@ -25,7 +25,7 @@ std::string explained(const PipelineReport& report, bool json) {
     return out;
 }
 
-std::string timed(const PipelineReport& report, bool json) {
+std::string timed(const PipelineReport& report, const Program* program, bool json) {
     nlohmann::ordered_json list = nlohmann::json::array();
     std::string out = fmt::format("{:<28} {:>9} {:>7}  changed\n", "pass", "ms", "nodes");
     for (const PassRecord& pass : report.passes) {
@@ -33,6 +33,16 @@ std::string timed(const PipelineReport& report, bool json) {
             {{"pass", pass.name}, {"seconds", pass.seconds}, {"nodes", pass.nodes_after}, {"changed", pass.changed}});
         out += fmt::format("{:<28} {:>9.3f} {:>7}  {}\n", pass.name, 1e3 * pass.seconds, pass.nodes_after,
                            pass.changed ? "yes" : "no");
+    }
+    if (program != nullptr) {
+        double total = 0;
+        for (const PassRecord& pass : report.passes) total += pass.seconds;
+        for (const StageRecord& stage : program->stages) {
+            total += stage.seconds;
+            list.push_back({{"stage", stage.name}, {"seconds", stage.seconds}});
+            out += fmt::format("{:<28} {:>9.3f}\n", stage.name, 1e3 * stage.seconds);
+        }
+        out += fmt::format("{:<28} {:>9.3f} {:>7}\n", "graph to program", 1e3 * total, program->graph.nodes.size());
     }
     return json ? list.dump(2) + "\n" : out;
 }

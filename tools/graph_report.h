@@ -2,6 +2,7 @@
 #pragma once
 
 #include "graph/pass.h"
+#include "graph/program.h"
 
 #include <string>
 
@@ -9,7 +10,7 @@ namespace vitro {
 
 /// Every candidate of every pass, and what became of every value.
 std::string explained(const PipelineReport& report, bool json);
-/// Time and nodes of every pass.
-std::string timed(const PipelineReport& report, bool json);
+/// Time of every pass and, of a graph that was compiled, of every stage of compile(). `program` may be null.
+std::string timed(const PipelineReport& report, const Program* program, bool json);
 
 }  // namespace vitro

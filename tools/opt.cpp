@@ -24,7 +24,7 @@ void opt(const Flags& flags) {
     const Devices devices = open_devices(flags.device);
     const PipelineReport report = optimize(graph, devices.targets, flags.passes, pipeline_options(flags.passes));
     if (flags.explain) fmt::print("{}", explained(report, flags.json));
-    if (flags.timings) fmt::print("{}", timed(report, flags.json));
+    if (flags.timings) fmt::print("{}", timed(report, nullptr, flags.json));
     if (!flags.output.empty()) {
         AtomicFile file(flags.output);
         file.write(print(graph));

@@ -196,18 +196,6 @@ TEST_CASE("logits writes one row a token, the last of which next ranks") {
     CHECK(read_bytes(other) == read_bytes(file));
 }
 
-TEST_CASE("graph prints both programs' graphs, which parse again") {
-    for (const std::string phase : {"prefill", "decode"}) {
-        CAPTURE(phase);
-        const std::string text = out_of({"graph", "--phase", phase});
-        const Graph graph = parse(text, phase, find_op);
-        CHECK(print(graph) == text);
-        CHECK(graph.name == "Phi3ForCausalLM");
-        CHECK((graph.bounds.at('T') == 1) == (phase == "decode"));
-    }
-    CHECK(out_of({"graph"}) == out_of({"graph", "--phase", "decode"}));
-}
-
 TEST_CASE("ops lists every op with its meaning") {
     const Json json = json_of({"ops"});
     CHECK(json.size() == all_ops().size());

@@ -48,6 +48,10 @@ bool take(int descriptor, std::string& text) {
 ProcessResult run_vitro(const std::vector<std::string>& arguments, const ProcessOptions& options) {
     std::vector<std::string> words{VITRO_BINARY};
     words.insert(words.end(), arguments.begin(), arguments.end());
+    return run_program(std::move(words), options);
+}
+
+ProcessResult run_program(std::vector<std::string> words, const ProcessOptions& options) {
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
@@ -61,7 +65,7 @@ ProcessResult run_vitro(const std::vector<std::string>& arguments, const Process
         ::dup2(in.end(0), 0);
         ::dup2(out.end(1), 1);
         ::dup2(err.end(1), 2);
-        ::execv(argv[0], argv.data());
+        ::execvp(argv[0], argv.data());
         ::_exit(127);
     }
     in.close(0);

@@ -23,7 +23,10 @@ struct ProcessOptions {
     std::optional<std::chrono::milliseconds> interrupt;  // sends SIGINT after this time
 };
 
-/// `vitro` with these arguments. Kills it after two minutes.
+/// A program, found as a shell finds it, with its arguments; exit code 127 where there is none. Kills it after two
+/// minutes.
+ProcessResult run_program(std::vector<std::string> words, const ProcessOptions& options = {});
+/// `vitro` with these arguments.
 ProcessResult run_vitro(const std::vector<std::string>& arguments, const ProcessOptions& options = {});
 
 /// Checks the contract of a failure: exit code 1, nothing on stdout, one line "error: …" that contains all `parts`.

@@ -1,0 +1,151 @@
+#include "graph/dump/html.h"
+
+#include "graph/dump/repeat.h"
+
+#include <nlohmann/json.hpp>
+
+#include <map>
+
+namespace vitro {
+
+std::string_view html_file(std::string_view name);  // defined by cmake/embed.cmake
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// Distinct things, numbered in the order of their first use.
+class Table {
+public:
+    std::size_t index(const Json& thing) {
+        const auto [at, is_new] = index_.emplace(thing.dump(), index_.size());
+        if (is_new) all_.push_back(thing);
+        return at->second;
+    }
+    Json take() { return std::move(all_); }
+
+private:
+    std::map<std::string, std::size_t> index_;
+    Json all_ = Json::array();
+};
+
+/// Gathers the stages. Most nodes are the same in most stages: a stage lists numbers of nodes.
+class Data {
+public:
+    explicit Data(const Story& story) : story_(story) {}
+
+    Json gather() {
+        const Graph& source = story_.stages.front().graph;
+        Json out{{"name", source.name}, {"phase", story_.phase}, {"symbols", Json::object()}};
+        for (const auto& [symbol, bound] : source.bounds) out["symbols"][std::string(1, symbol)] = bound;
+        for (const Module& module : source.modules) out["modules"].push_back({module.path, module.type, module.detail});
+        for (std::size_t i = 0; i < story_.stages.size(); ++i) out["stages"].push_back(stage_json(i));
+        out["ops"] = std::move(ops_);
+        out["fates"] = Json::object();
+        for (const auto& [path, fate] : story_.report.journal.fates)
+            out["fates"][path] = {name(fate.kind), fate.into, fate.pass};
+        add_places(out);
+        out["nodes"] = nodes_.take();
+        out["values"] = values_.take();
+        out["types"] = types_.take();
+        out["paths"] = paths_.take();
+        return out;
+    }
+
+private:
+    Json stage_json(std::size_t i) {
+        const Stage& stage = story_.stages[i];
+        const Subject subject = story_.subject(stage);
+        Json out{{"name", stage.name},       {"equation", stage.equation},
+                 {"nodes", Json::array()},   {"results", values_json(stage.graph, stage.graph.results)},
+                 {"repeats", Json::array()}, {"findings", Json::array()}};
+        for (const PassRecord& record : story_.report.passes)
+            if (record.name == stage.name) out["ms"] = 1e3 * record.seconds;
+        const std::vector<Work> works = works_of(subject);
+        for (std::size_t n = 0; n < works.size(); ++n)
+            out["nodes"].push_back(nodes_.index(node_json(subject, stage.graph.nodes[n], works[n])));
+        for (const Repeat& repeat : find_repeats(stage.graph))
+            out["repeats"].push_back({repeat.layers, repeat.first, repeat.last, repeat.members});
+        for (const Finding& finding : story_.report.journal.findings)
+            if (finding.pass == stage.name) out["findings"].push_back({finding.path, finding.fired, finding.reason});
+        return out;
+    }
+
+    Json node_json(const Subject& subject, const Node& node, Work work) {
+        const OpDef& op = *node.op;
+        ops_[std::string(op.name)] = {
+            {"doc", op.doc}, {"inputs", op.inputs}, {"fused", op.decompose != nullptr}, {"view", op.is_view}};
+        Json attributes = Json::array(), realizes = Json::array();
+        for (const auto& [field, text] : node.attributes.texts()) attributes.push_back({field, text});
+        for (const std::string& path : node.realizes) realizes.push_back(paths_.index(path));
+        const Cost cost = cost_of(subject, node);
+        return {{"o", op.name},
+                {"w", name(work)},
+                {"i", values_json(subject.graph, node.inputs)},
+                {"u", values_json(subject.graph, node.outputs)},
+                {"a", std::move(attributes)},
+                {"r", std::move(realizes)},
+                {"s", node.place.file.empty() ? "" : fmt::format("{}:{}", node.place.file, node.place.line)},
+                {"b", op.is_view ? 0 : cost.bytes},
+                {"f", cost.flops}};
+    }
+
+    Json values_json(const Graph& graph, const std::vector<ValueId>& ids) {
+        Json out = Json::array();
+        for (const ValueId id : ids) {
+            const ValueInfo& value = graph.value(id);
+            out.push_back(values_.index({paths_.index(value.path), name(value.kind),
+                                         types_.index(to_string(value.type)), bytes_of(graph, id)}));
+        }
+        return out;
+    }
+
+    void add_places(Json& out) const {
+        const Stage& last = story_.stages.back();
+        const Subject subject = story_.subject(last);
+        Json places = Json::object(), devices = Json::object(), regions = Json::object();
+        for (std::size_t i = 0; i < last.graph.values.size(); ++i)
+            if (const auto place = place_of(subject, static_cast<ValueId>(i)))
+                places[last.graph.values[i].path] = {region_of(subject, *place), place->offset, place->bytes};
+        for (const Node& node : last.graph.nodes)
+            if (const std::string device = device_of(subject, node); !device.empty())
+                devices[last.graph.value(node.outputs[0]).path] = device;
+        for (const auto& [region, bytes] : regions_of(subject)) regions[region] = bytes;
+        out["places"] = std::move(places);
+        out["devices"] = std::move(devices);
+        out["regions"] = std::move(regions);
+    }
+
+    const Story& story_;
+    Table nodes_, values_, types_, paths_;
+    Json ops_ = Json::object();
+};
+
+void replace(std::string& text, std::string_view mark, std::string_view by) {
+    const std::size_t at = text.find(mark);
+    VITRO_CHECK(at != std::string::npos, "page.html has no {}", mark);
+    text.replace(at, mark.size(), by);
+}
+
+/// `text` with "</" as "<\/", which means the same in JSON and ends no script element.
+std::string inside_script(const std::string& text) {
+    std::string out;
+    for (const char c : text) out += c == '/' && out.ends_with('<') ? std::string("\\/") : std::string(1, c);
+    return out;
+}
+
+}  // namespace
+
+std::string html_of(const Story& story) {
+    std::string page(html_file("page.html"));
+    std::string title;
+    for (const char c : story.stages.front().graph.name) title += c == '<' ? std::string("&lt;") : std::string(1, c);
+    replace(page, "@TITLE@", title);
+    for (const char* name : {"style.css", "story.js", "layout.js", "panel.js", "view.js"})
+        replace(page, fmt::format("@{}@", name), html_file(name));
+    // Last, and text that stands in the data is not looked at again.
+    replace(page, "@DATA@", inside_script(Data(story).gather().dump()));
+    return page;
+}
+
+}  // namespace vitro

@@ -1,0 +1,146 @@
+// The column on the right: what a stage did and why, or all that is known of what is selected.
+
+const WORKS = {weights: "reads weights", cache: "KV cache", compute: "computes", movement: "moves", view: "view"};
+const link = (path, text) => `<a data-path="${escaped(path)}">${escaped(text ?? path)}</a>`;
+const facts = (rows) => `<dl class="facts">${rows.filter((row) => row && row[1] !== "" && row[1] !== undefined)
+  .map(([key, html]) => `<dt>${escaped(key)}</dt><dd>${html}</dd>`).join("")}</dl>`;
+
+/** Lines that are alike but for the layer are one: "layers.0-31: 32 ×". */
+function foldedLines(lines) {
+  const groups = new Map();
+  for (const line of lines) {
+    const match = /^(.*?\.)?(\d+)\.(.*)$/.exec(line.path);
+    const layer = match ? (match[1] || "") + match[2] + "." : null;
+    const before = match ? (match[1] || "") + (match[2] - 1) + "." : null;
+    const shorten = (text) => (layer ? text.split(layer).join("▪.").split(before).join("previous.") : text);
+    const key = match ? (match[1] || "") + "|" + match[3] + "|" + shorten(line.why || "") + line.mark : line.path + line.why + line.mark;
+    if (!groups.has(key)) groups.set(key, {...line, count: 0, first: match?.[2], prefix: match?.[1] || "", rest: match?.[3]});
+    const group = groups.get(key);
+    group.count += 1;
+    group.last = match?.[2];
+  }
+  return [...groups.values()];
+}
+function lineHtml(line) {
+  const path = line.count > 1 ? `${link(line.path, `${line.prefix}${line.first}–${line.last}.${line.rest}`)} <small>${line.count} ×</small>` : link(line.path);
+  return `<li><span class="${{"+": "plus", "-": "minus", "~": "tilde"}[line.mark] || ""}">${line.mark || ""}</span>
+    <span class="path">${path}</span>${line.why ? `<span class="why">${escaped(line.why)}</span>` : ""}</li>`;
+}
+function listHtml(lines, most = 14) {
+  const html = foldedLines(lines).map(lineHtml);
+  if (html.length <= most) return `<ul>${html.join("")}</ul>`;
+  return `<ul>${html.slice(0, most).join("")}</ul><details><summary>${html.length - most} more</summary><ul>${html.slice(most).join("")}</ul></details>`;
+}
+
+function stagePanel(stage) {
+  const story = stage.story, changes = stage.changes;
+  let html = `<h2>${escaped(stage.name)}</h2><div class="equation">${escaped(stage.equation)}</div>`;
+  if (stage.index === 0) {
+    html += `<p class="doc">The graph as the model's code wrote it: every box is one op of the equations. Move the slider below
+      to watch the passes rewrite it. Click a box to see what it is; click a module's name to open or close it.</p>`;
+  }
+  html += facts([["ops", `${stage.nodes.length}${stage.index ? ` <span class="doc">(before: ${story.stages[stage.index - 1].nodes.length})</span>` : ""}`],
+    ["moves a step", human(stage.nodes.reduce((sum, node) => sum + node.bytes, 0), "B")],
+    ["computes", human(stage.nodes.reduce((sum, node) => sum + node.flops, 0), "FLOP")],
+    stage.milliseconds !== undefined ? ["took", `${stage.milliseconds.toFixed(2)} ms`] : null]);
+  if (stage.index > 0) {
+    html += `<div class="tally"><span class="plus">+ ${changes.added.size} new</span><span class="tilde">~ ${changes.changed.size} changed</span>
+      <span class="minus">− ${changes.gone.length} gone</span></div>`;
+    if (!stage.does) html += `<p class="doc">This pass found nothing to do here.</p>`;
+  }
+  if (stage.index === story.stages.length - 1) html += memoryHtml(story);
+  const fired = stage.findings.filter((f) => f[1]), refused = stage.findings.filter((f) => !f[1]);
+  const asLine = (mark) => ([path, , why]) => ({path, why, mark});
+  if (fired.length) html += `<h3>Fired ${fired.length} times</h3>` + listHtml(fired.map(asLine("")));
+  if (refused.length) html += `<h3>Refused ${refused.length} times</h3>` + listHtml(refused.map(asLine("")));
+  const changed = [...[...changes.added].map((path) => ({path, mark: "+"})), ...[...changes.changed].map((path) => ({path, mark: "~"}))];
+  if (changed.length && stage.index > 0) html += `<h3>New and changed</h3>` + listHtml(changed);
+  if (changes.gone.length) {
+    html += `<h3>Gone</h3>` + listHtml(changes.gone.map((path) => {
+      const fate = story.fate(path);
+      return {path, mark: "-", why: fate ? `${fate.kind}${fate.into ? ` ${fate.kind === "merged" ? "with" : "in"} ${fate.into}` : ""}` : ""};
+    }));
+  }
+  return html;
+}
+
+function memoryHtml(story) {
+  const rows = Object.entries(story.regions).map(([name, bytes]) => [name, `${human(bytes, "B")} <span class="doc">(${bytes})</span>`]);
+  return rows.length ? `<h3>Memory</h3>` + facts(rows) : "";
+}
+
+function placeHtml(story, path) {
+  const place = story.places[path];
+  if (!place) return "";
+  const [region, offset, bytes] = place, all = story.regions[region] || 1;
+  return `<h3>Place in memory</h3><div class="strip"><i style="left:${(100 * offset) / all}%;width:${(100 * bytes) / all}%"></i></div>
+    <p class="path">${escaped(region)} ${offset} … ${offset + bytes} <span class="doc">of ${all} bytes</span></p>`;
+}
+
+function valueRow(stage, value, name) {
+  return `<li><span class="path">${name ? `<span class="doc">${escaped(name)}:</span> ` : ""}${link(value.path)}</span>
+    <span class="why">${escaped(value.kind)} ${escaped(value.type)}, ${human(value.bytes, "B")}</span></li>`;
+}
+
+function nodePanel(stage, node) {
+  const story = stage.story, op = story.ops[node.op], names = op.inputs;
+  const state = stage.changes.added.has(node.path) ? `<span class="plus">new in this stage</span>`
+    : stage.changes.changed.has(node.path) ? `<span class="tilde">changed in this stage</span>` : "";
+  let html = `<button class="close" data-close="1" title="Back to the stage (Esc)">×</button>
+    <h2>${escaped(node.op)} <span class="badge" style="--work: var(--${node.work})">${op.fused ? "fused, " : ""}${WORKS[node.work]}</span></h2>
+    <p class="path">${escaped(node.path)}</p>${state}<p class="doc">${escaped(op.doc)}</p>`;
+  html += facts([["moves", op.view ? "nothing: a view" : human(node.bytes, "B")],
+    ["computes", node.flops ? human(node.flops, "FLOP") : ""],
+    ["intensity", node.flops && node.bytes ? `${(node.flops / node.bytes).toFixed(2)} FLOP a byte` : ""],
+    ["device", stage.index === story.stages.length - 1 ? escaped(story.devices[node.path] || "") : ""],
+    ["written at", escaped(node.source)],
+    ...node.attributes.map(([key, value]) => [key, escaped(value)])]);
+  html += `<h3>Inputs</h3><ul>${node.inputs.map((value, i) => valueRow(stage, value, names[Math.min(i, names.length - 1)])).join("")}</ul>`;
+  html += `<h3>Outputs</h3><ul>${node.outputs.map((value) => valueRow(stage, value)).join("")}</ul>`;
+  if (node.realizes.length) {
+    html += `<h3>Stands for ${node.realizes.length} values of the source graph</h3><ul>${node.realizes.map((path) => {
+      const source = story.stages[0].node(path);
+      return `<li><span class="path"><a data-build="${escaped(path)}">${escaped(path)}</a></span>${source ? `<span class="why">${escaped(source.op)}</span>` : ""}</li>`;
+    }).join("")}</ul>`;
+  }
+  if (stage.index === story.stages.length - 1) html += node.outputs.map((value) => placeHtml(story, value.path)).join("");
+  return html + whyHtml(story, node.path) + readersHtml(stage, node.outputs);
+}
+
+function readersHtml(stage, values) {
+  const all = [...new Set(values.flatMap((value) => stage.readers.get(value.path) || []))];
+  return all.length ? `<h3>Read by</h3>` + listHtml(all.map((node) => ({path: node.path, why: node.op}))) : "";
+}
+
+/** What the passes found at this path. */
+function whyHtml(story, path) {
+  const lines = story.stages.flatMap((stage) => stage.findings.filter((f) => f[0] === path)
+    .map(([, fired, why]) => `<li><b>${escaped(stage.name)}</b> <span class="${fired ? "plus" : "tilde"}">${fired ? "fired" : "refused"}</span><span class="why">${escaped(why)}</span></li>`));
+  return lines.length ? `<h3>What passes found here</h3><ul>${lines.join("")}</ul>` : "";
+}
+
+function valuePanel(stage, path) {
+  const story = stage.story, value = stage.value(path);
+  let html = `<button class="close" data-close="1" title="Back to the stage (Esc)">×</button>`;
+  if (!value) {
+    const fate = story.fate(path);
+    html += `<h2>${escaped(path)}</h2><p class="doc">Not in this stage.</p>`;
+    if (fate) html += facts([["became", escaped(fate.kind)], ["in", fate.into ? link(fate.into) : ""], ["by", escaped(fate.pass)]]);
+    return html + whyHtml(story, path);
+  }
+  html += `<h2>${escaped(value.kind)}</h2><p class="path">${escaped(path)}</p>`;
+  html += facts([["type", escaped(value.type)], ["bytes", `${value.bytes} <span class="doc">(${human(value.bytes, "B")})</span>`]]);
+  if (stage.index === story.stages.length - 1) html += placeHtml(story, path);
+  return html + readersHtml(stage, [value]);
+}
+
+function modulePanel(stage, group) {
+  const inside = stage.nodes.filter((node) => node.path.startsWith(group.path + ".") || node.path === group.path);
+  const byOp = new Map();
+  for (const node of inside) byOp.set(node.op, (byOp.get(node.op) || 0) + 1);
+  return `<button class="close" data-close="1" title="Back to the stage (Esc)">×</button>
+    <h2>${escaped(group.module?.type || "module")}</h2><p class="path">${escaped(group.path)}</p><p class="doc">${escaped(group.module?.detail || "")}</p>` +
+    facts([["ops", inside.length], ["moves", human(inside.reduce((s, n) => s + n.bytes, 0), "B")],
+      ["computes", human(inside.reduce((s, n) => s + n.flops, 0), "FLOP")],
+      ...[...byOp].map(([op, count]) => [op, `${count} ×`])]);
+}

@@ -1,0 +1,136 @@
+#include "graph/dump/dot.h"
+#include "graph/dump/json.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+namespace vitro {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json pair(std::string_view key, const std::string& value) { return {{"key", key}, {"value", value}}; }
+
+/// "model/layers/0/mlp" of a module's path.
+std::string namespace_of(const Graph& graph, std::string_view path) {
+    std::string out = module_of(graph, path);
+    std::replace(out.begin(), out.end(), '.', '/');
+    return out;
+}
+
+Json metadata(const Graph& graph, const std::vector<ValueId>& ids) {
+    Json out = Json::array();
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        const ValueInfo& value = graph.value(ids[i]);
+        out.push_back(
+            {{"id", std::to_string(i)},
+             {"attrs", Json::array({pair("tensor_name", value.path), pair("tensor_shape", to_string(value.type)),
+                                    pair("bytes", std::to_string(bytes_of(graph, ids[i])))})}});
+    }
+    return out;
+}
+
+/// A value is called by the path of the first output of the node that computes it, or its own.
+const std::string& node_id(const Graph& graph, ValueId id) {
+    const NodeId producer = graph.value(id).producer;
+    return graph.value(producer < 0 ? id : graph.node(producer).outputs[0]).path;
+}
+
+Json leaf_json(const Subject& subject, ValueId id) {
+    const ValueInfo& value = subject.graph.value(id);
+    Json attributes = Json::array({pair("kind", std::string(name(value.kind)))});
+    if (const auto place = place_of(subject, id)) attributes.push_back(pair("place", text_of(subject, *place)));
+    for (const std::string& source : value.sources) attributes.push_back(pair("checkpoint tensor", source));
+    return {{"id", value.path},
+            {"label", name(value.kind)},
+            {"namespace", namespace_of(subject.graph, value.path)},
+            {"attrs", std::move(attributes)},
+            {"outputsMetadata", metadata(subject.graph, {id})},
+            {"style", {{"backgroundColor", colour_of(value.kind)}}}};
+}
+
+Json node_json(const Subject& subject, const Node& node, Work work) {
+    const Graph& graph = subject.graph;
+    const Cost cost = cost_of(subject, node);
+    Json attributes = Json::array({pair("doc", std::string(node.op->doc))});
+    for (const auto& [field, value] : node.attributes.texts()) attributes.push_back(pair(field, value));
+    attributes.push_back(pair("bytes moved", std::to_string(node.op->is_view ? 0 : cost.bytes)));
+    attributes.push_back(pair("flops", std::to_string(cost.flops)));
+    for (const std::string& path : node.realizes) attributes.push_back(pair("stands for", path));
+    if (!node.place.file.empty())
+        attributes.push_back(pair("source", fmt::format("{}:{}", node.place.file, node.place.line)));
+    if (const std::string device = device_of(subject, node); !device.empty())
+        attributes.push_back(pair("device", device));
+    if (const auto place = place_of(subject, node.outputs[0]))
+        attributes.push_back(pair("place", text_of(subject, *place)));
+    Json edges = Json::array();
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+        std::size_t output = 0;
+        if (const NodeId producer = graph.value(node.inputs[i]).producer; producer >= 0) {
+            const auto& outputs = graph.node(producer).outputs;
+            output =
+                static_cast<std::size_t>(std::find(outputs.begin(), outputs.end(), node.inputs[i]) - outputs.begin());
+        }
+        edges.push_back({{"sourceNodeId", node_id(graph, node.inputs[i])},
+                         {"sourceNodeOutputId", std::to_string(output)},
+                         {"targetNodeInputId", std::to_string(i)}});
+    }
+    Json inputs = Json::array();
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+        const auto& names = node.op->inputs;
+        inputs.push_back(
+            {{"id", std::to_string(i)},
+             {"attrs", Json::array({pair("__tensor_tag", std::string(names[std::min(i, names.size() - 1)]))})}});
+    }
+    return {{"id", node_id(graph, node.outputs[0])},
+            {"label", node.op->name},
+            {"namespace", namespace_of(graph, graph.value(node.outputs[0]).path)},
+            {"attrs", std::move(attributes)},
+            {"incomingEdges", std::move(edges)},
+            {"inputsMetadata", std::move(inputs)},
+            {"outputsMetadata", metadata(graph, node.outputs)},
+            {"style", {{"backgroundColor", colour_of(work)}}}};
+}
+
+std::string graph_id(const Subject& subject) {
+    return fmt::format("{} {} {}", subject.graph.name, subject.phase, subject.stage);
+}
+
+}  // namespace
+
+std::string model_explorer_json(const Subject& subject) {
+    const Graph& graph = subject.graph;
+    Json nodes = Json::array();
+    for (std::size_t i = 0; i < graph.values.size(); ++i)
+        if (graph.values[i].kind != ValueKind::result) nodes.push_back(leaf_json(subject, static_cast<ValueId>(i)));
+    const std::vector<Work> works = works_of(subject);
+    for (std::size_t n = 0; n < graph.nodes.size(); ++n) nodes.push_back(node_json(subject, graph.nodes[n], works[n]));
+    Json groups = Json::object();
+    for (const Module& module : graph.modules) {
+        std::string path = module.path;
+        std::replace(path.begin(), path.end(), '.', '/');
+        groups[path] = {{"type", module.type}};
+        if (!module.detail.empty()) groups[path]["detail"] = module.detail;
+    }
+    const Json out{
+        {"label", "vitro"},
+        {"graphs",
+         Json::array({{{"id", graph_id(subject)}, {"nodes", std::move(nodes)}, {"groupNodeAttributes", groups}}})}};
+    return out.dump(1) + "\n";
+}
+
+std::string model_explorer_cost_json(const Subject& subject) {
+    Json results = Json::object();
+    for (const Node& node : subject.graph.nodes)
+        if (!node.op->is_view)
+            results[node_id(subject.graph, node.outputs[0])] = {{"value", cost_of(subject, node).bytes}};
+    const Json out{
+        {graph_id(subject),
+         {{"name", "bytes moved"},
+          {"results", std::move(results)},
+          {"gradient", Json::array({{{"stop", 0}, {"bgColor", "#ffffff"}}, {{"stop", 1}, {"bgColor", "#ff7043"}}})}}}};
+    return out.dump(1) + "\n";
+}
+
+}  // namespace vitro

@@ -1,0 +1,65 @@
+// What the dumps show: a graph at one moment of its compilation, with what is known of each value and node.
+#pragma once
+
+#include "graph/program.h"
+#include "graph/rewrite.h"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace vitro {
+
+struct Subject {
+    const Graph& graph;
+    Backend& backend;                  // ops are asked for costs with it
+    const Program* program = nullptr;  // whose plan says where the values of `graph` are; null before there is one
+    const Journal* journal = nullptr;  // what became of the source graph's values
+    std::string phase;                 // "decode"
+    std::string stage;                 // "build", a pass, "program"
+};
+
+/// What a node has to do with memory, which is what its time depends on: how dumps colour it.
+enum class Work : std::uint8_t {
+    weights,   // reads a matrix of weights
+    cache,     // reads or writes a state
+    compute,   // reads and computes only values of this step
+    movement,  // puts them elsewhere
+    view,      // nothing runs
+};
+inline constexpr std::size_t kWorks = 5;
+std::string_view name(Work work);
+std::string_view name(ValueKind kind);
+
+/// By NodeId.
+std::vector<Work> works_of(const Subject& subject);
+
+/// Bytes at the symbols' bounds.
+std::int64_t bytes_of(const Graph& graph, ValueId id);
+/// Work at the symbols' bounds.
+Cost cost_of(const Subject& subject, const Node& node);
+/// Where the value is, if there is a plan and it has a place there.
+std::optional<Place> place_of(const Subject& subject, ValueId id);
+/// The device that runs the node; empty when that is not decided yet.
+std::string device_of(const Subject& subject, const Node& node);
+
+/// "56.6 MB", "1.2 GFLOP": three digits and a power of 1000.
+std::string human(std::int64_t number, std::string_view unit);
+/// "arena 12288+36864": device where there are several, region, offset, bytes.
+std::string text_of(const Subject& subject, const Place& place);
+/// "arena", or "cuda arena" where there are several devices.
+std::string region_of(const Subject& subject, const Place& place);
+/// Bytes of every region of every device, by those names.
+std::vector<std::pair<std::string, std::size_t>> regions_of(const Subject& subject);
+
+/// The module that a path belongs to: the longest one that is a beginning of it; empty when that is the model itself.
+std::string module_of(const Graph& graph, std::string_view path);
+
+/// The part of a graph within a module: its nodes; what they read from outside become inputs, what others read of them
+/// becomes results. `scope` is a path or the end of one ("layers.0" is "model.layers.0"). Error when nothing is called
+/// so.
+Graph scoped(const Graph& graph, std::string_view scope);
+
+}  // namespace vitro

@@ -1,0 +1,245 @@
+// vitro graph, each format read by what it is for.
+#include "graph/text.h"
+#include "ops/op_list.h"
+#include "tests/tools/phi3_mini.h"
+#include "tests/tools/process.h"
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <set>
+
+namespace vitro::test {
+namespace {
+
+using Json = nlohmann::json;
+using Clock = std::chrono::steady_clock;
+
+std::string out_of(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "graph");
+    const ProcessResult result = run_vitro(arguments);
+    check_success(result);
+    return result.out;
+}
+
+std::size_t count(const std::string& text, std::string_view part) {
+    std::size_t n = 0;
+    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
+    return n;
+}
+bool contains(const std::string& text, std::string_view part) { return count(text, part) > 0; }
+
+/// A directory with Phi-3-mini's config.json.
+class Phi3Mini {
+public:
+    Phi3Mini() { write_phi3_mini(directory_.path()); }
+    std::string path() const { return directory_.path().string(); }
+
+private:
+    TempDir directory_;
+};
+
+TEST_CASE("graph prints both programs' graphs, folded or not, which parse to the same") {
+    for (const std::string phase : {"prefill", "decode"}) {
+        CAPTURE(phase);
+        const std::string text = out_of({"--phase", phase}), whole = out_of({"--phase", phase, "--unfold"});
+        const Graph graph = parse(text, phase, find_op);
+        CHECK(print(graph) == print(parse(whole, phase, find_op)));
+        CHECK(count(text, "repeat model.layers.0-") == 1);
+        CHECK_FALSE(contains(whole, "repeat "));
+        CHECK(text.size() < whole.size() / 2);
+        CHECK(graph.name == "Phi3ForCausalLM");
+        CHECK((graph.bounds.at('T') == 1) == (phase == "decode"));
+    }
+    CHECK(out_of({}) == out_of({"--phase", "decode", "--after", "program", "--format", "text"}));
+    const TempDir directory;
+    const std::string file = (directory / "g.vt").string();
+    CHECK(out_of({"-o", file}).empty());
+    CHECK(read_bytes(file) == out_of({}));
+}
+
+TEST_CASE("Phi-3-mini's 32 layers are one in the text, with places, work and what each step stands for") {
+    const Phi3Mini model;
+    const std::string text = out_of({"-m", model.path()});
+    CHECK(contains(text, "repeat model.layers.0-31: 32 ×\n"));
+    CHECK(contains(text, "  first %previous.mlp_residual = %model.embed_tokens\n"));
+    CHECK(contains(text, "<= .self_attn.o_proj, .attention_residual"));
+    CHECK(contains(text, "# cpu, arena "));
+    CHECK(contains(text, "moves 18.9 MB"));  // 3072 x 3072 bf16 weights and a little
+    CHECK(std::count(text.begin(), text.end(), '\n') < 80);
+    CHECK(parse(text, "g", find_op).nodes.size() > 150);
+}
+
+TEST_CASE("scope and diff show a part") {
+    const std::string layer = out_of({"--scope", "layers.0"});
+    CHECK(layer == out_of({"--scope", "model.layers.0"}));
+    const Graph graph = parse(layer, "layer", find_op);
+    CHECK(graph.value(graph.find("model.embed_tokens")).kind == ValueKind::input);
+    CHECK(graph.find("model.layers.1.mlp_residual") == -1);
+    CHECK_FALSE(contains(layer, "layers.1."));
+
+    const std::string text = out_of({"--diff", "build:fuse_attention"});
+    CHECK(text.starts_with("build -> fuse_attention: "));
+    CHECK(contains(text, "~ .self_attn.attention\n"));
+    CHECK(contains(text, "elided in .self_attn.attention, by fuse_attention"));
+    CHECK(contains(text, "model.layers.0-"));
+    CHECK(contains(out_of({"--diff", "build:fuse_attention", "--unfold"}), "~ model.layers.1.self_attn.attention\n"));
+    CHECK_FALSE(contains(out_of({"--diff", "build:program", "--scope", "layers.1"}), "model.layers.0.mlp"));
+    CHECK(contains(out_of({"--diff", "build:build"}), "0 values appeared, 0 vanished, 0 changed"));
+    const Json json = Json::parse(out_of({"--diff", "build:program", "--json"}));
+    CHECK(json.at("format") == "vitro graph diff");
+    CHECK(json.at("vanished").size() > 10);
+
+    check_error(run_vitro({"graph", "--diff", "build"}), {"--diff: expected two stages", "found 'build'"});
+    check_error(run_vitro({"graph", "--diff", "build:nothing"}), {"no stage is called 'nothing'", "fuse_attention"});
+    check_error(run_vitro({"graph", "--diff", "build:program", "--format", "dot"}), {"text or json, found dot"});
+    check_error(run_vitro({"graph", "--after", "nothing"}), {"no stage is called 'nothing'", "build, "});
+    check_error(run_vitro({"graph", "--scope", "layers.99"}), {"--scope", "found 'layers.99'"});
+}
+
+TEST_CASE("Graphviz draws the whole of Phi-3-mini in two seconds, layers once") {
+    const Phi3Mini model;
+    for (const char* stage : {"build", "program"}) {
+        CAPTURE(stage);
+        const std::string dot = out_of({"-m", model.path(), "--format", "dot", "--after", stage});
+        CHECK(contains(dot, "model.layers.0-31: 32 ×"));
+        CHECK(contains(dot, "subgraph \"cluster_model.layers.0.self_attn\""));
+        CHECK_FALSE(contains(dot, "cluster_model.layers.1."));
+        CHECK(contains(dot, "f32 [T, 3072]"));
+        if (run_program({"dot", "-V"}).exit_code == 127) {
+            MESSAGE("SKIPPED: there is no dot (Debian: graphviz)");
+            continue;
+        }
+        const auto start = Clock::now();
+        const std::string svg = out_of({"-m", model.path(), "--format", "svg", "--after", stage});
+        const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+        MESSAGE(stage << ": " << seconds << " s");
+        CHECK(seconds < 2);
+        CHECK(count(svg, "<g id=\"node") == count(dot, " [label=<") - count(dot, "graph [label=<"));
+        CHECK(count(svg, "<g id=\"clust") == count(dot, "subgraph "));
+        CHECK(count(svg, "<g id=\"edge") == count(dot, " -> "));
+    }
+    const std::string whole = out_of({"-m", model.path(), "--format", "dot", "--unfold"});
+    CHECK(contains(whole, "subgraph \"cluster_model.layers.31.self_attn\""));
+    if (run_program({"dot", "-V"}).exit_code == 127) return;
+    CHECK(run_program({"dot", "-Tsvg"}, {.input = whole}).exit_code == 0);
+}
+
+TEST_CASE("the JSON is what its schema says") {
+    if (run_program({"python3", "-c", "import jsonschema"}).exit_code != 0) {
+        MESSAGE("SKIPPED: python3 has no jsonschema (Debian: python3-jsonschema)");
+        return;
+    }
+    const auto verdict = [&](const std::string& json) {
+        return run_program({"python3", "-c",
+                            "import json, jsonschema, sys\n"
+                            "jsonschema.Draft7Validator.check_schema(json.load(open(sys.argv[1])))\n"
+                            "jsonschema.validate(json.load(sys.stdin), json.load(open(sys.argv[1])))",
+                            std::string(VITRO_SOURCE_DIR) + "/graph/dump/graph.schema.json"},
+                           {.input = json});
+    };
+    for (const char* stage : {"build", "fuse_attention", "program"}) {
+        CAPTURE(stage);
+        const std::string text = out_of({"--format", "json", "--after", stage});
+        const ProcessResult result = verdict(text);
+        CHECK_MESSAGE(result.exit_code == 0, result.err);
+        Json json = Json::parse(text);
+        json["values"][0]["kind"] = "wait";
+        CHECK(verdict(json.dump()).exit_code == 1);  // the check can fail
+    }
+    const ProcessResult result = verdict(out_of({"--format", "json", "--diff", "build:program"}));
+    CHECK_MESSAGE(result.exit_code == 0, result.err);
+}
+
+TEST_CASE("the JSON says the same graph as the text") {
+    const Json json = Json::parse(out_of({"--json"}));
+    const Graph graph = parse(out_of({}), "g", find_op);
+    REQUIRE(json.at("nodes").size() == graph.nodes.size());
+    REQUIRE(json.at("values").size() == graph.values.size());
+    for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+        const Json& node = json.at("nodes")[n];
+        CHECK(node.at("op") == graph.nodes[n].op->name);
+        CHECK(node.at("outputs")[0] == graph.value(graph.nodes[n].outputs[0]).path);
+        CHECK(node.value("realizes", std::vector<std::string>{}) == graph.nodes[n].realizes);
+        CHECK(json.at("ops").contains(node.at("op")));
+        if (!json.at("ops").at(node.at("op")).at("view")) CHECK(node.at("bytes") > 0);
+    }
+    for (const Json& value : json.at("values")) {
+        CAPTURE(value.dump());
+        CHECK(value.at("place").at("offset").get<std::size_t>() + value.at("place").at("bytes").get<std::size_t>() <=
+              json.at("devices")
+                  .at(value.at("place").at("device"))
+                  .at(value.at("place").at("region"))
+                  .get<std::size_t>());
+    }
+    CHECK(json.at("repeats")[0].at("layers") == "model.layers");
+}
+
+TEST_CASE("Model Explorer's format: modules are namespaces, every edge has its ends, costs are node data") {
+    const Json json = Json::parse(out_of({"--format", "model-explorer"}));
+    const Json& graph = json.at("graphs").at(0);
+    std::set<std::string> ids, namespaces;
+    for (const Json& node : graph.at("nodes")) {
+        CHECK(ids.insert(node.at("id")).second);
+        namespaces.insert(node.at("namespace"));
+    }
+    std::size_t edges = 0;
+    for (const Json& node : graph.at("nodes"))
+        for (const Json& edge : node.value("incomingEdges", Json::array())) {
+            CHECK(ids.contains(edge.at("sourceNodeId")));
+            ++edges;
+        }
+    CHECK(edges > 50);
+    CHECK(namespaces.contains("model/layers/0/self_attn"));
+    const Json costs = Json::parse(out_of({"--format", "model-explorer-cost"}));
+    CHECK(costs.size() == 1);
+    const Json& data = costs.at(graph.at("id").get<std::string>());
+    for (const auto& [id, result] : data.at("results").items()) {
+        CHECK(ids.contains(id));
+        CHECK(result.at("value").get<std::int64_t>() > 0);
+    }
+    const std::string python = std::string(VITRO_SOURCE_DIR) + "/.venv/bin/python";
+    if (run_program({python, "-c", "import model_explorer"}).exit_code != 0) {
+        MESSAGE("SKIPPED: .venv has no ai-edge-model-explorer");
+        return;
+    }
+    const TempDir directory;
+    write_bytes(directory / "graph.json", json.dump());
+    write_bytes(directory / "cost.json", costs.dump());
+    const ProcessResult result =
+        run_program({python, std::string(VITRO_SOURCE_DIR) + "/tests/tools/read_model_explorer.py",
+                     (directory / "graph.json").string(), (directory / "cost.json").string()});
+    CHECK_MESSAGE(result.exit_code == 0, result.err);
+}
+
+/// The data of a page.
+Json data_of(const std::string& html) {
+    const std::string_view begin = "<script type=\"application/json\" id=\"data\">";
+    const std::size_t at = html.find(begin);
+    REQUIRE(at != std::string::npos);
+    return Json::parse(html.substr(at + begin.size(), html.find("</script>", at) - at - begin.size()));
+}
+
+TEST_CASE("the page is one file with every stage, and asks no network") {
+    const Phi3Mini model;
+    const std::string html = out_of({"-m", model.path(), "--format", "html"});
+    CHECK_FALSE(contains(html, "http://"));
+    CHECK_FALSE(contains(html, "https://"));
+    CHECK_FALSE(contains(html, "@import"));
+    CHECK_FALSE(contains(html, " src="));
+    CHECK(html.size() < 3'000'000);
+    const Json data = data_of(html);
+    CHECK(data.at("stages").front().at("name") == "build");
+    CHECK(data.at("stages").back().at("name") == "program");
+    std::size_t findings = 0;
+    for (const Json& stage : data.at("stages")) {
+        for (const Json& node : stage.at("nodes")) CHECK(node < data.at("nodes").size());
+        findings += stage.at("findings").size();
+    }
+    CHECK(findings == Json::parse(out_of({"-m", model.path(), "--explain", "--json"})).at("findings").size());
+    CHECK(data.at("stages").front().at("nodes").size() > data.at("stages").back().at("nodes").size());
+}
+
+}  // namespace
+}  // namespace vitro::test
