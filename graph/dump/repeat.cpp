@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <utility>
 
 namespace vitro {
 namespace {
@@ -34,7 +35,8 @@ public:
         for (const Module& module : graph_.modules) {
             const std::string path = module.path + ".";  // a layer's own module path ends with its number
             const LayerOfPath at = layer_of(path);
-            if (at.index >= 0) say(at, fmt::format("module {} {} {}", relative(at, path), module.type, module.detail));
+            if (at.index >= 0)
+                say(at, path, fmt::format("module {} {} {}", relative(at, path), module.type, module.detail));
         }
         for (const ValueInfo& value : graph_.values) {
             const LayerOfPath at = layer_of(value.path);
@@ -97,7 +99,7 @@ private:
             text += fmt::format(" {} {}", relative(at, graph_.value(id).path), to_string(graph_.value(id).type));
         text += fmt::format(" @{} @{}:{}", node.device, node.place.file, node.place.line);
         for (const std::string& path : node.realizes) text += " " + relative(at, path);
-        say(at, std::move(text));
+        for (const ValueId id : node.outputs) say(at, graph_.value(id).path, std::exchange(text, {}));
         for (const ValueId id : node.inputs) layer(at).tokens.push_back({relative(at, graph_.value(id).path), true});
     }
 

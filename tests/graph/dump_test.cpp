@@ -181,7 +181,7 @@ TEST_CASE("repeats of a file that cannot be meant are refused with their place")
     CHECK(error("end\n").starts_with("g:3:1: expected graph, symbol"));
     CHECK(error("%y : f32 [4],\n  %z = relu(%x)\n").starts_with("g:4:6: expected a type for each value"));
     CHECK(error("%y : f32 [4] = relu(\n  %x)\n").starts_with("g:3:20: expected '%', found the end of the line"));
-    CHECK(error("%y : f32 [4] = relu(%x)\n  @\n").starts_with("g:4:4: expected a file"));
+    CHECK(error("%y : f32 [4] = relu(%x)\n  @\n").starts_with("g:4:4: expected a device or a file"));
 }
 
 TEST_CASE("a scope is a graph of its own: what it reads from outside are inputs, what is read of it results") {
