@@ -141,9 +141,9 @@ private:
         for (std::size_t i = 0; i < node.inputs.size(); ++i) {
             const ValueInfo& value = graph_.value(node.inputs[i]);
             if (value.kind == ValueKind::weight || value.kind == ValueKind::constant)
-                small(fmt::format("{}: {}", name_of_input(node, i), to_string(value.type)));
+                small(fmt::format("{}: {}", name_of_input(graph_, node, i), to_string(value.type)));
             else if (is_named(node.inputs[i]))
-                small(fmt::format("{}: {}", name_of_input(node, i), value.path));
+                small(fmt::format("{}: {}", name_of_input(graph_, node, i), value.path));
             else
                 connect(node, n, i);
         }
@@ -157,11 +157,6 @@ private:
         put(own, fmt::format("n{} [label=<{}> fillcolor=\"{}\" color=\"{}\"{} tooltip=\"{}\"]", n, rows,
                              colour_of(works_[static_cast<std::size_t>(n)]), frame_of(device_of(subject_, node)),
                              node.op->is_view ? " style=\"rounded,dashed\"" : "", escaped(tip)));
-    }
-
-    static std::string_view name_of_input(const Node& node, std::size_t i) {
-        const auto& names = node.op->inputs;
-        return names.empty() ? "" : names[std::min(i, names.size() - 1)];
     }
 
     bool is_named(ValueId id) const {

@@ -307,7 +307,7 @@ private:
             for (const char c : row.tail) tail += c == '\n' ? "\n" + indent + "      " : std::string(1, c);
             const std::string comment = row.comment.empty() ? "" : "  # " + row.comment;
             if (tail.find("<=") != std::string::npos) {
-                text += line + comment + "\n" + indent + "    " + tail + "\n";
+                text += line + "\n" + indent + "    " + tail + comment + "\n";
             } else {
                 text += line + (tail.empty() ? "" : tail[0] == '@' ? "  " : " ") + tail + comment + "\n";
             }

@@ -78,10 +78,8 @@ Json node_json(const Subject& subject, const Node& node, Work work) {
     }
     Json inputs = Json::array();
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-        const auto& names = node.op->inputs;
         inputs.push_back(
-            {{"id", std::to_string(i)},
-             {"attrs", Json::array({pair("__tensor_tag", std::string(names[std::min(i, names.size() - 1)]))})}});
+            {{"id", std::to_string(i)}, {"attrs", Json::array({pair("__tensor_tag", name_of_input(graph, node, i))})}});
     }
     return {{"id", node_id(graph, node.outputs[0])},
             {"label", node.op->name},

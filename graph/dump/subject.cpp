@@ -91,6 +91,15 @@ std::string device_of(const Subject& subject, const Node& node) {
     return subject.program->plan.devices[0].name;
 }
 
+std::string name_of_input(const Graph& graph, const Node& node, std::size_t input) {
+    const auto& names = node.op->inputs;
+    std::string name(names[std::min(input, names.size() - 1)]);
+    if (name.find('|') == std::string::npos) return name;
+    const std::string& path = graph.value(node.inputs[input]).path;
+    const std::size_t last = path.rfind('.');
+    return last == std::string::npos || last == 0 ? path : path.substr(path.rfind('.', last - 1) + 1);
+}
+
 std::string human(std::int64_t number, std::string_view unit) {
     static constexpr std::string_view kPowers[] = {"", "k", "M", "G", "T", "P"};
     auto value = static_cast<double>(number);

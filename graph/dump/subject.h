@@ -45,6 +45,10 @@ std::optional<Place> place_of(const Subject& subject, ValueId id);
 /// The device that runs the node; empty when that is not decided yet.
 std::string device_of(const Subject& subject, const Node& node);
 
+/// What a node's input is called: as the op calls it, or, where that leaves it open ("bias|residual"), by its path's
+/// end.
+std::string name_of_input(const Graph& graph, const Node& node, std::size_t input);
+
 /// "56.6 MB", "1.2 GFLOP": three digits and a power of 1000.
 std::string human(std::int64_t number, std::string_view unit);
 /// "arena 12288+36864": device where there are several, region, offset, bytes.

@@ -130,7 +130,7 @@ TEST_CASE("the listing shows alike layers once, and parses back to the same grap
     const std::string folded = listed(graph);
     CHECK(folded.find("repeat m.layers.0-2: 3 ×\n  first %previous.out = %x\n") != std::string::npos);
     CHECK(folded.find("  %.norm.weight : f32 [4]    = weight\n") != std::string::npos);
-    CHECK(folded.find("  %.out         : f32 [T, 4] = add(%previous.out, %.norm)\n    <= .sum, .out\n") !=
+    CHECK(folded.find("  %.out         : f32 [T, 4] = add(%previous.out, %.norm)\n      <= .sum, .out\n") !=
           std::string::npos);
     CHECK(folded.find("layers.1") == std::string::npos);
     CHECK(content(parsed(folded)) == content(graph));

@@ -95,7 +95,7 @@ function nodePanel(stage, node) {
     ["device", stage.index === story.stages.length - 1 ? escaped(story.devices[node.path] || "") : ""],
     ["written at", escaped(node.source)],
     ...node.attributes.map(([key, value]) => [key, escaped(value)])]);
-  html += `<h3>Inputs</h3><ul>${node.inputs.map((value, i) => valueRow(stage, value, names[Math.min(i, names.length - 1)])).join("")}</ul>`;
+  html += `<h3>Inputs</h3><ul>${node.inputs.map((value, i) => valueRow(stage, value, inputName(names, value, i))).join("")}</ul>`;
   html += `<h3>Outputs</h3><ul>${node.outputs.map((value) => valueRow(stage, value)).join("")}</ul>`;
   if (node.realizes.length) {
     html += `<h3>Stands for ${node.realizes.length} values of the source graph</h3><ul>${node.realizes.map((path) => {

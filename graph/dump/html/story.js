@@ -84,6 +84,11 @@ function inLayer(repeat, path, index) {
   return repeat.prefix + index + (dot < 0 ? "" : rest.slice(dot));
 }
 
+/** As the op calls it, or, where that leaves it open ("bias|residual"), by the end of its path. */
+function inputName(names, value, i) {
+  const name = names[Math.min(i, names.length - 1)];
+  return name.includes("|") ? value.path.split(".").slice(-2).join(".") : name;
+}
 function human(number, unit) {
   const powers = ["", "k", "M", "G", "T", "P"];
   let power = 0;
@@ -177,7 +182,7 @@ function buildScene(stage, ui) {
   for (const node of shown) {
     const box = boxOfNode.get(node), names = story.ops[node.op].inputs;
     node.inputs.forEach((own, i) => {
-      const value = sourceOf(node, i), name = names[Math.min(i, names.length - 1)];
+      const value = sourceOf(node, i), name = inputName(names, own, i);
       const from = stage.node(value.path);
       const isLeaf = !from;
       const many = readers.get(value.path) > (isLeaf ? 1 : 6);
