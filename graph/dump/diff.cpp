@@ -29,11 +29,16 @@ std::string meaning(const Graph& graph, ValueId id) {
     return text;
 }
 
-/// `text` with the layer's paths in short: "{}.mlp" for its own, "previous.mlp" for those of the layer before.
+/// The end of the word that begins at `begin`.
+std::size_t word_end(const std::string& text, std::size_t begin) {
+    return std::min(text.find_first_of(" (),\n", begin), text.size());
+}
+
+/// `text` with the layer's paths in short: ".mlp" for its own, "previous.mlp" for those of the layer before.
 std::string within_layer(const std::string& text, const LayerOfPath& layer) {
     std::string out;
     for (std::size_t begin = 0; begin < text.size();) {
-        const std::size_t end = std::min(text.find_first_of(" (),", begin), text.size());
+        const std::size_t end = word_end(text, begin);
         const std::string_view word = std::string_view(text).substr(begin, end - begin);
         const LayerOfPath at = layer_of(word);
         const std::size_t own = at.layers.size() + 1 + std::to_string(at.index).size();
@@ -49,6 +54,20 @@ std::string within_layer(const std::string& text, const LayerOfPath& layer) {
         begin = end + 1;
     }
     return out;
+}
+
+/// Whether a layer says what the next one says, but reads something else where that reads of the layer before.
+bool is_first_of(const std::string& layer, const std::string& next) {
+    std::size_t a = 0, b = 0;
+    while (a < layer.size() && b < next.size()) {
+        const std::size_t a_end = word_end(layer, a), b_end = word_end(next, b);
+        const std::string_view word = std::string_view(next).substr(b, b_end - b);
+        if (word != std::string_view(layer).substr(a, a_end - a) && !word.starts_with("previous.")) return false;
+        if (layer.substr(a_end, 1) != next.substr(b_end, 1)) return false;
+        a = a_end + 1;
+        b = b_end + 1;
+    }
+    return a >= layer.size() && b >= next.size();
 }
 
 std::string lines_of(char mark, const std::string& name, const GraphDiff::Change& change) {
@@ -84,15 +103,14 @@ std::string text_of(const Section& section, bool unfold) {
     for (const auto& [path, said] : layers) {
         for (auto at = said.begin(); at != said.end();) {
             auto last = at, next = std::next(at);
-            // The first layer reads something else than a layer before.
-            const auto& like = next != said.end() && next->first == at->first + 1 ? next->second : at->second;
-            const bool same_but_first = at->second == like;
-            while (same_but_first && next != said.end() && next->first == last->first + 1 && next->second == like)
+            if (next != said.end() && next->first == at->first + 1 && is_first_of(at->second, next->second))
+                last = next++;
+            while (last != at && next != said.end() && next->first == last->first + 1 && next->second == last->second)
                 last = next++;
             const std::int64_t count = last->first - at->first + 1;
             out += count == 1 ? fmt::format("{}.{}:\n", path, at->first)
                               : fmt::format("{}.{}-{}: {} ×\n", path, at->first, last->first, count);
-            std::string_view text = at->second;
+            std::string_view text = last->second;
             while (!text.empty()) {
                 const std::size_t end = text.find('\n') + 1;
                 out += "  ";

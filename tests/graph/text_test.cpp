@@ -155,7 +155,7 @@ TEST_CASE("malformed text: the error names file, line, column, what was expected
         {"!graph g", "g:1:7: expected the graph's name in quotes, found g"},
         {"!graph \"g", "expected the string's closing '\"', found the end of the line"},
         {"!graph \"g\" x", "g:1:11: expected the end of the line, found x"},
-        {"nonsense", "g:5:1: expected graph, symbol, module, a %value, return or update, found nonsense"},
+        {"nonsense", "g:5:1: expected graph, symbol, module, a %value, repeat, return or update"},
         {"symbol t <= 4", "g:5:8: expected a symbol, one capital letter, found t <= 4"},
         {"symbol TT <= 4", "g:5:8: expected a symbol, one capital letter, found TT <= 4"},
         {"symbol S < 4", "g:5:10: expected '<=', found < 4"},

@@ -46,7 +46,7 @@ function stagePanel(stage) {
   if (stage.index > 0) {
     html += `<div class="tally"><span class="plus">+ ${changes.added.size} new</span><span class="tilde">~ ${changes.changed.size} changed</span>
       <span class="minus">− ${changes.gone.length} gone</span></div>`;
-    if (!stage.does) html += `<p class="doc">This pass found nothing to do here.</p>`;
+    if (!stage.does) html += `<p class="doc">${stage.index + 1 === story.stages.length ? "The graph runs as the passes left it." : "This pass found nothing to do here."}</p>`;
   }
   if (stage.index === story.stages.length - 1) html += memoryHtml(story);
   const fired = stage.findings.filter((f) => f[1]), refused = stage.findings.filter((f) => !f[1]);
