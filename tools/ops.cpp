@@ -2,6 +2,7 @@
 #include "ops/check/op_check.h"
 #include "ops/op_list.h"
 #include "tools/common.h"
+#include "tools/cuda_report.h"
 
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
@@ -14,6 +15,7 @@ struct Flags {
     ModelFlags device;
     bool check = false;
     bool json = false;
+    bool cuda_report = false;
 };
 
 bool on_cpu(const OpDef& op) {
@@ -57,6 +59,7 @@ bool run_checks(const Flags& flags) {
 
 void ops(const Flags& flags) {
     const std::vector<const OpDef*> chosen = chosen_ops(flags.name);
+    if (flags.cuda_report) return print_cuda_report(chosen, flags.json);
     if (flags.json) {
         nlohmann::ordered_json json = nlohmann::json::array();
         for (const OpDef* op : chosen)
@@ -81,6 +84,9 @@ void add_ops(CLI::App& app, int& exit_code) {
         app.add_subcommand("ops", "list the ops with their meaning, or check them\nExample: vitro ops --check rope");
     command->add_option("name", flags->name, "only this one")->type_name("NAME");
     command->add_flag("--json", flags->json, "print JSON");
+    command->add_flag("--cuda-report", flags->cuda_report,
+                      "what the CUDA kernels ask of memory: 32-byte sectors and bank conflicts, counted in the "
+                      "emulation on calls as models make them");
     command->add_flag("--check", flags->check,
                       "run what must hold for every op: kernels against the reference, decomposition, text, refusals; "
                       "the numbers are the cases of each check");

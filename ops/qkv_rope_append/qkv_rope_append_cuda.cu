@@ -20,28 +20,27 @@ struct Heads {
 __global__ void qkv_rope_append_kernel(const Heads heads, const std::int32_t* positions, const std::int32_t* sequences,
                                        const std::int32_t* lengths, const DevicePages pages, bool wide,
                                        const __grid_constant__ RopeTable table) {
-    VITRO_SHARED(float2, turns, RopeTable::kMaxPairs);
+    VITRO_SHARED(float2, memory, RopeTable::kMaxPairs);
     const int token = int(blockIdx.x), pairs = table.pairs, d = heads.d, sequence = sequences[token];
     const bool is_long = lengths != nullptr && lengths[sequence] > table.long_from;
-    for (int i = int(threadIdx.x); i < pairs; i += int(blockDim.x)) turns[i] = table.turn(i, positions[token], is_long);
-    __syncthreads();
     const std::int64_t qkv_row = std::int64_t(token) * (heads.n_heads + 2 * heads.n_kv_heads) * d,
                        q_row = std::int64_t(token) * heads.n_heads * d,
                        cache_row = pages.row(sequence, positions[token]) * heads.n_kv_heads * d;
     const int first = int(blockIdx.y * blockDim.x + threadIdx.x), step = int(gridDim.y * blockDim.x);
     const int turned = heads.n_heads + heads.n_kv_heads;
     const auto each_head = [&](auto count) {
-        const int groups = pairs / count.value, rest = (d - 2 * pairs) / count.value;
+        const SharedTurns<count.value> turns(table, positions[token], is_long, memory);
         const auto target = [&](int head) { return head < heads.n_heads ? heads.q : heads.k_cache; };
         const auto target_at = [&](int head) {
             return head < heads.n_heads ? q_row + std::int64_t(head) * d
                                         : cache_row + std::int64_t(head - heads.n_heads) * d;
         };
-        for (int group = first; group < turned * groups; group += step) {
-            const int head = group / groups;
-            turn_pairs<count.value>(heads.qkv, qkv_row + std::int64_t(head) * d, target(head), target_at(head),
-                                    group % groups * count.value, pairs, turns);
+        for (int group = first; group < turned * turns.groups(); group += step) {
+            const int head = group / turns.groups();
+            turns.turn(group % turns.groups(), heads.qkv, qkv_row + std::int64_t(head) * d, target(head),
+                       target_at(head));
         }
+        const int rest = (d - 2 * pairs) / count.value;  // groups of a head that do not turn
         for (int group = first; group < turned * rest; group += step) {
             const int head = group / rest, i = 2 * pairs + group % rest * count.value;
             store(target(head), target_at(head) + i,

@@ -9,18 +9,17 @@ constexpr unsigned kThreads = 128;
 __global__ void rope_kernel(Elements x, Elements out, const std::int32_t* positions, const std::int32_t* sequences,
                             const std::int32_t* lengths, int n, int d, bool wide,
                             const __grid_constant__ RopeTable table) {
-    VITRO_SHARED(float2, turns, RopeTable::kMaxPairs);
+    VITRO_SHARED(float2, memory, RopeTable::kMaxPairs);
     const int token = int(blockIdx.x), pairs = table.pairs;
     const bool is_long = sequences != nullptr && lengths[sequences[token]] > table.long_from;
-    for (int i = int(threadIdx.x); i < pairs; i += int(blockDim.x)) turns[i] = table.turn(i, positions[token], is_long);
-    __syncthreads();
     const int first = int(blockIdx.y * blockDim.x + threadIdx.x), step = int(gridDim.y * blockDim.x);
     const auto turn = [&](auto count) {
-        const int groups = pairs / count.value, rest = (d - 2 * pairs) / count.value;
-        for (int group = first; group < n * groups; group += step) {
-            const std::int64_t head = (std::int64_t(token) * n + group / groups) * d;
-            turn_pairs<count.value>(x, head, out, head, group % groups * count.value, pairs, turns);
+        const SharedTurns<count.value> turns(table, positions[token], is_long, memory);
+        for (int group = first; group < n * turns.groups(); group += step) {
+            const std::int64_t head = (std::int64_t(token) * n + group / turns.groups()) * d;
+            turns.turn(group % turns.groups(), x, head, out, head);
         }
+        const int rest = (d - 2 * pairs) / count.value;  // groups of a head that do not turn
         for (int group = first; group < n * rest; group += step) {
             const std::int64_t at =
                 (std::int64_t(token) * n + group / rest) * d + 2 * pairs + group % rest * count.value;

@@ -47,20 +47,41 @@ struct RopeTable {
     }
 };
 
-/// The block's threads turn pairs [i, i + count) of a head: x[i], x[i + pairs] by turns[i].
+/// The turns of a token in shared memory, which the block's threads compute together: those that threads with groups of
+/// kCount pairs want at the same time stand side by side.
 template <int kCount>
-__device__ __forceinline__ void turn_pairs(const Elements& x, std::int64_t from, const Elements& out, std::int64_t to,
-                                           int i, int pairs, const float2* turns) {
-    Floats<kCount> first = load<kCount>(x, from + i), second = load<kCount>(x, from + i + pairs);
-    for (int k = 0; k < kCount; ++k) {
-        const float a = first.at[k], b = second.at[k];
-        const float2 turn = turns[i + k];
-        first.at[k] = a * turn.x - b * turn.y;
-        second.at[k] = b * turn.x + a * turn.y;
+class SharedTurns {
+public:
+    /// `memory` [RopeTable::kMaxPairs]. Ends with a barrier.
+    __device__ SharedTurns(const RopeTable& table, int position, bool is_long, float2* memory)
+        : turns_(memory), groups_(table.pairs / kCount) {
+        for (int i = int(threadIdx.x); i < table.pairs; i += int(blockDim.x))
+            turns_[i % kCount * groups_ + i / kCount] = table.turn(i, position, is_long);
+        __syncthreads();
     }
-    store(out, to + i, first);
-    store(out, to + i + pairs, second);
-}
+
+    /// Groups of a head.
+    __device__ int groups() const { return groups_; }
+
+    /// Turns a group of a head's pairs, x[i] and x[i + pairs].
+    __device__ __forceinline__ void turn(int group, const Elements& x, std::int64_t from, const Elements& out,
+                                         std::int64_t to) const {
+        const int i = group * kCount, pairs = groups_ * kCount;
+        Floats<kCount> first = load<kCount>(x, from + i), second = load<kCount>(x, from + i + pairs);
+        for (int k = 0; k < kCount; ++k) {
+            const float a = first.at[k], b = second.at[k];
+            const float2 turn = turns_[k * groups_ + group];
+            first.at[k] = a * turn.x - b * turn.y;
+            second.at[k] = b * turn.x + a * turn.y;
+        }
+        store(out, to + i, first);
+        store(out, to + i + pairs, second);
+    }
+
+private:
+    float2* turns_;
+    int groups_;
+};
 
 /// True when heads of d elements can be turned kWide pairs at a time.
 inline bool turns_wide(std::initializer_list<const Tensor*> tensors, std::int64_t d, int pairs) {

@@ -1,0 +1,103 @@
+// nvcc compiles every CUDA source for all architectures, without a warning, and no kernel spills. Needs the toolkit, no
+// GPU.
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <regex>
+#include <string>
+#include <vector>
+
+#include <sys/wait.h>
+
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kSource = VITRO_SOURCE_DIR;
+
+/// What a command writes, and its exit status.
+struct Said {
+    std::string text;
+    int status = -1;
+};
+
+Said run(const std::string& command) {
+    Said said;
+    FILE* pipe = popen((command + " 2>&1").c_str(), "r");
+    REQUIRE(pipe != nullptr);
+    char buffer[4096];
+    while (const std::size_t count = std::fread(buffer, 1, sizeof(buffer), pipe)) said.text.append(buffer, count);
+    said.status = WEXITSTATUS(pclose(pipe));
+    return said;
+}
+
+/// nvcc, or empty where there is none, which is said aloud.
+std::string nvcc() {
+    const std::string path = VITRO_NVCC_PATH;
+    if (!fs::exists(path)) {
+        MESSAGE("skipped: there is no nvcc (cmake -DVITRO_NVCC=)");
+        return {};
+    }
+    return path;
+}
+
+/// Device code only, of sm_80, sm_89, sm_90a and PTX for later ones.
+Said compile(const std::string& nvcc, const fs::path& source) {
+    return run(
+        fmt::format("cd '{}' && '{}' -std=c++20 -O3 -DFMT_USE_CONSTEXPR=1 --expt-relaxed-constexpr -I. "
+                    "-Werror=all-warnings -Xptxas -v,-warn-spills -gencode arch=compute_80,code=sm_80 "
+                    "-gencode arch=compute_89,code=sm_89 -gencode arch=compute_90a,code=sm_90a "
+                    "-gencode arch=compute_90,code=compute_90 --fatbin -o /dev/null '{}'",
+                    kSource.string(), nvcc, source.string()));
+}
+
+/// The kernels that spill registers, as "name for sm_80: 8 bytes"; `kernels` counts all.
+std::vector<std::string> spills(const std::string& said, int& kernels) {
+    static const std::regex kEntry("Compiling entry function '([^']*)' for '([^']*)'");
+    static const std::regex kSpills("(\\d+) bytes spill stores, (\\d+) bytes spill loads");
+    std::vector<std::string> out;
+    std::string kernel;
+    std::smatch match;
+    for (std::size_t begin = 0; begin < said.size();) {
+        const std::size_t end = std::min(said.find('\n', begin), said.size());
+        const std::string line = said.substr(begin, end - begin);
+        begin = end + 1;
+        if (std::regex_search(line, match, kEntry)) {
+            kernel = match[1].str() + " for " + match[2].str();
+            ++kernels;
+        } else if (std::regex_search(line, match, kSpills) && match[1].str() + match[2].str() != "00") {
+            out.push_back(fmt::format("{}: {} and {} bytes", kernel, match[1].str(), match[2].str()));
+        }
+    }
+    return out;
+}
+
+}  // namespace
+
+TEST_CASE("nvcc compiles all kernels for all architectures, without warnings and spills") {
+    const std::string path = nvcc();
+    if (path.empty()) return;
+    int kernels = 0;
+    for (const char* room : {"ops", "backends"})
+        for (const fs::directory_entry& entry : fs::recursive_directory_iterator(kSource / room)) {
+            if (entry.path().extension() != ".cu") continue;
+            const fs::path source = entry.path().lexically_relative(kSource);
+            const Said said = compile(path, source);
+            CHECK_MESSAGE(said.status == 0, source.string(), ":\n", said.text);
+            for (const std::string& spill : spills(said.text, kernels)) FAIL_CHECK(source.string(), ": ", spill);
+        }
+    CHECK(kernels > 3 * 20);
+}
+
+TEST_CASE("a spill is noticed") {
+    int kernels = 0;
+    const std::string said =
+        "ptxas info    : Compiling entry function 'a' for 'sm_80'\n"
+        "    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads\n"
+        "ptxas info    : Compiling entry function 'b' for 'sm_90a'\n"
+        "    16 bytes stack frame, 8 bytes spill stores, 4 bytes spill loads\n";
+    CHECK(spills(said, kernels) == std::vector<std::string>{"b for sm_90a: 8 and 4 bytes"});
+    CHECK(kernels == 2);
+}

@@ -1,0 +1,108 @@
+// vitro ops --cuda-report: sectors and bank conflicts of CUDA kernels, counted by the emulation.
+#include "tools/cuda_report.h"
+
+#include "backends/cuda/devices.h"
+#include "backends/cuda/emulation/access_counts.h"
+#include "backends/cuda/emulation/options.h"
+#include "ops/check/model_calls.h"
+#include "ops/check/op_case.h"
+#include "ops/cuda_kernels.h"
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+namespace vitro {
+namespace {
+
+using emulation::AccessCounts;
+
+/// One call and the kernels that it launched.
+struct CallReport {
+    std::string call;
+    Cost cost;
+    std::vector<AccessCounts> kernels;
+
+    std::int64_t moved_bytes() const {
+        std::int64_t sectors = 0;
+        for (const AccessCounts& kernel : kernels) sectors += kernel.sectors;
+        return 32 * sectors;
+    }
+};
+
+const KernelDef* kernel_of(const OpDef& op) {
+    for (const KernelDef& kernel : cuda_emulated::kernels())
+        if (kernel.op == op.name) return &kernel;
+    return nullptr;
+}
+
+std::vector<CallReport> report(const OpDef& op, const KernelDef& kernel, Backend& backend) {
+    std::vector<Example> calls = check::model_calls(op.name);
+    if (calls.empty()) {
+        Random random(1);
+        calls = op.examples(random);
+    }
+    std::vector<CallReport> out;
+    for (const Example& example : calls) {
+        check::OpCase call(op, example, example.inputs, 1);
+        if (!call.refused_by(kernel).empty()) continue;
+        emulation::take_access_counts();
+        emulation::options().count_accesses = true;
+        call.kernel(kernel, backend, 0);
+        emulation::options().count_accesses = false;
+        out.push_back({call.describe(), call.cost(), emulation::take_access_counts()});
+    }
+    return out;
+}
+
+nlohmann::ordered_json to_json(const OpDef& op, const CallReport& call) {
+    nlohmann::ordered_json kernels = nlohmann::json::array();
+    for (const AccessCounts& kernel : call.kernels)
+        kernels.push_back({{"kernel", kernel.kernel},
+                           {"launches", kernel.launches},
+                           {"global_requests", kernel.global_requests},
+                           {"bytes", kernel.bytes},
+                           {"sectors", kernel.sectors},
+                           {"efficiency", kernel.efficiency()},
+                           {"shared_requests", kernel.shared_requests},
+                           {"bank_conflicts", kernel.bank_conflicts}});
+    return {{"op", op.name},
+            {"call", call.call},
+            {"cost_bytes", call.cost.bytes},
+            {"cost_flops", call.cost.flops},
+            {"moved_bytes", call.moved_bytes()},
+            {"kernels", kernels}};
+}
+
+void print(const CallReport& call) {
+    const double times =
+        static_cast<double>(call.moved_bytes()) / static_cast<double>(std::max<std::int64_t>(1, call.cost.bytes));
+    fmt::print("{}\n  cost: {} bytes, {} flops; moved: {:.2f} times the bytes\n", call.call, call.cost.bytes,
+               call.cost.flops, times);
+    fmt::print("  {:<24} {:>8} {:>10} {:>12} {:>10} {:>10} {:>10} {:>10}\n", "kernel", "launches", "requests", "bytes",
+               "sectors", "efficiency", "shared", "conflicts");
+    for (const AccessCounts& kernel : call.kernels)
+        fmt::print("  {:<24} {:>8} {:>10} {:>12} {:>10} {:>9.1f}% {:>10} {:>10}\n", kernel.kernel, kernel.launches,
+                   kernel.global_requests, kernel.bytes, kernel.sectors, 100 * kernel.efficiency(),
+                   kernel.shared_requests, kernel.bank_conflicts);
+    fmt::print("\n");
+}
+
+}  // namespace
+
+void print_cuda_report(std::span<const OpDef* const> ops, bool json) {
+    if (!emulation::accesses_are_checked()) fail("--cuda-report: a build under a sanitizer has no hooks to count with");
+    const std::unique_ptr<Backend> backend = cuda_emulated::make_backend();
+    nlohmann::ordered_json all = nlohmann::json::array();
+    for (const OpDef* op : ops) {
+        const KernelDef* kernel = kernel_of(*op);
+        if (kernel == nullptr) {
+            if (ops.size() == 1) fail("--cuda-report: {} has no CUDA kernel", op->name);
+            continue;
+        }
+        for (const CallReport& call : report(*op, *kernel, *backend))
+            json ? all.push_back(to_json(*op, call)) : print(call);
+    }
+    if (json) fmt::print("{}\n", all.dump(2));
+}
+
+}  // namespace vitro
