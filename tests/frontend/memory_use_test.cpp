@@ -61,6 +61,16 @@ TEST_CASE("a model allocates on each device what was told, to the byte") {
     }
 }
 
+TEST_CASE("so does one whose weights and cache are rounded to fp8") {
+    const auto directory = source_directory("tests/golden/phi3_gqa");
+    LanguageModelOptions options{.context = 40, .cache = DType::f8e4m3};
+    options.passes.enabled.emplace("quantize_weights");
+    CpuBackend cpu(1);
+    const LanguageModel model(directory, read_model_config(directory), {{cpu, cpu_kernels()}}, options);
+    CHECK(use_of(model)[0].allocated() == cpu.allocated_bytes());
+    CHECK(use_of(model)[0].weights > use_of(model)[0].mapped_weights);
+}
+
 TEST_CASE("the config alone tells the same as the loaded model") {
     for (const std::string& name : golden_names()) {
         CAPTURE(name);
