@@ -37,9 +37,15 @@ struct Generation {
     std::string text;
     FinishReason finish_reason = FinishReason::length;
     std::int64_t cached_tokens = 0;  // of the prompt, found in the cache
-    double prompt_seconds = 0;       // from the call to the first logits
+    double prompt_seconds = 0;       // from the call to the first token
     double decode_seconds = 0;       // from there to the end
 };
+
+/// Continues `prompt` as generate() does, without text: `options.stop` does not count. `on_token` gets each token and
+/// whether it ends the text; false stops there.
+Generation generate_tokens(LanguageModel& model, std::int64_t sequence, std::span<const std::int32_t> prompt,
+                           const GenerationOptions& options,
+                           const std::function<bool(std::int32_t token, bool ends)>& on_token);
 
 /// Continues `prompt` (at least one token) in sequence `sequence` of the model. Tokens that the sequence's cache shares
 /// with the prompt are not computed again. `on_text` gets each piece of text as soon as it is certain. Error when the

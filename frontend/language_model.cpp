@@ -1,5 +1,7 @@
 #include "frontend/language_model.h"
 
+#include "frontend/memory_use.h"
+
 #include "graph/check_plan.h"
 
 #include <algorithm>
@@ -48,6 +50,9 @@ LanguageModel::Runner::Runner(Program compiled, const LanguageModel& model, Weig
     rows = graph.find("rows");
     rope_lengths = graph.find("rope_lengths");  // -1 where rope does not ask
     logits = graph.results.at(0);
+    sample_options = graph.find("sample_options");
+    sample_integers = graph.find("sample_integers");
+    next_tokens = graph.find("next_tokens");
 }
 
 LanguageModelOptions completed(LanguageModelOptions options, const ModelConfig& config) {
@@ -69,6 +74,7 @@ BuildOptions build_options(const LanguageModelOptions& options, Phase phase,
             .page_size = kPageSize,
             .activation = options.activation,
             .cache = options.cache,
+            .choose_tokens = options.choose_tokens,
             .weight_dtype = std::move(weight_dtype)};
 }
 
@@ -89,7 +95,10 @@ LanguageModel::LanguageModel(const std::filesystem::path& directory, ModelConfig
         return program;
     };
     Program prefill_program = compiled(Phase::prefill), decode_program = compiled(Phase::decode);
-
+    const Program* const programs[] = {&prefill_program, &decode_program};
+    weights_.lay_out(programs);
+    check_memory(programs);
+    weights_.load(options_.progress);
     states_ = shared_memory(targets_, prefill_program, decode_program, Region::states, "the KV cache");
     arena_ = shared_memory(targets_, prefill_program, decode_program, Region::arena, "the arena");
     prefill_ = std::make_unique<Runner>(std::move(prefill_program), *this, weights_);
@@ -111,7 +120,30 @@ LanguageModel::LanguageModel(const std::filesystem::path& directory, ModelConfig
     for (auto* list : {&lengths_, &rope_lengths_}) list->reserve(n_sequences);
     page_table_.reserve(n_sequences * static_cast<std::size_t>(pages_per_sequence_));
     if (!config_.rope.is_static()) history_.reserve(static_cast<std::size_t>(options_.context));
-    logits_.resize(static_cast<std::size_t>(prefill.max_rows * config_.vocab_size));
+    const auto most_rows = static_cast<std::size_t>(prefill.max_rows);
+    logits_.resize(most_rows * static_cast<std::size_t>(config_.vocab_size));
+    if (options_.choose_tokens) {
+        sample_options_.reserve(most_rows * SampleRow::kOptions);
+        sample_integers_.reserve(most_rows * SampleRow::kIntegers);
+        chosen_.resize(most_rows);
+    }
+}
+
+void LanguageModel::check_memory(std::span<const Program* const> programs) const {
+    const std::vector<MemoryUse> uses = memory_use(programs);
+    for (std::size_t device = 0; device < targets_.size(); ++device) {
+        const Backend& backend = targets_[device].backend;
+        const MemoryUse& use = uses[device];
+        const auto free = backend.free_bytes();
+        if (use.is_host || !free || use.allocated() <= *free) continue;
+        const auto gigabytes = [](std::size_t bytes) { return static_cast<double>(bytes) / 1e9; };
+        fail(
+            "{}: not enough memory: expected {:.2f} GB (weights {:.2f}, KV cache {:.2f}, arena {:.2f}, inputs and "
+            "results {:.2f}), found {:.2f} GB free: give a smaller context (-c), or weights or a cache of a smaller "
+            "type (--weights, --kv-type)",
+            backend.description(), gigabytes(use.allocated()), gigabytes(use.weights), gigabytes(use.states),
+            gigabytes(use.arena), gigabytes(use.io), gigabytes(*free));
+    }
 }
 
 void LanguageModel::check(std::span<const Part> parts) const {
@@ -133,6 +165,21 @@ void LanguageModel::check(std::span<const Part> parts) const {
 std::span<const float> LanguageModel::feed(std::span<const Part> parts) {
     check(parts);
     for (const Part& part : parts) choose_rope(part);
+    return std::span(logits_).first(static_cast<std::size_t>(run(parts) * config_.vocab_size));
+}
+
+std::span<const std::int32_t> LanguageModel::choose(std::span<const Part> parts, std::span<const SampleRow> rows) {
+    VITRO_CHECK(options_.choose_tokens && rows.size() == parts.size());
+    for (const Part& part : parts) VITRO_CHECK(part.want == Want::last);
+    check(parts);
+    for (const Part& part : parts) choose_rope(part);
+    sample_rows_ = rows;
+    const std::int64_t count = run(parts);
+    sample_rows_ = {};
+    return std::span(chosen_).first(static_cast<std::size_t>(count));
+}
+
+std::int64_t LanguageModel::run(std::span<const Part> parts) {
     std::int64_t rows = 0, room = options_.chunk;
     step_parts_.clear();
     for (Part part : parts) {
@@ -150,7 +197,7 @@ std::span<const float> LanguageModel::feed(std::span<const Part> parts) {
         }
     }
     if (!step_parts_.empty()) rows += step(step_parts_, rows);
-    return std::span(logits_).first(static_cast<std::size_t>(rows * config_.vocab_size));
+    return rows;
 }
 
 void LanguageModel::feed_all(std::int64_t sequence, std::span<const std::int32_t> tokens,
@@ -224,15 +271,33 @@ std::int64_t LanguageModel::step(std::span<const Part> parts, std::int64_t row) 
     write(runner, runner.lengths, lengths_, symbols);
     write(runner, runner.rows, rows_, symbols);
     if (runner.rope_lengths >= 0) write(runner, runner.rope_lengths, rope_lengths_, symbols);
+    if (runner.next_tokens >= 0) write_sampling(runner, row, symbols);
     runner.executor.run(symbols);
-    if (!rows_.empty()) runner.executor.read(runner.logits, logits_.data() + row * config_.vocab_size, symbols);
+    if (!sample_rows_.empty())
+        runner.executor.read(runner.next_tokens, chosen_.data() + row, symbols);
+    else
+        runner.executor.read(runner.logits, logits_.data() + row * config_.vocab_size, symbols);
     return symbols['R'];
 }
 
-void LanguageModel::write(Runner& runner, ValueId input, std::span<const std::int32_t> data,
-                          const SymbolValues& symbols) {
+/// Rows that nobody chooses from get the cheapest choice.
+void LanguageModel::write_sampling(Runner& runner, std::int64_t row, const SymbolValues& symbols) {
+    const auto count = static_cast<std::size_t>(symbols['R']), first = static_cast<std::size_t>(row);
+    sample_options_.resize(count * SampleRow::kOptions);
+    sample_integers_.resize(count * SampleRow::kIntegers);
+    for (std::size_t i = 0; i < count; ++i) {
+        const SampleRow chosen = sample_rows_.empty() ? SampleRow{} : sample_rows_[first + i];
+        chosen.write(sample_options_.data() + i * SampleRow::kOptions,
+                     sample_integers_.data() + i * SampleRow::kIntegers);
+    }
+    write(runner, runner.sample_options, sample_options_, symbols);
+    write(runner, runner.sample_integers, sample_integers_, symbols);
+}
+
+template <class T>
+void LanguageModel::write(Runner& runner, ValueId input, const std::vector<T>& data, const SymbolValues& symbols) {
     VITRO_CHECK(bytes_of(runner.program.graph.value(input).type, symbols) ==
-                static_cast<std::int64_t>(data.size_bytes()));
+                static_cast<std::int64_t>(data.size() * sizeof(T)));
     runner.executor.write(input, data.data(), symbols);
 }
 

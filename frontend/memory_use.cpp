@@ -1,5 +1,7 @@
 #include "frontend/memory_use.h"
 
+#include "base/checked.h"
+
 #include <algorithm>
 #include <set>
 #include <tuple>
@@ -23,13 +25,17 @@ std::vector<MemoryUse> memory_use(std::span<const Program* const> programs) {
             use.states = std::max(use.states, plan.bytes(Region::states, device));
             use.arena = std::max(use.arena, plan.bytes(Region::arena, device));
             use.io += plan.bytes(Region::io, device);
+            if (!use.is_host) use.staging = use.io;
         }
         for (const ValueId id : program->graph.values_of(ValueKind::weight)) {
             const ValueInfo& weight = program->graph.value(id);
             const std::size_t device = plan.place(id).device;
             if (!counted.emplace(device, weight.sources, weight.form).second) continue;
             const auto bytes = static_cast<std::size_t>(bytes_of(weight.type, {}));
-            (is_mapped(weight, out[device].is_host) ? out[device].mapped_weights : out[device].weights) += bytes;
+            if (is_mapped(weight, out[device].is_host))
+                out[device].mapped_weights += bytes;
+            else
+                out[device].weights += round_up(bytes, plan.devices[device].alignment);
         }
     }
     return out;

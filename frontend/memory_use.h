@@ -19,6 +19,7 @@ struct MemoryUse {
     std::size_t states = 0;          // the KV cache, which all programs share
     std::size_t arena = 0;           // shared, too: one program runs at a time
     std::size_t io = 0;              // inputs, constants and results, of each program its own
+    std::size_t staging = 0;         // pinned memory of the host, by which a device exchanges its io
 
     /// What Backend::allocate is asked for.
     std::size_t allocated() const { return weights + states + arena + io; }

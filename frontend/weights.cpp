@@ -1,5 +1,6 @@
 #include "frontend/weights.h"
 
+#include "base/checked.h"
 #include "frontend/memory_use.h"
 #include "frontend/quantize.h"
 
@@ -72,38 +73,73 @@ void Weights::check(const Graph& graph) const {
     }
 }
 
-std::vector<const void*> Weights::addresses(const Program& program) {
-    std::vector<const void*> out;
-    for (const ValueId id : program.graph.values_of(ValueKind::weight))
-        out.push_back(load(program.graph.value(id), program.plan.place(id).device));
-    return out;
+void Weights::lay_out(std::span<const Program* const> programs) {
+    bytes_.assign(targets_.size(), 0);
+    for (const Program* program : programs) {
+        for (const ValueId id : program->graph.values_of(ValueKind::weight)) {
+            const ValueInfo& weight = program->graph.value(id);
+            const std::size_t device = program->plan.place(id).device;
+            const auto [at, is_new] = items_.try_emplace({device, weight.sources, weight.form}, Item{weight.type});
+            if (!is_new) continue;
+            const Backend& backend = targets_[device].backend;
+            if (is_mapped(weight, backend.is_host())) {
+                at->second.address = checkpoint_.tensor(weight.sources[0]).data;
+                continue;
+            }
+            at->second.offset = bytes_[device];
+            bytes_[device] += round_up(static_cast<std::size_t>(bytes_of(weight.type, {})), backend.alignment());
+        }
+    }
 }
 
-const void* Weights::load(const ValueInfo& weight, std::size_t device) {
-    const void*& loaded = loaded_[{device, weight.sources, weight.form}];
-    if (loaded != nullptr) return loaded;
-    Backend& backend = targets_[device].backend;
-    if (is_mapped(weight, backend.is_host())) return loaded = checkpoint_.tensor(weight.sources[0]).data;
+void Weights::load(const Progress& progress) {
+    std::size_t all = 0, before = 0;
+    for (std::size_t device = 0; device < targets_.size(); ++device) {
+        blocks_.push_back(targets_[device].backend.allocate(bytes_[device], "the weights"));
+        all += bytes_[device];
+    }
+    for (std::size_t device = 0; device < targets_.size(); ++device) {
+        std::vector<Upload> uploads;
+        for (auto& [key, item] : items_) {
+            if (std::get<0>(key) != device || item.address != nullptr) continue;
+            item.address = blocks_[device].data() + item.offset;
+            write(key, item, uploads);
+        }
+        targets_[device].backend.upload_all(uploads, [&](std::size_t done) {
+            if (progress) progress(before + done, all);
+        });
+        before += bytes_[device];
+        allocated_bytes_ += bytes_[device];
+    }
+}
 
-    const auto bytes = static_cast<std::size_t>(bytes_of(weight.type, {}));
-    const auto rows = static_cast<std::size_t>(weight.type.dim(0).size);
-    Buffer buffer = backend.allocate(bytes, weight.path);
-    std::size_t at = 0;
-    for (const std::string& source : weight.sources) {
+/// Lists the copies from the checkpoint; what has to be computed is written at once.
+void Weights::write(const Key& key, const Item& item, std::vector<Upload>& uploads) {
+    const auto& [device, sources, form] = key;
+    std::byte* to = blocks_[device].data() + item.offset;
+    const auto row_bytes =
+        static_cast<std::size_t>(bytes_of(item.type, {})) / static_cast<std::size_t>(item.type.dim(0).size);
+    for (const std::string& source : sources) {
         const TensorView& view = checkpoint_.at(source);
-        if (weight.form == WeightForm::stored) {
-            backend.upload(buffer.data() + at, view.data, view.bytes);
-            at += view.bytes;
+        if (form == WeightForm::stored) {
+            uploads.push_back({to, view.data, view.bytes});
+            to += view.bytes;
             continue;
         }
-        std::vector<std::byte> reformed(bytes / rows * static_cast<std::size_t>(view.shape[0]));
-        reform(checkpoint_.tensor(source), weight.form, reformed.data(), threads());
-        backend.upload(buffer.data() + at, reformed.data(), reformed.size());
-        at += reformed.size();
+        std::vector<std::byte> reformed(row_bytes * static_cast<std::size_t>(view.shape[0]));
+        reform(checkpoint_.tensor(source), form, reformed.data(), threads());
+        targets_[device].backend.upload(to, reformed.data(), reformed.size());
+        to += reformed.size();
     }
-    allocated_bytes_ += bytes;
-    buffers_.push_back(std::move(buffer));
-    return loaded = buffers_.back().data();
+}
+
+std::vector<const void*> Weights::addresses(const Program& program) const {
+    std::vector<const void*> out;
+    for (const ValueId id : program.graph.values_of(ValueKind::weight)) {
+        const ValueInfo& weight = program.graph.value(id);
+        out.push_back(items_.at({program.plan.place(id).device, weight.sources, weight.form}).address);
+    }
+    return out;
 }
 
 }  // namespace vitro

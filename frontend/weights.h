@@ -4,6 +4,7 @@
 #include "frontend/checkpoint.h"
 #include "graph/program.h"
 
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -27,20 +28,35 @@ public:
     /// Refuses weights of `graph` that the checkpoint does not have, or not in their shape and dtype; it may have more.
     void check_sources(const Graph& graph) const;
 
-    /// Addresses of the program's weights in their order; loads those that are not on their device yet.
-    std::vector<const void*> addresses(const Program& program);
+    /// Decides where the weights of these programs will stand: on each device that holds copies, in one block.
+    void lay_out(std::span<const Program* const> programs);
+    /// Bytes of the block on a device.
+    std::size_t bytes(std::size_t device) const { return bytes_[device]; }
+    /// Allocates the blocks and fills them. `progress` is told the bytes done and all bytes, now and then.
+    using Progress = std::function<void(std::size_t done, std::size_t all)>;
+    void load(const Progress& progress = nullptr);
+
+    /// Addresses of the program's weights in their order.
+    std::vector<const void*> addresses(const Program& program) const;
 
     /// Bytes this object copied or uploaded (none for plainly mapped weights).
     std::size_t allocated_bytes() const { return allocated_bytes_; }
 
 private:
-    const void* load(const ValueInfo& weight, std::size_t device);
+    /// By device, what a weight is made of, and how.
+    using Key = std::tuple<std::size_t, std::vector<std::string>, WeightForm>;
+    struct Item {
+        TensorType type;
+        std::size_t offset = 0;         // in the device's block
+        const void* address = nullptr;  // once it is loaded
+    };
+    void write(const Key& key, const Item& item, std::vector<Upload>& uploads);
 
     Checkpoint& checkpoint_;
     std::span<const Target> targets_;
-    /// By device, what a weight is made of, and how.
-    std::map<std::tuple<std::size_t, std::vector<std::string>, WeightForm>, const void*> loaded_;
-    std::vector<Buffer> buffers_;
+    std::map<Key, Item> items_;
+    std::vector<std::size_t> bytes_;  // by device
+    std::vector<Buffer> blocks_;      // likewise
     std::size_t allocated_bytes_ = 0;
 };
 

@@ -1,5 +1,8 @@
 #include "graph/executor.h"
 
+#include <algorithm>
+#include <cstring>
+
 namespace vitro {
 
 Executor::Executor(const Program& program, std::vector<Memory> memory, std::span<const void* const> weights)
@@ -15,8 +18,14 @@ Executor::Executor(const Program& program, std::vector<Memory> memory, std::span
             weight_of_value_[static_cast<std::size_t>(node.outputs[0])] =
                 weight_of_value_[static_cast<std::size_t>(node.inputs[0])];
 
-    for (const ValueId id : graph.values_of(ValueKind::constant))
-        backend_of(id).upload(address(id), graph.value(id).data.data(), graph.value(id).data.size());
+    make_staging();
+    for (const ValueId id : graph.values_of(ValueKind::constant)) {
+        const std::vector<std::byte>& data = graph.value(id).data;
+        backend_of(id).upload(address(id), data.data(), data.size());
+        const Place& place = program.plan.place(id);
+        if (is_staged(place.device) && !data.empty())
+            std::memcpy(staging_[place.device].memory.data() + place.offset, data.data(), data.size());
+    }
 
     symbols_ = graph.bound_values();
     const auto bind = [&](ValueId id) {
@@ -38,6 +47,47 @@ Executor::Executor(const Program& program, std::vector<Memory> memory, std::span
         for (const ValueId id : node.inputs) bind(id);
         for (const ValueId id : node.outputs) bind(id);
     }
+    find_stretches();
+}
+
+void Executor::make_staging() {
+    for (std::size_t device = 0; device < memory_.size(); ++device) {
+        Backend& backend = memory_[device].backend;
+        Staging& staging = staging_.emplace_back();
+        const std::size_t bytes = program_.plan.bytes(Region::io, device);
+        if (backend.is_host() || bytes == 0) continue;
+        staging.memory = backend.allocate_staging(bytes, "inputs and results");
+        staging.begin = bytes;
+        for (const ValueId id : program_.graph.values_of(ValueKind::input)) {
+            const Place& place = program_.plan.place(id);
+            if (place.device != device) continue;
+            staging.begin = std::min(staging.begin, place.offset);
+            staging.end = std::max(staging.end, place.offset + place.bytes);
+        }
+    }
+}
+
+std::size_t Executor::staging_bytes() const {
+    std::size_t bytes = 0;
+    for (const Staging& staging : staging_) bytes += staging.memory.bytes();
+    return bytes;
+}
+
+void Executor::find_stretches() {
+    for (std::size_t i = 0; i < steps_.size(); ++i) {
+        const Step& step = program_.steps[i];
+        const bool joins = i > 0 && step.run != nullptr && program_.steps[i - 1].run != nullptr &&
+                           stretches_.back().device == step.device;
+        if (!joins) stretches_.push_back({i, i, step.device});
+        stretches_.back().end = i + 1;
+    }
+    const auto is_long = [&](const Stretch& stretch) {
+        return stretch.end - stretch.first > 1 && !memory_[stretch.device].backend.is_host();
+    };
+    records_ = std::any_of(stretches_.begin(), stretches_.end(), is_long);
+    for (const SymbolSize& size : symbol_sizes_)
+        if (used_symbols_.find(size.symbol) == std::string::npos) used_symbols_ += size.symbol;
+    if (records_) recorded_.reserve(kMostRecorded);
 }
 
 void* Executor::address(ValueId id) const {
@@ -67,18 +117,80 @@ void Executor::set_symbol_sizes(const SymbolValues& symbols) {
 
 void Executor::run(const SymbolValues& symbols) {
     set_symbol_sizes(symbols);
-    for (std::size_t i = 0; i < steps_.size(); ++i) {
-        const BoundStep& bound = steps_[i];
-        const Step& step = program_.steps[i];
-        const std::span tensors(tensors_.data() + bound.first_tensor, bound.n_inputs + bound.n_outputs);
-        const Call call{tensors.first(bound.n_inputs), tensors.subspan(bound.n_inputs),
-                        program_.graph.node(step.node).attributes, memory_[step.device].backend, bound.scratch};
+    for (std::size_t device = 0; device < staging_.size(); ++device)
+        if (is_staged(device) && (stretches_.empty() || stretches_[0].device != device)) queue_inputs(device);
+    const Recorded* recorded = observer_ ? nullptr : recorded_for(symbols);
+    replayed_ = nullptr;
+    for (std::size_t i = 0; i < stretches_.size(); ++i) {
+        Recording* recording = recorded != nullptr ? recorded->stretches[i].get() : nullptr;
+        if (recording == nullptr) {
+            run_stretch(i);
+            continue;
+        }
+        recording->replay();
+        replayed_ = stretches_.size() == 1 ? recording : nullptr;
+    }
+    for (Staging& staging : staging_) staging.in_use = true;
+}
+
+/// The recordings to replay for these values; null while there are none. They are made at the second run with the same
+/// values: by then kernels are loaded, and whatever else a device does at first is done.
+const Executor::Recorded* Executor::recorded_for(const SymbolValues& symbols) {
+    if (!records_) return nullptr;
+    SymbolValues used;
+    for (const char symbol : used_symbols_) used[symbol] = symbols[symbol];
+    const auto found =
+        std::find_if(recorded_.begin(), recorded_.end(), [&](const Recorded& one) { return one.symbols == used; });
+    if (found == recorded_.end()) {
+        if (recorded_.size() < kMostRecorded) recorded_.push_back({used, {}});
+        return nullptr;
+    }
+    if (found->stretches.empty()) {
+        found->stretches.resize(stretches_.size());
+        for (std::size_t i = 0; i < stretches_.size(); ++i) {
+            const Stretch& stretch = stretches_[i];
+            if (stretch.end - stretch.first < 2) continue;
+            found->stretches[i] = memory_[stretch.device].backend.record([this, i] { run_stretch(i); });
+        }
+    }
+    return &*found;
+}
+
+void Executor::run_stretch(std::size_t index) {
+    const Stretch& stretch = stretches_[index];
+    if (index == 0 && is_staged(stretch.device)) queue_inputs(stretch.device);
+    for (std::size_t i = stretch.first; i < stretch.end; ++i) run_step(i);
+}
+
+void Executor::run_steps(std::span<const std::size_t> steps) {
+    for (const std::size_t i : steps) run_step(i);
+}
+
+Call Executor::call(std::size_t step) const {
+    const BoundStep& bound = steps_[step];
+    const std::span tensors(tensors_.data() + bound.first_tensor, bound.n_inputs + bound.n_outputs);
+    return {tensors.first(bound.n_inputs), tensors.subspan(bound.n_inputs),
+            program_.graph.node(program_.steps[step].node).attributes, memory_[program_.steps[step].device].backend,
+            bound.scratch};
+}
+
+void Executor::run_step(std::size_t index) {
+    const Step& step = program_.steps[index];
+    const Node& node = program_.graph.node(step.node);
+    Backend& backend = memory_[step.device].backend;
+    const Call call = this->call(index);
+    try {
         if (step.run != nullptr)
             step.run(call);
         else
-            copy(program_.graph.node(step.node).inputs[0], program_.graph.node(step.node).outputs[0], call);
-        if (observer_) observer_(program_, step, call);
+            copy(node.inputs[0], node.outputs[0], call);
+        if (!observer_) return;
+        backend.synchronize();
+    } catch (const Error& error) {
+        if (backend.is_host()) throw;
+        fail("{} on {}: {}", describe(program_.graph, node), backend.description(), error.what());
     }
+    observer_(program_, step, call);
 }
 
 void Executor::copy(ValueId from, ValueId to, const Call& call) const {
@@ -89,14 +201,48 @@ void Executor::copy(ValueId from, ValueId to, const Call& call) const {
         backend_of(from).download(call.out().data, call.in(0).data, bytes);
 }
 
+/// The symbols' bounds are uploaded, not only what is used: a recording must not depend on more than it has to.
+void Executor::queue_inputs(std::size_t device) {
+    const Staging& staging = staging_[device];
+    if (staging.begin >= staging.end) return;
+    memory_[device].backend.queue_upload(memory_[device].io + staging.begin, staging.memory.data() + staging.begin,
+                                         staging.end - staging.begin);
+}
+
 void Executor::write(ValueId id, const void* data, const SymbolValues& symbols) {
-    const Tensor to = tensor(id, symbols);
-    backend_of(id).upload(to.data, data, static_cast<std::size_t>(to.bytes()));
+    const auto bytes = static_cast<std::size_t>(bytes_of(program_.graph.value(id).type, symbols));
+    const Place& place = program_.plan.place(id);
+    if (!is_staged(place.device)) {
+        backend_of(id).upload(address(id), data, bytes);
+        return;
+    }
+    Staging& staging = staging_[place.device];
+    if (staging.in_use) synchronize(place.device);
+    staging.in_use = false;
+    if (bytes > 0) std::memcpy(staging.memory.data() + place.offset, data, bytes);
 }
 
 void Executor::read(ValueId id, void* data, const SymbolValues& symbols) const {
-    const Tensor from = tensor(id, symbols);
-    backend_of(id).download(data, from.data, static_cast<std::size_t>(from.bytes()));
+    const auto bytes = static_cast<std::size_t>(bytes_of(program_.graph.value(id).type, symbols));
+    const Place& place = program_.plan.place(id);
+    if (bytes == 0) return;
+    if (!is_staged(place.device) || place.region != Region::io) {
+        backend_of(id).download(data, address(id), bytes);
+        return;
+    }
+    std::byte* staged = staging_[place.device].memory.data() + place.offset;
+    backend_of(id).queue_download(staged, address(id), bytes);
+    synchronize(place.device);
+    std::memcpy(data, staged, bytes);
+}
+
+void Executor::synchronize(std::size_t device) const {
+    const Backend& backend = memory_[device].backend;
+    try {
+        memory_[device].backend.synchronize();
+    } catch (const Error& error) {
+        fail("{} on {}, in one of its steps: {}", program_.graph.name, backend.description(), error.what());
+    }
 }
 
 Tensor Executor::tensor(ValueId id, const SymbolValues& symbols) const {

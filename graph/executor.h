@@ -1,9 +1,15 @@
-// Runs a program: one call is one step of the model. Nothing is allocated after construction.
+// Runs a program: one call is one step of the model. Nothing is allocated after construction, but for recordings.
+//
+// A device that can (Backend::record) gets the steps that follow each other on it as one recording, replayed as long as
+// the symbols' values repeat: a run takes the second one with the same values to record. Only values that the steps'
+// tensors have count, so a decode step's recording serves every position.
 #pragma once
 
 #include "graph/program.h"
 
 #include <functional>
+#include <memory>
+#include <string>
 
 namespace vitro {
 
@@ -22,7 +28,13 @@ public:
     Executor(const Program& program, std::vector<Memory> memory, std::span<const void* const> weights);
 
     /// Runs all steps with these symbol values, each within [0, bound].
+    /// Errors of a device name it, and the step where that is known: an observer makes every step wait.
     void run(const SymbolValues& symbols);
+    /// Queues these steps alone, by their order in the program, with the sizes of the latest run: to measure them.
+    void run_steps(std::span<const std::size_t> steps);
+
+    /// What a step, by its order in the program, is called with, with the sizes of the latest run.
+    Call call(std::size_t step) const;
 
     /// Fills an input before run(), reads a result after it: all its bytes as of `symbols`, in host memory.
     void write(ValueId id, const void* data, const SymbolValues& symbols);
@@ -32,17 +44,46 @@ public:
     Tensor tensor(ValueId id, const SymbolValues& symbols) const;
     Tensor tensor(std::string_view path, const SymbolValues& symbols) const;
 
-    /// Called after each step with the call that ran; taps and timings. Null: none.
+    /// Called after each step with the call that has run; taps and timings. Null: none. With one nothing is recorded.
     using Observer = std::function<void(const Program& program, const Step& step, const Call& call)>;
     void observe(Observer observer) { observer_ = std::move(observer); }
 
     const Program& program() const { return program_; }
+    /// Bytes of host memory for what a device that is not the host exchanges with it: its inputs and results.
+    std::size_t staging_bytes() const;
+    /// The recording that the latest run has replayed, if it was only one; null otherwise.
+    const Recording* replayed() const { return replayed_; }
 
 private:
+    /// Host memory beside a device's io region, byte for byte.
+    struct Staging {
+        Buffer memory;
+        std::size_t begin = 0, end = 0;  // the inputs, and constants between them
+        bool in_use = false;             // by what is queued
+    };
+    /// Steps [first, end) that follow each other on one device, without copies to or from another.
+    struct Stretch {
+        std::size_t first, end, device;
+    };
+    /// What was recorded for the same values of all symbols that matter; empty at first.
+    struct Recorded {
+        SymbolValues symbols;
+        std::vector<std::unique_ptr<Recording>> stretches;  // null: not recorded
+    };
+    static constexpr std::size_t kMostRecorded = 64;  // sets of values; beyond that steps run directly
+
     void* address(ValueId id) const;
     Backend& backend_of(ValueId id) const { return memory_[program_.plan.place(id).device].backend; }
-    void copy(ValueId from, ValueId to, const Call& call) const;
+    bool is_staged(std::size_t device) const { return staging_[device].memory.data() != nullptr; }
+    void make_staging();
+    void find_stretches();
     void set_symbol_sizes(const SymbolValues& symbols);
+    void queue_inputs(std::size_t device);
+    void run_stretch(std::size_t index);
+    void run_step(std::size_t index);
+    void copy(ValueId from, ValueId to, const Call& call) const;
+    void synchronize(std::size_t device) const;
+    const Recorded* recorded_for(const SymbolValues& symbols);
 
     struct BoundStep {
         std::size_t first_tensor, n_inputs, n_outputs;
@@ -61,6 +102,12 @@ private:
     std::vector<Tensor> tensors_;         // inputs and outputs of all steps, one after the other
     std::vector<BoundStep> steps_;        // beside program_.steps
     std::vector<SymbolSize> symbol_sizes_;
+    std::vector<Staging> staging_;  // by device; none for the host
+    std::vector<Stretch> stretches_;
+    bool records_ = false;      // some stretch may be recorded
+    std::string used_symbols_;  // of all steps' tensors
+    std::vector<Recorded> recorded_;
+    const Recording* replayed_ = nullptr;
     SymbolValues symbols_;
     Observer observer_;
 };

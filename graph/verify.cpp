@@ -71,7 +71,7 @@ void check_updates(const Graph& graph) {
 
 /// A name that the text form can read back.
 void check_device(std::string_view device, std::string_view path) {
-    const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
+    const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; };
     if (!std::all_of(device.begin(), device.end(), fits))
         fail("{}: expected a device's name in small letters, found '{}'", path, device);
 }

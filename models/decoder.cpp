@@ -15,6 +15,7 @@
 #include "ops/reshape/reshape.h"
 #include "ops/rms_norm/rms_norm.h"
 #include "ops/rope/rope.h"
+#include "ops/sample/sample.h"
 #include "ops/silu/silu.h"
 #include "ops/softmax/softmax.h"
 #include "ops/transpose/transpose.h"
@@ -143,7 +144,13 @@ Graph Decoder::finish(Value hidden) {
         logits = linear(b, "lm_head", hidden, c.hidden_size, c.vocab_size);
     const bool is_f32 = options_.activation == DType::f32;
     logits = gather_rows(b.named(is_f32 ? "logits" : "logits.rows"), logits, rows_);
-    b.result(is_f32 ? logits : cast(b.named("logits"), logits, {.dtype = DType::f32}));
+    if (!is_f32) logits = cast(b.named("logits"), logits, {.dtype = DType::f32});
+    b.result(logits);
+    if (options_.choose_tokens) {
+        const Value options = b.input("sample_options", {DType::f32, {'R', SampleRow::kOptions}});
+        const Value integers = b.input("sample_integers", {DType::i32, {'R', SampleRow::kIntegers}});
+        b.result(sample(b.named("next_tokens"), logits, options, integers));
+    }
     return b.finish();
 }
 

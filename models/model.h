@@ -13,7 +13,8 @@ namespace vitro {
 /// Bounds and types of a model's graph. Inputs of every graph (i32): tokens [T], positions [T], sequences [T] (which of
 /// the step's sequences a token belongs to), page_table [S, pages_per_sequence], lengths [S] (tokens in the cache after
 /// this step), rows [R] (the tokens whose logits are wanted) and, for a rope that depends on it, rope_lengths [S] (the
-/// length that decides between short and long factors). Result: logits f32 [R, vocab_size].
+/// length that decides between short and long factors). Result: logits f32 [R, vocab_size]; with `choose_tokens` also
+/// next_tokens i32 [R], from the inputs sample_options f32 [R, 3] and sample_integers i32 [R, 4] (ops/sample).
 struct BuildOptions {
     std::int64_t max_tokens = 1;     // bound of T
     std::int64_t max_rows = 1;       // bound of R
@@ -22,6 +23,7 @@ struct BuildOptions {
     std::int64_t page_size = 16;     // tokens in a page of the KV cache
     DType activation = DType::f32;   // of everything between embedding and logits
     DType cache = DType::f32;        // of the KV cache
+    bool choose_tokens = false;      // the graph ends in the choice of the next tokens
     /// dtype of a checkpoint tensor; null: the configuration's.
     std::function<DType(std::string_view name)> weight_dtype;
 

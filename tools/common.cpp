@@ -1,7 +1,6 @@
 #include "tools/common.h"
 
-#include "backends/cpu/cpu_backend.h"
-#include "ops/op_list.h"
+#include <unistd.h>
 
 #include <charconv>
 #include <csignal>
@@ -9,6 +8,24 @@
 namespace vitro {
 
 std::atomic<bool> interrupted{false};
+
+namespace {
+
+/// "weights   57% of 7.64 GB" on one line of the terminal, which is empty again at the end.
+struct LoadingBar {
+    int shown = -1;
+
+    void operator()(std::size_t done, std::size_t all) {
+        const int percent = all == 0 ? 100 : static_cast<int>(100 * done / all);
+        if (percent == shown) return;
+        shown = percent;
+        fmt::print(stderr, "\rweights {:>4}% of {:.2f} GB", percent, static_cast<double>(all) / 1e9);
+        if (done == all) fmt::print(stderr, "\r{:32}\r", "");
+        std::fflush(stderr);
+    }
+};
+
+}  // namespace
 
 void catch_interrupt() {
     struct sigaction action {};
@@ -21,7 +38,7 @@ void add_device_flags(CLI::App& app, ModelFlags& flags) {
     app.add_option("-t,--threads", flags.threads, "threads (default: one a core)")
         ->type_name("N")
         ->check(CLI::Range(1, 1024));
-    app.add_option("--device", flags.device, "where to run: auto, cpu")->check(CLI::IsMember({"auto", "cpu"}));
+    add_device_flag(app, flags.device);
 }
 
 void add_model_flags(CLI::App& app, ModelFlags& flags, bool runs) {
@@ -36,31 +53,38 @@ void add_model_flags(CLI::App& app, ModelFlags& flags, bool runs) {
     add_device_flags(app, flags);
     app.add_option("--weights", flags.weights, "stored (as in the checkpoint) or fp8 (e4m3 with a scale for each row)")
         ->check(CLI::IsMember({"stored", "fp8"}));
-    app.add_option("--kv-type", flags.kv_type, "element type of the KV cache: f32, f16, bf16, fp8")
-        ->check(CLI::IsMember({"f32", "f16", "bf16", "fp8"}));
+    app.add_option("--activations", flags.activations,
+                   "element type of everything between embedding and logits: auto (f32 on the CPU, the checkpoint's "
+                   "on a GPU), f32, f16, bf16")
+        ->check(CLI::IsMember({"auto", "f32", "f16", "bf16"}));
+    app.add_option("--kv-type", flags.kv_type,
+                   "element type of the KV cache: auto (as the activations), f32, f16, bf16, fp8")
+        ->check(CLI::IsMember({"auto", "f32", "f16", "bf16", "fp8"}));
     app.add_flag("--verify-plan", flags.verify_plan, "check by replay that no step overwrites what is read later");
 }
 
-Devices open_devices(const ModelFlags& flags) {
-    Devices devices;
-    devices.backends.push_back(std::make_unique<CpuBackend>(flags.threads));
-    devices.targets.push_back({*devices.backends.back(), cpu_kernels()});
-    return devices;
-}
-
-LanguageModelOptions with_flags(LanguageModelOptions options, const ModelFlags& flags) {
+LanguageModelOptions with_flags(LanguageModelOptions options, const ModelFlags& flags, const ModelConfig& config,
+                                const Devices& devices) {
     options.context = flags.context;
     options.verify_plan = flags.verify_plan;
-    options.cache = flags.kv_type == "fp8" ? DType::f8e4m3 : dtype_named(flags.kv_type).value();
+    const bool on_host = devices.targets.front().backend.is_host();
+    options.activation = flags.activations != "auto" ? dtype_named(flags.activations).value()
+                         : on_host                   ? DType::f32
+                                                     : config.dtype.value_or(DType::bf16);
+    options.cache = flags.kv_type == "auto"  ? options.activation
+                    : flags.kv_type == "fp8" ? DType::f8e4m3
+                                             : dtype_named(flags.kv_type).value();
+    options.choose_tokens = !on_host && !options.all_logits;
     if (flags.weights == "fp8") options.passes.enabled.emplace("quantize_weights");
+    if (!on_host && isatty(STDERR_FILENO) != 0) options.progress = LoadingBar{};
     return options;
 }
 
 OpenModel open_model(const ModelFlags& flags, LanguageModelOptions options) {
     ModelConfig config = read_model_config(flags.directory);
     GenerationConfig generation = read_generation_config(flags.directory, config);
-    Devices devices = open_devices(flags);
-    options = with_flags(std::move(options), flags);
+    Devices devices = open_devices(flags.device, flags.threads);
+    options = with_flags(std::move(options), flags, config, devices);
     auto model = std::make_unique<LanguageModel>(flags.directory, config, devices.targets, options);
     return {std::move(config), std::move(generation), std::move(devices), std::move(model)};
 }

@@ -6,6 +6,7 @@
 #include "frontend/generator.h"
 #include "frontend/language_model.h"
 #include "frontend/tokenizer.h"
+#include "tools/devices.h"
 
 #include <CLI/CLI.hpp>
 
@@ -32,21 +33,15 @@ struct ModelFlags {
     std::int64_t context = 0;
     int threads = 0;
     std::string weights = "stored";
-    std::string kv_type = "f32";
+    std::string activations = "auto";
+    std::string kv_type = "auto";
     bool verify_plan = false;
 };
 
 /// -t and --device.
 void add_device_flags(CLI::App& app, ModelFlags& flags);
-/// -m, and with `runs` also -c, -t, --device, --weights, --kv-type and --verify-plan.
+/// -m, and with `runs` also -c, -t, --device, --weights, --activations, --kv-type and --verify-plan.
 void add_model_flags(CLI::App& app, ModelFlags& flags, bool runs = true);
-
-/// The devices that programs are compiled for: `targets` in order of preference, the host last.
-struct Devices {
-    std::vector<std::unique_ptr<Backend>> backends;
-    std::vector<Target> targets;
-};
-Devices open_devices(const ModelFlags& flags);
 
 /// A model that is open to run. The devices live as long as the model.
 struct OpenModel {
@@ -56,8 +51,9 @@ struct OpenModel {
     std::unique_ptr<LanguageModel> model;
 };
 
-/// `options` with what the flags say of a model.
-LanguageModelOptions with_flags(LanguageModelOptions options, const ModelFlags& flags);
+/// `options` with what the flags say of a model that runs on these devices.
+LanguageModelOptions with_flags(LanguageModelOptions options, const ModelFlags& flags, const ModelConfig& config,
+                                const Devices& devices);
 OpenModel open_model(const ModelFlags& flags, LanguageModelOptions options = {});
 Tokenizer open_tokenizer(const ModelFlags& flags);
 
@@ -95,5 +91,7 @@ void add_opt(CLI::App& app, int& exit_code);
 void add_exec(CLI::App& app, int& exit_code);
 void add_ops(CLI::App& app, int& exit_code);
 void add_plan(CLI::App& app, int& exit_code);
+void add_devices(CLI::App& app, int& exit_code);
+void add_bench(CLI::App& app, int& exit_code);
 
 }  // namespace vitro

@@ -109,6 +109,9 @@ public:
             checkpoint_.emplace(Checkpoint::open(flags.model));
             weights_.emplace(*checkpoint_, targets_);
             weights_->check_sources(graph());
+            const Program* const programs[] = {&program_};
+            weights_->lay_out(programs);
+            weights_->load();
             addresses = weights_->addresses(program_);
         } else {
             for (const ValueId id : graph().values_of(ValueKind::weight)) {
@@ -252,7 +255,7 @@ void exec(const Flags& flags) {
         check_input(path, {DType::i32, {&size, 1}, numbers.data()}, readers, sample.symbols());
     }
 
-    const Devices devices = open_devices(flags.device);
+    const Devices devices = open_devices(flags.device.device, flags.device.threads);
     Run run(graph, devices.targets, sample.symbols());
     run.load(flags, sample);
     run.fill(given, sample);

@@ -1,5 +1,6 @@
 // vitro graph: the graph that runs, how it came about, and why. Works without weights.
 #include "frontend/file.h"
+#include "graph/check_plan.h"
 #include "graph/dump/diff.h"
 #include "graph/dump/dot.h"
 #include "graph/dump/html.h"
@@ -32,13 +33,14 @@ struct Flags {
 };
 
 /// Compiles the model's graph and keeps every stage.
-Story compile_story(const Flags& flags, std::span<const Target> targets) {
+Story compile_story(const Flags& flags, const Devices& devices) {
+    const std::span<const Target> targets = devices.targets;
     const ModelConfig config = read_model_config(flags.model.directory);
     const Phase phase = flags.phase == "prefill" ? Phase::prefill : Phase::decode;
     ModelFlags model = flags.model;
     if (model.context == 0 && flags.passes.check_numerics)  // its values are all kept: a small cache will do
         model.context = std::min(config.max_positions, kCheckedContext);
-    LanguageModelOptions model_options = with_flags({.passes = pipeline_options(flags.passes)}, model);
+    LanguageModelOptions model_options = with_flags({.passes = pipeline_options(flags.passes)}, model, config, devices);
     Graph graph = naive_graph(flags.model.directory, config, phase, model_options);
     Story story;
     story.phase = flags.phase;
@@ -52,6 +54,7 @@ Story compile_story(const Flags& flags, std::span<const Target> targets) {
     };
     story.report = optimize(graph, targets, flags.passes, options);
     story.program = compile(std::move(graph), targets);
+    if (model_options.verify_plan) require_sound(story.program);
     story.stages.push_back({"program", "devices, kernels, an order and places in memory", story.program.graph});
     return story;
 }
@@ -87,8 +90,8 @@ std::string dump(const Story& story, const Flags& flags) {
 
 void graph(Flags flags) {
     if (flags.json && !flags.explain && !flags.timings) flags.format = "json";
-    const Devices devices = open_devices(flags.model);
-    const Story story = compile_story(flags, devices.targets);
+    const Devices devices = open_devices(flags.model.device, flags.model.threads);
+    const Story story = compile_story(flags, devices);
     const std::string text = flags.explain         ? explained(story.report, flags.json)
                              : flags.timings       ? timed(story.report, &story.program, flags.json)
                              : !flags.diff.empty() ? diff_text(story, flags)

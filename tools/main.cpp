@@ -29,6 +29,8 @@ int main(int argc, char** argv) {
     vitro::add_exec(app, exit_code);
     vitro::add_ops(app, exit_code);
     vitro::add_plan(app, exit_code);
+    vitro::add_devices(app, exit_code);
+    vitro::add_bench(app, exit_code);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -21,7 +21,7 @@ struct Flags {
 
 void opt(const Flags& flags) {
     Graph graph = read_graph(flags.file);
-    const Devices devices = open_devices(flags.device);
+    const Devices devices = open_devices(flags.device.device, flags.device.threads);
     const PipelineReport report = optimize(graph, devices.targets, flags.passes, pipeline_options(flags.passes));
     if (flags.explain) fmt::print("{}", explained(report, flags.json));
     if (flags.timings) fmt::print("{}", timed(report, nullptr, flags.json));

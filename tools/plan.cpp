@@ -58,6 +58,7 @@ std::vector<std::tuple<std::string, std::size_t, std::string>> rows_of(const Mem
     rows.emplace_back("KV cache", use.states, "");
     rows.emplace_back("arena", use.arena, "shared by prefill and decode");
     rows.emplace_back("inputs and results", use.io, "");
+    if (!use.is_host) rows.emplace_back("staging", use.staging, "pinned memory of the host, for inputs and results");
     rows.emplace_back("allocated", use.allocated(), use.is_host ? "all but what is mapped" : "");
     return rows;
 }
@@ -107,6 +108,7 @@ Json json_of(const Report& report, const std::vector<const Planned*>& shown) {
                                   {"kv_cache", use.states},
                                   {"arena", use.arena},
                                   {"io", use.io},
+                                  {"staging", use.staging},
                                   {"allocated", use.allocated()},
                                   {"free", or_null(backend.free_bytes())},
                                   {"total", or_null(backend.total_bytes())},
@@ -177,9 +179,10 @@ std::string html_of(const Report& report, const std::vector<const Planned*>& sho
 void plan(const Flags& flags) {
     Report report;
     report.config = read_model_config(flags.model.directory);
+    const Devices devices = open_devices(flags.model.device, flags.model.threads);
     report.options =
-        completed(with_flags({.max_sequences = flags.batch, .chunk = flags.chunk}, flags.model), report.config);
-    const Devices devices = open_devices(flags.model);
+        completed(with_flags({.max_sequences = flags.batch, .chunk = flags.chunk}, flags.model, report.config, devices),
+                  report.config);
     report.targets = devices.targets;
     for (const auto& [name, phase] : {std::pair{"prefill", Phase::prefill}, std::pair{"decode", Phase::decode}}) {
         Graph graph = naive_graph(flags.model.directory, report.config, phase, report.options);

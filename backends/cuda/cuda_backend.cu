@@ -37,6 +37,18 @@ private:
     std::size_t size_ = 0;
 };
 
+class OwnedEvent {
+public:
+    OwnedEvent() { check(cudaEventCreate(&event_), "cudaEventCreate"); }
+    ~OwnedEvent() { cudaEventDestroy(event_); }
+    OwnedEvent(const OwnedEvent&) = delete;
+    OwnedEvent& operator=(const OwnedEvent&) = delete;
+    operator cudaEvent_t() const { return event_; }
+
+private:
+    cudaEvent_t event_ = nullptr;
+};
+
 /// Destroys a graph at the end of a scope.
 struct OwnedGraph {
     cudaGraph_t graph = nullptr;
@@ -75,6 +87,10 @@ DeviceFacts device_facts(int device) {
     check(cudaDriverGetVersion(&facts.driver_version), "cudaDriverGetVersion");
     check(cudaRuntimeGetVersion(&facts.runtime_version), "cudaRuntimeGetVersion");
     return facts;
+}
+
+double seconds_of(Backend& backend, const std::function<void()>& queue) {
+    return static_cast<CudaBackend&>(backend).seconds_of(queue);
 }
 
 std::unique_ptr<Backend> make_backend(int device) { return std::make_unique<CudaBackend>(device); }
@@ -179,6 +195,18 @@ std::unique_ptr<Recording> CudaBackend::record(const std::function<void()>& queu
     }
     check(cudaStreamEndCapture(stream_, &captured.graph), "cudaStreamEndCapture");
     return std::make_unique<GraphRecording>(captured.graph, stream_);
+}
+
+double CudaBackend::seconds_of(const std::function<void()>& queue) {
+    synchronize();
+    const OwnedEvent begin, end;
+    check(cudaEventRecord(begin, stream_), "cudaEventRecord");
+    queue();
+    check(cudaEventRecord(end, stream_), "cudaEventRecord");
+    synchronize();
+    float milliseconds = 0;
+    check(cudaEventElapsedTime(&milliseconds, begin, end), "cudaEventElapsedTime");
+    return double(milliseconds) / 1000;
 }
 
 }  // namespace vitro::VITRO_DEVICE

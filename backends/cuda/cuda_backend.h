@@ -33,6 +33,8 @@ public:
     void queue_upload(void* device, const void* staging, std::size_t bytes) override;
     void queue_download(void* staging, const void* device, std::size_t bytes) override;
     std::unique_ptr<Recording> record(const std::function<void()>& queue) override;
+    /// Seconds that the device takes for the work that `queue` queues, with nothing else under way; by its events.
+    double seconds_of(const std::function<void()>& queue);
 
     /// Everything is queued in this one stream.
     cudaStream_t stream() const { return stream_; }

@@ -4,6 +4,8 @@
 
 #include "backends/backend.h"
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -26,6 +28,15 @@ struct DeviceFacts {
     int runtime_version = 0;   // 13000: CUDA that this program is built with
 };
 
+/// What a device can do, measured.
+struct DeviceLimits {
+    std::size_t bytes = 0;  // of the memory that was read, and copied
+    double read_bytes_per_second = 0;
+    double copy_bytes_per_second = 0;  // read and written bytes together
+    std::int64_t gemm_size = 0;        // of a square product in bf16
+    double gemm_flops_per_second = 0;
+};
+
 }  // namespace vitro
 
 namespace vitro::cuda {
@@ -34,10 +45,16 @@ int count_devices(std::string& why_none);
 DeviceFacts device_facts(int device);
 /// Device number `device`. Error when there is no driver or no such device.
 std::unique_ptr<Backend> make_backend(int device = 0);
+/// `backend` from make_backend. Medians of 7, by the device's clock; it allocates twice `bytes`, and three matrices.
+DeviceLimits measure_limits(Backend& backend, std::size_t bytes, std::int64_t gemm_size);
+/// Seconds that `backend`, from make_backend, takes for the work that `queue` queues, by the device's clock.
+double seconds_of(Backend& backend, const std::function<void()>& queue);
 }  // namespace vitro::cuda
 
 namespace vitro::cuda_emulated {
 int count_devices(std::string& why_none);
 DeviceFacts device_facts(int device);
 std::unique_ptr<Backend> make_backend(int device = 0);
+DeviceLimits measure_limits(Backend& backend, std::size_t bytes, std::int64_t gemm_size);
+double seconds_of(Backend& backend, const std::function<void()>& queue);
 }  // namespace vitro::cuda_emulated

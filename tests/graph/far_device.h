@@ -26,6 +26,10 @@ public:
         const auto address = (reinterpret_cast<std::uintptr_t>(memory->data()) + 255) / 256 * 256;
         return {reinterpret_cast<void*>(address | kMark), bytes, [memory](void*) {}};
     }
+    Buffer allocate_staging(std::size_t bytes, std::string_view what) override {
+        count_staging(bytes);
+        return host_.allocate(bytes, what);
+    }
     void upload(void* device, const void* host, std::size_t bytes) override {
         ++uploads;
         if (bytes > 0) std::memcpy(reached(device), host, bytes);

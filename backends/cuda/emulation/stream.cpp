@@ -38,7 +38,7 @@ void run_all() {
 
 /// A kernel can start ahead of the one in front when all its threads together are not too many to keep.
 bool may_start_ahead(const Work& work) {
-    constexpr std::uint64_t kMostThreads = 32768;
+    constexpr std::uint64_t kMostThreads = 8192;  // two such kernels at a time, two memory mappings a thread
     if (work.kernel == nullptr || !work.kernel->programmatic || !options().overlap_programmatic_launches) return false;
     const dim3 grid = work.kernel->grid, block = work.kernel->block;
     return std::uint64_t{grid.x} * grid.y * grid.z * block.x * block.y * block.z <= kMostThreads;

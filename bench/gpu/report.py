@@ -1,0 +1,136 @@
+"""The report of gpu_check.py as Markdown."""
+
+
+def markdown(whole):
+    parts = whole["parts"]
+    found = {name: part.get("found", {}) for name, part in parts.items()}
+    out = [f"# {title(found, whole)}, {whole['date'][:10]}", "",
+           f"`{whole['command']}`, {whole['seconds']:.0f} s. Medians, by the clock of the host for whole steps and by the "
+           "device's events for kernels.", ""]
+    if whole["quick"]:
+        out += ["**A small model: this tests the script and measures nothing.**", ""]
+    out += table(["part", "", "s", ""],
+                 [[name, part["status"], f"{part['seconds']:.1f}", first_line(part.get("why", part["about"]))]
+                  for name, part in parts.items()])
+    limits = found.get("limits")
+    peak = limits["read_bytes_per_second"] if limits else None
+    if limits:
+        out += ["## Limits, measured", ""]
+        out += table(["read GB/s", "copy GB/s", f"bf16 product of {limits['gemm_size']}, TFLOP/s"],
+                     [[f"{limits['read_bytes_per_second'] / 1e9:.0f}", f"{limits['copy_bytes_per_second'] / 1e9:.0f}",
+                       f"{limits['gemm_flops_per_second'] / 1e12:.0f}"]])
+    out += parity(found)
+    out += decode(found, peak)
+    out += prefill(found, limits)
+    out += rest(found)
+    for name in ("decode", "fp8", "prefill"):
+        for row in found.get(name, {}).get("prefill" if name == "prefill" else "decode", []):
+            if row.get("kernels"):
+                out += kernels(name, row, peak)
+    return "\n".join(out) + "\n"
+
+
+def title(found, whole):
+    cards = found.get("facts", {}).get("cuda") or []
+    return cards[0]["name"] if cards and whole["device"] != "cuda-emulated" else whole["device"]
+
+
+def first_line(text):
+    return text.splitlines()[0].replace("|", "/") if text else ""
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows] + [""]
+
+
+def percent(value, limit):
+    return f"{100 * value / limit:.0f}%" if limit else ""
+
+
+def theirs(found, mode, name):
+    seconds = found.get("transformers", {}).get(mode, {}).get(name)
+    return seconds
+
+
+def best_of(found, name):
+    times = [t for t in (theirs(found, mode, name) for mode in ("eager", "compiled")) if t]
+    return min(times) if times else None
+
+
+def ratio(ours, best):
+    return f"{best / ours:.2f}x" if best else ""
+
+
+def milliseconds(seconds):
+    return f"{1e3 * seconds:.3f}" if seconds else ""
+
+
+def parity(found):
+    rows = [[str(p["layers"]), f"{p['nmse']:.1e}", f"{p['transformers_bf16_nmse']:.1e}",
+             f"{p['greedy_equal']} of {p['greedy_tokens']}", f"{p['greedy_furthest_below']:.4f}"]
+            for p in (found.get("parity_2_layers"), found.get("parity")) if p]
+    if not rows:
+        return []
+    head = ["layers", "nmse to f32", "transformers' bf16", "greedy tokens equal", "furthest below the best logit"]
+    return ["## Parity with transformers", ""] + table(head, rows)
+
+
+def decode(found, peak):
+    rows = []
+    for name, label in (("decode", ""), ("fp8", "fp8")):
+        for row in found.get(name, {}).get("decode", []):
+            key = f"decode {row['batch']}:{row['context']}"
+            rows.append([label, str(row["batch"]), str(row["context"]), milliseconds(row["seconds"]),
+                         f"{row['tokens_per_second']:.0f}", f"{row['bytes_per_second'] / 1e9:.0f}",
+                         percent(row["bytes_per_second"], peak), str(row["launches"]),
+                         milliseconds(theirs(found, "eager", key)), milliseconds(theirs(found, "compiled", key)),
+                         ratio(row["seconds"], best_of(found, key))])
+    if not rows:
+        return []
+    head = ["weights", "batch", "context", "ms", "tokens/s", "GB/s", "of the read limit", "launches",
+            "transformers eager, ms", "compiled, ms", "faster than the best"]
+    return ["## Decode", ""] + table(head, rows)
+
+
+def prefill(found, limits):
+    rows = []
+    for row in found.get("prefill", {}).get("prefill", []):
+        key = f"prefill {row['tokens']}"
+        rows.append([str(row["tokens"]), milliseconds(row["seconds"]), f"{row['tokens_per_second']:.0f}",
+                     f"{row['flops_per_second'] / 1e12:.1f}",
+                     percent(row["flops_per_second"], limits and limits["gemm_flops_per_second"]),
+                     milliseconds(theirs(found, "eager", key)), ratio(row["seconds"], best_of(found, key))])
+    if not rows:
+        return []
+    head = ["tokens", "ms", "tokens/s", "TFLOP/s", "of the product's rate", "transformers eager, ms", "faster"]
+    return ["## Prefill", ""] + table(head, rows)
+
+
+def rest(found):
+    rows = []
+    bench = found.get("generate", {})
+    if bench:
+        count = bench["generate"]["tokens"]
+        rows.append([f"{count} tokens with the KV cache, s", f"{bench['generate']['seconds']:.3f}",
+                     seconds(theirs(found, "eager", f"generate {count}"))])
+        rows.append([f"{count} tokens without it, s", f"{bench['generate']['seconds_without_cache']:.3f}",
+                     seconds(theirs(found, "eager", f"generate {count} without cache"))])
+        rows.append(["load, s", f"{bench['load_seconds']:.3f}",
+                     seconds(found.get("transformers", {}).get("load_seconds"))])
+    if found.get("start"):
+        rows.append(["from start to first token, s", f"{found['start']['seconds']:.3f}", ""])
+    return ["## Generation and start", ""] + table(["", "vitro", "transformers eager"], rows) if rows else []
+
+
+def seconds(value):
+    return f"{value:.3f}" if value else ""
+
+
+def kernels(name, row, peak):
+    what = f"batch {row['batch']}, context {row['context']}" if "batch" in row else f"{row['tokens']} tokens"
+    rows = [[k["op"], str(k["count"]), f"{1e6 * k['seconds']:.2f}", f"{k['bytes']:,}",
+             f"{k['bytes_per_second'] / 1e9:.0f}", percent(k["bytes_per_second"], peak),
+             f"{k['flops_per_second'] / 1e12:.2f}", f"`{k['first']}`"] for k in row["kernels"]]
+    head = ["op", "times", "us", "bytes", "GB/s", "of the read limit", "TFLOP/s", "first"]
+    return [f"### Kernels: {name}, {what}", ""] + table(head, rows)

@@ -1,0 +1,83 @@
+// vitro devices, --device and vitro bench, through the binary.
+#include "tests/tools/process.h"
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+using namespace vitro::test;
+using Json = nlohmann::json;
+
+namespace {
+
+Json json_of(const std::vector<std::string>& arguments) {
+    const ProcessResult result = run_vitro(arguments);
+    check_success(result);
+    return Json::parse(result.out);
+}
+
+}  // namespace
+
+TEST_CASE("devices lists what there is, and says why there is no GPU") {
+    const Json json = json_of({"devices", "--json"});
+    CHECK(json.at("cpu").at("threads") >= 1);
+    const ProcessResult text = run_vitro({"devices"});
+    check_success(text);
+    CHECK(text.out.find("cuda-emulated") != std::string::npos);
+    if (json.at("cuda").empty()) {
+        const std::string why = json.at("why_no_cuda");
+        CHECK(!why.empty());
+        check_error(run_vitro({"run", "--device", "cuda", "The"}), {"cuda: " + why});
+    } else {
+        MESSAGE("there is a GPU: that its absence is explained is not tested here");
+    }
+}
+
+TEST_CASE("an unknown device is a wrong command line") {
+    for (const std::string device : {"gpu", "cuda:", "cuda:-1", "cuda:x"}) {
+        const ProcessResult result = run_vitro({"run", "--device", device, "The"});
+        CHECK(result.exit_code == 2);
+        CHECK(result.err.find("expected auto, cpu, cuda, cuda:N or cuda-emulated") != std::string::npos);
+    }
+}
+
+TEST_CASE("the emulated GPU continues a text as the CPU does") {
+    const std::vector<std::string> run = {"run", "The capital of France is", "-n", "2", "-c", "32", "--json"};
+    auto on = [&](const std::string& device) {
+        std::vector<std::string> arguments = run;
+        arguments.insert(arguments.end(), {"--device", device});
+        return json_of(arguments).at("tokens");
+    };
+    CHECK(on("cuda-emulated") == on("cpu"));
+}
+
+TEST_CASE("run takes token ids and gives token ids, without a tokenizer") {
+    const Json text = json_of({"run", "The capital of France is", "-n", "3", "--json"});
+    std::string ids;
+    for (const Json& id : text.at("prompt_tokens")) ids += (ids.empty() ? "" : ",") + id.dump();
+    const Json tokens = json_of({"run", "--tokens", ids, "-n", "3", "--json"});
+    CHECK(tokens.at("tokens") == text.at("tokens"));
+    CHECK(tokens.at("text") == "");
+}
+
+TEST_CASE("bench measures steps, prompts, generation and kinds of kernels") {
+    const Json json = json_of(
+        {"bench", "--decode", "1:4,2:4", "--prefill", "8", "--generate", "2", "--kernels", "--json", "-t", "1"});
+    REQUIRE(json.at("decode").size() == 2);
+    for (const Json& row : json.at("decode")) {
+        CHECK(row.at("tokens_per_second") > 0);
+        CHECK(row.at("bytes") > 6'000'000);  // the bundled model's weights
+        CHECK(!row.at("kernels").empty());
+    }
+    CHECK(json.at("prefill").at(0).at("tokens") == 8);
+    CHECK(json.at("prefill").at(0).at("flops") > 0);
+    CHECK(json.at("generate").at("seconds_without_cache") > 0);
+    check_error(run_vitro({"bench", "--decode", "1"}), {"--decode: expected BATCH:CONTEXT", "found '1'"});
+}
+
+TEST_CASE("limits are measured on a device that is no host") {
+    const Json limits = json_of({"devices", "--limits", "cuda-emulated", "--json"}).at("limits");
+    CHECK(limits.at("read_bytes_per_second") > 0);
+    CHECK(limits.at("copy_bytes_per_second") > 0);
+    CHECK(limits.at("gemm_flops_per_second") > 0);
+    check_error(run_vitro({"devices", "--limits", "cpu"}), {"--limits: expected cuda"});
+}

@@ -1,0 +1,302 @@
+// vitro bench: how fast a model decodes, prefills and generates on a device, and where the time of a step goes.
+#include "tools/bench.h"
+
+#include "base/random.h"
+#include "tools/common.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <optional>
+
+namespace vitro {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+
+constexpr int kWarmups = 3;  // the second step with the same sizes is recorded
+constexpr int kDecodeRepeats = 15;
+constexpr int kPrefillRepeats = 5;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+double median(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return values[values.size() / 2];
+}
+
+struct Flags {
+    ModelFlags model;
+    std::vector<std::string> decode;  // BATCH:CONTEXT
+    std::vector<std::int64_t> prefill;
+    std::int64_t generate = 0;
+    bool kernels = false;
+    bool json = false;
+};
+
+struct DecodeCase {
+    std::int64_t batch = 1, context = 0;
+};
+
+DecodeCase decode_case(const std::string& text) {
+    DecodeCase out;
+    const std::size_t colon = text.find(':');
+    const auto number = [&](std::string_view part) {
+        std::int64_t value = 0;
+        const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
+        if (error != std::errc{} || end != part.data() + part.size())
+            fail("--decode: expected BATCH:CONTEXT, such as 1:1000, found '{}'", text);
+        return value;
+    };
+    if (colon == std::string::npos) fail("--decode: expected BATCH:CONTEXT, such as 1:1000, found '{}'", text);
+    out.batch = number(std::string_view(text).substr(0, colon));
+    out.context = number(std::string_view(text).substr(colon + 1));
+    if (out.batch < 1 || out.context < 0) fail("--decode: expected a batch above 0 and a context, found '{}'", text);
+    return out;
+}
+
+std::vector<std::int32_t> random_tokens(const ModelConfig& config, std::int64_t count, std::uint64_t seed) {
+    std::vector<std::int32_t> tokens;
+    for (std::int64_t i = 0; i < count; ++i)
+        tokens.push_back(
+            static_cast<std::int32_t>(random_bits(seed, std::uint64_t(i)) % std::uint64_t(config.vocab_size)));
+    return tokens;
+}
+
+/// A step of the model as generation makes it: only tokens leave the device.
+void step(LanguageModel& model, std::span<const LanguageModel::Part> parts) {
+    if (!model.chooses_tokens()) {
+        model.feed(parts);
+        return;
+    }
+    const std::vector<SampleRow> rows(parts.size());
+    model.choose(parts, rows);
+}
+
+/// Bytes that a decode step has to read: all weights but the embedding table, and the cache of `cached` tokens.
+double step_bytes(const LanguageModel& model, double cached) {
+    const Graph& graph = model.program(Phase::decode).graph;
+    double weights = 0, slot = 0;
+    for (const ValueInfo& value : graph.values) {
+        if (value.kind == ValueKind::weight && !value.path.ends_with("embed_tokens.weight"))
+            weights += static_cast<double>(bytes_of(value.type, {}));
+        if (value.kind == ValueKind::state)  // [pages, slots, heads, head_dim]
+            slot += static_cast<double>(bytes_of(value.type, {})) /
+                    static_cast<double>(value.type.dim(0).size * value.type.dim(1).size);
+    }
+    return weights + slot * cached;
+}
+
+class Bench {
+public:
+    explicit Bench(const Flags& flags) : flags_(flags) {}
+
+    Json run() {
+        open(1, 64, 64);
+        json_["model"] = flags_.model.directory.string();
+        json_["device"] = device().description();
+        json_["load_seconds"] = load_seconds_;
+        first_token();
+        std::vector<DecodeCase> cases;
+        for (const std::string& text : flags_.decode) cases.push_back(decode_case(text));
+        std::stable_sort(cases.begin(), cases.end(),
+                         [](const DecodeCase& a, const DecodeCase& b) { return a.batch < b.batch; });
+        for (std::size_t i = 0; i < cases.size(); ++i) {
+            std::int64_t longest = 0;
+            for (const DecodeCase& other : cases)
+                if (other.batch == cases[i].batch) longest = std::max(longest, other.context);
+            if (i == 0 || cases[i - 1].batch != cases[i].batch)
+                open(cases[i].batch, longest + 8, std::max<std::int64_t>(cases[i].batch, 2048));
+            decode(cases[i]);
+        }
+        for (const std::int64_t length : flags_.prefill) prefill(length);
+        if (flags_.generate > 0) generate();
+        return std::move(json_);
+    }
+
+private:
+    void open(std::int64_t sequences, std::int64_t context, std::int64_t chunk) {
+        open_.reset();  // its memory first
+        ModelFlags flags = flags_.model;
+        const ModelConfig config = read_model_config(flags.directory);
+        flags.context = std::min(config.max_positions, context);
+        const auto start = Clock::now();
+        open_.emplace(open_model(flags, {.max_sequences = sequences, .chunk = chunk}));
+        load_seconds_ = seconds_since(start);
+    }
+    LanguageModel& model() { return *open_->model; }
+    Backend& device() { return open_->devices.targets.front().backend; }
+
+    void first_token() {
+        const auto tokens = random_tokens(open_->config, 8, 1);
+        const LanguageModel::Part part{0, tokens, Want::last};
+        const auto start = Clock::now();
+        step(model(), {&part, 1});
+        json_["first_token_seconds"] = load_seconds_ + seconds_since(start);
+    }
+
+    void decode(const DecodeCase& wanted) {
+        const std::int64_t context = std::min(wanted.context, model().context() - 1);
+        std::vector<std::vector<std::int32_t>> history;
+        std::vector<LanguageModel::Part> parts;
+        for (std::int64_t s = 0; s < wanted.batch; ++s) {
+            history.push_back(random_tokens(open_->config, context, std::uint64_t(s)));
+            model().truncate(s, 0);
+            const LanguageModel::Part part{s, history.back(), Want::none};
+            if (context > 0) model().feed({&part, 1});
+        }
+        const auto next = random_tokens(open_->config, wanted.batch, 99);
+        for (std::int64_t s = 0; s < wanted.batch; ++s) parts.push_back({s, {&next[std::size_t(s)], 1}, Want::last});
+        std::vector<double> seconds;
+        std::optional<std::size_t> free;
+        for (int i = 0; i < kWarmups + kDecodeRepeats; ++i) {
+            if (i == kWarmups) free = device().free_bytes();
+            for (std::int64_t s = 0; s < wanted.batch; ++s) model().truncate(s, context);
+            const auto start = Clock::now();
+            step(model(), parts);
+            if (i >= kWarmups) seconds.push_back(seconds_since(start));
+        }
+        const double time = median(seconds), bytes = step_bytes(model(), double(wanted.batch * (context + 1)));
+        json_["decode"].push_back(
+            {{"batch", wanted.batch},
+             {"context", context},
+             {"seconds", time},
+             {"tokens_per_second", double(wanted.batch) / time},
+             {"bytes", bytes},
+             {"bytes_per_second", bytes / time},
+             {"launches", launches()},
+             {"allocated_bytes", device().is_host() ? 0 : std::int64_t(*free) - std::int64_t(*device().free_bytes())}});
+        if (flags_.kernels) json_["decode"].back()["kernels"] = kernel_times(model(), Phase::decode, open_->devices);
+    }
+
+    void prefill(std::int64_t wanted) {
+        open(1, wanted + 8, wanted);
+        const std::int64_t length = std::min(wanted, model().context());
+        const auto tokens = random_tokens(open_->config, length, 5);
+        const LanguageModel::Part part{0, tokens, Want::last};
+        std::vector<double> seconds;
+        for (int i = 0; i < kWarmups + kPrefillRepeats; ++i) {
+            model().truncate(0, 0);
+            const auto start = Clock::now();
+            step(model(), {&part, 1});
+            if (i >= kWarmups) seconds.push_back(seconds_since(start));
+        }
+        const double time = median(seconds), flops = prefill_flops(double(length));
+        json_["prefill"].push_back({{"tokens", length},
+                                    {"seconds", time},
+                                    {"tokens_per_second", double(length) / time},
+                                    {"flops", flops},
+                                    {"flops_per_second", flops / time}});
+        if (flags_.kernels) json_["prefill"].back()["kernels"] = kernel_times(model(), Phase::prefill, open_->devices);
+    }
+
+    /// Of the layers' products, of one row of logits, and of causal attention.
+    double prefill_flops(double length) {
+        const Graph& graph = model().program(Phase::prefill).graph;
+        const ModelConfig& config = open_->config;
+        double weights = 0;
+        for (const ValueInfo& value : graph.values)
+            if (value.kind == ValueKind::weight && value.path.starts_with("model.layers.") && value.type.rank() == 2)
+                weights += double(value.type.dim(0).size) * double(value.type.dim(1).size);
+        const double attention =
+            2.0 * double(config.n_layers) * length * length * double(config.n_heads * config.head_dim);
+        return 2 * weights * length + 2 * double(config.vocab_size * config.hidden_size) + attention;
+    }
+
+    /// The same text with and without the cache: the textbook's comparison.
+    void generate() {
+        constexpr std::int64_t kPrompt = 5;
+        open(1, kPrompt + flags_.generate, kPrompt + flags_.generate);
+        for (const bool use_cache : {true, false}) {
+            auto tokens = random_tokens(open_->config, kPrompt, 3);
+            model().truncate(0, 0);
+            const auto start = Clock::now();
+            for (std::int64_t i = 0; i < flags_.generate; ++i) {
+                if (!use_cache) model().truncate(0, 0);
+                const auto cached = model().tokens(0).size();
+                const LanguageModel::Part part{0, std::span<const std::int32_t>(tokens).subspan(cached), Want::last};
+                step(model(), {&part, 1});
+                tokens.push_back(7);
+            }
+            json_["generate"]["tokens"] = flags_.generate;
+            json_["generate"][use_cache ? "seconds" : "seconds_without_cache"] = seconds_since(start);
+        }
+    }
+
+    std::int64_t launches() {
+        const Recording* recording = model().executor(Phase::decode).replayed();
+        return recording == nullptr ? 0 : static_cast<std::int64_t>(recording->size());
+    }
+
+    const Flags& flags_;
+    std::optional<OpenModel> open_;
+    double load_seconds_ = 0;
+    Json json_;
+};
+
+void print(const Json& json) {
+    fmt::print("{} on {}: loaded in {:.3f} s, first token after {:.3f} s\n", json["model"].get<std::string>(),
+               json["device"].get<std::string>(), json["load_seconds"].get<double>(),
+               json["first_token_seconds"].get<double>());
+    const auto number = [](const Json& row, const char* name) { return row[name].get<double>(); };
+    const auto kernels = [&](const Json& row) {
+        if (!row.contains("kernels")) return;
+        fmt::print("  {:<20} {:>6} {:>10} {:>12} {:>9} {:>10}  {}\n", "op", "times", "us", "bytes", "GB/s", "GFLOP/s",
+                   "first");
+        for (const Json& kernel : row["kernels"])
+            fmt::print("  {:<20} {:>6} {:>10.2f} {:>12} {:>9.1f} {:>10.1f}  {}\n", kernel["op"].get<std::string>(),
+                       kernel["count"].get<std::int64_t>(), 1e6 * number(kernel, "seconds"),
+                       kernel["bytes"].get<std::int64_t>(), number(kernel, "bytes_per_second") / 1e9,
+                       number(kernel, "flops_per_second") / 1e9, kernel["first"].get<std::string>());
+    };
+    for (const Json& row : json.value("decode", Json::array())) {
+        fmt::print("decode  batch {:>4} context {:>5} {:>10.3f} ms {:>9.1f} tokens/s {:>8.1f} GB/s {:>4} launches\n",
+                   row["batch"].get<std::int64_t>(), row["context"].get<std::int64_t>(), 1e3 * number(row, "seconds"),
+                   number(row, "tokens_per_second"), number(row, "bytes_per_second") / 1e9,
+                   row["launches"].get<std::int64_t>());
+        kernels(row);
+    }
+    for (const Json& row : json.value("prefill", Json::array())) {
+        fmt::print("prefill {:>6} tokens {:>19.3f} ms {:>9.1f} tokens/s {:>8.2f} TFLOP/s\n",
+                   row["tokens"].get<std::int64_t>(), 1e3 * number(row, "seconds"), number(row, "tokens_per_second"),
+                   number(row, "flops_per_second") / 1e12);
+        kernels(row);
+    }
+    if (json.contains("generate"))
+        fmt::print("generate {} tokens: {:.3f} s with the KV cache, {:.3f} s without\n",
+                   json["generate"]["tokens"].get<std::int64_t>(), number(json["generate"], "seconds"),
+                   number(json["generate"], "seconds_without_cache"));
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, int&) {
+    auto flags = std::make_shared<Flags>();
+    CLI::App* command = app.add_subcommand(
+        "bench", "measure decode, prefill and generation\nExample: vitro bench --decode 1:0,1:100 --kernels");
+    add_model_flags(*command, flags->model);
+    command->add_option("--decode", flags->decode, "steps of BATCH sequences after CONTEXT tokens each")
+        ->delimiter(',')
+        ->type_name("BATCH:CONTEXT,…");
+    command->add_option("--prefill", flags->prefill, "prompts of so many tokens")
+        ->delimiter(',')
+        ->type_name("N,…")
+        ->check(CLI::PositiveNumber);
+    command->add_option("--generate", flags->generate, "so many tokens, with and without the KV cache")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber);
+    command->add_flag("--kernels", flags->kernels, "the time of each kind of step, by itself");
+    command->add_flag("--json", flags->json, "print JSON");
+    command->callback([flags] {
+        const Json json = Bench(*flags).run();
+        if (flags->json)
+            fmt::print("{}\n", json.dump());
+        else
+            print(json);
+    });
+}
+
+}  // namespace vitro

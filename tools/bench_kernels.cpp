@@ -1,0 +1,90 @@
+#include "tools/bench.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <map>
+
+namespace vitro {
+namespace {
+
+constexpr int kRepeats = 7;
+
+/// Steps that do the same to tensors of the same types.
+struct Kind {
+    std::vector<std::size_t> steps;
+    double seconds = 0;  // of all
+};
+
+std::string kind_of(const Graph& graph, const Node& node) {
+    std::string text(node.op->name);
+    for (const auto& [name, value] : node.attributes.texts()) text += " " + name + "=" + value;
+    for (const ValueId id : node.inputs) text += " " + to_string(graph.value(id).type);
+    return text + " " + node.device;
+}
+
+/// The cost of one call. What the op reads of i32 inputs, such as lengths, is copied to the host for it.
+Cost cost_of_step(const Executor& executor, std::size_t step, const Devices& devices) {
+    const Call call = executor.call(step);
+    std::vector<Tensor> inputs(call.inputs.begin(), call.inputs.end());
+    std::vector<std::vector<std::byte>> copies;
+    for (Tensor& tensor : inputs) {
+        if (tensor.dtype == DType::i32 && !call.backend.is_host()) {
+            copies.emplace_back(static_cast<std::size_t>(tensor.bytes()));
+            call.backend.download(copies.back().data(), tensor.data, copies.back().size());
+            tensor.data = copies.back().data();
+        } else if (!call.backend.is_host()) {
+            tensor.data = nullptr;
+        }
+    }
+    const Node& node = executor.program().graph.node(executor.program().steps[step].node);
+    return cost_of(*node.op, {inputs, call.outputs, call.attributes, devices.targets.back().backend});
+}
+
+/// The median time of these steps, replayed as one recording where the device can.
+double median_seconds(Executor& executor, std::span<const std::size_t> steps, Backend& backend) {
+    const auto queue = [&] { executor.run_steps(steps); };
+    queue();
+    const auto recording = backend.record(queue);
+    std::vector<double> seconds;
+    for (int i = 0; i < kRepeats; ++i)
+        seconds.push_back(recording != nullptr ? seconds_of(backend, [&] { recording->replay(); })
+                                               : seconds_of(backend, queue));
+    std::nth_element(seconds.begin(), seconds.begin() + kRepeats / 2, seconds.end());
+    return seconds[kRepeats / 2];
+}
+
+}  // namespace
+
+nlohmann::ordered_json kernel_times(LanguageModel& model, Phase phase, const Devices& devices) {
+    Executor& executor = model.executor(phase);
+    const Program& program = executor.program();
+    std::map<std::string, Kind> kinds;
+    for (std::size_t i = 0; i < program.steps.size(); ++i)
+        if (program.steps[i].run != nullptr)
+            kinds[kind_of(program.graph, program.graph.node(program.steps[i].node))].steps.push_back(i);
+    std::vector<const Kind*> order;
+    for (auto& [text, kind] : kinds) {
+        kind.seconds = median_seconds(executor, kind.steps, executor.call(kind.steps[0]).backend);
+        order.push_back(&kind);
+    }
+    std::sort(order.begin(), order.end(), [](const Kind* a, const Kind* b) { return a->seconds > b->seconds; });
+    nlohmann::ordered_json out = nlohmann::json::array();
+    for (const Kind* kind : order) {
+        const Node& node = program.graph.node(program.steps[kind->steps[0]].node);
+        const auto count = static_cast<double>(kind->steps.size());
+        const double seconds = kind->seconds / count;
+        const Cost cost = cost_of_step(executor, kind->steps[0], devices);
+        out.push_back({{"op", node.op->name},
+                       {"first", program.graph.value(node.outputs[0]).path},
+                       {"count", kind->steps.size()},
+                       {"seconds", seconds},
+                       {"bytes", cost.bytes},
+                       {"flops", cost.flops},
+                       {"bytes_per_second", static_cast<double>(cost.bytes) / seconds},
+                       {"flops_per_second", static_cast<double>(cost.flops) / seconds}});
+    }
+    return out;
+}
+
+}  // namespace vitro
