@@ -46,6 +46,8 @@ __device__ __forceinline__ void score_keys(float (&scores)[2][4], const std::uin
     const T* row = k + (lane / 16 * 8 + lane % 8) * kTileRow<kD> + lane / 8 % 2 * 8;
 #pragma unroll
     for (int i = 0; i < kD / 16; ++i) {
+        if constexpr (kD > 128)
+            if (i % 4 == 0) __syncwarp();  // keeps the compiler from loading all at once: registers do not last
         std::uint32_t keys[4];
         ldmatrix(keys, row + 16 * i);
         mma_m16n8k16<T>(scores[0], q[i], {keys[0], keys[1]});
@@ -60,6 +62,8 @@ __device__ __forceinline__ void add_values(float (&sums)[kD / 8][4], const std::
     const T* row = v + (lane / 8 % 2 * 8 + lane % 8) * kTileRow<kD> + lane / 16 * 8;
 #pragma unroll
     for (int i = 0; i < kD / 16; ++i) {
+        if constexpr (kD > 128)
+            if (i % 4 == 0) __syncwarp();
         std::uint32_t values[4];
         ldmatrix_transposed(values, row + 16 * i);
         mma_m16n8k16<T>(sums[2 * i], weights, {values[0], values[1]});

@@ -36,12 +36,12 @@ struct Product {
     Elements norm;    // [k]; data null: none
     float eps;
     int tokens, n, k;
+    bool fixed_weights = true;  // no kernel in front writes them: loaded before it has ended
 
     __device__ float scale_of(int row) const { return scale.data ? load<1>(scale, row).at[0] : 1.0f; }
 };
 
 inline constexpr int kSkinnyWarps = 8;    // of a block; they share the sum over k
-inline constexpr int kSkinnyUnroll = 4;   // loads of 16 bytes in flight, for each group of rows
 inline constexpr int kSkinnyTokens = 16;  // at most
 
 /// f16 gets headroom where x is weighed or of another type, since the norm's scale comes only after the sum.
@@ -88,6 +88,10 @@ __device__ __forceinline__ uint4 multiplied(const uint4& chunk, int h) {
     }
 }
 
+/// Chunks of weights in flight for each group of rows: as many as registers last for.
+template <class W, int kTokens, bool kNorm>
+inline constexpr int kSkinnyUnroll = kTokens == 16 && kNorm && sizeof(W) == 1 ? 2 : 4;
+
 /// The type in which tensor cores multiply activations X with weights W.
 template <class X, class W>
 using MultipliedIn = std::conditional_t<sizeof(W) == 1, __half, X>;
@@ -103,8 +107,9 @@ __global__ void __launch_bounds__(kSkinnyWarps * 32, 2)
     skinny_product_kernel(const Product p, const __grid_constant__ Epilogue epilogue) {
     using T = MultipliedIn<X, W>;
     constexpr bool kTwoHalves = kTokens == 16, kSplit = kNorm || !std::is_same_v<T, X>;
-    constexpr int kPer = 2 / int(sizeof(W));                  // chunks of x for a chunk of weights
-    constexpr int kRound = kSkinnyWarps * kSkinnyUnroll * 4;  // chunks of a row of weights that a round takes
+    constexpr int kPer = 2 / int(sizeof(W));  // chunks of x for a chunk of weights
+    constexpr int kUnroll = kSkinnyUnroll<W, kTokens, kNorm>;
+    constexpr int kRound = kSkinnyWarps * kUnroll * 4;  // chunks of a row of weights that a round takes
     VITRO_SHARED(float, sums, kSkinnyWarps * 2 * kTokens * 8);
     VITRO_SHARED(float, squares, kSkinnyWarps* kTokens);
     const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32, group = lane / 4, part = lane % 4;
@@ -118,7 +123,7 @@ __global__ void __launch_bounds__(kSkinnyWarps * 32, 2)
             weights[r] = static_cast<const uint4*>(p.weight.data) +
                          std::int64_t(min(rows.first[r] + group, p.n - 1)) * chunks + mine;
     }
-    uint4 held[kSkinnyUnroll][2];
+    uint4 held[kUnroll][2];
     int left = chunks - mine;  // chunks from the next one on
     const auto fetch = [&](int u) {
         for (int r = 0; r < 2; ++r)
@@ -129,21 +134,21 @@ __global__ void __launch_bounds__(kSkinnyWarps * 32, 2)
         for (int r = 0; r < 2; ++r) weights[r] += kRound;
     };
 #pragma unroll
-    for (int u = 0; u < kSkinnyUnroll; ++u) fetch(u);
+    for (int u = 0; u < kUnroll; ++u) fetch(u);
     next_round();
 
-    // [2 rounds][kSkinnyUnroll][token, then the norm's weight][4 * kPer chunks], this warp's. kCopiers lanes copy a
+    // [2 rounds][kUnroll][token, then the norm's weight][4 * kPer chunks], this warp's. kCopiers lanes copy a
     // row.
-    constexpr int kRow = 4 * kPer, kCopiers = kSkinnyUnroll * kRow;
+    constexpr int kRow = 4 * kPer, kCopiers = kUnroll * kRow;
     const int staged = p.tokens + (kNorm ? 1 : 0), x_chunks = chunks * kPer;
-    uint4* const stage = dynamic_shared<uint4>() + warp * 2 * kSkinnyUnroll * kRow * staged;
+    uint4* const stage = dynamic_shared<uint4>() + warp * 2 * kUnroll * kRow * staged;
     const int copied_u = lane % kCopiers / kRow, copied_part = lane % kRow;
     const int copied = (warp + copied_u * kSkinnyWarps) * kRow + copied_part;  // the first chunk that this lane copies
     uint4* const copy_to = stage + copied_u * staged * kRow + copied_part;
     const auto stage_row = [&](int round, const void* row, int to) {
         const int chunk = copied + round * kRound * kPer;
-        cp_async<16>(copy_to + ((round & 1) * kSkinnyUnroll * staged + to) * kRow,
-                     static_cast<const uint4*>(row) + chunk, chunk < x_chunks);
+        cp_async<16>(copy_to + ((round & 1) * kUnroll * staged + to) * kRow, static_cast<const uint4*>(row) + chunk,
+                     chunk < x_chunks);
     };
     const auto stage_norm = [&](int round) {
         if (kNorm && lane < kCopiers) stage_row(round, p.norm.data, p.tokens);
@@ -163,7 +168,8 @@ __global__ void __launch_bounds__(kSkinnyWarps * 32, 2)
     const Place place{epilogue.rows(int(blockIdx.x)), int(threadIdx.x) / 8, int(threadIdx.x) % 8};
     const bool finishes = place.token < p.tokens && place.i < max(place.rows.count[0], place.rows.count[1]);
     typename Epilogue::Loaded loaded{};
-    if (finishes) loaded = epilogue.load(place);
+    constexpr bool kLoadEarly = !(kTwoHalves && kNorm);  // else registers do not last
+    if (kLoadEarly && finishes) loaded = epilogue.load(place);
 
     float acc[2][4] = {}, square = 0.0f, square_8 = 0.0f;
     const int rounds = (chunks - warp * 4 + kRound - 1) / kRound;
@@ -172,9 +178,9 @@ __global__ void __launch_bounds__(kSkinnyWarps * 32, 2)
     for (int round = 0; round < rounds; ++round) {
         cp_async_wait<1>();
         __syncwarp();
-        const uint4* from = stage + (round & 1) * kSkinnyUnroll * staged * kRow;
+        const uint4* from = stage + (round & 1) * kUnroll * staged * kRow;
 #pragma unroll
-        for (int u = 0; u < kSkinnyUnroll; ++u, from += staged * kRow) {
+        for (int u = 0; u < kUnroll; ++u, from += staged * kRow) {
 #pragma unroll
             for (int h = 0; h < kPer; ++h) {
                 uint4 b[2];
@@ -223,6 +229,7 @@ __global__ void __launch_bounds__(kSkinnyWarps * 32, 2)
     }
     __syncthreads();
     if (!finishes) return;
+    if (!kLoadEarly) loaded = epilogue.load(place);
     float first = 0.0f, second = 0.0f, all_squares = 0.0f;
     for (int w = 0; w < kSkinnyWarps; ++w) {
         first += sums[(w * 2 * kTokens + place.token) * 8 + place.i];
@@ -315,7 +322,8 @@ inline bool is_skinny(const Product& p) {
 template <class X, class W, int kTokens, bool kNorm, class Epilogue>
 void launch_skinny(const char* name, const Product& p, int units, const Epilogue& epilogue, cudaStream_t stream) {
     const auto bytes = [](int tokens) {
-        const std::size_t row = kSkinnyWarps * 2 * kSkinnyUnroll * 4 * (2 / sizeof(W)) * sizeof(uint4);
+        const std::size_t row =
+            kSkinnyWarps * 2 * kSkinnyUnroll<W, kTokens, kNorm> * 4 * (2 / sizeof(W)) * sizeof(uint4);
         return row * unsigned(tokens + (kNorm ? 1 : 0));
     };
     const auto kernel = skinny_product_kernel<X, W, kTokens, kNorm, Epilogue>;
@@ -327,7 +335,7 @@ void launch_skinny(const char* name, const Product& p, int units, const Epilogue
             .block = kSkinnyWarps * 32,
             .shared_bytes = bytes(p.tokens),
             .stream = stream,
-            .programmatic = true},
+            .programmatic = p.fixed_weights},
            p, epilogue);
 }
 

@@ -2,6 +2,7 @@
 #include "ops/common/activations_cuda.h"
 #include "ops/common/large_product_cuda.h"
 #include "ops/linear/linear.h"
+#include "ops/linear/linear_cuda.h"
 
 namespace vitro::VITRO_DEVICE {
 namespace {
@@ -140,7 +141,11 @@ bool is_large(const Call& call) { return is_large_product(call.in(0).dim(0), cal
 
 std::size_t scratch(const Call& call) { return is_large(call) ? scratch_of(call).all() : 0; }
 
-void run(const Call& call) {
+void run(const Call& call) { run_linear(call, true); }
+
+}  // namespace
+
+void run_linear(const Call& call, bool fixed_weights) {
     const auto& linear = call.attributes.as<Linear>();
     const LinearInputs at(linear);
     const Tensor &x = call.in(0), &weight = call.in(1), &out = call.out();
@@ -154,7 +159,8 @@ void run(const Call& call) {
                     .eps = linear.eps,
                     .tokens = kernel_int(x.dim(0)),
                     .n = kernel_int(weight.dim(0)),
-                    .k = kernel_int(x.dim(1))};
+                    .k = kernel_int(x.dim(1)),
+                    .fixed_weights = fixed_weights};
     const LinearEpilogue epilogue{.out = elements_of(out),
                                   .bias = elements_or_none(bias),
                                   .residual = elements_or_none(residual),
@@ -175,8 +181,6 @@ void run(const Call& call) {
     for (const Tensor* tensor : {bias, residual}) wide = wide && (!tensor || takes_wide({tensor}, out.dim(1)));
     launch_finish_linear(z, p, epilogue, wide, backend.stream());
 }
-
-}  // namespace
 
 extern const KernelDef kLinearCuda{.op = "linear", .run = run, .scratch = scratch, .rounds_between = is_large};
 

@@ -2,12 +2,10 @@
 // tiles of shared memory.
 #include "ops/common/elements_cuda.h"
 #include "ops/linear/linear.h"
+#include "ops/linear/linear_cuda.h"
 #include "ops/matmul/matmul.h"
 
 namespace vitro::VITRO_DEVICE {
-
-extern const KernelDef kLinearCuda;
-
 namespace {
 
 constexpr int kTile = 16;
@@ -47,7 +45,7 @@ void run(const Call& call) {
         static const Attributes linear = Linear{};
         const std::int64_t a_sizes[] = {a.rows(), a.dim(-1)}, out_sizes[] = {out.rows(), out.dim(-1)};
         const Tensor inputs[] = {{a.dtype, a_sizes, a.data}, b}, outputs[] = {{out.dtype, out_sizes, out.data}};
-        kLinearCuda.run({inputs, outputs, linear, call.backend, call.scratch});
+        run_linear({inputs, outputs, linear, call.backend, call.scratch}, false);
         return;
     }
     const std::int64_t m = one_b ? out.rows() : a.dim(-2);
