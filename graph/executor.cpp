@@ -212,7 +212,7 @@ void Executor::queue_inputs(std::size_t device) {
 void Executor::write(ValueId id, const void* data, const SymbolValues& symbols) {
     const auto bytes = static_cast<std::size_t>(bytes_of(program_.graph.value(id).type, symbols));
     const Place& place = program_.plan.place(id);
-    if (!is_staged(place.device)) {
+    if (!is_staged(place.device) || place.region != Region::io) {
         backend_of(id).upload(address(id), data, bytes);
         return;
     }

@@ -175,7 +175,7 @@ TEST_CASE("every command in the README's table runs") {
         if (writes) CHECK(fs::file_size(out / "output") > 0);
     }
     CHECK(subcommands == std::set<std::string>{"run", "chat", "show", "next", "tokenize", "detokenize", "logits",
-                                               "graph", "opt", "exec", "ops", "plan"});
+                                               "graph", "opt", "exec", "ops", "plan", "devices", "bench"});
 }
 
 TEST_CASE("files and names in backticks exist") {
