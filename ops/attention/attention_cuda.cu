@@ -120,7 +120,8 @@ void run(const Call& call) {
            a);
 }
 
-std::string refuses(std::span<const TensorType> inputs, std::span<const TensorType>, const Attributes&) {
+std::string refuses(std::span<const TensorType> inputs, std::span<const TensorType>, const Attributes& attributes) {
+    if (attributes.as<Attention>().softcap > 0) return "expected scores without a softcap";
     constexpr std::int64_t kMostElements = 8192;  // of a head, in shared memory
     const std::int64_t d = inputs[kQ].dim(2).size;
     return d <= kMostElements ? "" : fmt::format("expected heads of at most {} elements, found {}", kMostElements, d);
