@@ -46,7 +46,7 @@ TEST_CASE("ops --cuda-report as a table") {
     if (!counts_accesses()) return;
     const ProcessResult result = run_vitro({"ops", "transpose", "--cuda-report"});
     check_success(result);
-    for (const char* part : {"transpose(bf16 [T, 3072]) permutation=[1,0] T=64", "cost: 786432 bytes",
+    for (const char* part : {"transpose(bf16 [T, 3072]) permutation=[1, 0] C=64 R=1 S=1 T=64", "cost: 786432 bytes",
                              "moved: 1.00 times the bytes", "efficiency", "conflicts", "100.0%"})
         CHECK_MESSAGE(result.out.find(part) != std::string::npos, part, " in ", result.out);
 }
