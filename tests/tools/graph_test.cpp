@@ -100,7 +100,7 @@ TEST_CASE("scope and diff show a part") {
 
 TEST_CASE("Graphviz draws the whole of Phi-3-mini in two seconds, layers once") {
     const Phi3Mini model;
-    for (const char* stage : {"build", "program"}) {
+    for (const std::string stage : {"build", "program"}) {
         CAPTURE(stage);
         const std::string dot = out_of({"-m", model.path(), "--format", "dot", "--after", stage});
         CHECK(contains(dot, "model.layers.0-31: 32 ×"));
@@ -139,7 +139,7 @@ TEST_CASE("the JSON is what its schema says") {
                             std::string(VITRO_SOURCE_DIR) + "/graph/dump/graph.schema.json"},
                            {.input = json});
     };
-    for (const char* stage : {"build", "fuse_attention", "program"}) {
+    for (const std::string stage : {"build", "fuse_attention", "program"}) {
         CAPTURE(stage);
         const std::string text = out_of({"--format", "json", "--after", stage});
         const ProcessResult result = verdict(text);
