@@ -43,7 +43,7 @@ Json leaf_json(const Subject& subject, ValueId id) {
     if (const auto place = place_of(subject, id)) attributes.push_back(pair("place", text_of(subject, *place)));
     for (const std::string& source : value.sources) attributes.push_back(pair("checkpoint tensor", source));
     return {{"id", value.path},
-            {"label", name(value.kind)},
+            {"label", value.kind == ValueKind::input ? std::string_view(value.path) : name(value.kind)},
             {"namespace", namespace_of(subject.graph, value.path)},
             {"attrs", std::move(attributes)},
             {"outputsMetadata", metadata(subject.graph, {id})},

@@ -2,6 +2,7 @@
 
 const WORKS = {weights: "reads weights", cache: "KV cache", compute: "computes", movement: "moves", view: "view"};
 const link = (path, text) => `<a data-path="${escaped(path)}">${escaped(text ?? path)}</a>`;
+const times = (count) => (count === 1 ? "once" : `${count} times`);
 const facts = (rows) => `<dl class="facts">${rows.filter((row) => row && row[1] !== "" && row[1] !== undefined)
   .map(([key, html]) => `<dt>${escaped(key)}</dt><dd>${html}</dd>`).join("")}</dl>`;
 
@@ -51,8 +52,8 @@ function stagePanel(stage) {
   if (stage.index === story.stages.length - 1) html += memoryHtml(story);
   const fired = stage.findings.filter((f) => f[1]), refused = stage.findings.filter((f) => !f[1]);
   const asLine = (mark) => ([path, , why]) => ({path, why, mark});
-  if (fired.length) html += `<h3>Fired ${fired.length} times</h3>` + listHtml(fired.map(asLine("")));
-  if (refused.length) html += `<h3>Refused ${refused.length} times</h3>` + listHtml(refused.map(asLine("")));
+  if (fired.length) html += `<h3>Fired ${times(fired.length)}</h3>` + listHtml(fired.map(asLine("")));
+  if (refused.length) html += `<h3>Refused ${times(refused.length)}</h3>` + listHtml(refused.map(asLine("")));
   const changed = [...[...changes.added].map((path) => ({path, mark: "+"})), ...[...changes.changed].map((path) => ({path, mark: "~"}))];
   if (changed.length && stage.index > 0) html += `<h3>New and changed</h3>` + listHtml(changed);
   if (changes.gone.length) {
