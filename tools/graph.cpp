@@ -21,9 +21,9 @@ struct Flags {
     ModelFlags model;
     std::string phase = "decode";
     std::string format = "text";
-    std::string after = "program";    // the stage that is shown
-    std::string diff;                 // FROM:TO
-    std::string scope;                // a module
+    std::string after = "program";  // the stage that is shown
+    std::string diff;               // FROM:TO
+    std::string scope;              // a module
     PassFlags passes;
     std::string output;
     bool unfold = false;
