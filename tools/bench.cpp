@@ -18,8 +18,6 @@ using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
 constexpr int kWarmups = 3;  // the second step with the same sizes is recorded
-constexpr int kDecodeRepeats = 15;
-constexpr int kPrefillRepeats = 5;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -33,6 +31,7 @@ struct Flags {
     std::vector<std::string> decode;  // BATCH:CONTEXT
     std::vector<std::int64_t> prefill;
     std::int64_t generate = 0;
+    int repeats = 9;
     bool kernels = false;
     bool json = false;
 };
@@ -152,7 +151,7 @@ private:
         for (std::int64_t s = 0; s < wanted.batch; ++s) parts.push_back({s, {&next[std::size_t(s)], 1}, Want::last});
         std::vector<double> seconds;
         std::optional<std::size_t> free;
-        for (int i = 0; i < kWarmups + kDecodeRepeats; ++i) {
+        for (int i = 0; i < kWarmups + flags_.repeats; ++i) {
             if (i == kWarmups) free = device().free_bytes();
             for (std::int64_t s = 0; s < wanted.batch; ++s) model().truncate(s, context);
             const auto start = Clock::now();
@@ -169,7 +168,8 @@ private:
              {"bytes_per_second", bytes / time},
              {"launches", launches()},
              {"allocated_bytes", device().is_host() ? 0 : std::int64_t(*free) - std::int64_t(*device().free_bytes())}});
-        if (flags_.kernels) json_["decode"].back()["kernels"] = kernel_times(model(), Phase::decode, open_->devices);
+        if (flags_.kernels)
+            json_["decode"].back()["kernels"] = kernel_times(model(), Phase::decode, open_->devices, flags_.repeats);
     }
 
     void prefill(std::int64_t wanted) {
@@ -178,7 +178,7 @@ private:
         const auto tokens = random_tokens(open_->config, length, 5);
         const LanguageModel::Part part{0, tokens, Want::last};
         std::vector<double> seconds;
-        for (int i = 0; i < kWarmups + kPrefillRepeats; ++i) {
+        for (int i = 0; i < kWarmups + flags_.repeats; ++i) {
             model().truncate(0, 0);
             const auto start = Clock::now();
             step(model(), {&part, 1});
@@ -190,7 +190,8 @@ private:
                                     {"tokens_per_second", double(length) / time},
                                     {"flops", flops},
                                     {"flops_per_second", flops / time}});
-        if (flags_.kernels) json_["prefill"].back()["kernels"] = kernel_times(model(), Phase::prefill, open_->devices);
+        if (flags_.kernels)
+            json_["prefill"].back()["kernels"] = kernel_times(model(), Phase::prefill, open_->devices, flags_.repeats);
     }
 
     /// Of the layers' products, of one row of logits, and of causal attention.
@@ -286,6 +287,9 @@ void add_bench(CLI::App& app, int&) {
         ->type_name("N,…")
         ->check(CLI::PositiveNumber);
     command->add_option("--generate", flags->generate, "so many tokens, with and without the KV cache")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber);
+    command->add_option("--repeats", flags->repeats, "every time is the median of so many (default 9)")
         ->type_name("N")
         ->check(CLI::PositiveNumber);
     command->add_flag("--kernels", flags->kernels, "the time of each kind of step, by itself");

@@ -8,8 +8,6 @@
 namespace vitro {
 namespace {
 
-constexpr int kRepeats = 7;
-
 /// Steps that do the same to tensors of the same types.
 struct Kind {
     std::vector<std::size_t> steps;
@@ -42,21 +40,21 @@ Cost cost_of_step(const Executor& executor, std::size_t step, const Devices& dev
 }
 
 /// The median time of these steps, replayed as one recording where the device can.
-double median_seconds(Executor& executor, std::span<const std::size_t> steps, Backend& backend) {
+double median_seconds(Executor& executor, std::span<const std::size_t> steps, Backend& backend, int repeats) {
     const auto queue = [&] { executor.run_steps(steps); };
     queue();
     const auto recording = backend.record(queue);
     std::vector<double> seconds;
-    for (int i = 0; i < kRepeats; ++i)
+    for (int i = 0; i < repeats; ++i)
         seconds.push_back(recording != nullptr ? seconds_of(backend, [&] { recording->replay(); })
                                                : seconds_of(backend, queue));
-    std::nth_element(seconds.begin(), seconds.begin() + kRepeats / 2, seconds.end());
-    return seconds[kRepeats / 2];
+    std::nth_element(seconds.begin(), seconds.begin() + repeats / 2, seconds.end());
+    return seconds[static_cast<std::size_t>(repeats / 2)];
 }
 
 }  // namespace
 
-nlohmann::ordered_json kernel_times(LanguageModel& model, Phase phase, const Devices& devices) {
+nlohmann::ordered_json kernel_times(LanguageModel& model, Phase phase, const Devices& devices, int repeats) {
     Executor& executor = model.executor(phase);
     const Program& program = executor.program();
     std::map<std::string, Kind> kinds;
@@ -65,7 +63,7 @@ nlohmann::ordered_json kernel_times(LanguageModel& model, Phase phase, const Dev
             kinds[kind_of(program.graph, program.graph.node(program.steps[i].node))].steps.push_back(i);
     std::vector<const Kind*> order;
     for (auto& [text, kind] : kinds) {
-        kind.seconds = median_seconds(executor, kind.steps, executor.call(kind.steps[0]).backend);
+        kind.seconds = median_seconds(executor, kind.steps, executor.call(kind.steps[0]).backend, repeats);
         order.push_back(&kind);
     }
     std::sort(order.begin(), order.end(), [](const Kind* a, const Kind* b) { return a->seconds > b->seconds; });

@@ -89,7 +89,8 @@ class Check:
 
     def bench(self, limit, layers, *arguments):
         model = self.model(layers)
-        return json.loads(self.vitro(limit, "bench", "-m", model, "--device", self.options.device, "--json", *arguments))
+        return json.loads(self.vitro(limit, "bench", "-m", model, "--device", self.options.device, "--json",
+                                     *(["--repeats", 1] if self.options.quick else []), *arguments))
 
     def python(self, limit, script, *arguments):
         try:
@@ -138,7 +139,8 @@ class Check:
         started = time.monotonic()
         model = self.model(layers or self.layers)
         limit -= time.monotonic() - started
-        found = self.python(limit, "parity.py", model, "--vitro", self.options.vitro, "--device", self.options.device)
+        found = self.python(limit, "parity.py", model, "--vitro", self.options.vitro, "--device", self.options.device,
+                            *(["--prompt", 6, "--tokens", 4] if self.options.quick else []))
         if not found["agrees"]:
             raise Failure(found["why"])
         return found
