@@ -38,7 +38,7 @@ endfunction()
 
 # The same files by nvcc. A binary made so starts without a driver: CUDA's runtime is static and looks for the driver when it
 # is asked for a device; cuBLASLt is opened with the first device (backends/cuda/cublaslt.cu).
-set(VITRO_CUDA OFF CACHE STRING "build the CUDA kernels with nvcc: AUTO (where there is one, but not under a sanitizer), ON, OFF")
+set(VITRO_CUDA AUTO CACHE STRING "build the CUDA kernels with nvcc: AUTO (where there is one, but not under a sanitizer), ON, OFF")
 set(VITRO_CUDA_ARCHITECTURES "90a-real" CACHE STRING
     "what nvcc compiles for, as CMAKE_CUDA_ARCHITECTURES takes it; all: 80-real;89-real;90a-real;90-virtual")
 set(VITRO_HAS_NVCC FALSE)
