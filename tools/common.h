@@ -61,7 +61,7 @@ Tokenizer open_tokenizer(const ModelFlags& flags);
 Graph naive_graph(const std::filesystem::path& directory, const ModelConfig& config, Phase phase,
                   const LanguageModelOptions& options);
 
-/// A graph file.
+/// A graph file, or what stands on stdin where the path is "-".
 Graph read_graph(const std::filesystem::path& path);
 
 /// The chat template of a model directory.

@@ -286,7 +286,9 @@ void add_exec(CLI::App& app, int&) {
     auto flags = std::make_shared<Flags>();
     CLI::App* command = app.add_subcommand(
         "exec", "run a graph file once; what is not given is made up\nExample: vitro exec g.vt --symbol T=4 --seed 7");
-    command->add_option("file", flags->file, "a graph as `vitro graph` prints it")->required()->type_name("GRAPH");
+    command->add_option("file", flags->file, "a graph as `vitro graph` prints it; -: stdin")
+        ->required()
+        ->type_name("GRAPH");
     command
         ->add_option("--inputs", flags->inputs,
                      "values of inputs and states, by their paths; the sizes of symbols follow")

@@ -6,6 +6,8 @@
 #include "tools/graph_report.h"
 #include "tools/pass_flags.h"
 
+#include <cstdio>
+
 namespace vitro {
 namespace {
 
@@ -38,6 +40,12 @@ void opt(const Flags& flags) {
 
 Graph read_graph(const std::filesystem::path& path) {
     constexpr std::size_t kMostBytes = std::size_t{256} << 20;
+    if (path == "-") {
+        std::string text(kMostBytes + 1, '\0');
+        text.resize(std::fread(text.data(), 1, text.size(), stdin));
+        if (text.size() > kMostBytes) fail("stdin: expected at most {} bytes", kMostBytes);
+        return parse(text, "stdin", find_op);
+    }
     return parse(read_file(path, kMostBytes), path.string(), find_op);
 }
 
@@ -46,7 +54,9 @@ void add_opt(CLI::App& app, int&) {
     CLI::App* command = app.add_subcommand(
         "opt",
         "run passes on a graph file and print what they make of it\nExample: vitro opt g.vt --passes fuse_residual");
-    command->add_option("file", flags->file, "a graph as `vitro graph` prints it")->required()->type_name("GRAPH");
+    command->add_option("file", flags->file, "a graph as `vitro graph` prints it; -: stdin")
+        ->required()
+        ->type_name("GRAPH");
     add_pass_flags(*command, flags->passes);
     add_device_flags(*command, flags->device);
     CLI::Option* explain = command->add_flag("--explain", flags->explain,

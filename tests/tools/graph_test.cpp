@@ -98,6 +98,19 @@ TEST_CASE("scope and diff show a part") {
     check_error(run_vitro({"graph", "--scope", "layers.99"}), {"--scope", "found 'layers.99'"});
 }
 
+TEST_CASE("what graph prints goes through a pipe into opt and exec") {
+    const std::string built = out_of({"--after", "build"});
+    const ProcessResult passes = run_vitro({"opt", "-", "--passes", "fuse_residual"}, {.input = built});
+    check_success(passes);
+    CHECK(print(parse(passes.out, "opt", find_op)) ==
+          print(parse(out_of({"--passes", "fuse_residual", "--after", "fuse_residual"}), "graph", find_op)));
+    const ProcessResult layer =
+        run_vitro({"exec", "-", "--symbol", "T=1", "--seed", "7"}, {.input = out_of({"--scope", "layers.0"})});
+    check_success(layer);
+    CHECK(contains(layer.out + layer.err, "model.layers.0.mlp_residual"));
+    check_error(run_vitro({"opt", "-"}, {.input = "nonsense\n"}), {"stdin:1:1: expected graph"});
+}
+
 TEST_CASE("Graphviz draws the whole of Phi-3-mini in two seconds, layers once") {
     const Phi3Mini model;
     for (const std::string stage : {"build", "program"}) {
