@@ -107,7 +107,8 @@ __global__ void __launch_bounds__(kSkinnyWarps * 32, 2)
     skinny_product_kernel(const Product p, const __grid_constant__ Epilogue epilogue) {
     using T = MultipliedIn<X, W>;
     constexpr bool kTwoHalves = kTokens == 16, kSplit = kNorm || !std::is_same_v<T, X>;
-    constexpr int kPer = 2 / int(sizeof(W));  // chunks of x for a chunk of weights
+    constexpr bool kSplitStaged = kSplit && !kTwoHalves;  // in shared memory, once for all rows of weights
+    constexpr int kPer = 2 / int(sizeof(W));              // chunks of x for a chunk of weights
     constexpr int kUnroll = kSkinnyUnroll<W, kTokens, kNorm>;
     constexpr int kRound = kSkinnyWarps * kUnroll * 4;  // chunks of a row of weights that a round takes
     VITRO_SHARED(float, sums, kSkinnyWarps * 2 * kTokens * 8);
@@ -141,7 +142,8 @@ __global__ void __launch_bounds__(kSkinnyWarps * 32, 2)
     // row.
     constexpr int kRow = 4 * kPer, kCopiers = kUnroll * kRow;
     const int staged = p.tokens + (kNorm ? 1 : 0), x_chunks = chunks * kPer;
-    uint4* const stage = dynamic_shared<uint4>() + warp * 2 * kUnroll * kRow * staged;
+    uint4* const stage = dynamic_shared<uint4>() + warp * kUnroll * kRow * (2 * staged + (kSplitStaged ? p.tokens : 0));
+    uint4* const low_stage = stage + 2 * kUnroll * kRow * staged;  // [kUnroll][token][4 * kPer], of one round
     const int copied_u = lane % kCopiers / kRow, copied_part = lane % kRow;
     const int copied = (warp + copied_u * kSkinnyWarps) * kRow + copied_part;  // the first chunk that this lane copies
     uint4* const copy_to = stage + copied_u * staged * kRow + copied_part;
@@ -171,14 +173,34 @@ __global__ void __launch_bounds__(kSkinnyWarps * 32, 2)
     constexpr bool kLoadEarly = !(kTwoHalves && kNorm);  // else registers do not last
     if (kLoadEarly && finishes) loaded = epilogue.load(place);
 
-    float acc[2][4] = {}, square = 0.0f, square_8 = 0.0f;
+    // Splits the chunks of x that this lane has copied, in place and to low_stage.
+    constexpr int kRowsAtOnce = 32 / kCopiers, kMostRows = kTokens / kRowsAtOnce;
+    float squares_of[kSplitStaged ? kMostRows : 2] = {};  // of the rows that the lane copies, or of group and group + 8
+    const auto split_staged = [&](uint4* from) {
+        const int at = copied_u * staged * kRow + copied_part;
+        uint4 by{};
+        if constexpr (kNorm) by = from[at + p.tokens * kRow];
+#pragma unroll
+        for (int i = 0; i < kMostRows; ++i) {
+            const int row = lane / kCopiers + i * kRowsAtOnce;
+            if (row >= p.tokens) break;
+            uint4 high, low;
+            weigh<X, T, kNorm>(from[at + row * kRow], by, high, low, squares_of[i]);
+            from[at + row * kRow] = high;
+            low_stage[(copied_u * p.tokens + row) * kRow + copied_part] = low;
+        }
+        __syncwarp();
+    };
+
+    float acc[2][4] = {};
     const int rounds = (chunks - warp * 4 + kRound - 1) / kRound;
     const int to_x = min(group, p.tokens - 1) * kRow + part * kPer,
               to_x_8 = min(group + 8, p.tokens - 1) * kRow + part * kPer;
     for (int round = 0; round < rounds; ++round) {
         cp_async_wait<1>();
         __syncwarp();
-        const uint4* from = stage + (round & 1) * kUnroll * staged * kRow;
+        uint4* from = stage + (round & 1) * kUnroll * staged * kRow;
+        if constexpr (kSplitStaged) split_staged(from);
 #pragma unroll
         for (int u = 0; u < kUnroll; ++u, from += staged * kRow) {
 #pragma unroll
@@ -186,18 +208,15 @@ __global__ void __launch_bounds__(kSkinnyWarps * 32, 2)
                 uint4 b[2];
                 for (int r = 0; r < 2; ++r) b[r] = multiplied<W>(held[u][r], h);
                 uint4 x = from[to_x + h], x_8{};
+                if constexpr (kSplitStaged) x_8 = low_stage[u * p.tokens * kRow + to_x + h];
                 if constexpr (kTwoHalves) x_8 = from[to_x_8 + h];
-                if constexpr (kSplit) {
+                if constexpr (kTwoHalves && kSplit) {
                     uint4 by{}, low, low_8;
                     if constexpr (kNorm) by = from[p.tokens * kRow + part * kPer + h];
-                    weigh<X, T, kNorm>(x, by, x, low, square);
-                    if constexpr (kTwoHalves) {
-                        __syncwarp();  // keeps the compiler from loading all of a round at once: registers do not last
-                        weigh<X, T, kNorm>(x_8, by, x_8, low_8, square_8);
-                        for (int r = 0; r < 2; ++r) multiply<T>(acc[r], low, low_8, b[r]);
-                    } else {
-                        x_8 = low;
-                    }
+                    weigh<X, T, kNorm>(x, by, x, low, squares_of[0]);
+                    __syncwarp();  // keeps the compiler from loading all of a round at once: registers do not last
+                    weigh<X, T, kNorm>(x_8, by, x_8, low_8, squares_of[1]);
+                    for (int r = 0; r < 2; ++r) multiply<T>(acc[r], low, low_8, b[r]);
                 }
                 for (int r = 0; r < 2; ++r) multiply<T>(acc[r], x, x_8, b[r]);
             }
@@ -217,14 +236,18 @@ __global__ void __launch_bounds__(kSkinnyWarps * 32, 2)
             make_float2(acc[r][0] + (kAddLow ? acc[r][2] : 0.0f), acc[r][1] + (kAddLow ? acc[r][3] : 0.0f));
         if constexpr (kTwoHalves) *reinterpret_cast<float2*>(to + 64) = make_float2(acc[r][2], acc[r][3]);
     }
-    if constexpr (kNorm) {
-        for (int offset = 1; offset < 4; offset *= 2) {
-            square += __shfl_xor_sync(0xffffffffu, square, offset);
-            if constexpr (kTwoHalves) square_8 += __shfl_xor_sync(0xffffffffu, square_8, offset);
+    if constexpr (kNorm && kTwoHalves) {
+        for (int r = 0; r < 2; ++r) {
+            for (int offset = 1; offset < 4; offset *= 2)
+                squares_of[r] += __shfl_xor_sync(0xffffffffu, squares_of[r], offset);
+            if (part == 0) squares[warp * kTokens + group + 8 * r] = squares_of[r];
         }
-        if (part == 0) {
-            squares[warp * kTokens + group] = square;
-            if constexpr (kTwoHalves) squares[warp * kTokens + group + 8] = square_8;
+    } else if constexpr (kNorm) {
+#pragma unroll
+        for (int i = 0; i < kMostRows; ++i) {
+            for (int offset = 1; offset < kCopiers; offset *= 2)
+                squares_of[i] += __shfl_xor_sync(0xffffffffu, squares_of[i], offset);
+            if (lane % kCopiers == 0) squares[warp * kTokens + lane / kCopiers + i * kRowsAtOnce] = squares_of[i];
         }
     }
     __syncthreads();
@@ -321,10 +344,10 @@ inline bool is_skinny(const Product& p) {
 
 template <class X, class W, int kTokens, bool kNorm, class Epilogue>
 void launch_skinny(const char* name, const Product& p, int units, const Epilogue& epilogue, cudaStream_t stream) {
+    constexpr bool kSplitStaged = kTokens == 8 && (kNorm || sizeof(W) == 1);
     const auto bytes = [](int tokens) {
-        const std::size_t row =
-            kSkinnyWarps * 2 * kSkinnyUnroll<W, kTokens, kNorm> * 4 * (2 / sizeof(W)) * sizeof(uint4);
-        return row * unsigned(tokens + (kNorm ? 1 : 0));
+        const std::size_t row = kSkinnyWarps * kSkinnyUnroll<W, kTokens, kNorm> * 4 * (2 / sizeof(W)) * sizeof(uint4);
+        return row * unsigned(2 * (tokens + (kNorm ? 1 : 0)) + (kSplitStaged ? tokens : 0));
     };
     const auto kernel = skinny_product_kernel<X, W, kTokens, kNorm, Epilogue>;
     static const bool allowed = (allow_shared_bytes(kernel, bytes(kTokens)), true);

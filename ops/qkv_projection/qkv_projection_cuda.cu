@@ -20,27 +20,28 @@ struct QkvEpilogue {
     int heads, kv_heads, d;
     RopeTable rope;
 
-    __host__ __device__ int units_of_pairs() const { return (rope.pairs + 7) / 8; }
-    /// Of a head of q or k, and of v.
-    __host__ __device__ int units_turned() const { return units_of_pairs() + (d - 2 * rope.pairs + 15) / 16; }
-    __host__ __device__ int units_plain() const { return (d + 15) / 16; }
-    int units() const { return (heads + kv_heads) * units_turned() + kv_heads * units_plain(); }
+    // Blocks for the pairs of a head of q or k, for all of such a head, and for a head of v.
+    int units_of_pairs = (rope.pairs + 7) / 8;
+    int units_turned = units_of_pairs + (d - 2 * rope.pairs + 15) / 16;
+    int units_plain = (d + 15) / 16;
+
+    int units() const { return (heads + kv_heads) * units_turned + kv_heads * units_plain; }
 
     __device__ RowGroups rows(int unit) const {
         const auto in_order = [](int first, int left) {
             return RowGroups{{first, first + 8}, {min(8, left), max(0, min(8, left - 8))}};
         };
-        const int turned = (heads + kv_heads) * units_turned();
+        const int turned = (heads + kv_heads) * units_turned;
         if (unit >= turned) {
-            const int head = heads + kv_heads + (unit - turned) / units_plain(), at = (unit - turned) % units_plain();
+            const int head = heads + kv_heads + (unit - turned) / units_plain, at = (unit - turned) % units_plain;
             return in_order(head * d + 16 * at, d - 16 * at);
         }
-        const int first = unit / units_turned() * d, at = unit % units_turned();
-        if (at < units_of_pairs()) {
+        const int first = unit / units_turned * d, at = unit % units_turned;
+        if (at < units_of_pairs) {
             const int count = min(8, rope.pairs - 8 * at);
             return {{first + 8 * at, first + 8 * at + rope.pairs}, {count, count}};
         }
-        const int done = 2 * rope.pairs + 16 * (at - units_of_pairs());
+        const int done = 2 * rope.pairs + 16 * (at - units_of_pairs);
         return in_order(first + done, d - done);
     }
 
