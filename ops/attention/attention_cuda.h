@@ -39,19 +39,18 @@ __device__ __forceinline__ void copy_chunk(const AttentionTensors& a, int kv_hea
     cp_async<16>(v + chunk * 8, static_cast<const T*>(a.v_cache.data) + from, keep);
 }
 
-/// scores [16 rows, 16 keys] += q · kᵀ. k: 16 rows of a tile.
-template <class T, int kD>
-__device__ __forceinline__ void score_keys(float (&scores)[2][4], const std::uint32_t (&q)[kD / 16][4], const T* k) {
+/// scores [16 rows, 16 keys] += q · kᵀ. k: 16 rows of a tile; q(i, a) gives a of mma for columns 16 i … 16 i + 15.
+template <class T, int kD, class Q>
+__device__ __forceinline__ void score_keys(float (&scores)[2][4], const Q& q, const T* k) {
     const int lane = int(threadIdx.x) % 32;
     const T* row = k + (lane / 16 * 8 + lane % 8) * kTileRow<kD> + lane / 8 % 2 * 8;
 #pragma unroll
     for (int i = 0; i < kD / 16; ++i) {
-        if constexpr (kD > 128)
-            if (i % 4 == 0) __syncwarp();  // keeps the compiler from loading all at once: registers do not last
-        std::uint32_t keys[4];
+        std::uint32_t a[4], keys[4];
+        q(i, a);
         ldmatrix(keys, row + 16 * i);
-        mma_m16n8k16<T>(scores[0], q[i], {keys[0], keys[1]});
-        mma_m16n8k16<T>(scores[1], q[i], {keys[2], keys[3]});
+        mma_m16n8k16<T>(scores[0], a, {keys[0], keys[1]});
+        mma_m16n8k16<T>(scores[1], a, {keys[2], keys[3]});
     }
 }
 
@@ -62,8 +61,6 @@ __device__ __forceinline__ void add_values(float (&sums)[kD / 8][4], const std::
     const T* row = v + (lane / 8 % 2 * 8 + lane % 8) * kTileRow<kD> + lane / 16 * 8;
 #pragma unroll
     for (int i = 0; i < kD / 16; ++i) {
-        if constexpr (kD > 128)
-            if (i % 4 == 0) __syncwarp();
         std::uint32_t values[4];
         ldmatrix_transposed(values, row + 16 * i);
         mma_m16n8k16<T>(sums[2 * i], weights, {values[0], values[1]});

@@ -56,7 +56,9 @@ template <class T, int kD>
 __global__ void __launch_bounds__(kWarps * 32)
     attention_decode_kernel(const AttentionTensors a, float* parts, unsigned* counters) {
     constexpr int kStage = 2 * kKeys * kTileRow<kD>;
+    constexpr bool kQInShared = kD > 128;  // registers do not last
     VITRO_SHARED(unsigned, arrived, 1);
+    VITRO_SHARED(unsigned, q_shared, kQInShared ? kD * 4 : 1);  // [kD / 16][2][lane]
     const int thread = int(threadIdx.x), warp = thread / 32, lane = thread % 32, group = lane / 4, part = lane % 4;
     const int heads_per_key = a.heads / a.kv_heads, kv_head = int(blockIdx.y) % a.kv_heads;
     const int first_head = int(blockIdx.y) / a.kv_heads * kDecodeHeads;  // among those of the kv head
@@ -94,17 +96,28 @@ __global__ void __launch_bounds__(kWarps * 32)
     for (int tile = 0; tile < kStages<kD> - 1; ++tile) copy(tile, look_up(tile));
     rows = look_up(kStages<kD> - 1);
 
-    std::uint32_t q[kD / 16][4];
+    unsigned q_held[kQInShared ? 1 : kD / 16][2];  // rows 8 … 15 are zeros
     {
         const T* from =
             static_cast<const T*>(a.q.data) + (std::int64_t(token) * a.heads + head + group) * kD + 2 * part;
 #pragma unroll
-        for (int i = 0; i < kD / 16; ++i) {
-            q[i][0] = group < heads ? *reinterpret_cast<const unsigned*>(from + 16 * i) : 0u;
-            q[i][2] = group < heads ? *reinterpret_cast<const unsigned*>(from + 16 * i + 8) : 0u;
-            q[i][1] = q[i][3] = 0u;
-        }
+        for (int i = 0; i < kD / 16; ++i)
+            for (int j = 0; j < 2; ++j) {
+                if (kQInShared && i % kWarps != warp) continue;
+                const unsigned pair = group < heads ? *reinterpret_cast<const unsigned*>(from + 16 * i + 8 * j) : 0u;
+                if constexpr (kQInShared)
+                    q_shared[(2 * i + j) * 32 + lane] = pair;
+                else
+                    q_held[i][j] = pair;
+            }
     }
+    if constexpr (kQInShared) __syncthreads();
+    const auto q = [&](int i, std::uint32_t(&out)[4]) {
+        for (int j = 0; j < 2; ++j) {
+            out[2 * j] = kQInShared ? q_shared[(2 * i + j) * 32 + lane] : q_held[kQInShared ? 0 : i][j];
+            out[2 * j + 1] = 0u;
+        }
+    };
     float sums[kD / 8][4] = {}, largest = -INFINITY, total = 0.0f;
     for (int tile = 0; tile < tiles; ++tile) {
         cp_async_wait<kStages<kD> - 2>();

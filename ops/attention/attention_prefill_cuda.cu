@@ -25,10 +25,9 @@ struct Rows {
 };
 
 /// One tile of keys for a warp's 16 rows, of which row r sees keys [begin[r], end[r]) of the tile.
-template <class T, int kD>
-__device__ __forceinline__ void attend(const AttentionTensors& a, const std::uint32_t (&q)[kD / 16][4], const T* k,
-                                       const T* v, const int (&begin)[2], const int (&end)[2], bool all_seen,
-                                       Rows<kD>& rows) {
+template <class T, int kD, class Q>
+__device__ __forceinline__ void attend(const AttentionTensors& a, const Q& q, const T* k, const T* v,
+                                       const int (&begin)[2], const int (&end)[2], bool all_seen, Rows<kD>& rows) {
     constexpr int kTiles = kKeys<kD> / 16;
     const int part = int(threadIdx.x) % 4;
     float scores[kTiles][2][4] = {};
@@ -99,7 +98,7 @@ __global__ void __launch_bounds__(kWarps * 32) attention_prefill_kernel(const At
         sequence_of[thread] = seen[thread].x < seen[thread].y ? a.sequences[token] : -1;
     }
     const T* const q_data = static_cast<const T*>(a.q.data);
-    std::uint32_t q[kD / 16][4];
+    std::uint32_t q_held[kQInShared ? 1 : kD / 16][4];
 #pragma unroll
     for (int i = 0; i < kD / 16; ++i)
         for (int j = 0; j < 4; ++j) {
@@ -111,10 +110,17 @@ __global__ void __launch_bounds__(kWarps * 32) attention_prefill_kernel(const At
             if constexpr (kQInShared)
                 *reinterpret_cast<unsigned*>(q_tile + row * kTileRow<kD> + column) = pair;
             else
-                q[i][j] = pair;
+                q_held[i][j] = pair;
         }
     __syncthreads();
 
+    const T* const q_row = q_tile + (warp * 16 + lane % 16) * kTileRow<kD> + lane / 16 * 8;
+    const auto q = [&](int i, std::uint32_t(&out)[4]) {
+        if constexpr (kQInShared)
+            ldmatrix(out, q_row + 16 * i);
+        else
+            for (int j = 0; j < 4; ++j) out[j] = q_held[i][j];
+    };
     Rows<kD> rows;
     const int own[2] = {warp * 16 + group, warp * 16 + group + 8};
     for (int sequence = -1;;) {
@@ -168,11 +174,6 @@ __global__ void __launch_bounds__(kWarps * 32) attention_prefill_kernel(const At
             if (at >= any_end || at + kKeys<kD> <= any_begin) continue;
             const bool all_seen = at >= all_begin && at + kKeys<kD> <= all_end;
             const int from[2] = {mine[0].x - at, mine[1].x - at}, to[2] = {mine[0].y - at, mine[1].y - at};
-            if constexpr (kQInShared) {
-                const T* row = q_tile + (warp * 16 + lane % 16) * kTileRow<kD> + lane / 16 * 8;
-#pragma unroll
-                for (int i = 0; i < kD / 16; ++i) ldmatrix(q[i], row + 16 * i);
-            }
             const T* k = tiles + tile % 2 * 2 * kTile;
             attend<T, kD>(a, q, k, k + kTile, from, to, all_seen, rows);
         }

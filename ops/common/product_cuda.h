@@ -170,7 +170,7 @@ __global__ void __launch_bounds__(kSkinnyWarps * 32, 2)
     const Place place{epilogue.rows(int(blockIdx.x)), int(threadIdx.x) / 8, int(threadIdx.x) % 8};
     const bool finishes = place.token < p.tokens && place.i < max(place.rows.count[0], place.rows.count[1]);
     typename Epilogue::Loaded loaded{};
-    constexpr bool kLoadEarly = !(kTwoHalves && kNorm);  // else registers do not last
+    constexpr bool kLoadEarly = !(kNorm && (kTwoHalves || sizeof(W) == 1));  // else registers do not last
     if (kLoadEarly && finishes) loaded = epilogue.load(place);
 
     // Splits the chunks of x that this lane has copied, in place and to low_stage.
