@@ -49,7 +49,7 @@ constexpr int kTile = 32, kTileRows = 8;  // a tile's side; rows that a block mo
 template <class Unit>
 __global__ void copy_tiles_kernel(const Unit* from, Unit* to, const Nest nest, unsigned row_tiles,
                                   unsigned column_tiles) {
-    constexpr int kStride = kTile + 1;  // a column of the tile then lies in 32 banks
+    constexpr int kStride = kTile + 4 / int(sizeof(Unit));  // a word more: a column of the tile then lies in 32 banks
     VITRO_SHARED(Unit, tile, kTile * kStride);
     const int last = nest.rank - 1;
     const unsigned plane = blockIdx.x / (row_tiles * column_tiles), rest = blockIdx.x % (row_tiles * column_tiles);

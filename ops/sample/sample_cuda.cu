@@ -42,8 +42,8 @@ struct Candidates {
 
 /// What the block shares of a descent.
 struct Shared {
-    unsigned* counts;       // [kBins]
-    Weight* weights;        // [kBins]
+    unsigned* counts;       // [kBins], aligned for two at a time
+    Weight* weights;        // [kBins], the same
     unsigned* warp_counts;  // [32]
     Weight* warp_weights;   // [32]
     int* list_size;
@@ -81,8 +81,10 @@ __device__ void fill_histogram(const Candidates& candidates, const Shared& share
 
 /// Sums of the histogram before this thread's two bins, and of all of it.
 __device__ Totals sums_before(const Shared& shared, Totals& all) {
-    const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32, bin = 2 * threadIdx.x;
-    const Totals own{shared.counts[bin] + shared.counts[bin + 1], shared.weights[bin] + shared.weights[bin + 1]};
+    const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    const uint2 counts = reinterpret_cast<const uint2*>(shared.counts)[threadIdx.x];  // both bins at once
+    const ulonglong2 weights = reinterpret_cast<const ulonglong2*>(shared.weights)[threadIdx.x];
+    const Totals own{counts.x + counts.y, weights.x + weights.y};
     Totals through = own;
     for (unsigned offset = 1; offset < 32; offset *= 2) {
         const unsigned count = __shfl_up_sync(0xffffffffu, through.count, offset);
@@ -107,15 +109,17 @@ __device__ Totals sums_before(const Shared& shared, Totals& all) {
 /// The bin that `target` falls into, for every thread; it is less than the sum of all.
 __device__ Bin find_bin(const Shared& shared, bool by_weight, const Totals& before, Weight target) {
     VITRO_SHARED(Bin, found, 1);
+    const uint2 counts = reinterpret_cast<const uint2*>(shared.counts)[threadIdx.x];
+    const ulonglong2 weights = reinterpret_cast<const ulonglong2*>(shared.weights)[threadIdx.x];
     Totals sum = before;
-    for (unsigned bin = 2 * threadIdx.x; bin < 2 * threadIdx.x + 2; ++bin) {
-        const unsigned count = shared.counts[bin];
-        const Weight weight = shared.weights[bin], own = by_weight ? weight : count,
-                     own_before = by_weight ? sum.weight : sum.count;
+    const auto look_at = [&](unsigned bin, unsigned count, Weight weight) {
+        const Weight own = by_weight ? weight : count, own_before = by_weight ? sum.weight : sum.count;
         if (target >= own_before && target - own_before < own)
             *found = {int(bin), count, own_before, sum.count + count};
         sum = {sum.count + count, sum.weight + weight};
-    }
+    };
+    look_at(2 * threadIdx.x, counts.x, weights.x);
+    look_at(2 * threadIdx.x + 1, counts.y, weights.y);
     __syncthreads();
     return *found;
 }
@@ -156,8 +160,8 @@ __device__ void descend(Candidates& candidates, const Shared& shared, Stage stag
 __global__ void __launch_bounds__(kThreads)
     sample_kernel(Elements logits, Elements options, const std::int32_t* integers, std::int32_t* out, int n,
                   bool wide) {
-    VITRO_SHARED(unsigned, counts, kBins);
-    VITRO_SHARED(Weight, weights, kBins);
+    VITRO_SHARED(uint2, counts, kThreads);
+    VITRO_SHARED(ulonglong2, weights, kThreads);
     VITRO_SHARED(int, list, kListed);
     VITRO_SHARED(unsigned, warp_counts, 32);
     VITRO_SHARED(Weight, warp_weights, 32);
@@ -178,7 +182,8 @@ __global__ void __launch_bounds__(kThreads)
 
     Candidates candidates{logits, begin, n, largest.value, row.temperature};
     candidates.list = list;
-    const Shared shared{counts, weights, warp_counts, warp_weights, list_size};
+    const Shared shared{reinterpret_cast<unsigned*>(counts), reinterpret_cast<Weight*>(weights), warp_counts,
+                        warp_weights, list_size};
     if (row.top_k > 0) descend(candidates, shared, Stage::top_k, row);
     if (row.top_p < 1) descend(candidates, shared, Stage::top_p, row);
     candidates.least = min_p_weight(row.min_p);
