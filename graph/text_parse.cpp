@@ -215,7 +215,7 @@ private:
         } else if (accept("symbol ")) {
             const char name = symbol();
             expect("<=");
-            graph_.bounds[name] = value<std::int64_t>("a bound");
+            if (!graph_.bounds.emplace(name, value<std::int64_t>("a bound")).second) expected("each symbol once");
         } else if (accept("module ")) {
             Module module{absolute(value<std::string>("a path in quotes")), value<std::string>("a type in quotes"),
                           value<std::string>("a detail in quotes")};
@@ -381,12 +381,13 @@ private:
         }
         while (accept("@")) {
             std::string name = word("a device or a file");
-            if (name.find_first_of("./-+") != std::string::npos || line_.substr(at_, 1) == ":") {
+            if (name.find_first_of("./") != std::string::npos || line_.substr(at_, 1) == ":") {
                 expect(":");
                 node.place = {std::move(name), static_cast<int>(value<std::int64_t>("a line number"))};
             } else {
                 node.device = std::move(name);
             }
+            continue_to_tail();
         }
         continue_to_tail();
         if (accept("<=")) {

@@ -1,7 +1,7 @@
 // f(x), f(x) -> f(x)
 //
 // Nodes with the same op, attributes and inputs compute the same. Ops that write over an input (kv_append) are left
-// alone: each is an event of its own.
+// alone: each is an event of its own. So are results, which keep their names.
 #include "passes/passes.h"
 
 #include <algorithm>
@@ -24,6 +24,14 @@ bool merge_common_subexpressions(Graph& graph, PassContext& context) {
         });
         if (first == alike.end()) {
             alike.push_back(&node);
+            continue;
+        }
+        const auto is_result = [&](ValueId id) {
+            return std::find(graph.results.begin(), graph.results.end(), id) != graph.results.end();
+        };
+        if (const auto at = std::find_if(node.outputs.begin(), node.outputs.end(), is_result);
+            at != node.outputs.end()) {
+            rewriter.refuse(*at, "it is a result of the graph");
             continue;
         }
         for (std::size_t i = 0; i < node.outputs.size(); ++i) {

@@ -49,7 +49,7 @@ void add_model_flags(CLI::App& app, ModelFlags& flags, bool runs) {
     if (!runs) return;
     app.add_option("-c,--ctx-size", flags.context, "longest text in tokens (default: the model's, at most 4096)")
         ->type_name("N")
-        ->check(CLI::PositiveNumber);
+        ->check(CLI::Range(1, 1 << 30));
     add_device_flags(app, flags);
     app.add_option("--weights", flags.weights, "stored (as in the checkpoint) or fp8 (e4m3 with a scale for each row)")
         ->check(CLI::IsMember({"stored", "fp8"}));

@@ -92,7 +92,7 @@ void graph(Flags flags) {
     if (flags.json && !flags.explain && !flags.timings) flags.format = "json";
     const Devices devices = open_devices(flags.model.device, flags.model.threads);
     const Story story = compile_story(flags, devices);
-    const std::string text = flags.explain         ? explained(story.report, flags.json)
+    const std::string text = flags.explain         ? explained(story.report, flags.json, flags.scope)
                              : flags.timings       ? timed(story.report, &story.program, flags.json)
                              : !flags.diff.empty() ? diff_text(story, flags)
                                                    : dump(story, flags);
@@ -116,28 +116,35 @@ void add_graph(CLI::App& app, int&) {
     add_model_flags(*command, flags->model);
     command->add_option("--phase", flags->phase, "prefill (chunks of a prompt) or decode (the default)")
         ->check(CLI::IsMember({"prefill", "decode"}));
-    command
-        ->add_option("--format", flags->format,
-                     "text (the default; layers that are alike are folded, and vitro opt and exec read it),\n"
-                     "html (one page: every stage, to zoom, search and click), dot, svg (Graphviz),\n"
-                     "json (as graph/dump/graph.schema.json says),\n"
-                     "model-explorer and model-explorer-cost (graph and node data for Google's Model Explorer)")
-        ->check(CLI::IsMember({"text", "html", "json", "dot", "svg", "model-explorer", "model-explorer-cost"}));
+    CLI::Option* format =
+        command
+            ->add_option("--format", flags->format,
+                         "text (the default; layers that are alike are folded, and vitro opt and exec read it),\n"
+                         "html (one page: every stage, to zoom, search and click), dot, svg (Graphviz),\n"
+                         "json (as graph/dump/graph.schema.json says),\n"
+                         "model-explorer and model-explorer-cost (graph and node data for Google's Model Explorer)")
+            ->check(CLI::IsMember({"text", "html", "json", "dot", "svg", "model-explorer", "model-explorer-cost"}));
     command
         ->add_option("--after", flags->after,
                      "the stage: build (as the model wrote it), a pass (as it left the graph),\n"
                      "or program (what runs, with kernels and places in memory; the default)")
         ->type_name("STAGE");
-    command->add_option("--diff", flags->diff, "what appeared, vanished and changed between two stages")
-        ->type_name("STAGE:STAGE");
+    CLI::Option* diff =
+        command->add_option("--diff", flags->diff, "what appeared, vanished and changed between two stages")
+            ->type_name("STAGE:STAGE");
     command->add_option("--scope", flags->scope, "only this module or value, such as layers.0 or lm_head")
         ->type_name("PATH");
     command->add_flag("--unfold", flags->unfold, "show every layer, also those that are alike");
     add_pass_flags(*command, flags->passes);
-    command->add_flag("--explain", flags->explain,
-                      "print for every candidate whether a pass fired and why not, and what became of every value");
-    command->add_flag("--timings", flags->timings, "print the time of each pass");
-    command->add_flag("--json", flags->json, "the same as --format json; --explain and --timings as JSON");
+    CLI::Option* explain =
+        command->add_flag("--explain", flags->explain,
+                          "print for every candidate whether a pass fired and why not, and what became of every value");
+    CLI::Option* timings = command->add_flag("--timings", flags->timings, "print the time of each pass");
+    CLI::Option* json =
+        command->add_flag("--json", flags->json, "the same as --format json; --explain and --timings as JSON");
+    for (CLI::Option* report : {explain, timings}) report->excludes(diff)->excludes(format);
+    explain->excludes(timings);
+    json->excludes(format);
     command->add_option("-o,--output", flags->output, "write to a file instead")->type_name("FILE");
     command->callback([flags] { graph(*flags); });
 }

@@ -3,23 +3,44 @@
 #include <nlohmann/json.hpp>
 
 namespace vitro {
+namespace {
 
-std::string explained(const PipelineReport& report, bool json) {
+/// The part of the story that is told of values in a module, named with or without "model." in front.
+Journal scoped(const Journal& journal, std::string_view scope) {
+    const auto inside = [&](std::string_view path) {
+        for (const std::string& module : {std::string(scope), fmt::format("model.{}", scope)})
+            if (path == module || path.starts_with(module + ".")) return true;
+        return scope.empty();
+    };
+    Journal out;
+    for (const Finding& finding : journal.findings)
+        if (inside(finding.path)) out.findings.push_back(finding);
+    for (const auto& [path, fate] : journal.fates)
+        if (inside(path)) out.fates.emplace(path, fate);
+    if (out.findings.empty() && out.fates.empty() && !scope.empty())
+        fail("--scope: expected a module that a pass looked at, found '{}'", scope);
+    return out;
+}
+
+}  // namespace
+
+std::string explained(const PipelineReport& report, bool json, std::string_view scope) {
+    const Journal journal = scoped(report.journal, scope);
     if (json) {
         nlohmann::ordered_json out{{"findings", nlohmann::json::array()}, {"fates", nlohmann::json::array()}};
-        for (const Finding& finding : report.journal.findings)
+        for (const Finding& finding : journal.findings)
             out["findings"].push_back(
                 {{"pass", finding.pass}, {"path", finding.path}, {"fired", finding.fired}, {"reason", finding.reason}});
-        for (const auto& [path, fate] : report.journal.fates)
+        for (const auto& [path, fate] : journal.fates)
             out["fates"].push_back(
                 {{"path", path}, {"kind", name(fate.kind)}, {"into", fate.into}, {"pass", fate.pass}});
         return out.dump(2) + "\n";
     }
     std::string out;
-    for (const Finding& finding : report.journal.findings)
+    for (const Finding& finding : journal.findings)
         out += fmt::format("{:<28} {:<8} {}: {}\n", finding.pass, finding.fired ? "fired" : "refused", finding.path,
                            finding.reason);
-    for (const auto& [path, fate] : report.journal.fates)
+    for (const auto& [path, fate] : journal.fates)
         out += fmt::format("{:<28} {:<8} {}{}{}\n", fate.pass, name(fate.kind), path, fate.into.empty() ? "" : " in ",
                            fate.into);
     return out;

@@ -67,8 +67,13 @@ PipelineReport optimize(Graph& graph, std::span<const Target> targets, const Pas
     std::string sizes;
     for (const auto& [symbol, bound] : graph.bounds)
         sizes += fmt::format("{}{} = {}", sizes.empty() ? "" : ", ", symbol, check.symbols()[symbol]);
-    fmt::print(stderr, "--check-numerics: {} passes, {} nodes run, {} values compared, all near, with {}\n",
-               report.passes.size(), check.nodes_run(), check.values_compared(), sizes.empty() ? "no symbols" : sizes);
+    if (check.values_compared() == 0)
+        fmt::print(stderr, "--check-numerics: {} passes, none changed a value: nothing to compare\n",
+                   report.passes.size());
+    else
+        fmt::print(stderr, "--check-numerics: {} passes, {} nodes run, {} values compared, all near, with {}\n",
+                   report.passes.size(), check.nodes_run(), check.values_compared(),
+                   sizes.empty() ? "no symbols" : sizes);
     return report;
 }
 

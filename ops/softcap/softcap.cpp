@@ -7,7 +7,7 @@ namespace {
 
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
     const float cap = attributes.as<Softcap>().cap;
-    if (!(cap > 0)) fail("cap: expected a number above 0, found {}", cap);
+    if (!(cap > 0) || !std::isfinite(cap)) fail("cap: expected a finite number above 0, found {}", cap);
     return infer_elementwise(inputs, attributes);
 }
 

@@ -98,6 +98,34 @@ TEST_CASE("no pass changes the logits or the 64 greedy tokens") {
     }
 }
 
+TEST_CASE("in bf16, too, no pass changes the logits of all tokens but by rounding") {
+    for (const std::string& name : golden_names()) {
+        CAPTURE(name);
+        const Tokens tokens = golden_tokens(name, "tokens");
+        const auto logits = [&](LanguageModelOptions options) {
+            options.activation = options.cache = DType::bf16;
+            options.all_logits = true;
+            std::vector<float> all;
+            load_golden(name, options).model.feed_all(0, tokens, [&](std::span<const float> rows) {
+                all.insert(all.end(), rows.begin(), rows.end());
+            });
+            return all;
+        };
+        const std::vector<float> optimized = logits({});
+        for (const LanguageModelOptions& options : variants()) {
+            CAPTURE(options.passes.disabled.size());
+            CAPTURE(*options.passes.disabled.begin());
+            const std::vector<float> other = logits(options);
+            double error = 0, power = 0;
+            for (std::size_t i = 0; i < other.size(); ++i) {
+                error += std::pow(double(other[i]) - double(optimized[i]), 2);
+                power += std::pow(double(optimized[i]), 2);
+            }
+            CHECK(error / power <= 1e-4);
+        }
+    }
+}
+
 TEST_CASE("where a device has no kernel for a fused op, its decomposition runs") {
     const auto kernels = primitive_kernels();
     for (const std::string& name : golden_names()) {

@@ -134,6 +134,16 @@ TEST_CASE("the graphs of all goldens, naive and as they run, are the same after 
     }
 }
 
+TEST_CASE("a device of any name, and a place in a file") {
+    const std::string text =
+        "graph \"g\"\nsymbol T <= 4\n%x = input f32 [T] @cuda-emulated\n"
+        "%y = relu(%x) : f32 [T] @cuda-emulated @models/a-b.cpp:3\nreturn %y\n";
+    const Graph graph = parse(text, "test", find_op);
+    CHECK(graph.nodes.at(0).device == "cuda-emulated");
+    CHECK(graph.nodes.at(0).place == SourcePlace{"models/a-b.cpp", 3});
+    check_round_trip(graph);
+}
+
 TEST_CASE("spaces, empty lines, comments and line ends of other systems do not matter") {
     const Graph graph = parse(
         "# a graph\r\n\n  graph \"g\"  # its name\r\nsymbol T<=8\r\n\t%x=input f32 [T, 4]\r\n"

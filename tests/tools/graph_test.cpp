@@ -108,6 +108,10 @@ TEST_CASE("what graph prints goes through a pipe into opt and exec") {
         run_vitro({"exec", "-", "--symbol", "T=1", "--seed", "7"}, {.input = out_of({"--scope", "layers.0"})});
     check_success(layer);
     CHECK(contains(layer.out + layer.err, "model.layers.0.mlp_residual"));
+    for (const char* phase : {"decode", "prefill"}) {  // placed on a device
+        const std::string placed = out_of({"--device", "cuda-emulated", "--phase", phase});
+        check_success(run_vitro({"opt", "-", "--device", "cuda-emulated"}, {.input = placed}));
+    }
     check_error(run_vitro({"opt", "-"}, {.input = "nonsense\n"}), {"stdin:1:1: expected graph"});
 }
 
