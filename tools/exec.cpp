@@ -3,6 +3,7 @@
 #include "frontend/file.h"
 #include "frontend/safetensors.h"
 #include "frontend/weights.h"
+#include "graph/check_plan.h"
 #include "graph/executor.h"
 #include "graph/interpret.h"
 #include "tools/common.h"
@@ -98,8 +99,10 @@ void check_completeness(const GivenInputs& given, const std::map<std::string, st
 /// A program with memory of its own.
 class Run {
 public:
-    Run(const Graph& graph, std::span<const Target> targets, const SymbolValues& symbols)
-        : targets_(targets), symbols_(symbols), program_(compile(graph, targets)) {}
+    Run(const Graph& graph, std::span<const Target> targets, const SymbolValues& symbols, bool verify_plan)
+        : targets_(targets), symbols_(symbols), program_(compile(graph, targets)) {
+        if (verify_plan) require_sound(program_);
+    }
 
     const Graph& graph() const { return program_.graph; }
 
@@ -256,7 +259,7 @@ void exec(const Flags& flags) {
     }
 
     const Devices devices = open_devices(flags.device.device, flags.device.threads);
-    Run run(graph, devices.targets, sample.symbols());
+    Run run(graph, devices.targets, sample.symbols(), flags.device.verify_plan);
     run.load(flags, sample);
     run.fill(given, sample);
     run.run();
@@ -299,6 +302,8 @@ void add_exec(CLI::App& app, int&) {
     add_device_flags(*command, flags->device);
     command->add_option("-o,--output", flags->output, "write results and next states to a safetensors file")
         ->type_name("FILE");
+    command->add_flag("--verify-plan", flags->device.verify_plan,
+                      "check by replay that no step overwrites what is read later");
     command->add_flag("--json", flags->json, "print JSON");
     command->callback([flags] { exec(*flags); });
 }

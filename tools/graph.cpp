@@ -54,7 +54,12 @@ Story compile_story(const Flags& flags, const Devices& devices) {
     };
     story.report = optimize(graph, targets, flags.passes, options);
     story.program = compile(std::move(graph), targets);
-    if (model_options.verify_plan) require_sound(story.program);
+    if (model_options.verify_plan) {
+        const auto start = std::chrono::steady_clock::now();
+        require_sound(story.program);
+        const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+        story.program.stages.push_back({"verify_plan", taken.count()});
+    }
     story.stages.push_back({"program", "devices, kernels, an order and places in memory", story.program.graph});
     return story;
 }

@@ -58,7 +58,9 @@ std::string timed(const PipelineReport& report, const Program* program, bool jso
     if (program != nullptr) {
         double total = 0;
         for (const PassRecord& pass : report.passes) total += pass.seconds;
-        for (const StageRecord& stage : program->stages) {
+        std::vector<StageRecord> stages{{"verify", report.verify_seconds}};
+        stages.insert(stages.end(), program->stages.begin(), program->stages.end());
+        for (const StageRecord& stage : stages) {
             total += stage.seconds;
             list.push_back({{"stage", stage.name}, {"seconds", stage.seconds}});
             out += fmt::format("{:<28} {:>9.3f}\n", stage.name, 1e3 * stage.seconds);

@@ -91,6 +91,12 @@ std::string text_of(const Report& report, const std::vector<const Planned*>& sho
     return out;
 }
 
+int waves_of(const Program& program) {
+    int waves = 0;
+    for (const Step& step : program.steps) waves = std::max(waves, step.wave + 1);
+    return waves;
+}
+
 Json json_of(const Report& report, const std::vector<const Planned*>& shown) {
     Json out{{"model", report.config.architecture},
              {"context", report.options.context},
@@ -118,7 +124,7 @@ Json json_of(const Report& report, const std::vector<const Planned*>& shown) {
         const Program& program = planned->program;
         Json entry{{"phase", planned->phase},
                    {"steps", program.steps.size()},
-                   {"waves", program.steps.empty() ? 0 : program.steps.back().wave + 1},
+                   {"waves", waves_of(program)},
                    {"arenas", Json::array()}};
         for (std::size_t device = 0; device < report.use.size(); ++device) {
             const Peak peak = peak_of(program, device);

@@ -69,6 +69,7 @@ Json node_json(const Subject& subject, const Node& node, Work work) {
     if (!node.place.file.empty()) out["source"] = {{"file", node.place.file}, {"line", node.place.line}};
     const std::string device = device_of(subject, node);
     if (!device.empty()) out["device"] = device;
+    if (const auto wave = wave_of(subject, node)) out["wave"] = wave->number;
     return out;
 }
 

@@ -105,6 +105,21 @@ TEST_CASE("--verify-plan checks every program that is compiled") {
     check_success(run_vitro({"run", "--verify-plan", "-n", "1", "Hello"}));
 }
 
+TEST_CASE("the waves of the steps stand in the graph's JSON; verification is timed") {
+    const Json plan = Json::parse(out_of({"plan", "--phase", "decode", "--json"})).at("programs").at(0);
+    const Json graph = Json::parse(out_of({"graph", "--phase", "decode", "--format", "json"}));
+    int last = 0;
+    for (const Json& node : graph.at("nodes")) {
+        CHECK(node.contains("wave") == !graph.at("ops").at(node.at("op").get<std::string>()).at("view").get<bool>());
+        last = std::max(last, node.value("wave", 0));
+    }
+    CHECK(last + 1 == plan.at("waves"));
+    const std::string timings = out_of({"graph", "--timings", "--verify-plan"});
+    for (const std::string_view stage :
+         {"canonicalize", "verify ", "place", "schedule", "plan", "verify_plan", "graph to program"})
+        CHECK_MESSAGE(timings.find(stage) != std::string::npos, stage);
+}
+
 TEST_CASE("plan refuses what cannot be") {
     check_error(run_vitro({"plan", "-c", "99999999"}), {"context", "99999999"});
     check_error(run_vitro({"plan", "-m", "nowhere"}), {"nowhere"});
