@@ -39,6 +39,7 @@ void add_device_flags(CLI::App& app, ModelFlags& flags) {
         ->type_name("N")
         ->check(CLI::Range(1, 1024));
     add_device_flag(app, flags.device);
+    app.add_flag("--verify-plan", flags.verify_plan, "check by replay that no step overwrites what is read later");
 }
 
 void add_model_flags(CLI::App& app, ModelFlags& flags, bool runs) {
@@ -60,7 +61,6 @@ void add_model_flags(CLI::App& app, ModelFlags& flags, bool runs) {
     app.add_option("--kv-type", flags.kv_type,
                    "element type of the KV cache: auto (as the activations), f32, f16, bf16, fp8")
         ->check(CLI::IsMember({"auto", "f32", "f16", "bf16", "fp8"}));
-    app.add_flag("--verify-plan", flags.verify_plan, "check by replay that no step overwrites what is read later");
 }
 
 LanguageModelOptions with_flags(LanguageModelOptions options, const ModelFlags& flags, const ModelConfig& config,

@@ -302,8 +302,6 @@ void add_exec(CLI::App& app, int&) {
     add_device_flags(*command, flags->device);
     command->add_option("-o,--output", flags->output, "write results and next states to a safetensors file")
         ->type_name("FILE");
-    command->add_flag("--verify-plan", flags->device.verify_plan,
-                      "check by replay that no step overwrites what is read later");
     command->add_flag("--json", flags->json, "print JSON");
     command->callback([flags] { exec(*flags); });
 }
