@@ -42,6 +42,7 @@ struct Product {
 };
 
 inline constexpr int kSkinnyWarps = 8;    // of a block; they share the sum over k
+inline constexpr int kSkinnyUnroll = 4;   // chunks of weights in flight, for each group of rows
 inline constexpr int kSkinnyTokens = 16;  // at most
 
 /// f16 gets headroom where x is weighed or of another type, since the norm's scale comes only after the sum.
@@ -88,9 +89,9 @@ __device__ __forceinline__ uint4 multiplied(const uint4& chunk, int h) {
     }
 }
 
-/// Chunks of weights in flight for each group of rows: as many as registers last for.
+/// Blocks on a multiprocessor that registers must last for.
 template <class W, int kTokens, bool kNorm>
-inline constexpr int kSkinnyUnroll = kTokens == 16 && kNorm && sizeof(W) == 1 ? 2 : 4;
+inline constexpr int kSkinnyBlocks = kTokens == 16 && kNorm && sizeof(W) == 1 ? 1 : 2;
 
 /// The type in which tensor cores multiply activations X with weights W.
 template <class X, class W>
@@ -103,13 +104,13 @@ using MultipliedIn = std::conditional_t<sizeof(W) == 1, __half, X>;
 /// With a norm, x times its weight is split into two values, which for 8 tokens fill rows that would be idle; the
 /// norm's scale is applied to the sums. So is x where the weights are f8e4m3, which become f16.
 template <class X, class W, int kTokens, bool kNorm, class Epilogue>
-__global__ void __launch_bounds__(kSkinnyWarps * 32, 2)
+__global__ void __launch_bounds__(kSkinnyWarps * 32, kSkinnyBlocks<W, kTokens, kNorm>)
     skinny_product_kernel(const Product p, const __grid_constant__ Epilogue epilogue) {
     using T = MultipliedIn<X, W>;
     constexpr bool kTwoHalves = kTokens == 16, kSplit = kNorm || !std::is_same_v<T, X>;
     constexpr bool kSplitStaged = kSplit && !kTwoHalves;  // in shared memory, once for all rows of weights
     constexpr int kPer = 2 / int(sizeof(W));              // chunks of x for a chunk of weights
-    constexpr int kUnroll = kSkinnyUnroll<W, kTokens, kNorm>;
+    constexpr int kUnroll = kSkinnyUnroll;
     constexpr int kRound = kSkinnyWarps * kUnroll * 4;  // chunks of a row of weights that a round takes
     VITRO_SHARED(float, sums, kSkinnyWarps * 2 * kTokens * 8);
     VITRO_SHARED(float, squares, kSkinnyWarps* kTokens);
@@ -346,7 +347,7 @@ template <class X, class W, int kTokens, bool kNorm, class Epilogue>
 void launch_skinny(const char* name, const Product& p, int units, const Epilogue& epilogue, cudaStream_t stream) {
     constexpr bool kSplitStaged = kTokens == 8 && (kNorm || sizeof(W) == 1);
     const auto bytes = [](int tokens) {
-        const std::size_t row = kSkinnyWarps * kSkinnyUnroll<W, kTokens, kNorm> * 4 * (2 / sizeof(W)) * sizeof(uint4);
+        const std::size_t row = kSkinnyWarps * kSkinnyUnroll * 4 * (2 / sizeof(W)) * sizeof(uint4);
         return row * unsigned(2 * (tokens + (kNorm ? 1 : 0)) + (kSplitStaged ? tokens : 0));
     };
     const auto kernel = skinny_product_kernel<X, W, kTokens, kNorm, Epilogue>;
