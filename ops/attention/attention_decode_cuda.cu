@@ -9,7 +9,7 @@ constexpr int kWarps = 4, kKeys = 16;  // of a warp's tile
 constexpr int kMinKeys = kWarps * kKeys;
 
 template <int kD>
-inline constexpr int kStages = kD > 128 ? 2 : 3;
+inline constexpr int kStages = kD > 96 ? 2 : 3;
 
 template <class T, int kD>
 constexpr std::size_t shared_bytes() {
