@@ -24,7 +24,7 @@ exec python3 "$(dirname "$0")/bench/gpu/gpu_check.py" "$@"
 T
 chmod +x "$out/gpu-check"
 
-# It must start with nothing but itself and the C library, which may be no newer than that of Ubuntu 22.04.
+# It must start with nothing but itself and the C library (the one it is built with, or a newer one).
 missing=$(env -i ldd "$out/vitro" | grep -E 'not found' || true)
 outside=$(env -i ldd "$out/vitro" | awk '$2 == "=>" { print $3 }' |
     grep -vE "^$(cd "$out" && pwd)/lib/|/(libc|libm|libdl|librt|libpthread)\.so\." || true)
