@@ -54,7 +54,11 @@ def find_cublaslt():
 
 
 class Failure(Exception):
-    """A part that has not passed; the text says why."""
+    """A part that has not passed; the text says why. `out` is what it had printed by then."""
+
+    def __init__(self, why, out=""):
+        super().__init__(why)
+        self.out = out
 
 
 class Check:
@@ -78,8 +82,9 @@ class Check:
             out, errors = process.communicate(timeout=min(limit, left))
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            raise Failure(f"did not end within {min(limit, left):.0f} s: {' '.join(map(str, command))}") from None
+            out, _ = process.communicate()
+            why = f"did not end within {min(limit, left):.0f} s: {' '.join(map(str, command))}"
+            raise Failure(why, out) from None
         if process.returncode != 0:
             raise Failure(tail(errors) or tail(out) or f"exit code {process.returncode}")
         return out
@@ -189,8 +194,16 @@ class Check:
     def transformers(self, limit):
         model = self.model(self.layers)
         seconds = min(limit, self.deadline - time.monotonic()) - 10
-        return self.python(limit, "transformers_bench.py", model, "--seconds", seconds,
-                           *(["--quick"] if self.options.quick else []))
+        try:
+            return self.python(limit, "transformers_bench.py", model, "--seconds", seconds,
+                               *(["--quick"] if self.options.quick else []))
+        except Failure as failure:  # a line after each measurement: what there is counts
+            lines = failure.out.strip().splitlines()
+            if not lines:
+                raise
+            found = json.loads(lines[-1])
+            found["skipped"].append(str(failure))
+            return found
 
     # --- all of them ------------------------------------------------------------------------------------------------
 

@@ -3,14 +3,13 @@
 
 usage: transformers_bench.py MODEL [--seconds 150] [--quick]
 
-Random tokens, bf16, medians of 5 after warming up, by CUDA events (on a CPU: the clock). The last line printed is JSON;
-what did not fit into the time is absent, and `skipped` says so.
+Random tokens, bf16, medians of 5 after warming up, by CUDA events (on a CPU: the clock). After each measurement a line
+of JSON tells all so far; what did not fit into the time is absent, and `skipped` says so.
 """
 
 import argparse
 import json
 import statistics
-import sys
 import time
 from pathlib import Path
 
@@ -113,6 +112,7 @@ class Bench:
                 into[name] = call()
         except Exception as error:
             self.result["skipped"].append(f"{name}: {type(error).__name__}: {str(error)[:200]}")
+        print(json.dumps(self.result), flush=True)
 
     def run(self, quick):
         contexts = [(1, 0), (2, 16)] if quick else [(1, 0), (1, 1000), (1, 4000), (8, 1000), (32, 1000), (128, 1000)]
@@ -129,7 +129,6 @@ class Bench:
         forward = torch.compile(self.model.forward, mode="reduce-overhead") if not quick else self.model.forward
         for batch, context in contexts[:3] if not quick else contexts:
             self.attempt(compiled, f"decode {batch}:{context}", lambda: self.compiled_decode(batch, context, forward))
-        return self.result
 
 
 def main():
@@ -138,8 +137,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=150)
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    print(json.dumps(Bench(options).run(options.quick)))
-    sys.stdout.flush()
+    Bench(options).run(options.quick)
 
 
 if __name__ == "__main__":
