@@ -2,9 +2,9 @@
 //
 //     ./dev bench-model DIRECTORY [THREADS]
 //
-// Decode (one token) is measured against the read bandwidth: every weight is read once a token. Prefill (128 tokens) is
-// measured against the peak of fp32 multiply-adds. Each round measures limit, fused and unfused one after the other;
-// ratios are taken within a round, and medians over the rounds are printed.
+// Decode (one token, after 128 and after 896) is measured against the read bandwidth: every weight is read once a
+// token. Prefill (128 tokens) is measured against the peak of fp32 multiply-adds. Each round measures limit, fused and
+// unfused one after the other; ratios are taken within a round, and medians over the rounds are printed.
 #include "bench/cpu/limits.h"
 #include "frontend/config.h"
 #include "frontend/language_model.h"
@@ -16,7 +16,7 @@ namespace vitro::bench {
 namespace {
 
 constexpr int kRounds = 7;
-constexpr std::int64_t kPrompt = 128;
+constexpr std::int64_t kPrompt = 128, kLong = 896;
 
 struct Model {
     LanguageModel model;
@@ -37,9 +37,16 @@ struct Model {
         const LanguageModel::Part part{0, tokens, Want::last};
         return seconds([&] { model.feed({&part, 1}); });
     }
-    /// Follows prefill: one token after the prompt.
-    double decode() {
-        model.truncate(0, kPrompt);
+    /// Fills the cache.
+    void feed(std::int64_t length) {
+        model.truncate(0, 0);
+        const std::vector<std::int32_t> tokens(static_cast<std::size_t>(length), 7);
+        const LanguageModel::Part part{0, tokens, Want::last};
+        model.feed({&part, 1});
+    }
+    /// One token after `length`, which are in the cache.
+    double decode(std::int64_t length) {
+        model.truncate(0, length);
         const std::int32_t token = 7;
         const LanguageModel::Part part{0, {&token, 1}, Want::last};
         return seconds([&] { model.feed({&part, 1}); });
@@ -71,27 +78,40 @@ void run(const std::filesystem::path& directory, int threads) {
     std::memset(memory.data(), 1, memory.bytes());
     const std::span<const std::byte> read{memory.data(), memory.bytes()};
 
-    std::vector<double> decode_time, decode_rate, decode_share, decode_speedup;
-    std::vector<double> prefill_time, prefill_rate, prefill_share, prefill_speedup;
+    struct Series {
+        std::vector<double> time, rate, share, speedup;
+
+        void add(double work, double limit, double fused_seconds, double unfused_seconds) {
+            time.push_back(fused_seconds);
+            rate.push_back(work / fused_seconds);
+            share.push_back(work / fused_seconds / limit);
+            speedup.push_back(unfused_seconds / fused_seconds);
+        }
+    };
+    Series prefill, decode, decode_long;
     for (int round = 0; round <= kRounds; ++round) {
-        const double peak = fma_peak(backend.pool()), prefill = fused.prefill(), slow_prefill = unfused.prefill();
-        const double bandwidth = read_bandwidth(backend.pool(), read), decode = fused.decode(),
-                     slow_decode = unfused.decode();
+        const double peak = fma_peak(backend.pool()), fast = fused.prefill(), slow = unfused.prefill();
+        const double bandwidth = read_bandwidth(backend.pool(), read), fast_decode = fused.decode(kPrompt),
+                     slow_decode = unfused.decode(kPrompt);
         if (round == 0) continue;  // warms caches and faults pages in
-        prefill_time.push_back(prefill);
-        prefill_rate.push_back(flops / prefill);
-        prefill_share.push_back(flops / prefill / peak);
-        prefill_speedup.push_back(slow_prefill / prefill);
-        decode_time.push_back(decode);
-        decode_rate.push_back(bytes / decode);
-        decode_share.push_back(bytes / decode / bandwidth);
-        decode_speedup.push_back(slow_decode / decode);
+        prefill.add(flops, peak, fast, slow);
+        decode.add(bytes, bandwidth, fast_decode, slow_decode);
+    }
+    fused.feed(kLong);
+    unfused.feed(kLong);
+    for (int round = 0; round < kRounds; ++round) {
+        const double bandwidth = read_bandwidth(backend.pool(), read), fast = fused.decode(kLong);
+        decode_long.add(bytes, bandwidth, fast, unfused.decode(kLong));
     }
     fmt::print("{} threads, {:.2f} GB of weights a token, medians of {} rounds\n", backend.pool().threads(),
                bytes / 1e9, kRounds);
     fmt::print("{:<14} {:>10} {:>10} {:<8} {:>10} {:>11}\n", "", "ms", "rate", "", "of limit", "vs unfused");
-    report("decode", decode_time, decode_rate, decode_share, decode_speedup, "GB/s");
-    report("prefill 128", prefill_time, prefill_rate, prefill_share, prefill_speedup, "GFLOP/s");
+    const auto print = [](const char* what, const Series& series, const char* unit) {
+        report(what, series.time, series.rate, series.share, series.speedup, unit);
+    };
+    print("decode 128", decode, "GB/s");
+    print("decode 896", decode_long, "GB/s");
+    print("prefill 128", prefill, "GFLOP/s");
 }
 
 }  // namespace
