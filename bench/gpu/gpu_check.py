@@ -213,6 +213,7 @@ class Check:
             for name, (limit, about) in PARTS.items():
                 if self.options.only and name not in self.options.only:
                     continue
+                limit *= 4 if self.options.quick else 1  # nothing is measured, and the emulation is slow
                 begin = time.monotonic()
                 part = {"about": about, "status": "passed"}
                 try:
