@@ -2,9 +2,6 @@
 
 #include "backends/cpu/simd.h"
 
-#include <thread>
-#include <vector>
-
 namespace vitro {
 namespace {
 
@@ -36,14 +33,13 @@ void reform_rows(const T* rows, std::int64_t begin, std::int64_t end, std::int64
 
 }  // namespace
 
-void reform(const Tensor& tensor, WeightForm form, std::byte* to, int threads) {
+void reform(const Tensor& tensor, WeightForm form, std::byte* to, ThreadPool& pool) {
     VITRO_CHECK(form != WeightForm::stored && tensor.rank == 2);
     const std::int64_t rows = tensor.dim(0), k = tensor.dim(1);
     dispatch_float(tensor.dtype, [&]<class T>(T) {
         const T* from = tensor.as<T>();
-        std::vector<std::jthread> workers;
-        for (int t = 0; t < threads; ++t)
-            workers.emplace_back([=] { reform_rows(from, rows * t / threads, rows * (t + 1) / threads, k, form, to); });
+        pool.parallel_for(
+            rows, 16, [&](std::int64_t begin, std::int64_t end, int) { reform_rows(from, begin, end, k, form, to); });
     });
 }
 

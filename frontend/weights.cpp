@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <set>
-#include <thread>
 
 namespace vitro {
 namespace {
@@ -16,8 +15,6 @@ std::string shape_text(const std::vector<std::int64_t>& sizes) {
     for (const std::int64_t size : sizes) shape.emplace_back(size);
     return to_string(shape);
 }
-
-int threads() { return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 16u)); }
 
 bool may_be_left_over(std::string_view name) {
     return name.ends_with("rotary_emb.inv_freq") || name == "lm_head.weight";
@@ -127,7 +124,8 @@ void Weights::write(const Key& key, const Item& item, std::vector<Upload>& uploa
             continue;
         }
         std::vector<std::byte> reformed(row_bytes * static_cast<std::size_t>(view.shape[0]));
-        reform(checkpoint_.tensor(source), form, reformed.data(), threads());
+        reform(checkpoint_.tensor(source), form, reformed.data(),
+               static_cast<CpuBackend&>(targets_.back().backend).pool());
         targets_[device].backend.upload(to, reformed.data(), reformed.size());
         to += reformed.size();
     }

@@ -10,12 +10,6 @@
 namespace vitro {
 namespace {
 
-std::vector<Tensor> tensors_at_bounds(const Graph& graph, const std::vector<ValueId>& ids) {
-    std::vector<Tensor> tensors;
-    for (const ValueId id : ids) tensors.push_back(tensor_of(graph.value(id).type, graph.bound_values()));
-    return tensors;
-}
-
 /// Times what compile() does one after the other.
 struct Stages {
     std::vector<StageRecord> records;
@@ -113,6 +107,12 @@ Tensor tensor_of(const TensorType& type, const SymbolValues& symbols) {
     tensor.rank = type.rank();
     for (std::size_t i = 0; i < type.shape.size(); ++i) tensor.sizes[i] = symbols(type.shape[i]);
     return tensor;
+}
+
+std::vector<Tensor> tensors_at_bounds(const Graph& graph, const std::vector<ValueId>& ids) {
+    std::vector<Tensor> tensors;
+    for (const ValueId id : ids) tensors.push_back(tensor_of(graph.value(id).type, graph.bound_values()));
+    return tensors;
 }
 
 Graph decompose_unsupported(const Graph& graph, std::span<const Target> targets) {

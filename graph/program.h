@@ -42,5 +42,7 @@ Graph decompose_unsupported(const Graph& graph, std::span<const Target> targets)
 
 /// The tensors of a value at `symbols`, without memory.
 Tensor tensor_of(const TensorType& type, const SymbolValues& symbols);
+/// The same of several values of a graph, at the symbols' bounds.
+std::vector<Tensor> tensors_at_bounds(const Graph& graph, const std::vector<ValueId>& ids);
 
 }  // namespace vitro

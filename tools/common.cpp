@@ -1,5 +1,7 @@
 #include "tools/common.h"
 
+#include "frontend/file.h"
+
 #include <unistd.h>
 
 #include <charconv>
@@ -150,6 +152,16 @@ void print_timings(const Generation& generation, std::size_t prompt_tokens) {
     };
     line("prompt", prompt_tokens - static_cast<std::size_t>(generation.cached_tokens), generation.prompt_seconds);
     if (generation.tokens.size() > 1) line("decode", generation.tokens.size() - 1, generation.decode_seconds);
+}
+
+void print_or_write(std::string_view text, const std::filesystem::path& output) {
+    if (output.empty()) {
+        fmt::print("{}", text);
+        return;
+    }
+    AtomicFile file(output);
+    file.write(text);
+    file.commit();
 }
 
 }  // namespace vitro

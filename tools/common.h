@@ -76,6 +76,9 @@ void add_sampling_flags(CLI::App& app, SamplingFlags& flags);
 /// The options, with --logit-bias parsed.
 SamplingOptions sampling_options(const SamplingFlags& flags);
 
+/// Prints `text` to stdout, or writes it to a file when `output` names one.
+void print_or_write(std::string_view text, const std::filesystem::path& output);
+
 /// The prompt's "N tokens, T s, R tok/s" lines on stderr.
 void print_timings(const Generation& generation, std::size_t prompt_tokens);
 

@@ -1,5 +1,4 @@
 // vitro graph: the graph that runs, how it came about, and why. Works without weights.
-#include "frontend/file.h"
 #include "graph/check_plan.h"
 #include "graph/dump/diff.h"
 #include "graph/dump/dot.h"
@@ -97,17 +96,12 @@ void graph(Flags flags) {
     if (flags.json && !flags.explain && !flags.timings) flags.format = "json";
     const Devices devices = open_devices(flags.model.device, flags.model.threads);
     const Story story = compile_story(flags, devices);
-    const std::string text = flags.explain         ? explained(story.report, flags.json, flags.scope)
+    const std::string scope = flags.scope.empty() ? "" : whole_path(story.stage("build").graph, flags.scope);
+    const std::string text = flags.explain         ? explained(story.report, flags.json, scope)
                              : flags.timings       ? timed(story.report, &story.program, flags.json)
                              : !flags.diff.empty() ? diff_text(story, flags)
                                                    : dump(story, flags);
-    if (flags.output.empty()) {
-        fmt::print("{}", text);
-        return;
-    }
-    AtomicFile file(flags.output);
-    file.write(text);
-    file.commit();
+    print_or_write(text, flags.output);
 }
 
 }  // namespace

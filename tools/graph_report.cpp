@@ -1,31 +1,26 @@
 #include "tools/graph_report.h"
 
+#include "graph/dump/subject.h"
+
 #include <nlohmann/json.hpp>
 
 namespace vitro {
 namespace {
 
-/// The part of the story that is told of values in a module, named with or without "model." in front.
+/// The part of the story that is told of what is below `scope`.
 Journal scoped(const Journal& journal, std::string_view scope) {
-    const auto inside = [&](std::string_view path) {
-        for (const std::string& module : {std::string(scope), fmt::format("model.{}", scope)})
-            if (path == module || path.starts_with(module + ".")) return true;
-        return scope.empty();
-    };
     Journal out;
     for (const Finding& finding : journal.findings)
-        if (inside(finding.path)) out.findings.push_back(finding);
+        if (is_below(finding.path, scope)) out.findings.push_back(finding);
     for (const auto& [path, fate] : journal.fates)
-        if (inside(path)) out.fates.emplace(path, fate);
-    if (out.findings.empty() && out.fates.empty() && !scope.empty())
-        fail("--scope: expected a module that a pass looked at, found '{}'", scope);
+        if (is_below(path, scope)) out.fates.emplace(path, fate);
     return out;
 }
 
 }  // namespace
 
 std::string explained(const PipelineReport& report, bool json, std::string_view scope) {
-    const Journal journal = scoped(report.journal, scope);
+    const Journal journal = scope.empty() ? report.journal : scoped(report.journal, scope);
     if (json) {
         nlohmann::ordered_json out{{"findings", nlohmann::json::array()}, {"fates", nlohmann::json::array()}};
         for (const Finding& finding : journal.findings)

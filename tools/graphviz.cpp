@@ -3,39 +3,19 @@
 #include "base/error.h"
 
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstdio>
-#include <filesystem>
+#include <memory>
 
 namespace vitro {
-namespace {
-
-/// A file that is there as long as the object. `dot` reads it, so that no pipe has to be fed and emptied at once.
-class TemporaryFile {
-public:
-    explicit TemporaryFile(const std::string& text) : path_(std::filesystem::temp_directory_path() / "vitro-XXXXXX") {
-        const int descriptor = mkstemp(path_.data());
-        if (descriptor < 0) fail("{}: cannot be created", path_);
-        std::FILE* file = fdopen(descriptor, "wb");
-        const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
-        if (std::fclose(file) != 0 || !written) fail("{}: cannot be written", path_);
-    }
-    TemporaryFile(const TemporaryFile&) = delete;
-    TemporaryFile& operator=(const TemporaryFile&) = delete;
-    ~TemporaryFile() { unlink(path_.c_str()); }
-
-    const std::string& path() const { return path_; }
-
-private:
-    std::string path_;
-};
-
-}  // namespace
 
 std::string svg_of(const std::string& source) {
-    const TemporaryFile file(source);
-    std::FILE* out = popen(fmt::format("dot -Tsvg '{}' 2>/dev/null", file.path()).c_str(), "r");
+    // `dot` reads a file, which it inherits, so that no pipe has to be fed and emptied at once.
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::tmpfile(), &std::fclose);
+    if (file == nullptr || std::fwrite(source.data(), 1, source.size(), file.get()) != source.size() ||
+        std::fflush(file.get()) != 0 || std::fseek(file.get(), 0, SEEK_SET) != 0)
+        fail("a temporary file cannot be written");
+    std::FILE* out = popen(fmt::format("dot -Tsvg <&{} 2>/dev/null", fileno(file.get())).c_str(), "r");
     if (out == nullptr) fail("dot cannot be started");
     std::string svg;
     char buffer[1 << 16];

@@ -27,13 +27,7 @@ void opt(const Flags& flags) {
     const PipelineReport report = optimize(graph, devices.targets, flags.passes, pipeline_options(flags.passes));
     if (flags.explain) fmt::print("{}", explained(report, flags.json));
     if (flags.timings) fmt::print("{}", timed(report, nullptr, flags.json));
-    if (!flags.output.empty()) {
-        AtomicFile file(flags.output);
-        file.write(print(graph));
-        file.commit();
-    } else if (!flags.explain && !flags.timings) {
-        fmt::print("{}", print(graph));
-    }
+    if (!flags.output.empty() || (!flags.explain && !flags.timings)) print_or_write(print(graph), flags.output);
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
 // vitro plan: how much memory a model takes, and what takes it, before any of it is loaded.
-#include "frontend/file.h"
 #include "frontend/memory_use.h"
 #include "graph/check_plan.h"
 #include "tools/common.h"
@@ -206,13 +205,7 @@ void plan(const Flags& flags) {
                              : flags.format == "html" ? html_of(report, shown)
                              : flags.format == "svg"  ? drawings(report, shown).at(0)  // a file holds one picture
                                                       : text_of(report, shown);
-    if (flags.output.empty()) {
-        fmt::print("{}", text);
-        return;
-    }
-    AtomicFile file(flags.output);
-    file.write(text);
-    file.commit();
+    print_or_write(text, flags.output);
 }
 
 }  // namespace

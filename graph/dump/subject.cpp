@@ -5,40 +5,6 @@
 #include <set>
 
 namespace vitro {
-namespace {
-
-std::vector<Tensor> tensors(const Graph& graph, const std::vector<ValueId>& ids) {
-    std::vector<Tensor> out;
-    for (const ValueId id : ids) out.push_back(tensor_of(graph.value(id).type, graph.bound_values()));
-    return out;
-}
-
-bool is_below(std::string_view path, std::string_view scope) {
-    return path == scope || (path.starts_with(scope) && path[scope.size()] == '.');
-}
-
-/// The whole path of what the user calls `scope`.
-std::string whole_path(const Graph& graph, std::string_view scope) {
-    std::set<std::string> starts;
-    const auto add = [&](std::string_view path) {
-        for (std::size_t end = path.find('.');; end = path.find('.', end + 1)) {
-            starts.emplace(path.substr(0, end));
-            if (end == std::string_view::npos) return;
-        }
-    };
-    for (const Module& module : graph.modules) add(module.path);
-    for (const Node& node : graph.nodes) add(graph.value(node.outputs[0]).path);
-    if (starts.contains(std::string(scope))) return std::string(scope);
-    std::vector<std::string> found;
-    for (const std::string& start : starts)
-        if (start.ends_with(fmt::format(".{}", scope))) found.push_back(start);
-    if (found.size() == 1) return found[0];
-    if (found.empty()) fail("--scope: expected a module or a value of the graph, found '{}'", scope);
-    fail("--scope: '{}' is one of {} and {}{}", scope, found[0], found[1], found.size() > 2 ? " and others" : "");
-}
-
-}  // namespace
-
 std::string_view name(Work work) {
     static constexpr std::array<std::string_view, kWorks> kNames = {"weights", "cache", "compute", "movement", "view"};
     return kNames[static_cast<std::size_t>(work)];
@@ -52,7 +18,8 @@ std::string_view name(ValueKind kind) {
 std::int64_t bytes_of(const Graph& graph, ValueId id) { return bytes_of(graph.value(id).type, graph.bound_values()); }
 
 Cost cost_of(const Subject& subject, const Node& node) {
-    const auto inputs = tensors(subject.graph, node.inputs), outputs = tensors(subject.graph, node.outputs);
+    const auto inputs = tensors_at_bounds(subject.graph, node.inputs),
+               outputs = tensors_at_bounds(subject.graph, node.outputs);
     return cost_of(*node.op, {inputs, outputs, node.attributes, subject.backend});
 }
 
@@ -147,6 +114,29 @@ std::string module_of(const Graph& graph, std::string_view path) {
     for (const Module& module : graph.modules)
         if (module.path.size() > best.size() && is_below(path, module.path)) best = module.path;
     return std::string(best);
+}
+
+bool is_below(std::string_view path, std::string_view scope) {
+    return path == scope || (path.starts_with(scope) && path[scope.size()] == '.');
+}
+
+std::string whole_path(const Graph& graph, std::string_view scope) {
+    std::set<std::string> starts;
+    const auto add = [&](std::string_view path) {
+        for (std::size_t end = path.find('.');; end = path.find('.', end + 1)) {
+            starts.emplace(path.substr(0, end));
+            if (end == std::string_view::npos) return;
+        }
+    };
+    for (const Module& module : graph.modules) add(module.path);
+    for (const Node& node : graph.nodes) add(graph.value(node.outputs[0]).path);
+    if (starts.contains(std::string(scope))) return std::string(scope);
+    std::vector<std::string> found;
+    for (const std::string& start : starts)
+        if (start.ends_with(fmt::format(".{}", scope))) found.push_back(start);
+    if (found.size() == 1) return found[0];
+    if (found.empty()) fail("--scope: expected a module or a value of the graph, found '{}'", scope);
+    fail("--scope: '{}' is one of {} and {}{}", scope, found[0], found[1], found.size() > 2 ? " and others" : "");
 }
 
 Graph scoped(const Graph& graph, std::string_view scope) {

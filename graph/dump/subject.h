@@ -69,9 +69,15 @@ std::vector<std::pair<std::string, std::size_t>> regions_of(const Subject& subje
 /// The module that a path belongs to: the longest one that is a beginning of it; empty when that is the model itself.
 std::string module_of(const Graph& graph, std::string_view path);
 
+/// Whether a path is `scope` or below it.
+bool is_below(std::string_view path, std::string_view scope);
+
+/// The whole path of a module or value that the user calls `scope`, which may be the end of it: "layers.0" is
+/// "model.layers.0". Error when nothing, or more than one thing, is called so.
+std::string whole_path(const Graph& graph, std::string_view scope);
+
 /// The part of a graph within a module: its nodes; what they read from outside become inputs, what others read of them
-/// becomes results. `scope` is a path or the end of one ("layers.0" is "model.layers.0"). Error when nothing is called
-/// so.
+/// becomes results. `scope` as whole_path takes it.
 Graph scoped(const Graph& graph, std::string_view scope);
 
 }  // namespace vitro

@@ -70,21 +70,20 @@ __global__ void copy_tiles_kernel(const Unit* from, Unit* to, const Nest nest, u
 }
 
 template <class Unit>
-void copy_units(const Call& call, const char* name, const void* from, void* to, const CopyNest& nest,
-                std::int64_t elements_a_unit) {
+void copy_units(const Call& call, const void* from, void* to, const CopyNest& nest, std::int64_t elements_a_unit) {
     const auto count = unsigned(kernel_int(nest.count(nest.rank) / elements_a_unit));
     constexpr unsigned kThreads = 256;
     launch(copy_units_kernel<Unit>,
-           {.name = name, .grid = blocks_for(count, kThreads), .block = kThreads, .stream = stream_of(call)},
+           {.name = "copy_units", .grid = blocks_for(count, kThreads), .block = kThreads, .stream = stream_of(call)},
            static_cast<const Unit*>(from), static_cast<Unit*>(to), Nest(nest, elements_a_unit), count);
 }
 
 template <class Unit>
-void copy_tiles(const Call& call, const char* name, const void* from, void* to, const CopyNest& nest) {
+void copy_tiles(const Call& call, const void* from, void* to, const CopyNest& nest) {
     const auto tiles = [&](int axis) { return (nest.sizes[std::size_t(axis)] + kTile - 1) / kTile; };
     const std::int64_t row_tiles = tiles(nest.rank - 2), column_tiles = tiles(nest.rank - 1);
     launch(copy_tiles_kernel<Unit>,
-           {.name = name,
+           {.name = "copy_tiles",
             .grid = unsigned(kernel_int(nest.count(nest.rank - 2) * row_tiles * column_tiles)),
             .block = {kTile, kTileRows},
             .stream = stream_of(call)},
@@ -94,17 +93,17 @@ void copy_tiles(const Call& call, const char* name, const void* from, void* to, 
 
 }  // namespace
 
-void copy_strided(const Call& call, const char* name, const StridedView& from, const StridedView& to) {
+void copy_strided(const Call& call, const StridedView& from, const StridedView& to) {
     CopyNest nest(from, to);
     if (nest.count(nest.rank) == 0) return;
     const std::int64_t element = info(to.dtype).block_bytes;
     if (nest.turn_tiles()) {
         if (element == 4)
-            copy_tiles<unsigned>(call, name, from.data, to.data, nest);
+            copy_tiles<unsigned>(call, from.data, to.data, nest);
         else if (element == 2)
-            copy_tiles<unsigned short>(call, name, from.data, to.data, nest);
+            copy_tiles<unsigned short>(call, from.data, to.data, nest);
         else
-            copy_tiles<unsigned char>(call, name, from.data, to.data, nest);
+            copy_tiles<unsigned char>(call, from.data, to.data, nest);
         return;
     }
     const auto last = std::size_t(nest.rank - 1);
@@ -114,7 +113,7 @@ void copy_strided(const Call& call, const char* name, const StridedView& from, c
         for (std::size_t i = 0; i < last; ++i) bytes |= (nest.from[i] | nest.to[i]) * element;
     }
     with_unit({from.data, to.data}, bytes, [&]<class Unit>(Unit) {
-        copy_units<Unit>(call, name, from.data, to.data, nest,
+        copy_units<Unit>(call, from.data, to.data, nest,
                          std::max<std::int64_t>(1, std::int64_t(sizeof(Unit)) / element));
     });
 }

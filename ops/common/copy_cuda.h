@@ -24,6 +24,6 @@ void with_unit(std::initializer_list<const void*> addresses, std::int64_t bytes,
 }
 
 /// to[index] = from[index]; same sizes and dtype, memory apart.
-void copy_strided(const Call& call, const char* name, const StridedView& from, const StridedView& to);
+void copy_strided(const Call& call, const StridedView& from, const StridedView& to);
 
 }  // namespace vitro::VITRO_DEVICE

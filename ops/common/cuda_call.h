@@ -12,26 +12,6 @@ namespace vitro::VITRO_DEVICE {
 inline CudaBackend& backend_of(const Call& call) { return static_cast<CudaBackend&>(call.backend); }
 inline cudaStream_t stream_of(const Call& call) { return backend_of(call).stream(); }
 
-/// Calls `body` with a value of the device's type for a float dtype: float, __half or __nv_bfloat16.
-template <class Body>
-decltype(auto) dispatch_device_float(DType dtype, Body&& body) {
-    switch (dtype) {
-        case DType::f16:
-            return body(__half{});
-        case DType::bf16:
-            return body(__nv_bfloat16{});
-        default:
-            return body(float{});
-    }
-}
-
-/// The same for a dtype that weights and caches may have, __nv_fp8_e4m3 too.
-template <class Body>
-decltype(auto) dispatch_device_stored_float(DType dtype, Body&& body) {
-    if (dtype == DType::f8e4m3) return body(__nv_fp8_e4m3{});
-    return dispatch_device_float(dtype, std::forward<Body>(body));
-}
-
 /// Any element as fp32 and back, rounded to nearest even.
 __device__ inline float to_float(float x) { return x; }
 __device__ inline float to_float(__half x) { return __half2float(x); }

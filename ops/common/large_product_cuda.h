@@ -3,13 +3,11 @@
 
 #include "base/checked.h"
 #include "ops/common/product_cuda.h"
+#include "ops/rms_norm/rms_norm_cuda.h"
 
 namespace vitro::VITRO_DEVICE {
 
 inline constexpr std::size_t kScratchAlignment = 256;
-
-/// out [rows, k] = rms_norm(x, weight), rounded to x's dtype; a block a row.
-void launch_norm(const Product& p, const Elements& out, cudaStream_t stream);
 
 /// Whether a product of so many tokens, of these dtypes, goes to Gemm. Weights of f8e4m3 become x's dtype before.
 inline bool is_large_product(std::int64_t tokens, DType x, DType weight) {
@@ -41,7 +39,7 @@ inline Elements launch_large_product(const Product& p, const LargeProductScratch
                                      const void* bias, const void* residual, CudaBackend& backend) {
     const void *a = p.x.data, *b = p.weight.data;
     if (p.norm.data != nullptr) {
-        launch_norm(p, {scratch, p.x.dtype}, backend.stream());
+        launch_rms_norm(p.x, p.norm, {scratch, p.x.dtype}, p.tokens, p.k, p.eps, is_aligned(p), backend.stream());
         a = scratch;
     }
     if (sizes.weight != 0) {

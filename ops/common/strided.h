@@ -30,6 +30,9 @@ StridedView permute(const StridedView& view, std::span<const std::int64_t> permu
 /// to[index] = from[index], element by element: the reference. Same sizes and dtype, memory apart.
 void copy_naive(const StridedView& from, const StridedView& to);
 
+/// Does one of the copies that an op is made of; each backend has its own.
+using CopyView = void (*)(const Call& call, const StridedView& from, const StridedView& to);
+
 /// The same, in contiguous runs where there are any and in tiles where the innermost dimensions change places, shared
 /// among the threads of the call's backend, the CPU.
 void copy_parallel(const Call& call, const StridedView& from, const StridedView& to);

@@ -2,7 +2,6 @@
 
 #include "base/checked.h"
 #include "ops/common/axis.h"
-#include "ops/common/strided.h"
 
 namespace vitro {
 namespace {
@@ -26,13 +25,7 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
 }
 
 void reference(const Call& call) {
-    const StridedView out = view(call.out());
-    const int axis = resolve_axis(call.attributes.as<Concat>().axis, out.rank);
-    std::int64_t begin = 0;
-    for (const Tensor& x : call.inputs) {
-        copy_naive(view(x), narrow(out, axis, begin, x.dim(axis)));
-        begin += x.dim(axis);
-    }
+    concat_by(call, [](const Call&, const StridedView& from, const StridedView& to) { copy_naive(from, to); });
 }
 
 std::vector<Example> examples(Random& random) {
@@ -47,6 +40,16 @@ std::vector<Example> examples(Random& random) {
 }
 
 }  // namespace
+
+void concat_by(const Call& call, CopyView copy) {
+    const StridedView out = view(call.out());
+    const int axis = resolve_axis(call.attributes.as<Concat>().axis, out.rank);
+    std::int64_t begin = 0;
+    for (const Tensor& x : call.inputs) {
+        copy(call, view(x), narrow(out, axis, begin, x.dim(axis)));
+        begin += x.dim(axis);
+    }
+}
 
 const OpDef kConcat{
     .name = "concat",

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "graph/builder.h"
+#include "ops/common/strided.h"
 
 namespace vitro {
 
@@ -13,6 +14,9 @@ struct Concat {
 
 extern const OpDef kConcat;
 extern const KernelDef kConcatCpu;
+
+/// The op as copies, done by `copy`.
+void concat_by(const Call& call, CopyView copy);
 
 /// out: the xs in order along `axis`, where their sizes are constants; dtype and all other sizes are equal. At least
 /// one x, any dtype.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "graph/builder.h"
+#include "ops/common/strided.h"
 
 namespace vitro {
 
@@ -17,6 +18,9 @@ struct Repeat {
 
 extern const OpDef kRepeat;
 extern const KernelDef kRepeatCpu;
+
+/// The op as copies, done by `copy`.
+void repeat_by(const Call& call, CopyView copy);
 
 /// out[…, i, …] = x[…, i / times, …] along `axis`, whose size is a constant: [T, n, d] to [T, n * times, d]. x: any
 /// dtype.

@@ -1,14 +1,16 @@
 #include "ops/rms_norm/rms_norm.h"
 
+#include "backends/cuda/ptx.h"
 #include "backends/cuda/reduce.h"
-#include "ops/common/elements_cuda.h"
+#include "ops/rms_norm/rms_norm_cuda.h"
 
 namespace vitro::VITRO_DEVICE {
 namespace {
 
-/// One block a row of n elements; out may be x.
 __global__ void rms_norm_kernel(Elements x, Elements weight, Elements out, int n, float eps, bool wide) {
     VITRO_SHARED(float, partial, 32);
+    allow_next_kernel();
+    wait_for_previous_kernel();
     const std::int64_t row = std::int64_t(blockIdx.x) * n;
     float squares = 0.0f;
     each_in_row(n, wide, [&](int i, auto count) {
@@ -27,16 +29,22 @@ void run(const Call& call) {
     const Tensor &x = call.in(0), &weight = call.in(1), &out = call.out();
     if (x.elements() == 0) return;
     const int n = kernel_int(x.dim(-1));
-    const bool wide = takes_wide({&x, &weight, &out}, n);
-    launch(rms_norm_kernel,
-           {.name = "rms_norm",
-            .grid = unsigned(kernel_int(x.rows())),
-            .block = row_threads(n, wide),
-            .stream = stream_of(call)},
-           elements_of(x), elements_of(weight), elements_of(out), n, call.attributes.as<RmsNorm>().eps, wide);
+    launch_rms_norm(elements_of(x), elements_of(weight), elements_of(out), x.rows(), n,
+                    call.attributes.as<RmsNorm>().eps, takes_wide({&x, &weight, &out}, n), stream_of(call));
 }
 
 }  // namespace
+
+void launch_rms_norm(const Elements& x, const Elements& weight, const Elements& out, std::int64_t rows, int n,
+                     float eps, bool wide, cudaStream_t stream) {
+    launch(rms_norm_kernel,
+           {.name = "rms_norm",
+            .grid = unsigned(kernel_int(rows)),
+            .block = row_threads(n, wide),
+            .stream = stream,
+            .programmatic = true},
+           x, weight, out, n, eps, wide);
+}
 
 extern const KernelDef kRmsNormCuda{.op = "rms_norm", .run = run};
 

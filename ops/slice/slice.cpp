@@ -1,7 +1,6 @@
 #include "ops/slice/slice.h"
 
 #include "ops/common/axis.h"
-#include "ops/common/strided.h"
 
 namespace vitro {
 namespace {
@@ -18,9 +17,7 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
 }
 
 void reference(const Call& call) {
-    const auto& [axis, begin, end] = call.attributes.as<Slice>();
-    const StridedView x = view(call.in(0));
-    copy_naive(narrow(x, resolve_axis(axis, x.rank), begin, end - begin), view(call.out()));
+    slice_by(call, [](const Call&, const StridedView& from, const StridedView& to) { copy_naive(from, to); });
 }
 
 Cost cost(const Call& call) { return {2 * call.out().bytes(), 0}; }
@@ -36,6 +33,12 @@ std::vector<Example> examples(Random& random) {
 }
 
 }  // namespace
+
+void slice_by(const Call& call, CopyView copy) {
+    const auto& [axis, begin, end] = call.attributes.as<Slice>();
+    const StridedView x = view(call.in(0));
+    copy(call, narrow(x, resolve_axis(axis, x.rank), begin, end - begin), view(call.out()));
+}
 
 const OpDef kSlice{
     .name = "slice",

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "graph/builder.h"
+#include "ops/common/strided.h"
 
 namespace vitro {
 
@@ -19,6 +20,9 @@ struct Slice {
 
 extern const OpDef kSlice;
 extern const KernelDef kSliceCpu;
+
+/// The op as copies, done by `copy`.
+void slice_by(const Call& call, CopyView copy);
 
 /// out = x[…, begin:end, …] along `axis`, whose size is a constant; 0 <= begin < end <= size. x: any dtype.
 Value slice(At at, Value x, Slice slice);

@@ -2,7 +2,6 @@
 
 #include "base/checked.h"
 #include "ops/common/axis.h"
-#include "ops/common/strided.h"
 
 namespace vitro {
 namespace {
@@ -26,12 +25,7 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
 }
 
 void reference(const Call& call) {
-    const auto& [axis, sizes] = call.attributes.as<Split>();
-    const StridedView x = view(call.in(0));
-    const int at = resolve_axis(axis, x.rank);
-    std::int64_t begin = 0;
-    for (std::size_t i = 0; i < sizes.size(); begin += sizes[i++])
-        copy_naive(narrow(x, at, begin, sizes[i]), view(call.out(i)));
+    split_by(call, [](const Call&, const StridedView& from, const StridedView& to) { copy_naive(from, to); });
 }
 
 std::vector<Example> examples(Random& random) {
@@ -45,6 +39,15 @@ std::vector<Example> examples(Random& random) {
 }
 
 }  // namespace
+
+void split_by(const Call& call, CopyView copy) {
+    const auto& [axis, sizes] = call.attributes.as<Split>();
+    const StridedView x = view(call.in(0));
+    const int at = resolve_axis(axis, x.rank);
+    std::int64_t begin = 0;
+    for (std::size_t i = 0; i < sizes.size(); begin += sizes[i++])
+        copy(call, narrow(x, at, begin, sizes[i]), view(call.out(i)));
+}
 
 const OpDef kSplit{
     .name = "split",

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "graph/builder.h"
+#include "ops/common/strided.h"
 
 namespace vitro {
 
@@ -17,6 +18,9 @@ struct Split {
 
 extern const OpDef kSplit;
 extern const KernelDef kSplitCpu;
+
+/// The op as copies, done by `copy`.
+void split_by(const Call& call, CopyView copy);
 
 /// One output a piece: out[i] is x from sizes[0] + … + sizes[i - 1] on, sizes[i] long, along `axis`; the sizes add up
 /// to x's, which is a constant. x: any dtype.

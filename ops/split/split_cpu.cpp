@@ -1,21 +1,7 @@
-#include "ops/common/axis.h"
-#include "ops/common/strided.h"
 #include "ops/split/split.h"
 
 namespace vitro {
-namespace {
 
-void run(const Call& call) {
-    const auto& [axis, sizes] = call.attributes.as<Split>();
-    const StridedView x = view(call.in(0));
-    const int at = resolve_axis(axis, x.rank);
-    std::int64_t begin = 0;
-    for (std::size_t i = 0; i < sizes.size(); begin += sizes[i++])
-        copy_parallel(call, narrow(x, at, begin, sizes[i]), view(call.out(i)));
-}
-
-}  // namespace
-
-const KernelDef kSplitCpu{.op = "split", .run = run};
+const KernelDef kSplitCpu{.op = "split", .run = [](const Call& call) { split_by(call, copy_parallel); }};
 
 }  // namespace vitro

@@ -1,7 +1,5 @@
 #include "ops/transpose/transpose.h"
 
-#include "ops/common/strided.h"
-
 namespace vitro {
 namespace {
 
@@ -22,7 +20,7 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
 }
 
 void reference(const Call& call) {
-    copy_naive(permute(view(call.in(0)), call.attributes.as<Transpose>().permutation), view(call.out()));
+    transpose_by(call, [](const Call&, const StridedView& from, const StridedView& to) { copy_naive(from, to); });
 }
 
 std::vector<Example> examples(Random& random) {
@@ -38,6 +36,10 @@ std::vector<Example> examples(Random& random) {
 }
 
 }  // namespace
+
+void transpose_by(const Call& call, CopyView copy) {
+    copy(call, permute(view(call.in(0)), call.attributes.as<Transpose>().permutation), view(call.out()));
+}
 
 const OpDef kTranspose{
     .name = "transpose",

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "graph/builder.h"
+#include "ops/common/strided.h"
 
 namespace vitro {
 
@@ -13,6 +14,9 @@ struct Transpose {
 
 extern const OpDef kTranspose;
 extern const KernelDef kTransposeCpu;
+
+/// The op as copies, done by `copy`.
+void transpose_by(const Call& call, CopyView copy);
 
 /// x: any dtype. out: x's dtype, dimension i is dimension permutation[i] of x: {1, 0, 2} makes [T, n, d] to [n, T, d].
 Value transpose(At at, Value x, std::vector<std::int64_t> permutation);

@@ -3,15 +3,8 @@
 #include "ops/common/copy_cuda.h"
 
 namespace vitro::VITRO_DEVICE {
-namespace {
 
-void run(const Call& call) {
-    copy_strided(call, "transpose", permute(view(call.in(0)), call.attributes.as<Transpose>().permutation),
-                 view(call.out()));
-}
-
-}  // namespace
-
-extern const KernelDef kTransposeCuda{.op = "transpose", .run = run};
+extern const KernelDef kTransposeCuda{.op = "transpose",
+                                      .run = [](const Call& call) { transpose_by(call, copy_strided); }};
 
 }  // namespace vitro::VITRO_DEVICE

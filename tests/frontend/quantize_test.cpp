@@ -45,10 +45,11 @@ TEST_CASE("rows of fp8 times their scales are the rows, to a sixteenth") {
     const std::int64_t sizes[] = {kRows, kWidth};
     const Tensor tensor(DType::bf16, sizes, weights.data());
     for (const int threads : {1, 3}) {
+        ThreadPool pool(threads);
         std::vector<f8e4m3> rows(weights.size());
         std::vector<float> scales(kRows);
-        reform(tensor, WeightForm::fp8_rows, reinterpret_cast<std::byte*>(rows.data()), threads);
-        reform(tensor, WeightForm::fp8_scales, reinterpret_cast<std::byte*>(scales.data()), threads);
+        reform(tensor, WeightForm::fp8_rows, reinterpret_cast<std::byte*>(rows.data()), pool);
+        reform(tensor, WeightForm::fp8_scales, reinterpret_cast<std::byte*>(scales.data()), pool);
         CHECK(scales[2] == 1);
         for (std::int64_t r = 0; r < kRows; ++r) {
             float largest = 0;

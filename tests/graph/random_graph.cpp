@@ -2,6 +2,7 @@
 
 #include "backends/cpu/cpu_backend.h"
 #include "graph/builder.h"
+#include "graph/interpret.h"
 #include "graph/verify.h"
 #include "ops/add/add.h"
 #include "ops/concat/concat.h"
@@ -203,34 +204,12 @@ Contents random_contents(const Graph& graph, const SymbolValues& symbols, Random
 }
 
 Contents run_plainly(const Graph& graph, const SymbolValues& symbols, const Contents& contents) {
-    std::vector<Bytes> memory;
-    for (const ValueInfo& value : graph.values) {
-        if (value.kind == ValueKind::constant)
-            memory.push_back(value.data);
-        else if (value.kind == ValueKind::result)
-            memory.emplace_back(size_of(value, symbols));
-        else
-            memory.push_back(contents.at(value.path));
-    }
-    const auto tensors = [&](const std::vector<ValueId>& ids) {
-        std::vector<Tensor> out;
-        for (const ValueId id : ids) {
-            out.push_back(tensor_of(graph.value(id).type, symbols));
-            out.back().data = memory[static_cast<std::size_t>(id)].data();
-        }
-        return out;
-    };
-    CpuBackend backend(1);
-    for (const Node& node : graph.nodes) {
-        std::vector<Tensor> inputs = tensors(node.inputs);
-        const std::vector<Tensor> outputs = tensors(node.outputs);
-        for (const auto& [output, input] : node.op->aliases) {
-            const auto bytes = static_cast<std::size_t>(outputs[output].bytes());
-            if (bytes > 0) std::memcpy(outputs[output].data, inputs[input].data, bytes);
-            inputs[input].data = outputs[output].data;
-        }
-        if (!node.op->is_view) node.op->reference({inputs, outputs, node.attributes, backend});
-    }
+    CpuBackend host(1);
+    const std::vector<Elements> memory =
+        interpret(graph, symbols, host, [&](const ValueInfo& value, const Tensor& tensor) {
+            const Bytes& bytes = contents.at(value.path);
+            std::copy(bytes.begin(), bytes.end(), tensor.as<std::byte>());
+        });
     Contents out;
     for (std::size_t i = 0; i < graph.results.size(); ++i)
         out[fmt::format("result {}", i)] = memory[static_cast<std::size_t>(graph.results[i])];

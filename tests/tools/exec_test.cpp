@@ -15,12 +15,6 @@ namespace {
 
 const std::string kFfn = VITRO_SOURCE_DIR "/tests/tools/ffn.vt";
 
-std::string out_of(const std::vector<std::string>& arguments) {
-    const ProcessResult result = run_vitro(arguments);
-    check_success(result);
-    return result.out;
-}
-
 template <class T>
 NamedTensor tensor(const std::string& name, DType dtype, std::initializer_list<std::int64_t> shape,
                    std::vector<T>& data) {

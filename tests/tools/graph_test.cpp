@@ -16,19 +16,10 @@ namespace {
 using Json = nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-std::string out_of(std::vector<std::string> arguments) {
+std::string graph_of(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), "graph");
-    const ProcessResult result = run_vitro(arguments);
-    check_success(result);
-    return result.out;
+    return out_of(arguments);
 }
-
-std::size_t count(const std::string& text, std::string_view part) {
-    std::size_t n = 0;
-    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
-    return n;
-}
-bool contains(const std::string& text, std::string_view part) { return count(text, part) > 0; }
 
 /// A directory with Phi-3-mini's config.json.
 class Phi3Mini {
@@ -43,7 +34,7 @@ private:
 TEST_CASE("graph prints both programs' graphs, folded or not, which parse to the same") {
     for (const std::string phase : {"prefill", "decode"}) {
         CAPTURE(phase);
-        const std::string text = out_of({"--phase", phase}), whole = out_of({"--phase", phase, "--unfold"});
+        const std::string text = graph_of({"--phase", phase}), whole = graph_of({"--phase", phase, "--unfold"});
         const Graph graph = parse(text, phase, find_op);
         CHECK(print(graph) == print(parse(whole, phase, find_op)));
         CHECK(count(text, "repeat model.layers.0-") == 1);
@@ -52,16 +43,16 @@ TEST_CASE("graph prints both programs' graphs, folded or not, which parse to the
         CHECK(graph.name == "Phi3ForCausalLM");
         CHECK((graph.bounds.at('T') == 1) == (phase == "decode"));
     }
-    CHECK(out_of({}) == out_of({"--phase", "decode", "--after", "program", "--format", "text"}));
+    CHECK(graph_of({}) == graph_of({"--phase", "decode", "--after", "program", "--format", "text"}));
     const TempDir directory;
     const std::string file = (directory / "g.vt").string();
-    CHECK(out_of({"-o", file}).empty());
-    CHECK(read_bytes(file) == out_of({}));
+    CHECK(graph_of({"-o", file}).empty());
+    CHECK(read_bytes(file) == graph_of({}));
 }
 
 TEST_CASE("Phi-3-mini's 32 layers are one in the text, with places, work and what each step stands for") {
     const Phi3Mini model;
-    const std::string text = out_of({"-m", model.path()});
+    const std::string text = graph_of({"-m", model.path()});
     CHECK(contains(text, "repeat model.layers.0-31: 32 ×\n"));
     CHECK(contains(text, "  first %previous.mlp_residual = %model.embed_tokens\n"));
     CHECK(contains(text, "<= .self_attn.o_proj, .attention_residual"));
@@ -72,22 +63,22 @@ TEST_CASE("Phi-3-mini's 32 layers are one in the text, with places, work and wha
 }
 
 TEST_CASE("scope and diff show a part") {
-    const std::string layer = out_of({"--scope", "layers.0"});
-    CHECK(layer == out_of({"--scope", "model.layers.0"}));
+    const std::string layer = graph_of({"--scope", "layers.0"});
+    CHECK(layer == graph_of({"--scope", "model.layers.0"}));
     const Graph graph = parse(layer, "layer", find_op);
     CHECK(graph.value(graph.find("model.embed_tokens")).kind == ValueKind::input);
     CHECK(graph.find("model.layers.1.mlp_residual") == -1);
     CHECK_FALSE(contains(layer, "layers.1."));
 
-    const std::string text = out_of({"--diff", "build:fuse_attention"});
+    const std::string text = graph_of({"--diff", "build:fuse_attention"});
     CHECK(text.starts_with("build -> fuse_attention: "));
     CHECK(contains(text, "~ .self_attn.attention\n"));
     CHECK(contains(text, "elided in .self_attn.attention, by fuse_attention"));
     CHECK(contains(text, "model.layers.0-"));
-    CHECK(contains(out_of({"--diff", "build:fuse_attention", "--unfold"}), "~ model.layers.1.self_attn.attention\n"));
-    CHECK_FALSE(contains(out_of({"--diff", "build:program", "--scope", "layers.1"}), "model.layers.0.mlp"));
-    CHECK(contains(out_of({"--diff", "build:build"}), "0 values appeared, 0 vanished, 0 changed"));
-    const Json json = Json::parse(out_of({"--diff", "build:program", "--json"}));
+    CHECK(contains(graph_of({"--diff", "build:fuse_attention", "--unfold"}), "~ model.layers.1.self_attn.attention\n"));
+    CHECK_FALSE(contains(graph_of({"--diff", "build:program", "--scope", "layers.1"}), "model.layers.0.mlp"));
+    CHECK(contains(graph_of({"--diff", "build:build"}), "0 values appeared, 0 vanished, 0 changed"));
+    const Json json = Json::parse(graph_of({"--diff", "build:program", "--json"}));
     CHECK(json.at("format") == "vitro graph diff");
     CHECK(json.at("vanished").size() > 10);
 
@@ -99,17 +90,17 @@ TEST_CASE("scope and diff show a part") {
 }
 
 TEST_CASE("what graph prints goes through a pipe into opt and exec") {
-    const std::string built = out_of({"--after", "build"});
+    const std::string built = graph_of({"--after", "build"});
     const ProcessResult passes = run_vitro({"opt", "-", "--passes", "fuse_residual"}, {.input = built});
     check_success(passes);
     CHECK(print(parse(passes.out, "opt", find_op)) ==
-          print(parse(out_of({"--passes", "fuse_residual", "--after", "fuse_residual"}), "graph", find_op)));
+          print(parse(graph_of({"--passes", "fuse_residual", "--after", "fuse_residual"}), "graph", find_op)));
     const ProcessResult layer =
-        run_vitro({"exec", "-", "--symbol", "T=1", "--seed", "7"}, {.input = out_of({"--scope", "layers.0"})});
+        run_vitro({"exec", "-", "--symbol", "T=1", "--seed", "7"}, {.input = graph_of({"--scope", "layers.0"})});
     check_success(layer);
     CHECK(contains(layer.out + layer.err, "model.layers.0.mlp_residual"));
     for (const char* phase : {"decode", "prefill"}) {  // placed on a device
-        const std::string placed = out_of({"--device", "cuda-emulated", "--phase", phase});
+        const std::string placed = graph_of({"--device", "cuda-emulated", "--phase", phase});
         check_success(run_vitro({"opt", "-", "--device", "cuda-emulated"}, {.input = placed}));
     }
     check_error(run_vitro({"opt", "-"}, {.input = "nonsense\n"}), {"stdin:1:1: expected graph"});
@@ -119,7 +110,7 @@ TEST_CASE("Graphviz draws the whole of Phi-3-mini in two seconds, layers once") 
     const Phi3Mini model;
     for (const std::string stage : {"build", "program"}) {
         CAPTURE(stage);
-        const std::string dot = out_of({"-m", model.path(), "--format", "dot", "--after", stage});
+        const std::string dot = graph_of({"-m", model.path(), "--format", "dot", "--after", stage});
         CHECK(contains(dot, "model.layers.0-31: 32 ×"));
         CHECK(contains(dot, "subgraph \"cluster_model.layers.0.self_attn\""));
         CHECK_FALSE(contains(dot, "cluster_model.layers.1."));
@@ -129,7 +120,7 @@ TEST_CASE("Graphviz draws the whole of Phi-3-mini in two seconds, layers once") 
             continue;
         }
         const auto start = Clock::now();
-        const std::string svg = out_of({"-m", model.path(), "--format", "svg", "--after", stage});
+        const std::string svg = graph_of({"-m", model.path(), "--format", "svg", "--after", stage});
         const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
         MESSAGE(stage << ": " << seconds << " s");
         CHECK(seconds < 2);
@@ -137,7 +128,7 @@ TEST_CASE("Graphviz draws the whole of Phi-3-mini in two seconds, layers once") 
         CHECK(count(svg, "<g id=\"clust") == count(dot, "subgraph "));
         CHECK(count(svg, "<g id=\"edge") == count(dot, " -> "));
     }
-    const std::string whole = out_of({"-m", model.path(), "--format", "dot", "--unfold"});
+    const std::string whole = graph_of({"-m", model.path(), "--format", "dot", "--unfold"});
     CHECK(contains(whole, "subgraph \"cluster_model.layers.31.self_attn\""));
     if (run_program({"dot", "-V"}).exit_code == 127) return;
     CHECK(run_program({"dot", "-Tsvg"}, {.input = whole}).exit_code == 0);
@@ -158,20 +149,20 @@ TEST_CASE("the JSON is what its schema says") {
     };
     for (const std::string stage : {"build", "fuse_attention", "program"}) {
         CAPTURE(stage);
-        const std::string text = out_of({"--format", "json", "--after", stage});
+        const std::string text = graph_of({"--format", "json", "--after", stage});
         const ProcessResult result = verdict(text);
         CHECK_MESSAGE(result.exit_code == 0, result.err);
         Json json = Json::parse(text);
         json["values"][0]["kind"] = "wait";
         CHECK(verdict(json.dump()).exit_code == 1);  // the check can fail
     }
-    const ProcessResult result = verdict(out_of({"--format", "json", "--diff", "build:program"}));
+    const ProcessResult result = verdict(graph_of({"--format", "json", "--diff", "build:program"}));
     CHECK_MESSAGE(result.exit_code == 0, result.err);
 }
 
 TEST_CASE("the JSON says the same graph as the text") {
-    const Json json = Json::parse(out_of({"--json"}));
-    const Graph graph = parse(out_of({}), "g", find_op);
+    const Json json = Json::parse(graph_of({"--json"}));
+    const Graph graph = parse(graph_of({}), "g", find_op);
     REQUIRE(json.at("nodes").size() == graph.nodes.size());
     REQUIRE(json.at("values").size() == graph.values.size());
     for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
@@ -194,7 +185,7 @@ TEST_CASE("the JSON says the same graph as the text") {
 }
 
 TEST_CASE("Model Explorer's format: modules are namespaces, every edge has its ends, costs are node data") {
-    const Json json = Json::parse(out_of({"--format", "model-explorer"}));
+    const Json json = Json::parse(graph_of({"--format", "model-explorer"}));
     const Json& graph = json.at("graphs").at(0);
     std::set<std::string> ids, namespaces;
     for (const Json& node : graph.at("nodes")) {
@@ -209,7 +200,7 @@ TEST_CASE("Model Explorer's format: modules are namespaces, every edge has its e
         }
     CHECK(edges > 50);
     CHECK(namespaces.contains("model/layers/0/self_attn"));
-    const Json costs = Json::parse(out_of({"--format", "model-explorer-cost"}));
+    const Json costs = Json::parse(graph_of({"--format", "model-explorer-cost"}));
     CHECK(costs.size() == 1);
     const Json& data = costs.at(graph.at("id").get<std::string>());
     for (const auto& [id, result] : data.at("results").items()) {
@@ -240,7 +231,7 @@ Json data_of(const std::string& html) {
 
 TEST_CASE("the page is one file with every stage, and asks no network") {
     const Phi3Mini model;
-    const std::string html = out_of({"-m", model.path(), "--format", "html"});
+    const std::string html = graph_of({"-m", model.path(), "--format", "html"});
     CHECK_FALSE(contains(html, "http://"));
     CHECK_FALSE(contains(html, "https://"));
     CHECK_FALSE(contains(html, "@import"));
@@ -254,7 +245,7 @@ TEST_CASE("the page is one file with every stage, and asks no network") {
         for (const Json& node : stage.at("nodes")) CHECK(node < data.at("nodes").size());
         findings += stage.at("findings").size();
     }
-    CHECK(findings == Json::parse(out_of({"-m", model.path(), "--explain", "--json"})).at("findings").size());
+    CHECK(findings == Json::parse(graph_of({"-m", model.path(), "--explain", "--json"})).at("findings").size());
     CHECK(data.at("stages").front().at("nodes").size() > data.at("stages").back().at("nodes").size());
 }
 

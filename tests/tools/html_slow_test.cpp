@@ -9,12 +9,6 @@
 namespace vitro::test {
 namespace {
 
-std::size_t count(const std::string& text, std::string_view part) {
-    std::size_t n = 0;
-    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
-    return n;
-}
-
 /// The page's elements after it has run, at an address such as "#stage=build".
 class Browser {
 public:

@@ -17,12 +17,6 @@ namespace {
 
 const std::string kFfn = VITRO_SOURCE_DIR "/tests/tools/ffn.vt";
 
-std::string out_of(const std::vector<std::string>& arguments) {
-    const ProcessResult result = run_vitro(arguments);
-    check_success(result);
-    return result.out;
-}
-
 std::vector<std::string> ops_of(const std::string& text) {
     std::vector<std::string> ops;
     for (const Node& node : parse(text, "stdout", find_op).nodes) ops.emplace_back(node.op->name);

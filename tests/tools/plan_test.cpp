@@ -11,18 +11,6 @@ using Json = nlohmann::json;
 
 namespace {
 
-std::string out_of(const std::vector<std::string>& arguments) {
-    const ProcessResult result = run_vitro(arguments);
-    check_success(result);
-    return result.out;
-}
-
-std::size_t count(const std::string& text, std::string_view part) {
-    std::size_t n = 0;
-    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
-    return n;
-}
-
 const std::string kGolden = std::string(VITRO_SOURCE_DIR) + "/tests/golden/";
 
 }  // namespace

@@ -16,29 +16,27 @@ namespace {
 const std::string kPlugin = VITRO_TEST_PLUGIN, kWrong = VITRO_WRONG_PLUGIN;
 const std::string kSquare = VITRO_SOURCE_DIR "/tests/tools/plugin/square.vt";
 
-std::string out_of(std::vector<std::string> arguments) {
+std::string out_with_plugin(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), {"--plugin", kPlugin});
-    const ProcessResult result = run_vitro(arguments);
-    check_success(result);
-    return result.out;
+    return out_of(arguments);
 }
 
 }  // namespace
 
 TEST_CASE("a plugin's op is listed, checked, found by its pass and run") {
-    CHECK(out_of({"ops", "square_relu"}).starts_with("square_relu(x)  fused\n"));
+    CHECK(out_with_plugin({"ops", "square_relu"}).starts_with("square_relu(x)  fused\n"));
     CHECK(run_vitro({"ops", "square_relu"}).exit_code == 1);
 
-    const auto checks = nlohmann::json::parse(out_of({"ops", "--check", "square_relu", "--json"}));
+    const auto checks = nlohmann::json::parse(out_with_plugin({"ops", "--check", "square_relu", "--json"}));
     CHECK(checks.at(0).at("op") == "square_relu");
     CHECK(checks.at(0).at("passed") == true);
 
     const TempDir directory;
     const std::string file = (directory / "fused.vt").string();
-    CHECK(out_of({"opt", kSquare, "--check-numerics", "-o", file}).empty());
-    const std::string text = out_of({"opt", file});
+    CHECK(out_with_plugin({"opt", kSquare, "--check-numerics", "-o", file}).empty());
+    const std::string text = out_with_plugin({"opt", file});
     CHECK(text.find("square_relu(%x)") != std::string::npos);
-    CHECK(out_of({"exec", file, "--seed", "3"}) == out_of({"exec", kSquare, "--seed", "3"}));
+    CHECK(out_with_plugin({"exec", file, "--seed", "3"}) == out_with_plugin({"exec", kSquare, "--seed", "3"}));
     // Without the plugin the graph cannot be read.
     check_error(run_vitro({"exec", file}), {"square_relu"});
 }

@@ -122,4 +122,16 @@ void check_success(const ProcessResult& result) {
     CHECK(result.err.find("error") == std::string::npos);
 }
 
+std::string out_of(const std::vector<std::string>& arguments) {
+    const ProcessResult result = run_vitro(arguments);
+    check_success(result);
+    return result.out;
+}
+
+std::size_t count(std::string_view text, std::string_view part) {
+    std::size_t n = 0;
+    for (std::size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++n;
+    return n;
+}
+
 }  // namespace vitro::test

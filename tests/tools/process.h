@@ -35,4 +35,11 @@ void check_error(const ProcessResult& result, const std::vector<std::string>& pa
 /// Checks that the command went well and said nothing on stderr that begins with "error".
 void check_success(const ProcessResult& result);
 
+/// What `vitro` with these arguments says on stdout; checks that it went well.
+std::string out_of(const std::vector<std::string>& arguments);
+
+/// How often `part` stands in `text`, and whether it does.
+std::size_t count(std::string_view text, std::string_view part);
+inline bool contains(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
+
 }  // namespace vitro::test
