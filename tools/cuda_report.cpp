@@ -59,6 +59,11 @@ nlohmann::ordered_json to_json(const OpDef& op, const CallReport& call) {
     for (const AccessCounts& kernel : call.kernels)
         kernels.push_back({{"kernel", kernel.kernel},
                            {"launches", kernel.launches},
+                           {"grid", kernel.size.grid},
+                           {"block", kernel.size.block},
+                           {"static_shared", kernel.size.static_shared},
+                           {"dynamic_shared", kernel.size.dynamic_shared},
+                           {"programmatic", kernel.size.programmatic},
                            {"global_requests", kernel.global_requests},
                            {"bytes", kernel.bytes},
                            {"sectors", kernel.sectors},
@@ -78,12 +83,15 @@ void print(const CallReport& call) {
         static_cast<double>(call.moved_bytes()) / static_cast<double>(std::max<std::int64_t>(1, call.cost.bytes));
     fmt::print("{}\n  cost: {} bytes, {} flops; moved: {:.2f} times the bytes\n", call.call, call.cost.bytes,
                call.cost.flops, times);
-    fmt::print("  {:<24} {:>8} {:>10} {:>12} {:>10} {:>10} {:>10} {:>10}\n", "kernel", "launches", "requests", "bytes",
-               "sectors", "efficiency", "shared", "conflicts");
-    for (const AccessCounts& kernel : call.kernels)
-        fmt::print("  {:<24} {:>8} {:>10} {:>12} {:>10} {:>9.1f}% {:>10} {:>10}\n", kernel.kernel, kernel.launches,
-                   kernel.global_requests, kernel.bytes, kernel.sectors, 100 * kernel.efficiency(),
-                   kernel.shared_requests, kernel.bank_conflicts);
+    fmt::print("  {:<18} {:>8} {:>12} {:>7} {:>14} {:>8} {:>10} {:>8} {:>10} {:>8} {:>9}\n", "kernel", "launches",
+               "grid", "threads", "shared bytes", "requests", "bytes", "sectors", "efficiency", "shared", "conflicts");
+    for (const AccessCounts& kernel : call.kernels) {
+        const auto& [grid, block, programmatic, static_shared, dynamic_shared] = kernel.size;
+        fmt::print("  {:<18} {:>8} {:>12} {:>7} {:>14} {:>8} {:>10} {:>8} {:>9.1f}% {:>8} {:>9}\n", kernel.kernel,
+                   kernel.launches, fmt::format("{}x{}x{}", grid[0], grid[1], grid[2]), block,
+                   fmt::format("{}+{}", static_shared, dynamic_shared), kernel.global_requests, kernel.bytes,
+                   kernel.sectors, 100 * kernel.efficiency(), kernel.shared_requests, kernel.bank_conflicts);
+    }
     fmt::print("\n");
 }
 

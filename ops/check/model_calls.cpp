@@ -35,7 +35,7 @@ struct Step {
     std::int64_t length() const { return start + tokens_a_sequence(); }
     std::int64_t pages_a_sequence() const { return (length() + kPageSlots - 1) / kPageSlots; }
 };
-constexpr Step kSteps[] = {{4, 4, 499}, {64, 1, 0}};
+constexpr Step kSteps[] = {{1, 1, 499}, {4, 4, 499}, {64, 1, 0}};
 
 TensorType bf16_of(Shape shape) { return {DType::bf16, std::move(shape)}; }
 TensorType f32_of(Shape shape) { return {DType::f32, std::move(shape)}; }
@@ -59,7 +59,7 @@ Types types_of_call(std::string_view op, const Step& step) {
     if (op == "gelu") return {{ffn}, Gelu{}};
     if (op == "rms_norm") return {{kActivations, kNormWeight}, RmsNorm{}};
     if (op == "layer_norm") return {{kActivations, kNormWeight, kNormWeight}, LayerNorm{}};
-    if (op == "cast") return {{kActivations}, Cast{DType::f32}};
+    if (op == "cast") return {{bf16_of({'R', kVocabulary})}, Cast{DType::f32}};
     if (op == "concat") return {{kActivations, kActivations}, Concat{-1}};
     if (op == "split") return {{qkv}, Split{-1, {kHidden, kHidden, kHidden}}};
     if (op == "slice") return {{qkv}, Slice{-1, kHidden, 2 * kHidden}};
@@ -81,7 +81,6 @@ Types types_of_call(std::string_view op, const Step& step) {
     if (op == "attention")
         return {{heads, kCache, kCache, kTokens, kTokens, page_table, kSequences}, Attention{.scale = 0.1f}};
     if (op == "matmul") return {{kActivations, bf16_of({256, kHidden})}, Matmul{.transpose_b = true}};
-    if (op == "linear") return {{kActivations, bf16_of({256, kHidden}), kNormWeight}, Linear{.norm = true}};
     if (op == "qkv_projection") {
         const TensorType cache = bf16_of({kPages, kPageSlots, 1, kHeadDim});
         return {
@@ -89,6 +88,21 @@ Types types_of_call(std::string_view op, const Step& step) {
             QkvProjection{.norm = true, .append = {{}, 2}}};
     }
     return {};
+}
+
+/// A layer's linears in order, and the logits.
+std::vector<Types> linears() {
+    const TensorType weight = bf16_of({256, kHidden}), residual = bf16_of({'T', 256});
+    return {{{kActivations, weight, residual}, Linear{.residual = true}},
+            {{kActivations, bf16_of({512, kHidden}), kNormWeight},
+             Linear{.norm = true, .activation = "silu", .gated = true}},
+            {{bf16_of({'T', kFfn}), bf16_of({256, kFfn}), residual}, Linear{.residual = true}},
+            {{bf16_of({'R', kHidden}), weight, kNormWeight}, Linear{.norm = true}}};
+}
+
+std::vector<Types> types_of_calls(std::string_view op, const Step& step) {
+    if (op == "linear") return linears();
+    return {types_of_call(op, step)};
 }
 
 /// Values for an i32 input of this name.
@@ -119,8 +133,6 @@ void fill_sample_rows(std::size_t input, const Tensor& tensor) {
 std::vector<Example> model_calls(std::string_view op) {
     std::vector<Example> calls;
     for (const Step& step : kSteps) {
-        auto [inputs, attributes] = types_of_call(op, step);
-        if (inputs.empty()) return {};
         SymbolValues symbols;
         symbols['T'] = step.tokens;
         symbols['S'] = symbols['R'] = step.sequences;
@@ -134,7 +146,10 @@ std::vector<Example> model_calls(std::string_view op) {
                 fill_integers(definition.inputs[input], step, tensor, random);
             return samples || tensor.dtype == DType::i32;
         };
-        calls.push_back({std::move(inputs), std::move(attributes), symbols, fill});
+        for (auto& [inputs, attributes] : types_of_calls(op, step)) {
+            if (inputs.empty()) return {};
+            calls.push_back({std::move(inputs), std::move(attributes), symbols, fill});
+        }
     }
     return calls;
 }

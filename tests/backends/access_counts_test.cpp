@@ -111,6 +111,27 @@ TEST_CASE("ldmatrix and cp.async are counted: rows of 128 bytes conflict, of 144
     CHECK(counts(128).bank_conflicts == 2 * 4 * 7);
 }
 
+TEST_CASE("how a kernel was launched: its largest grid, and the most shared memory of any launch") {
+    if (!accesses_checked()) return;
+    const DeviceArray<float> out(std::size_t{128});
+    take_access_counts();
+    emulation::options().count_accesses = true;
+    for (const auto& [blocks, bytes] : {std::pair(2u, 256u), std::pair(3u, 128u), std::pair(1u, 192u)})
+        CHECK(fault_of(share_with_stride, {.name = "share", .grid = {1, blocks}, .block = 32, .shared_bytes = bytes},
+                       out.data(), 1) == "");
+    CHECK(fault_of(add_to_one, {.name = "add", .block = 32}, reinterpret_cast<int*>(out.data())) == "");
+    emulation::options().count_accesses = false;
+    const std::vector<AccessCounts> counts = take_access_counts();
+    REQUIRE(counts.size() == 2);
+    CHECK(counts[0].size.grid == std::array{1u, 3u, 1u});
+    CHECK(counts[0].size.block == 32);
+    CHECK(counts[0].size.dynamic_shared == 256);
+    CHECK(counts[0].size.static_shared == 0);
+    CHECK_FALSE(counts[0].size.programmatic);
+    CHECK(counts[1].size.static_shared == 4);
+    CHECK(counts[1].size.dynamic_shared == 0);
+}
+
 TEST_CASE("nothing is counted unless asked for; several blocks add up; kernels keep the order of their launches") {
     if (!accesses_checked()) return;
     const DeviceArray<float> x(random_values(256, 1)), out(std::size_t{256});

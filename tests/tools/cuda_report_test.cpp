@@ -24,16 +24,22 @@ TEST_CASE("ops --cuda-report tells what a kernel's launches ask of memory, next 
     const ProcessResult result = run_vitro({"ops", "add", "--cuda-report", "--json"});
     check_success(result);
     const Json report = Json::parse(result.out);
-    REQUIRE(report.size() == 2);
+    REQUIRE(report.size() == 3);
     for (const Json& call : report) {
         CHECK(call.at("op") == "add");
-        const std::int64_t tokens = call.at("call").get<std::string>().ends_with("T=4") ? 4 : 64;
+        const std::string name = call.at("call");
+        const std::int64_t tokens = std::stoi(name.substr(name.rfind("T=") + 2));
         CHECK(call.at("cost_bytes") == 3 * tokens * 3072 * 2);
         CHECK(call.at("moved_bytes") == call.at("cost_bytes"));
         REQUIRE(call.at("kernels").size() == 1);
         const Json& kernel = call.at("kernels")[0];
         CHECK(kernel.at("kernel") == "add");
         CHECK(kernel.at("launches") == 1);
+        CHECK(kernel.at("grid") == Json{(tokens * 3072 / 8 + 127) / 128, 1, 1});  // 8 elements a thread
+        CHECK(kernel.at("block") == 128);
+        CHECK(kernel.at("static_shared") == 0);
+        CHECK(kernel.at("dynamic_shared") == 0);
+        CHECK(kernel.at("programmatic") == false);
         CHECK(kernel.at("global_requests") == 3 * tokens * 3072 / (32 * 8));  // 8 elements a lane
         CHECK(kernel.at("bytes") == call.at("cost_bytes"));
         CHECK(kernel.at("sectors") == kernel.at("bytes").get<std::int64_t>() / 32);
@@ -42,12 +48,33 @@ TEST_CASE("ops --cuda-report tells what a kernel's launches ask of memory, next 
     }
 }
 
+TEST_CASE("ops --cuda-report has every linear of a layer, as a decode step and a prefill launch them") {
+    if (!counts_accesses()) return;
+    const Json report = Json::parse(out_of({"ops", "linear", "--cuda-report", "--json"}));
+    REQUIRE(report.size() == 3 * 4);
+    const Json& alone = report[1];  // gate and up of one token, with the norm: 8 rows of each a block
+    REQUIRE(alone.at("kernels").size() == 1);
+    const Json& kernel = alone.at("kernels")[0];
+    CHECK(kernel.at("grid") == Json{256 / 8, 1, 1});
+    CHECK(kernel.at("block") == 8 * 32);
+    CHECK(kernel.at("static_shared") == 8 * 2 * 8 * 8 * 4 + 8 * 8 * 4);  // sums and squares of 8 warps and tokens
+    // Two rounds of x and of the norm's weight, and the small halves of x: each 8 warps · 4 chunks · 4 lanes · 16
+    // bytes.
+    CHECK(kernel.at("dynamic_shared") == (2 * 2 + 1) * 8 * 4 * 4 * 16);
+    const Json& many = report[9];  // 64 tokens: the norm, a product that is not counted, then activation and gate
+    REQUIRE(many.at("kernels").size() == 2);
+    CHECK(many.at("kernels")[0].at("kernel") == "rms_norm");
+    CHECK(many.at("kernels")[1].at("kernel") == "finish_linear");
+    CHECK(many.at("kernels")[1].at("grid")[0] == 64);
+}
+
 TEST_CASE("ops --cuda-report as a table") {
     if (!counts_accesses()) return;
     const ProcessResult result = run_vitro({"ops", "transpose", "--cuda-report"});
     check_success(result);
-    for (const char* part : {"transpose(bf16 [T, 3072]) permutation=[1, 0] C=64 R=1 S=1 T=64", "cost: 786432 bytes",
-                             "moved: 1.00 times the bytes", "efficiency", "conflicts", "100.0%"})
+    for (const char* part :
+         {"transpose(bf16 [T, 3072]) permutation=[1, 0] C=64 R=1 S=1 T=64", "cost: 786432 bytes",
+          "moved: 1.00 times the bytes", "threads", "shared bytes", "efficiency", "conflicts", "100.0%"})
         CHECK_MESSAGE(result.out.find(part) != std::string::npos, part, " in ", result.out);
 }
 

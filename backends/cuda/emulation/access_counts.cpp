@@ -26,6 +26,10 @@ std::size_t make_distinct(Container& numbers) {
 
 AccessCounts& AccessCounts::operator+=(const AccessCounts& other) {
     launches += other.launches;
+    const LaunchSize mine = size;
+    if (other.size.threads() > mine.threads()) size = other.size;
+    size.static_shared = std::max(mine.static_shared, other.size.static_shared);
+    size.dynamic_shared = std::max(mine.dynamic_shared, other.size.dynamic_shared);
     global_requests += other.global_requests;
     bytes += other.bytes;
     sectors += other.sectors;

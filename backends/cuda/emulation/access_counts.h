@@ -11,10 +11,21 @@
 
 namespace vitro::emulation {
 
+/// How a kernel was launched.
+struct LaunchSize {
+    std::array<unsigned, 3> grid{};                      // blocks
+    unsigned block = 0;                                  // threads
+    bool programmatic = false;                           // may start before the kernel in front of it has ended
+    std::int64_t static_shared = 0, dynamic_shared = 0;  // bytes of a block
+
+    std::int64_t threads() const { return std::int64_t{grid[0]} * grid[1] * grid[2] * block; }
+};
+
 /// A request is one instruction of one warp. What caches would spare is not taken off.
 struct AccessCounts {
     std::string kernel;
     std::int64_t launches = 0;
+    LaunchSize size;  // of the launch with most threads; bytes: the most of any launch
     std::int64_t global_requests = 0;
     std::int64_t bytes = 0;    // that requests ask for; those that several lanes of a request want count once
     std::int64_t sectors = 0;  // of 32 bytes, that move for them

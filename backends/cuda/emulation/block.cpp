@@ -176,6 +176,7 @@ Block::State Block::run() {
             if (options().count_accesses) {
                 AccessCounts counts = accesses_.take();
                 counts.kernel = kernel_->name;
+                counts.size.static_shared = static_cast<std::int64_t>(shared_.static_bytes());
                 add_access_counts(counts);
             }
             return State::ended;

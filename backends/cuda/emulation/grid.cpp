@@ -87,6 +87,10 @@ void count_launch(const Kernel& kernel) {
     AccessCounts counts;
     counts.kernel = kernel.name;
     counts.launches = 1;
+    counts.size = {.grid = {kernel.grid.x, kernel.grid.y, kernel.grid.z},
+                   .block = kernel.block.x * kernel.block.y * kernel.block.z,
+                   .programmatic = kernel.programmatic,
+                   .dynamic_shared = static_cast<std::int64_t>(kernel.shared_bytes)};
     add_access_counts(counts);
 }
 

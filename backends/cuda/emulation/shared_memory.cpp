@@ -137,6 +137,12 @@ std::byte* SharedMemory::array(const void* key, const char* name, std::size_t by
     return base_ + begin;
 }
 
+std::size_t SharedMemory::static_bytes() const {
+    std::size_t bytes = 0;
+    for (const Array& array : arrays_) bytes += array.bytes;
+    return bytes;
+}
+
 void SharedMemory::forget_order() {
     for (std::size_t i = 0; i < writes_.size(); ++i) {
         std::uint32_t& written = writes_[i];

@@ -73,6 +73,8 @@ public:
 
     std::byte* base() const { return base_; }
     std::size_t dynamic_bytes() const { return dynamic_bytes_; }
+    /// Of the arrays that were made so far.
+    std::size_t static_bytes() const;
 
     /// The block's array that belongs to `key`, made at the first call. Empty when the block has no room left for it.
     std::byte* array(const void* key, const char* name, std::size_t bytes, std::size_t alignment);
