@@ -96,7 +96,8 @@ void reference(const Call& call) {
     });
 }
 
-/// Of the caches only rows that a token sees move, each once. Without data, as many as the page tables hold.
+/// Of the caches only rows that a token sees move, each once. Without data, as many as the page tables hold, and the
+/// tokens, of each sequence as many, are the last ones.
 Cost cost(const Call& call) {
     const Tensor &q = call.in(kQ), &cache = call.in(kKCache), &page_table = call.in(kPageTable);
     const std::int64_t count = page_table.dim(0), window = call.attributes.as<Attention>().window;
@@ -115,7 +116,10 @@ Cost cost(const Call& call) {
         for (const Range& range : read) rows += std::max<std::int64_t>(0, range.end - range.begin);
     } else {
         rows = std::min(cache.dim(0) * cache.dim(1), count * per_sequence);
-        pairs = q.dim(0) * (window == 0 ? per_sequence : std::min(window, per_sequence));
+        for (std::int64_t t = 0; t < q.dim(0); ++t) {
+            const std::int64_t sees = std::max<std::int64_t>(0, per_sequence - t / count);
+            pairs += window == 0 ? sees : std::min(window, sees);
+        }
     }
     std::int64_t bytes = q.bytes() + call.out().bytes() + 2 * bytes_of(cache.dtype, rows * cache.dim(2) * cache.dim(3));
     for (const Input input : {kPositions, kSequences, kPageTable, kLengths}) bytes += call.in(input).bytes();

@@ -105,11 +105,27 @@ void reference(const Call& call) {
     }
 }
 
+/// The op of the activation; null: none.
+const OpDef* activation_of(const Linear& linear) {
+    if (linear.activation.empty()) return nullptr;
+    return linear.activation == "silu" ? &kSilu : linear.activation == "relu" ? &kRelu : &kGelu;
+}
+
+/// A product is two operations; the rest counts as the ops of the decomposition do.
 Cost cost(const Call& call) {
     Cost cost;
     for (const Tensor& tensor : call.inputs) cost.bytes += tensor.bytes();
     cost.bytes += call.out().bytes();
-    cost.flops = 2 * call.in(0).rows() * call.in(1).elements();
+    const auto& linear = call.attributes.as<Linear>();
+    const Tensor &x = call.in(0), &weight = call.in(1), &out = call.out();
+    const auto flops = [&](const OpDef& op, const Tensor& of) {
+        return cost_of(op, {{&of, 1}, {&of, 1}, call.attributes, call.backend}).flops;
+    };
+    cost.flops = 2 * x.rows() * weight.elements();
+    if (linear.norm) cost.flops += flops(kRmsNorm, x);
+    cost.flops += (linear.scaled + linear.bias) * x.rows() * weight.dim(0);
+    if (const OpDef* op = activation_of(linear)) cost.flops += flops(*op, out);
+    cost.flops += (linear.gated + linear.residual) * out.elements();
     return cost;
 }
 

@@ -230,6 +230,7 @@ TEST_CASE("cost counts the rows that some token sees, once, not the cache") {
     CHECK(cost(2).flops == (2 + 2 + 2) * 9);
     for (Tensor& tensor : in) tensor.data = nullptr;  // as a plan asks: what the page tables can hold
     CHECK(cost(0).bytes == others + 2 * 12 * 4);
+    CHECK(cost(0).flops == (6 + 6 + 5) * 9);  // the last token of each sequence, and the one before of the first
     CHECK(cost(2).flops == 3 * 2 * 9);
 }
 
