@@ -16,6 +16,8 @@ namespace {
 
 using emulation::AccessCounts;
 
+constexpr int kMultiprocessors = 132;  // an H200's: attention is split among them
+
 /// One call and the kernels that it launched.
 struct CallReport {
     std::string call;
@@ -99,6 +101,7 @@ void print(const CallReport& call) {
 
 void print_cuda_report(std::span<const OpDef* const> ops, bool json) {
     if (!emulation::accesses_are_checked()) fail("--cuda-report: a build under a sanitizer has no hooks to count with");
+    emulation::options().multiprocessors = kMultiprocessors;
     const std::unique_ptr<Backend> backend = cuda_emulated::make_backend();
     nlohmann::ordered_json all = nlohmann::json::array();
     for (const OpDef* op : ops) {

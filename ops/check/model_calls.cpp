@@ -35,7 +35,8 @@ struct Step {
     std::int64_t length() const { return start + tokens_a_sequence(); }
     std::int64_t pages_a_sequence() const { return (length() + kPageSlots - 1) / kPageSlots; }
 };
-constexpr Step kSteps[] = {{1, 1, 499}, {4, 4, 499}, {64, 1, 0}};
+constexpr Step kSteps[] = {{1, 1, 499}, {8, 8, 249}, {64, 1, 0}};
+constexpr Step kProductSteps[] = {{1, 1, 499}, {8, 8, 249}, {16, 16, 127}, {64, 1, 0}};
 
 TensorType bf16_of(Shape shape) { return {DType::bf16, std::move(shape)}; }
 TensorType f32_of(Shape shape) { return {DType::f32, std::move(shape)}; }
@@ -132,7 +133,8 @@ void fill_sample_rows(std::size_t input, const Tensor& tensor) {
 
 std::vector<Example> model_calls(std::string_view op) {
     std::vector<Example> calls;
-    for (const Step& step : kSteps) {
+    const bool is_product = op == "linear" || op == "qkv_projection";
+    for (const Step& step : is_product ? std::span<const Step>(kProductSteps) : kSteps) {
         SymbolValues symbols;
         symbols['T'] = step.tokens;
         symbols['S'] = symbols['R'] = step.sequences;

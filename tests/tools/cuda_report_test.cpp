@@ -51,7 +51,7 @@ TEST_CASE("ops --cuda-report tells what a kernel's launches ask of memory, next 
 TEST_CASE("ops --cuda-report has every linear of a layer, as a decode step and a prefill launch them") {
     if (!counts_accesses()) return;
     const Json report = Json::parse(out_of({"ops", "linear", "--cuda-report", "--json"}));
-    REQUIRE(report.size() == 3 * 4);
+    REQUIRE(report.size() == 4 * 4);
     const Json& alone = report[1];  // gate and up of one token, with the norm: 8 rows of each a block
     REQUIRE(alone.at("kernels").size() == 1);
     const Json& kernel = alone.at("kernels")[0];
@@ -61,11 +61,19 @@ TEST_CASE("ops --cuda-report has every linear of a layer, as a decode step and a
     // Two rounds of x and of the norm's weight, and the small halves of x: each 8 warps · 4 chunks · 4 lanes · 16
     // bytes.
     CHECK(kernel.at("dynamic_shared") == (2 * 2 + 1) * 8 * 4 * 4 * 16);
-    const Json& many = report[9];  // 64 tokens: the norm, a product that is not counted, then activation and gate
+    const Json& many = report[13];  // 64 tokens: the norm, a product that is not counted, then activation and gate
     REQUIRE(many.at("kernels").size() == 2);
     CHECK(many.at("kernels")[0].at("kernel") == "rms_norm");
     CHECK(many.at("kernels")[1].at("kernel") == "finish_linear");
     CHECK(many.at("kernels")[1].at("grid")[0] == 64);
+}
+
+TEST_CASE("ops --cuda-report splits the attention of one token as for an H200") {
+    if (!counts_accesses()) return;
+    const Json report = Json::parse(out_of({"ops", "attention", "--cuda-report", "--json"}));
+    const Json& decode = report[0].at("kernels")[0];
+    CHECK(decode.at("kernel") == "attention_decode");
+    CHECK(decode.at("grid") == Json{8, 32, 1});  // 2 blocks on each of 132 multiprocessors, among 32 heads
 }
 
 TEST_CASE("ops --cuda-report as a table") {
