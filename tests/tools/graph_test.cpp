@@ -50,6 +50,15 @@ TEST_CASE("graph prints both programs' graphs, folded or not, which parse to the
     CHECK(read_bytes(file) == graph_of({}));
 }
 
+TEST_CASE("graph --batch and --chunk size the steps whose work is shown") {
+    const auto bounds = [](const std::vector<std::string>& arguments) {
+        const Json symbols = Json::parse(graph_of(arguments)).at("symbols");
+        return std::pair(symbols.at("T").get<int>(), symbols.at("S").get<int>());
+    };
+    CHECK(bounds({"--json", "--phase", "decode", "--batch", "5"}) == std::pair(5, 5));
+    CHECK(bounds({"--json", "--phase", "prefill", "--chunk", "48", "-c", "48"}) == std::pair(48, 1));
+}
+
 TEST_CASE("Phi-3-mini's 32 layers are one in the text, with places, work and what each step stands for") {
     const Phi3Mini model;
     const std::string text = graph_of({"-m", model.path()});
