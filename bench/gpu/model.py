@@ -35,7 +35,7 @@ PREFILL = [512, 2048, 4096]
 class Machine:
     """What the model assumes; flags of the same names change it."""
 
-    bandwidth: float = 4.3e12  # bytes/s of reads as measured on an H200; its data sheet says 4.8e12
+    bandwidth: float = 4.3e12  # bytes/s, taken as what an H200 reads at most; its data sheet says 4.8e12
     peak: float = 989e12       # bf16 operations/s of the tensor cores, dense: NVIDIA H200 data sheet
     gemm_share: float = 0.65   # of the peak, in products of many tokens; assumed
     attention_share: float = 0.35  # of the peak, in attention: FlashAttention-2 on an H100 (Shah et al. 2024)
