@@ -25,7 +25,7 @@ namespace vitro::check {
 namespace {
 
 constexpr std::int64_t kHidden = 3072, kFfn = 8192, kHeads = 32, kHeadDim = 96, kVocabulary = 32064;
-constexpr std::int64_t kPageSlots = 16, kPages = 128;
+constexpr std::int64_t kPageSlots = 16, kPages = 128, kTableRows = 512;
 
 /// The tokens of a step, as many of each sequence, which has `start` tokens before.
 struct Step {
@@ -68,7 +68,7 @@ Types types_of_call(std::string_view op, const Step& step) {
     if (op == "repeat") return {{bf16_of({'T', kHeads / 4, kHeadDim})}, Repeat{1, 4}};
     if (op == "softmax") return {{f32_of({4, 'T', 'C'})}, {}};
     if (op == "attention_mask") return {{kTokens, kTokens, kSequences}, AttentionMask{}};
-    if (op == "embed") return {{kTokens, bf16_of({kVocabulary, 256})}, Embed{DType::bf16}};
+    if (op == "embed") return {{kTokens, bf16_of({kTableRows, kHidden})}, Embed{DType::bf16}};
     if (op == "gather_rows") return {{kActivations, i32_of({'R'})}, {}};
     if (op == "argmax") return {{f32_of({'R', kVocabulary})}, {}};
     if (op == "sample")
@@ -108,7 +108,7 @@ std::vector<Types> types_of_calls(std::string_view op, const Step& step) {
 
 /// Values for an i32 input of this name.
 void fill_integers(std::string_view name, const Step& step, const Tensor& tensor, Random& random) {
-    if (name == "tokens") return fill_below(tensor, kVocabulary, random);
+    if (name == "tokens") return fill_below(tensor, kTableRows, random);
     if (name == "page_table") return fill_distinct(tensor, kPages, random);
     if (name == "rows") return fill_below(tensor, step.tokens, random);
     for (std::int64_t i = 0; i < tensor.elements(); ++i)
