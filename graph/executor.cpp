@@ -47,7 +47,22 @@ Executor::Executor(const Program& program, std::vector<Memory> memory, std::span
         for (const ValueId id : node.inputs) bind(id);
         for (const ValueId id : node.outputs) bind(id);
     }
+    for (std::size_t i = 1; i < steps_.size(); ++i)
+        if (program.steps[i].device == program.steps[i - 1].device) steps_[i - 1].next_weights = weights_of(i);
     find_stretches();
+}
+
+/// The largest weight among a step's inputs; empty where it reads none.
+std::span<const std::byte> Executor::weights_of(std::size_t step) const {
+    std::span<const std::byte> largest;
+    for (std::size_t i = 0; i < steps_[step].n_inputs; ++i) {
+        const ValueId id = program_.graph.node(program_.steps[step].node).inputs[i];
+        const Tensor& tensor = tensors_[steps_[step].first_tensor + i];
+        const auto bytes = static_cast<std::size_t>(tensor.bytes());
+        if (weight_of_value_[static_cast<std::size_t>(id)] != nullptr && bytes > largest.size())
+            largest = {static_cast<const std::byte*>(tensor.data), bytes};
+    }
+    return largest;
 }
 
 void Executor::make_staging() {
@@ -169,9 +184,12 @@ void Executor::run_steps(std::span<const std::size_t> steps) {
 Call Executor::call(std::size_t step) const {
     const BoundStep& bound = steps_[step];
     const std::span tensors(tensors_.data() + bound.first_tensor, bound.n_inputs + bound.n_outputs);
-    return {tensors.first(bound.n_inputs), tensors.subspan(bound.n_inputs),
-            program_.graph.node(program_.steps[step].node).attributes, memory_[program_.steps[step].device].backend,
-            bound.scratch};
+    return {tensors.first(bound.n_inputs),
+            tensors.subspan(bound.n_inputs),
+            program_.graph.node(program_.steps[step].node).attributes,
+            memory_[program_.steps[step].device].backend,
+            bound.scratch,
+            bound.next_weights};
 }
 
 void Executor::run_step(std::size_t index) {

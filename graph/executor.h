@@ -75,6 +75,7 @@ private:
     void* address(ValueId id) const;
     Backend& backend_of(ValueId id) const { return memory_[program_.plan.place(id).device].backend; }
     bool is_staged(std::size_t device) const { return staging_[device].memory.data() != nullptr; }
+    std::span<const std::byte> weights_of(std::size_t step) const;
     void make_staging();
     void find_stretches();
     void set_symbol_sizes(const SymbolValues& symbols);
@@ -88,6 +89,7 @@ private:
     struct BoundStep {
         std::size_t first_tensor, n_inputs, n_outputs;
         std::span<std::byte> scratch;
+        std::span<const std::byte> next_weights{};
     };
     /// A size of a tensor that follows a symbol.
     struct SymbolSize {

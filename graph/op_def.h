@@ -26,6 +26,9 @@ struct Call {
     const Attributes& attributes;
     Backend& backend;
     std::span<std::byte> scratch{};  // at least KernelDef::scratch bytes, contents undefined
+    /// Weights that the next step on this device reads, the largest of its inputs: a kernel that leaves the memory idle
+    /// may bring them nearer.
+    std::span<const std::byte> next_weights{};
 
     const Tensor& in(std::size_t i) const { return inputs[i]; }
     const Tensor& out(std::size_t i = 0) const { return outputs[i]; }
@@ -98,8 +101,8 @@ struct KernelDef {
                            const Attributes& attributes) = nullptr;
     /// Bytes of scratch it wants for sizes up to these (data pointers are null). Null: none.
     std::size_t (*scratch)(const Call& call) = nullptr;
-    /// Whether it rounds what stands between its parts to the inputs' dtype, as the op's decomposition would; the checks
-    /// then have that one's tolerance. Null: never.
+    /// Whether it rounds what stands between its parts to the inputs' dtype, as the op's decomposition would; the
+    /// checks then have that one's tolerance. Null: never.
     bool (*rounds_between)(const Call& call) = nullptr;
 };
 

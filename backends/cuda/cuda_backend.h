@@ -3,7 +3,9 @@
 
 #include "backends/backend.h"
 #include "backends/cuda/gemm.h"
+#include "backends/cuda/launch.h"
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -40,6 +42,14 @@ public:
     cudaStream_t stream() const { return stream_; }
     int multiprocessors() const { return multiprocessors_; }
     Gemm& gemm() { return *gemm_; }
+    /// Lets `kernel`, always with the same number, be launched with so many dynamic bytes of shared memory. False where
+    /// this device has not so many: the caller then has another kernel. The first time is not within record().
+    template <class Kernel>
+    bool allow_shared_bytes(Kernel* kernel, std::size_t bytes) {
+        const auto [found, is_new] = allowed_.try_emplace(reinterpret_cast<const void*>(kernel));
+        if (is_new) found->second = VITRO_DEVICE::allow_shared_bytes(kernel, bytes);
+        return found->second;
+    }
     /// kCounters zeros in device memory, for blocks that count who is last. A kernel leaves them zero.
     static constexpr int kCounters = 1 << 16;
     unsigned* counters() const { return reinterpret_cast<unsigned*>(counters_.data()); }
@@ -52,6 +62,7 @@ private:
     Buffer counters_;
     Buffer workspace_;
     std::unique_ptr<Gemm> gemm_;
+    std::map<const void*, bool> allowed_;  // kernels that were given shared memory, or not
 };
 
 /// upload_all's work, on device `device`: see there.

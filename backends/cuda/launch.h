@@ -26,19 +26,22 @@ struct Launch {
     const char* name;  // of the kernel, in errors and profiles
     dim3 grid;
     dim3 block;
-    std::size_t shared_bytes = 0;  // dynamic; above 48 KiB allow_shared_bytes() comes first
+    std::size_t shared_bytes = 0;  // dynamic; above 48 KiB CudaBackend::allow_shared_bytes() comes first
     cudaStream_t stream = nullptr;
     bool programmatic = false;  // may start before the kernel in front of it has ended: see wait_for_previous_kernel()
     bool cooperative = false;   // all blocks run at the same time and may call sync_grid()
     unsigned cluster = 1;       // blocks a cluster, along x
 };
 
-/// Lets `kernel` be launched with so many dynamic bytes. Call it once, before any capture.
+/// Lets `kernel` be launched with so many dynamic bytes on the current device. False where it has not so many. Kernels
+/// ask CudaBackend::allow_shared_bytes, which remembers.
 template <class... Parameters>
-void allow_shared_bytes(void (*kernel)(Parameters...), std::size_t bytes) {
-    check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               static_cast<int>(bytes)),
-          "cudaFuncSetAttribute");
+bool allow_shared_bytes(void (*kernel)(Parameters...), std::size_t bytes) {
+    const cudaError_t status = cudaFuncSetAttribute(
+        reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
+    if (status == cudaErrorInvalidValue) return static_cast<void>(cudaGetLastError()), false;
+    check(status, "cudaFuncSetAttribute");
+    return true;
 }
 
 #ifdef __CUDACC__

@@ -39,6 +39,15 @@ __device__ __forceinline__ unsigned f16_of_f8e4m3(unsigned pair) {
     return halves.x | static_cast<unsigned>(halves.y) << 16;
 }
 
+/// The same as T, which has them all too; of the lower half of `pair`.
+template <class T>
+__device__ __forceinline__ unsigned of_f8e4m3(unsigned pair) {
+    const unsigned halves = f16_of_f8e4m3(pair & 0xffffu);
+    if constexpr (!kIsBf16<T>) return halves;
+    const float2 both = unpack<__half>(halves);
+    return pack<T>(both.x, both.y);
+}
+
 /// Two floats as the sum of a pair of T and a smaller one: 16 bits of mantissa in bf16, 22 in f16.
 struct SplitPair {
     unsigned high, low;

@@ -11,7 +11,7 @@ enum Input { kQ, kKCache, kVCache, kPositions, kSequences, kPageTable, kLengths 
 constexpr int kThreads = 128;
 
 /// A block: one token and head, of any dtypes and size. A thread has a key of each kThreads, then elements of the sums.
-__global__ void __launch_bounds__(kThreads) attention_plain_kernel(const AttentionTensors a) {
+__global__ void __launch_bounds__(kThreads, 8) attention_plain_kernel(const AttentionTensors a) {
     VITRO_SHARED(float, weights, kThreads);
     VITRO_SHARED(int, rows, kThreads);
     VITRO_SHARED(float, partial, 32);
@@ -72,9 +72,9 @@ AttentionTensors tensors_of(const Call& call) {
 }
 
 bool on_tensor_cores(const Call& call) {
-    const DType dtype = call.in(kQ).dtype;
-    return dtype != DType::f32 && call.in(kKCache).dtype == dtype &&
-           with_head_size(static_cast<int>(call.in(kQ).dim(2)), [](auto) {});
+    const DType dtype = call.in(kQ).dtype, cached = call.in(kKCache).dtype;
+    return dtype != DType::f32 && (cached == dtype || cached == DType::f8e4m3) &&
+           with_head_size(static_cast<int>(call.in(kQ).dim(2)), [](auto) { return true; });
 }
 
 /// Whole prompts, rather than some tokens of each sequence: then tokens share the keys that they read.
@@ -101,15 +101,11 @@ void run(const Call& call) {
     const AttentionTensors a = tensors_of(call);
     CudaBackend& backend = backend_of(call);
     if (a.tokens == 0) return;
-    if (on_tensor_cores(call)) {
-        if (is_prefill(call)) {
-            launch_attention_prefill(a, backend.stream());
-            return;
-        }
-        launch_attention_decode(a, splits_of(call), reinterpret_cast<float*>(call.scratch.data()), backend.counters(),
-                                backend.stream());
+    if (on_tensor_cores(call) &&
+        (is_prefill(call) ? launch_attention_prefill(a, backend)
+                          : launch_attention_decode(a, splits_of(call), reinterpret_cast<float*>(call.scratch.data()),
+                                                    NextWeights(call.next_weights), backend)))
         return;
-    }
     launch(attention_plain_kernel,
            {.name = "attention_plain",
             .grid = {unsigned(a.tokens), unsigned(a.heads)},

@@ -5,6 +5,8 @@
 #include "backends/cuda/ptx.h"
 #include "ops/common/pages_cuda.h"
 
+#include <numeric>
+
 namespace vitro::VITRO_DEVICE {
 
 /// A kernel's argument.
@@ -26,68 +28,135 @@ struct AttentionTensors {
     }
 };
 
-/// Elements from one row of a tile in shared memory to the next: ldmatrix then meets no bank twice.
-template <int kD>
-inline constexpr int kTileRow = kD + 8;
+/// How rows of a cache of C (T, or f8e4m3) lie in shared memory, a tile of keys of kD elements, in chunks of 16 bytes.
+/// Rows are an odd number of chunks apart: then ldmatrix meets no bank twice.
+template <class C, int kD>
+struct TileRow {
+    static constexpr int kPerChunk = 16 / int(sizeof(C));
+    static constexpr int kChunks = kD / kPerChunk;
+    static constexpr int kStride = (kChunks | 1) * kPerChunk;  // in elements
 
-/// Copies chunk `chunk` (8 elements) of a row of both caches; zeros unless `keep`. `row` is among the caches' rows.
-template <class T, int kD>
-__device__ __forceinline__ void copy_chunk(const AttentionTensors& a, int kv_head, std::int64_t row, int chunk,
-                                           bool keep, T* k, T* v) {
-    const std::int64_t from = (row * a.kv_heads + kv_head) * kD + chunk * 8;
-    cp_async<16>(k + chunk * 8, static_cast<const T*>(a.k_cache.data) + from, keep);
-    cp_async<16>(v + chunk * 8, static_cast<const T*>(a.v_cache.data) + from, keep);
+    int key, chunk;
+
+    /// What thread `at` copies: 8 threads write to other banks, and read at least whole sectors.
+    __device__ explicit TileRow(int at) {
+        constexpr int kSpan = std::gcd(kChunks, 8), kSpans = kChunks / kSpan;
+        if constexpr (kSpan == 1) {  // sectors go first
+            key = at / kChunks;
+            chunk = at % kChunks;
+        } else {  // kSpan chunks of each of 8 / kSpan rows
+            const int eight = at / 8, lane = at % 8;
+            key = eight / kChunks * 8 + eight % kChunks / kSpans + lane / kSpan * kSpan;
+            chunk = eight % kSpans * kSpan + lane % kSpan;
+        }
+    }
+
+    /// Copies the chunk of both caches' row `row`, which is among them, to two tiles; zeros unless `keep`.
+    __device__ __forceinline__ void copy(const AttentionTensors& a, int kv_head, std::int64_t row, bool keep, C* k_tile,
+                                         C* v_tile) const {
+        const std::int64_t from = (row * a.kv_heads + kv_head) * kD + chunk * kPerChunk;
+        const int to = key * kStride + chunk * kPerChunk;
+        cp_async<16>(k_tile + to, static_cast<const C*>(a.k_cache.data) + from, keep);
+        cp_async<16>(v_tile + to, static_cast<const C*>(a.v_cache.data) + from, keep);
+    }
+};
+
+/// Of each 16 elements of a head a lane has two pairs, in the order of the tensor core's registers, or, with a cache of
+/// f8e4m3, in the order in which bytes come: element (lane % 4) * 4 and the next three.
+template <class C>
+__device__ __forceinline__ int first_of_pair(int sixteen, int pair) {
+    const int part = int(threadIdx.x) % 4;
+    return 16 * sixteen + (sizeof(C) == 2 ? 8 * pair + 2 * part : 4 * part + 2 * pair);
+}
+/// That pair of the sums of row lane / 4 + 8 r.
+template <class C, int kN>
+__device__ __forceinline__ float2 sums_of_pair(const float (&sums)[kN][4], int sixteen, int pair, int r) {
+    if constexpr (sizeof(C) == 2)
+        return make_float2(sums[2 * sixteen + pair][2 * r], sums[2 * sixteen + pair][2 * r + 1]);
+    else
+        return make_float2(sums[2 * sixteen][2 * r + pair], sums[2 * sixteen + 1][2 * r + pair]);
 }
 
-/// scores [16 rows, 16 keys] += q · kᵀ. k: 16 rows of a tile; q(i, a) gives a of mma for columns 16 i … 16 i + 15.
-template <class T, int kD, class Q>
-__device__ __forceinline__ void score_keys(float (&scores)[2][4], const Q& q, const T* k) {
+/// scores [16 rows, 16 keys] += q · kᵀ. k: 16 rows of a tile; q(i, a) gives a of mma for the i-th 16 elements, in
+/// pairs as first_of_pair() has them.
+template <class T, class C, int kD, class Q>
+__device__ __forceinline__ void score_keys(float (&scores)[2][4], const Q& q, const C* k) {
+    constexpr int kStride = TileRow<C, kD>::kStride;
     const int lane = int(threadIdx.x) % 32;
-    const T* row = k + (lane / 16 * 8 + lane % 8) * kTileRow<kD> + lane / 8 % 2 * 8;
 #pragma unroll
     for (int i = 0; i < kD / 16; ++i) {
-        std::uint32_t a[4], keys[4];
+        std::uint32_t a[4];
         q(i, a);
-        ldmatrix(keys, row + 16 * i);
-        mma_m16n8k16<T>(scores[0], a, {keys[0], keys[1]});
-        mma_m16n8k16<T>(scores[1], a, {keys[2], keys[3]});
+        if constexpr (sizeof(C) == 2) {
+            std::uint32_t keys[4];
+            ldmatrix(keys, k + (lane / 16 * 8 + lane % 8) * kStride + lane / 8 % 2 * 8 + 16 * i);
+            mma_m16n8k16<T>(scores[0], a, {keys[0], keys[1]});
+            mma_m16n8k16<T>(scores[1], a, {keys[2], keys[3]});
+        } else {
+            std::uint32_t keys[2];  // four elements each
+            ldmatrix(keys, k + lane % 16 * kStride + 16 * i);
+            for (int n = 0; n < 2; ++n)
+                mma_m16n8k16<T>(scores[n], a, {of_f8e4m3<T>(keys[n]), of_f8e4m3<T>(keys[n] >> 16)});
+        }
     }
 }
 
 /// sums [16 rows, kD] += weights [16 rows, 16 keys] · v.
-template <class T, int kD>
-__device__ __forceinline__ void add_values(float (&sums)[kD / 8][4], const std::uint32_t (&weights)[4], const T* v) {
+template <class T, class C, int kD>
+__device__ __forceinline__ void add_values(float (&sums)[kD / 8][4], const std::uint32_t (&weights)[4], const C* v) {
+    constexpr int kStride = TileRow<C, kD>::kStride;
     const int lane = int(threadIdx.x) % 32;
-    const T* row = v + (lane / 8 % 2 * 8 + lane % 8) * kTileRow<kD> + lane / 16 * 8;
 #pragma unroll
     for (int i = 0; i < kD / 16; ++i) {
-        std::uint32_t values[4];
-        ldmatrix_transposed(values, row + 16 * i);
-        mma_m16n8k16<T>(sums[2 * i], weights, {values[0], values[1]});
-        mma_m16n8k16<T>(sums[2 * i + 1], weights, {values[2], values[3]});
+        if constexpr (sizeof(C) == 2) {
+            std::uint32_t values[4];
+            ldmatrix_transposed(values, v + lane % 16 * kStride + lane / 16 * 8 + 16 * i);
+            mma_m16n8k16<T>(sums[2 * i], weights, {values[0], values[1]});
+            mma_m16n8k16<T>(sums[2 * i + 1], weights, {values[2], values[3]});
+        } else {
+            std::uint32_t values[2];  // elements 2 (lane / 4) and the next one of two keys
+            ldmatrix_transposed(values, v + lane % 16 * kStride + 16 * i);
+            for (int odd = 0; odd < 2; ++odd) {
+                const auto both_keys = [&](std::uint32_t two) { return __byte_perm(two, 0, odd ? 0x31 : 0x20); };
+                mma_m16n8k16<T>(sums[2 * i + odd], weights,
+                                {of_f8e4m3<T>(both_keys(values[0])), of_f8e4m3<T>(both_keys(values[1]))});
+            }
+        }
     }
 }
 
-/// Head sizes that the tensor core kernels are compiled for; calls body(std::integral_constant).
+/// body(std::integral_constant) for head sizes that the tensor core kernels are compiled for; false for others.
 template <class Body>
 bool with_head_size(int d, Body&& body) {
     switch (d) {
         case 64:
-            return body(std::integral_constant<int, 64>{}), true;
+            return body(std::integral_constant<int, 64>{});
         case 80:
-            return body(std::integral_constant<int, 80>{}), true;
+            return body(std::integral_constant<int, 80>{});
         case 96:
-            return body(std::integral_constant<int, 96>{}), true;
+            return body(std::integral_constant<int, 96>{});
         case 128:
-            return body(std::integral_constant<int, 128>{}), true;
+            return body(std::integral_constant<int, 128>{});
         case 256:
-            return body(std::integral_constant<int, 256>{}), true;
+            return body(std::integral_constant<int, 256>{});
         default:
             return false;
     }
 }
 
-/// Queues the kernel for steps of whole prompts. False where there is none for this head size.
-bool launch_attention_prefill(const AttentionTensors& a, cudaStream_t stream);
+/// body.operator()<T, C, kD>() with the types of q and of the caches, and the size of a head; false for another size.
+template <class Body>
+bool with_attention_types(const AttentionTensors& a, Body&& body) {
+    return with_head_size(a.d, [&](auto d) {
+        const auto with_type = [&]<class T>(T) {
+            return a.k_cache.dtype == DType::f8e4m3 ? body.template operator()<T, __nv_fp8_e4m3, d.value>()
+                                                    : body.template operator()<T, T, d.value>();
+        };
+        return a.q.dtype == DType::bf16 ? with_type(__nv_bfloat16{}) : with_type(__half{});
+    });
+}
+
+/// Queues the kernel for steps of whole prompts. False where there is none for this head size on this device.
+bool launch_attention_prefill(const AttentionTensors& a, CudaBackend& backend);
 
 }  // namespace vitro::VITRO_DEVICE

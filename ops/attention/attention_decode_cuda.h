@@ -19,9 +19,30 @@ struct DecodeSplits {
                  int multiprocessors);
 };
 
-/// Queues the kernel for a few tokens a sequence; one counter for each token and item is zero, and is again after it.
-/// False where there is none for this head size.
-bool launch_attention_decode(const AttentionTensors& a, const DecodeSplits& splits, float* parts, unsigned* counters,
-                             cudaStream_t stream);
+/// Weights that the step after this one reads first. Blocks that have no keys to read ask for them while the others
+/// wait for theirs, and bring them into L2: with few keys the memory would be idle.
+struct NextWeights {
+    static constexpr std::size_t kMost = 24 << 20;  // half of the L2 cache of a large card
+    static constexpr int kLine = 128;
+
+    const std::byte* data;
+    int lines;
+
+    explicit NextWeights(std::span<const std::byte> weights)
+        : data(weights.data()), lines(static_cast<int>(std::min(weights.size(), kMost) / kLine)) {}
+
+    /// Called by every thread of the blocks with blockIdx.x >= active; they share the lines.
+    __device__ __forceinline__ void prefetch(int active) const {
+        const int others = int(gridDim.x) - active, rows = int(gridDim.y * gridDim.z);
+        const int row = int(blockIdx.z * gridDim.y + blockIdx.y);
+        const int block = row * others + int(blockIdx.x) - active;
+        for (int i = block * int(blockDim.x) + int(threadIdx.x); i < lines; i += rows * others * int(blockDim.x))
+            prefetch_l2(data + std::int64_t(i) * kLine);
+    }
+};
+
+/// Queues the kernel for a few tokens a sequence. False where there is none for this head size on this device.
+bool launch_attention_decode(const AttentionTensors& a, const DecodeSplits& splits, float* parts,
+                             const NextWeights& next, CudaBackend& backend);
 
 }  // namespace vitro::VITRO_DEVICE

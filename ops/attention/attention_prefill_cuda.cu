@@ -10,10 +10,14 @@ constexpr int kWarps = 4, kRows = 16 * kWarps;
 template <int kD>
 inline constexpr int kKeys = kD > 128 ? 32 : 64;
 
-template <class T, int kD>
+/// Blocks on a multiprocessor that registers must last for: else the compiler aims at one more, and spills.
+template <int kD>
+inline constexpr int kBlocks = kD > 64 ? 2 : 3;
+
+template <class T, class C, int kD>
 constexpr std::size_t shared_bytes() {
-    const std::size_t q = kD > 128 ? kRows * kTileRow<kD> : 0;
-    return (q + 2 * 2 * kKeys<kD> * kTileRow<kD>)*sizeof(T);
+    const std::size_t q = kD > 128 ? kRows * TileRow<T, kD>::kStride * sizeof(T) : 0;
+    return q + 2 * 2 * kKeys<kD> * TileRow<C, kD>::kStride * sizeof(C);
 }
 
 /// What rows g and g + 8 of a warp's 16 have gathered, in the registers of mma's result.
@@ -25,14 +29,14 @@ struct Rows {
 };
 
 /// One tile of keys for a warp's 16 rows, of which row r sees keys [begin[r], end[r]) of the tile.
-template <class T, int kD, class Q>
-__device__ __forceinline__ void attend(const AttentionTensors& a, const Q& q, const T* k, const T* v,
+template <class T, class C, int kD, class Q>
+__device__ __forceinline__ void attend(const AttentionTensors& a, const Q& q, const C* k, const C* v,
                                        const int (&begin)[2], const int (&end)[2], bool all_seen, Rows<kD>& rows) {
     constexpr int kTiles = kKeys<kD> / 16;
     const int part = int(threadIdx.x) % 4;
     float scores[kTiles][2][4] = {};
 #pragma unroll
-    for (int i = 0; i < kTiles; ++i) score_keys<T, kD>(scores[i], q, k + 16 * i * kTileRow<kD>);
+    for (int i = 0; i < kTiles; ++i) score_keys<T, C, kD>(scores[i], q, k + 16 * i * TileRow<C, kD>::kStride);
 
     float largest[2] = {rows.largest[0], rows.largest[1]};
 #pragma unroll
@@ -72,20 +76,22 @@ __device__ __forceinline__ void attend(const AttentionTensors& a, const Q& q, co
         const auto& s = scores[i];
         const std::uint32_t weights[4] = {pack<T>(s[0][0], s[0][1]), pack<T>(s[0][2], s[0][3]),
                                           pack<T>(s[1][0], s[1][1]), pack<T>(s[1][2], s[1][3])};
-        add_values<T, kD>(rows.sums, weights, v + 16 * i * kTileRow<kD>);
+        add_values<T, C, kD>(rows.sums, weights, v + 16 * i * TileRow<C, kD>::kStride);
     }
 }
 
 /// A block: kRows tokens of one head, 16 a warp. The tokens of each sequence among them share tiles of its keys; a row
 /// of another sequence sees none. Two tiles in shared memory: one arrives while the other is worked on.
-template <class T, int kD>
-__global__ void __launch_bounds__(kWarps * 32) attention_prefill_kernel(const AttentionTensors a) {
-    constexpr int kChunks = kD / 8, kTile = kKeys<kD> * kTileRow<kD>, kQInShared = kD > 128;
+template <class T, class C, int kD>
+__global__ void __launch_bounds__(kWarps * 32, kBlocks<kD>) attention_prefill_kernel(const AttentionTensors a) {
+    using Row = TileRow<C, kD>;
+    constexpr int kTile = kKeys<kD> * Row::kStride, kQRow = TileRow<T, kD>::kStride;
+    constexpr bool kQInShared = kD > 128;
     VITRO_SHARED(int, sequence_of, kRows);
     VITRO_SHARED(int2, seen, kRows);
     VITRO_SHARED(int, cache_rows, 2 * kKeys<kD>);
     T* const q_tile = dynamic_shared<T>();
-    T* const tiles = q_tile + (kQInShared ? kRows * kTileRow<kD> : 0);  // [2][k, v][keys][kTileRow]
+    C* const tiles = reinterpret_cast<C*>(q_tile + (kQInShared ? kRows * kQRow : 0));  // [2][k, v][keys][kStride]
     const int thread = int(threadIdx.x), warp = thread / 32, lane = thread % 32, group = lane / 4, part = lane % 4;
     const int first = int(gridDim.x - 1 - blockIdx.x) * kRows;  // the last tokens, which see most, begin
     const int head = int(blockIdx.y), kv_head = head / (a.heads / a.kv_heads);
@@ -99,22 +105,23 @@ __global__ void __launch_bounds__(kWarps * 32) attention_prefill_kernel(const At
     }
     const T* const q_data = static_cast<const T*>(a.q.data);
     std::uint32_t q_held[kQInShared ? 1 : kD / 16][4];
-#pragma unroll
+#pragma unroll(kQInShared ? 1 : kD / 16)
     for (int i = 0; i < kD / 16; ++i)
         for (int j = 0; j < 4; ++j) {
-            const int row = warp * 16 + group + j % 2 * 8, token = first + row, column = 16 * i + j / 2 * 8 + 2 * part;
+            const int row = warp * 16 + group + j % 2 * 8, token = first + row;
             const unsigned pair =
                 token < a.tokens
-                    ? *reinterpret_cast<const unsigned*>(q_data + (std::int64_t(token) * a.heads + head) * kD + column)
+                    ? *reinterpret_cast<const unsigned*>(q_data + (std::int64_t(token) * a.heads + head) * kD +
+                                                         first_of_pair<C>(i, j / 2))
                     : 0u;
             if constexpr (kQInShared)
-                *reinterpret_cast<unsigned*>(q_tile + row * kTileRow<kD> + column) = pair;
+                *reinterpret_cast<unsigned*>(q_tile + row * kQRow + 16 * i + j / 2 * 8 + 2 * part) = pair;
             else
                 q_held[i][j] = pair;
         }
     __syncthreads();
 
-    const T* const q_row = q_tile + (warp * 16 + lane % 16) * kTileRow<kD> + lane / 16 * 8;
+    const T* const q_row = q_tile + (warp * 16 + lane % 16) * kQRow + lane / 16 * 8;
     const auto q = [&](int i, std::uint32_t(&out)[4]) {
         if constexpr (kQInShared)
             ldmatrix(out, q_row + 16 * i);
@@ -150,14 +157,16 @@ __global__ void __launch_bounds__(kWarps * 32) attention_prefill_kernel(const At
                 cache_rows[tile % 2 * kKeys<kD> + thread] = position < end ? int(a.pages.row(sequence, position)) : 0;
         };
         const auto copy = [&](int tile) {
-            if (tile < n_tiles)
+            if (tile < n_tiles) {
+                C* const to = tiles + tile % 2 * 2 * kTile;
 #pragma unroll
-                for (int i = 0; i < kKeys<kD> * kChunks / (kWarps * 32); ++i) {
-                    const int at = thread + i * kWarps * 32, key = at / kChunks, chunk = at % kChunks;
-                    T* const to = tiles + tile % 2 * 2 * kTile + key * kTileRow<kD>;
-                    copy_chunk<T, kD>(a, kv_head, cache_rows[tile % 2 * kKeys<kD> + key], chunk,
-                                      begin + tile * kKeys<kD> + key < end, to, to + kTile);
+                for (int i = 0; i < (kKeys<kD> * Row::kChunks + kWarps * 32 - 1) / (kWarps * 32); ++i) {
+                    const Row at(thread + i * kWarps * 32);
+                    if (kKeys<kD> * Row::kChunks % (kWarps * 32) == 0 || at.key < kKeys<kD>)
+                        at.copy(a, kv_head, cache_rows[tile % 2 * kKeys<kD> + at.key],
+                                begin + tile * kKeys<kD> + at.key < end, to, to + kTile);
                 }
+            }
             cp_async_commit();
         };
         __syncthreads();  // the tiles of the sequence before are done with
@@ -174,8 +183,8 @@ __global__ void __launch_bounds__(kWarps * 32) attention_prefill_kernel(const At
             if (at >= any_end || at + kKeys<kD> <= any_begin) continue;
             const bool all_seen = at >= all_begin && at + kKeys<kD> <= all_end;
             const int from[2] = {mine[0].x - at, mine[1].x - at}, to[2] = {mine[0].y - at, mine[1].y - at};
-            const T* k = tiles + tile % 2 * 2 * kTile;
-            attend<T, kD>(a, q, k, k + kTile, from, to, all_seen, rows);
+            const C* k = tiles + tile % 2 * 2 * kTile;
+            attend<T, C, kD>(a, q, k, k + kTile, from, to, all_seen, rows);
         }
         cp_async_wait<0>();
     }
@@ -187,36 +196,36 @@ __global__ void __launch_bounds__(kWarps * 32) attention_prefill_kernel(const At
         const float scale = total > 0.0f ? 1.0f / total : 0.0f;
         const int token = first + own[r];
         if (token >= a.tokens) continue;
-        T* const out = static_cast<T*>(a.out.data) + (std::int64_t(token) * a.heads + head) * kD + 2 * part;
+        T* const out = static_cast<T*>(a.out.data) + (std::int64_t(token) * a.heads + head) * kD;
 #pragma unroll
-        for (int i = 0; i < kD / 8; ++i)
-            *reinterpret_cast<unsigned*>(out + 8 * i) =
-                pack<T>(rows.sums[i][2 * r] * scale, rows.sums[i][2 * r + 1] * scale);
+        for (int i = 0; i < kD / 16; ++i)
+            for (int j = 0; j < 2; ++j) {
+                const float2 sums = sums_of_pair<C>(rows.sums, i, j, r);
+                *reinterpret_cast<unsigned*>(out + first_of_pair<C>(i, j)) = pack<T>(sums.x * scale, sums.y * scale);
+            }
     }
 }
 
-template <class T, int kD>
-void launch_prefill(const AttentionTensors& a, cudaStream_t stream) {
-    constexpr std::size_t kBytes = shared_bytes<T, kD>();
-    static const bool allowed = (allow_shared_bytes(attention_prefill_kernel<T, kD>, kBytes), true);
-    static_cast<void>(allowed);
-    launch(attention_prefill_kernel<T, kD>,
+template <class T, class C, int kD>
+bool launch_prefill(const AttentionTensors& a, CudaBackend& backend) {
+    constexpr std::size_t kBytes = shared_bytes<T, C, kD>();
+    const auto kernel = attention_prefill_kernel<T, C, kD>;
+    if (!backend.allow_shared_bytes(kernel, kBytes)) return false;
+    launch(kernel,
            {.name = "attention_prefill",
             .grid = {blocks_for(a.tokens, kRows), unsigned(a.heads)},
             .block = kWarps * 32,
             .shared_bytes = kBytes,
-            .stream = stream,
+            .stream = backend.stream(),
             .programmatic = true},
            a);
+    return true;
 }
 
 }  // namespace
 
-bool launch_attention_prefill(const AttentionTensors& a, cudaStream_t stream) {
-    return with_head_size(a.d, [&](auto d) {
-        a.q.dtype == DType::bf16 ? launch_prefill<__nv_bfloat16, d.value>(a, stream)
-                                 : launch_prefill<__half, d.value>(a, stream);
-    });
+bool launch_attention_prefill(const AttentionTensors& a, CudaBackend& backend) {
+    return with_attention_types(a, [&]<class T, class C, int kD>() { return launch_prefill<T, C, kD>(a, backend); });
 }
 
 }  // namespace vitro::VITRO_DEVICE

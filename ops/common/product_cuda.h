@@ -93,6 +93,13 @@ __device__ __forceinline__ uint4 multiplied(const uint4& chunk, int h) {
 template <class W, int kTokens, bool kNorm>
 inline constexpr int kSkinnyBlocks = kTokens == 16 && kNorm && sizeof(W) == 1 ? 1 : 2;
 
+/// Rows that x takes in shared memory for so many of its own: of 64 bytes an odd number, so that what 8 lanes write, of
+/// two steps of k, meets no bank twice.
+template <class W>
+__host__ __device__ constexpr int staged_rows(int rows) {
+    return sizeof(W) == 2 ? rows | 1 : rows;
+}
+
 /// The type in which tensor cores multiply activations X with weights W.
 template <class X, class W>
 using MultipliedIn = std::conditional_t<sizeof(W) == 1, __half, X>;
@@ -139,12 +146,14 @@ __global__ void __launch_bounds__(kSkinnyWarps * 32, kSkinnyBlocks<W, kTokens, k
     for (int u = 0; u < kUnroll; ++u) fetch(u);
     next_round();
 
-    // [2 rounds][kUnroll][token, then the norm's weight][4 * kPer chunks], this warp's. kCopiers lanes copy a
+    // [2 rounds][kUnroll][staged: tokens, then the norm's weight][4 * kPer chunks], this warp's. kCopiers lanes copy a
     // row.
     constexpr int kRow = 4 * kPer, kCopiers = kUnroll * kRow;
-    const int staged = p.tokens + (kNorm ? 1 : 0), x_chunks = chunks * kPer;
-    uint4* const stage = dynamic_shared<uint4>() + warp * kUnroll * kRow * (2 * staged + (kSplitStaged ? p.tokens : 0));
-    uint4* const low_stage = stage + 2 * kUnroll * kRow * staged;  // [kUnroll][token][4 * kPer], of one round
+    const int staged = staged_rows<W>(p.tokens + (kNorm ? 1 : 0)),
+              low_rows = kSplitStaged ? staged_rows<W>(p.tokens) : 0;
+    const int x_chunks = chunks * kPer;
+    uint4* const stage = dynamic_shared<uint4>() + warp * kUnroll * kRow * (2 * staged + low_rows);
+    uint4* const low_stage = stage + 2 * kUnroll * kRow * staged;  // [kUnroll][low_rows][4 * kPer], of one round
     const int copied_u = lane % kCopiers / kRow, copied_part = lane % kRow;
     const int copied = (warp + copied_u * kSkinnyWarps) * kRow + copied_part;  // the first chunk that this lane copies
     uint4* const copy_to = stage + copied_u * staged * kRow + copied_part;
@@ -185,10 +194,11 @@ __global__ void __launch_bounds__(kSkinnyWarps * 32, kSkinnyBlocks<W, kTokens, k
         for (int i = 0; i < kMostRows; ++i) {
             const int row = lane / kCopiers + i * kRowsAtOnce;
             if (row >= p.tokens) break;
+            const uint4 x = from[at + row * kRow];
             uint4 high, low;
-            weigh<X, T, kNorm>(from[at + row * kRow], by, high, low, squares_of[i]);
+            weigh<X, T, kNorm>(x, by, high, low, squares_of[i]);
             from[at + row * kRow] = high;
-            low_stage[(copied_u * p.tokens + row) * kRow + copied_part] = low;
+            low_stage[(copied_u * low_rows + row) * kRow + copied_part] = low;
         }
         __syncwarp();
     };
@@ -209,7 +219,7 @@ __global__ void __launch_bounds__(kSkinnyWarps * 32, kSkinnyBlocks<W, kTokens, k
                 uint4 b[2];
                 for (int r = 0; r < 2; ++r) b[r] = multiplied<W>(held[u][r], h);
                 uint4 x = from[to_x + h], x_8{};
-                if constexpr (kSplitStaged) x_8 = low_stage[u * p.tokens * kRow + to_x + h];
+                if constexpr (kSplitStaged) x_8 = low_stage[u * low_rows * kRow + to_x + h];
                 if constexpr (kTwoHalves) x_8 = from[to_x_8 + h];
                 if constexpr (kTwoHalves && kSplit) {
                     uint4 by{}, low, low_8;
@@ -343,52 +353,50 @@ inline bool is_skinny(const Product& p) {
            (p.norm.data == nullptr || p.norm.dtype == p.x.dtype) && is_aligned(p);
 }
 
+/// False where the device has not the shared memory.
 template <class X, class W, int kTokens, bool kNorm, class Epilogue>
-void launch_skinny(const char* name, const Product& p, int units, const Epilogue& epilogue, cudaStream_t stream) {
+bool launch_skinny(const char* name, const Product& p, int units, const Epilogue& epilogue, CudaBackend& backend) {
     constexpr bool kSplitStaged = kTokens == 8 && (kNorm || sizeof(W) == 1);
     const auto bytes = [](int tokens) {
         const std::size_t row = kSkinnyWarps * kSkinnyUnroll * 4 * (2 / sizeof(W)) * sizeof(uint4);
-        return row * unsigned(2 * (tokens + (kNorm ? 1 : 0)) + (kSplitStaged ? tokens : 0));
+        return row *
+               unsigned(2 * staged_rows<W>(tokens + (kNorm ? 1 : 0)) + (kSplitStaged ? staged_rows<W>(tokens) : 0));
     };
     const auto kernel = skinny_product_kernel<X, W, kTokens, kNorm, Epilogue>;
-    static const bool allowed = (allow_shared_bytes(kernel, bytes(kTokens)), true);
-    static_cast<void>(allowed);
+    if (!backend.allow_shared_bytes(kernel, bytes(kTokens))) return false;
     launch(kernel,
            {.name = name,
             .grid = unsigned(units),
             .block = kSkinnyWarps * 32,
             .shared_bytes = bytes(p.tokens),
-            .stream = stream,
+            .stream = backend.stream(),
             .programmatic = p.fixed_weights},
            p, epilogue);
+    return true;
 }
 
 /// Queues the product of at least one token with `units` blocks' rows.
 template <class Epilogue>
-void launch_product(const char* name, const Product& p, int units, const Epilogue& epilogue, cudaStream_t stream) {
-    if (!is_skinny(p)) {
-        launch(plain_product_kernel<Epilogue>,
-               {.name = name,
-                .grid = {unsigned(units), blocks_for(p.tokens, kPlainTokens)},
-                .block = 8 * 32,
-                .stream = stream,
-                .programmatic = true},
-               p, is_aligned(p), epilogue);
-        return;
-    }
+void launch_product(const char* name, const Product& p, int units, const Epilogue& epilogue, CudaBackend& backend) {
     const auto with_types = [&]<class X, class W>(X, W) {
         const bool norm = p.norm.data != nullptr;
         if (p.tokens <= 8)
-            norm ? launch_skinny<X, W, 8, true>(name, p, units, epilogue, stream)
-                 : launch_skinny<X, W, 8, false>(name, p, units, epilogue, stream);
-        else
-            norm ? launch_skinny<X, W, 16, true>(name, p, units, epilogue, stream)
-                 : launch_skinny<X, W, 16, false>(name, p, units, epilogue, stream);
+            return norm ? launch_skinny<X, W, 8, true>(name, p, units, epilogue, backend)
+                        : launch_skinny<X, W, 8, false>(name, p, units, epilogue, backend);
+        return norm ? launch_skinny<X, W, 16, true>(name, p, units, epilogue, backend)
+                    : launch_skinny<X, W, 16, false>(name, p, units, epilogue, backend);
     };
     const auto with_type = [&]<class X>(X x) {
-        p.weight.dtype == p.x.dtype ? with_types(x, x) : with_types(x, __nv_fp8_e4m3{});
+        return p.weight.dtype == p.x.dtype ? with_types(x, x) : with_types(x, __nv_fp8_e4m3{});
     };
-    p.x.dtype == DType::bf16 ? with_type(__nv_bfloat16{}) : with_type(__half{});
+    if (is_skinny(p) && (p.x.dtype == DType::bf16 ? with_type(__nv_bfloat16{}) : with_type(__half{}))) return;
+    launch(plain_product_kernel<Epilogue>,
+           {.name = name,
+            .grid = {unsigned(units), blocks_for(p.tokens, kPlainTokens)},
+            .block = 8 * 32,
+            .stream = backend.stream(),
+            .programmatic = true},
+           p, is_aligned(p), epilogue);
 }
 
 }  // namespace vitro::VITRO_DEVICE

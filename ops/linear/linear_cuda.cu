@@ -169,7 +169,7 @@ void run_linear(const Call& call, bool fixed_weights) {
                                   .gated = linear.gated};
     CudaBackend& backend = backend_of(call);
     if (!is_large(call)) {
-        launch_product("linear", p, epilogue.units(), epilogue, backend.stream());
+        launch_product("linear", p, epilogue.units(), epilogue, backend);
         return;
     }
     const bool finish = needs_finish(call);

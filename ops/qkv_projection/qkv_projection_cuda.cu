@@ -122,7 +122,7 @@ void run(const Call& call) {
                                .rope = RopeTable(rope, q.dim(2))};
     CudaBackend& backend = backend_of(call);
     if (!is_large(call)) {
-        launch_product("qkv_projection", p, epilogue.units(), epilogue, backend.stream());
+        launch_product("qkv_projection", p, epilogue.units(), epilogue, backend);
         return;
     }
     const Elements z =

@@ -272,6 +272,8 @@ __global__ void writes_past_the_end(float* x, int n) {
     if (i <= n) x[i] = 1.0f;
 }
 
+__global__ void prefetches_past_the_end(const float* x) { prefetch_l2(x + threadIdx.x); }
+
 __global__ void reads_misaligned(const float* x, float* out) {
     const auto pair = *reinterpret_cast<const double*>(x + 1);
     *out = float(pair);

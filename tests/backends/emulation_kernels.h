@@ -28,6 +28,7 @@ __global__ void set_flag(unsigned* flag, float* data);  // block 0 waits for wha
 
 // Each with one mistake.
 __global__ void writes_past_the_end(float* x, int n);
+__global__ void prefetches_past_the_end(const float* x);  // the line of each thread's 4 bytes
 __global__ void reads_misaligned(const float* x, float* out);
 __global__ void shared_past_the_end(float* out);
 __global__ void dynamic_past_the_end(float* out, int n);

@@ -124,6 +124,14 @@ TEST_CASE("observers see every step with its tensors, after it ran") {
     CHECK(seen.size() == 2);
 }
 
+TEST_CASE("a step is told of the weights that the next one reads") {
+    const Running running(cpu_kernels());
+    const std::span<const std::byte> told = running.executor.call(0).next_weights;
+    CHECK(static_cast<const void*>(told.data()) == running.weight);
+    CHECK(told.size() == sizeof running.weight);
+    CHECK(running.executor.call(1).next_weights.empty());
+}
+
 TEST_CASE("references in place of kernels give the same, up to rounding: whole models") {
     std::vector<std::int32_t> tokens(12);
     for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<std::int32_t>(3 + 5 * i);

@@ -47,7 +47,7 @@ std::string nvcc() {
 Said compile(const std::string& nvcc, const fs::path& source) {
     return run(
         fmt::format("cd '{}' && '{}' -std=c++20 -O3 -DFMT_USE_CONSTEXPR=1 --expt-relaxed-constexpr -I. "
-                    "-Werror=all-warnings -Xptxas -v,-warn-spills -gencode arch=compute_80,code=sm_80 "
+                    "-Werror=all-warnings --threads 0 -Xptxas -v,-warn-spills -gencode arch=compute_80,code=sm_80 "
                     "-gencode arch=compute_89,code=sm_89 -gencode arch=compute_90a,code=sm_90a "
                     "-gencode arch=compute_90,code=compute_90 --fatbin -o /dev/null '{}'",
                     kSource.string(), nvcc, source.string()));

@@ -58,9 +58,9 @@ TEST_CASE("ops --cuda-report has every linear of a layer, as a decode step and a
     CHECK(kernel.at("grid") == Json{256 / 8, 1, 1});
     CHECK(kernel.at("block") == 8 * 32);
     CHECK(kernel.at("static_shared") == 8 * 2 * 8 * 8 * 4 + 8 * 8 * 4);  // sums and squares of 8 warps and tokens
-    // Two rounds of x and of the norm's weight, and the small halves of x: each 8 warps · 4 chunks · 4 lanes · 16
-    // bytes.
-    CHECK(kernel.at("dynamic_shared") == (2 * 2 + 1) * 8 * 4 * 4 * 16);
+    // Two rounds of x and of the norm's weight, an odd number of rows, and the small halves of x: each 8 warps · 4
+    // chunks · 4 lanes · 16 bytes.
+    CHECK(kernel.at("dynamic_shared") == (2 * 3 + 1) * 8 * 4 * 4 * 16);
     const Json& many = report[13];  // 64 tokens: the norm, a product that is not counted, then activation and gate
     REQUIRE(many.at("kernels").size() == 2);
     CHECK(many.at("kernels")[0].at("kernel") == "rms_norm");
@@ -74,6 +74,18 @@ TEST_CASE("ops --cuda-report splits the attention of one token as for an H200") 
     const Json& decode = report[0].at("kernels")[0];
     CHECK(decode.at("kernel") == "attention_decode");
     CHECK(decode.at("grid") == Json{8, 32, 1});  // 2 blocks on each of 132 multiprocessors, among 32 heads
+}
+
+TEST_CASE("the kernels of a decode step read whole sectors and meet no bank of shared memory twice") {
+    if (!counts_accesses()) return;
+    for (const char* op : {"linear", "qkv_projection", "attention"})
+        for (const Json& call : Json::parse(out_of({"ops", op, "--cuda-report", "--json"})))
+            for (const Json& kernel : call.at("kernels")) {
+                if (kernel.at("kernel") != op && kernel.at("kernel") != "attention_decode") continue;
+                CAPTURE(call.at("call").get<std::string>());
+                CHECK(kernel.at("bank_conflicts") == 0);
+                CHECK(kernel.at("efficiency") > 0.9);
+            }
 }
 
 TEST_CASE("ops --cuda-report as a table") {

@@ -105,7 +105,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
     std::snprintf(properties->name, sizeof(properties->name), "emulated");
     properties->totalGlobalMem = kMemory;
     properties->sharedMemPerBlock = kSharedByDefault;
-    properties->sharedMemPerBlockOptin = SharedMemory::kLimit;
+    properties->sharedMemPerBlockOptin = options().shared_bytes;
     properties->sharedMemPerMultiprocessor = kSharedOfMultiprocessor;
     properties->regsPerBlock = 65536;
     properties->warpSize = 32;
@@ -152,7 +152,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
             *value = 0;
             break;
         case cudaDevAttrMaxSharedMemoryPerBlockOptin:
-            *value = int(SharedMemory::kLimit);
+            *value = int(options().shared_bytes);
             break;
         default:
             return remember(cudaErrorInvalidValue);
@@ -205,7 +205,7 @@ cudaError_t cudaHostUnregister(void*) { return cudaSuccess; }
 
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value) {
     if (attribute == cudaFuncAttributePreferredSharedMemoryCarveout) return cudaSuccess;
-    if (value < 0 || std::size_t(value) > SharedMemory::kLimit) return remember(cudaErrorInvalidValue);
+    if (value < 0 || std::size_t(value) > options().shared_bytes) return remember(cudaErrorInvalidValue);
     const std::lock_guard lock(functions_mutex);
     allowed_shared_bytes[kernel] = std::max(std::size_t(value), kSharedByDefault);
     return cudaSuccess;

@@ -61,7 +61,7 @@ public:
     void enter() const { window = {base_, kCapacity}; }
     static void leave() { window = {}; }
 
-    static constexpr std::size_t kLimit = 227 * 1024;  // bytes a block may have, as on sm_90
+    static constexpr std::size_t kLimit = 227 * 1024;  // bytes a block may ever have, as on sm_90
 
     SharedMemory();
     ~SharedMemory();
