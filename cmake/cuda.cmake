@@ -39,7 +39,21 @@ endfunction()
 # The same files by nvcc. A binary made so starts without a driver: CUDA's runtime is static and looks for the driver when it
 # is asked for a device; cuBLASLt is opened with the first device (backends/cuda/cublaslt.cu).
 set(VITRO_CUDA AUTO CACHE STRING "build the CUDA kernels with nvcc: AUTO (where there is one, but not under a sanitizer), ON, OFF")
-set(VITRO_CUDA_ARCHITECTURES "90a-real" CACHE STRING
+# For the GPUs of this machine, else for an H200.
+set(architectures)
+execute_process(COMMAND nvidia-smi --query-gpu=compute_cap --format=csv,noheader
+                OUTPUT_VARIABLE capabilities RESULT_VARIABLE status ERROR_QUIET)
+if(status EQUAL 0)
+  string(REGEX MATCHALL "[0-9]+\\.[0-9]+" architectures "${capabilities}")
+  list(TRANSFORM architectures REPLACE "\\." "")
+  list(TRANSFORM architectures REPLACE "^90$" "90a")
+  list(TRANSFORM architectures APPEND "-real")
+  list(REMOVE_DUPLICATES architectures)
+endif()
+if(NOT architectures)
+  set(architectures "90a-real")
+endif()
+set(VITRO_CUDA_ARCHITECTURES "${architectures}" CACHE STRING
     "what nvcc compiles for, as CMAKE_CUDA_ARCHITECTURES takes it; all: 80-real;89-real;90a-real;90-virtual")
 set(VITRO_HAS_NVCC FALSE)
 if(VITRO_CUDA STREQUAL "ON" OR (VITRO_CUDA STREQUAL "AUTO" AND NOT VITRO_SANITIZE))

@@ -90,30 +90,33 @@ void Weights::lay_out(std::span<const Program* const> programs) {
 }
 
 void Weights::load(const Progress& progress) {
-    std::size_t all = 0, before = 0;
+    std::size_t all = 0, done = 0;
     for (std::size_t device = 0; device < targets_.size(); ++device) {
         blocks_.push_back(targets_[device].backend.allocate(bytes_[device], "the weights"));
-        all += bytes_[device];
+        allocated_bytes_ += bytes_[device];
     }
+    for (const auto& [key, item] : items_)
+        if (item.address == nullptr) all += static_cast<std::size_t>(bytes_of(item.type, {}));
     for (std::size_t device = 0; device < targets_.size(); ++device) {
         std::vector<Upload> uploads;
         for (auto& [key, item] : items_) {
             if (std::get<0>(key) != device || item.address != nullptr) continue;
             item.address = blocks_[device].data() + item.offset;
-            write(key, item, uploads);
+            done += write(key, item, uploads);
+            if (progress) progress(done, all);
         }
-        targets_[device].backend.upload_all(uploads, [&](std::size_t done) {
-            if (progress) progress(before + done, all);
+        targets_[device].backend.upload_all(uploads, [&](std::size_t uploaded) {
+            if (progress) progress(done + uploaded, all);
         });
-        before += bytes_[device];
-        allocated_bytes_ += bytes_[device];
+        for (const Upload& upload : uploads) done += upload.bytes;
     }
 }
 
-/// Lists the copies from the checkpoint; what has to be computed is written at once.
-void Weights::write(const Key& key, const Item& item, std::vector<Upload>& uploads) {
+/// Lists the copies from the checkpoint; what has to be computed is written at once: that many bytes.
+std::size_t Weights::write(const Key& key, const Item& item, std::vector<Upload>& uploads) {
     const auto& [device, sources, form] = key;
     std::byte* to = blocks_[device].data() + item.offset;
+    std::size_t written = 0;
     const auto row_bytes =
         static_cast<std::size_t>(bytes_of(item.type, {})) / static_cast<std::size_t>(item.type.dim(0).size);
     for (const std::string& source : sources) {
@@ -128,7 +131,9 @@ void Weights::write(const Key& key, const Item& item, std::vector<Upload>& uploa
                static_cast<CpuBackend&>(targets_.back().backend).pool());
         targets_[device].backend.upload(to, reformed.data(), reformed.size());
         to += reformed.size();
+        written += reformed.size();
     }
+    return written;
 }
 
 std::vector<const void*> Weights::addresses(const Program& program) const {

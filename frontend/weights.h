@@ -50,7 +50,7 @@ private:
         std::size_t offset = 0;         // in the device's block
         const void* address = nullptr;  // once it is loaded
     };
-    void write(const Key& key, const Item& item, std::vector<Upload>& uploads);
+    std::size_t write(const Key& key, const Item& item, std::vector<Upload>& uploads);
 
     Checkpoint& checkpoint_;
     std::span<const Target> targets_;

@@ -44,6 +44,7 @@ Executor::Executor(const Program& program, std::vector<Memory> memory, std::span
                           node.inputs.size(),
                           node.outputs.size(),
                           {memory_[step.device].arena + scratch.offset, scratch.bytes}});
+        steps_.back().fixed_inputs = fixed_inputs_of(node);
         for (const ValueId id : node.inputs) bind(id);
         for (const ValueId id : node.outputs) bind(id);
     }
@@ -63,6 +64,18 @@ std::span<const std::byte> Executor::weights_of(std::size_t step) const {
             largest = {static_cast<const std::byte*>(tensor.data), bytes};
     }
     return largest;
+}
+
+/// Call::fixed_inputs: weights, constants and their views.
+std::uint64_t Executor::fixed_inputs_of(const Node& node) const {
+    std::uint64_t fixed = 0;
+    for (std::size_t i = 0; i < std::min<std::size_t>(node.inputs.size(), 64); ++i) {
+        const ValueId id = node.inputs[i];
+        const bool is_fixed = weight_of_value_[static_cast<std::size_t>(id)] != nullptr ||
+                              program_.graph.value(id).kind == ValueKind::constant;
+        fixed |= std::uint64_t{is_fixed} << i;
+    }
+    return fixed;
 }
 
 void Executor::make_staging() {
@@ -189,7 +202,8 @@ Call Executor::call(std::size_t step) const {
             program_.graph.node(program_.steps[step].node).attributes,
             memory_[program_.steps[step].device].backend,
             bound.scratch,
-            bound.next_weights};
+            bound.next_weights,
+            bound.fixed_inputs};
 }
 
 void Executor::run_step(std::size_t index) {

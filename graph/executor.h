@@ -76,6 +76,7 @@ private:
     Backend& backend_of(ValueId id) const { return memory_[program_.plan.place(id).device].backend; }
     bool is_staged(std::size_t device) const { return staging_[device].memory.data() != nullptr; }
     std::span<const std::byte> weights_of(std::size_t step) const;
+    std::uint64_t fixed_inputs_of(const Node& node) const;
     void make_staging();
     void find_stretches();
     void set_symbol_sizes(const SymbolValues& symbols);
@@ -90,6 +91,7 @@ private:
         std::size_t first_tensor, n_inputs, n_outputs;
         std::span<std::byte> scratch;
         std::span<const std::byte> next_weights{};
+        std::uint64_t fixed_inputs = 0;
     };
     /// A size of a tensor that follows a symbol.
     struct SymbolSize {

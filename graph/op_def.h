@@ -29,9 +29,13 @@ struct Call {
     /// Weights that the next step on this device reads, the largest of its inputs: a kernel that leaves the memory idle
     /// may bring them nearer.
     std::span<const std::byte> next_weights{};
+    /// Bit i: input i is a weight or a constant, which no step writes: a kernel may read it before the one in front has
+    /// ended.
+    std::uint64_t fixed_inputs = 0;
 
     const Tensor& in(std::size_t i) const { return inputs[i]; }
     const Tensor& out(std::size_t i = 0) const { return outputs[i]; }
+    bool is_fixed(std::size_t i) const { return i < 64 && (fixed_inputs >> i & 1) != 0; }
 };
 
 /// Work of one execution: bytes that must move (each input read once, each output written once, unless an op knows

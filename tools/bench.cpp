@@ -291,7 +291,7 @@ void add_bench(CLI::App& app, int&) {
         ->check(CLI::PositiveNumber);
     command->add_option("--repeats", flags->repeats, "every time is the median of so many (default 9)")
         ->type_name("N")
-        ->check(CLI::PositiveNumber);
+        ->check(CLI::Range(1, 1000000));
     command->add_flag("--kernels", flags->kernels, "the time of each kind of step, by itself");
     command->add_flag("--json", flags->json, "print JSON");
     command->callback([flags] {

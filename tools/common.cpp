@@ -27,6 +27,13 @@ struct LoadingBar {
     }
 };
 
+/// In the source tree, or beside the program where that was copied with it (bench/gpu/bundle.sh).
+std::filesystem::path bundled_model() {
+    std::error_code ignored;
+    if (std::filesystem::exists(VITRO_BUNDLED_MODEL, ignored)) return VITRO_BUNDLED_MODEL;
+    return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path() / "models/bundled/tiny-phi3";
+}
+
 }  // namespace
 
 void catch_interrupt() {
@@ -45,7 +52,7 @@ void add_device_flags(CLI::App& app, ModelFlags& flags) {
 }
 
 void add_model_flags(CLI::App& app, ModelFlags& flags, bool runs) {
-    flags.directory = VITRO_BUNDLED_MODEL;
+    flags.directory = bundled_model();
     app.add_option("-m,--model", flags.directory,
                    "model directory, as Hugging Face saves it (default: the bundled model)")
         ->type_name("DIR");

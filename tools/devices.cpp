@@ -54,6 +54,12 @@ std::optional<int> gpu_number(std::string_view device) {
     return number;
 }
 
+/// What is wrong with the text of a flag that names a device; empty when nothing is.
+std::string why_no_device(const std::string& text) {
+    if (text == "auto" || text == "cpu" || text == kEmulated || gpu_number(text)) return {};
+    return "expected auto, cpu, cuda, cuda:N or cuda-emulated, found '" + text + "'";
+}
+
 struct Flags {
     std::string limits;
     bool json = false;
@@ -166,10 +172,7 @@ void add_device_flag(CLI::App& app, std::string& device) {
                    "where to run: auto (a GPU, where there is one), cpu, cuda, cuda:N, or cuda-emulated (the CUDA "
                    "kernels on the CPU)")
         ->type_name("DEVICE")
-        ->check([](const std::string& text) -> std::string {
-            if (text == "auto" || text == "cpu" || text == kEmulated || gpu_number(text)) return {};
-            return "expected auto, cpu, cuda, cuda:N or cuda-emulated, found '" + text + "'";
-        });
+        ->check(why_no_device);
 }
 
 void add_devices(CLI::App& app, int&) {
@@ -177,7 +180,8 @@ void add_devices(CLI::App& app, int&) {
     CLI::App* command =
         app.add_subcommand("devices", "list what there is to run on\nExample: vitro devices --limits cuda");
     command->add_option("--limits", flags->limits, "measure what a device can do: bandwidth and matrix products")
-        ->type_name("DEVICE");
+        ->type_name("DEVICE")
+        ->check(why_no_device);
     command->add_flag("--json", flags->json, "print JSON: cpu, cuda, limits");
     command->callback([flags] { devices(*flags); });
 }

@@ -17,6 +17,18 @@ constexpr std::size_t kWorkspaceBytes = 256;
 #endif
 
 /// A captured graph.
+__global__ void empty_kernel() {}
+
+/// Error when this program's kernels are not compiled for the current device.
+void check_kernels(const std::string& device, int compute_capability) {
+    int blocks = 0;
+    const cudaError_t status = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, empty_kernel, 32, 0);
+    if (status == cudaSuccess) return;
+    cudaGetLastError();
+    fail("{}: the kernels were not compiled for sm_{}: build with -DVITRO_CUDA_ARCHITECTURES={} ({})", device,
+         compute_capability, compute_capability, cudaGetErrorString(status));
+}
+
 class GraphRecording final : public Recording {
 public:
     GraphRecording(cudaGraph_t graph, cudaStream_t stream) : stream_(stream) {
@@ -105,6 +117,7 @@ CudaBackend::CudaBackend(int device) : device_(device) {
     const DeviceFacts facts = device_facts(device);
     description_ = fmt::format("{}:{} ({})", kName, device, facts.name);
     multiprocessors_ = facts.multiprocessors;
+    check_kernels(description_, facts.compute_capability);
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
     counters_ = allocate(kCounters * sizeof(unsigned), "the kernels' counters");
     workspace_ = allocate(kWorkspaceBytes, "the workspace of matrix products");

@@ -1,7 +1,7 @@
 // Two values of a 16-bit float type in one register, the first in the lower half: what tensor cores take and give.
 #pragma once
 
-#include "backends/cuda/cuda.h"
+#include "backends/cuda/ptx.h"
 
 namespace vitro::VITRO_DEVICE {
 
@@ -48,16 +48,23 @@ __device__ __forceinline__ unsigned of_f8e4m3(unsigned pair) {
     return pack<T>(both.x, both.y);
 }
 
-/// Two floats as the sum of a pair of T and a smaller one: 16 bits of mantissa in bf16, 22 in f16.
+/// Two floats as the sum of a pair of T and a smaller one: 16 bits of mantissa in bf16, 22 in f16, where a sum is at
+/// most 131008: more would be inf, and a smaller one of -inf.
 struct SplitPair {
     unsigned high, low;
 };
 template <class T>
 __device__ __forceinline__ SplitPair split(float a, float b) {
+    const auto packed = [](float low, float high) {
+        if constexpr (kIsBf16<T>)
+            return pack<T>(low, high);
+        else
+            return pack_f16_saturated(low, high);
+    };
     SplitPair out;
-    out.high = pack<T>(a, b);
+    out.high = packed(a, b);
     const float2 rounded = unpack<T>(out.high);
-    out.low = pack<T>(a - rounded.x, b - rounded.y);
+    out.low = packed(a - rounded.x, b - rounded.y);
     return out;
 }
 

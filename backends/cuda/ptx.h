@@ -79,6 +79,9 @@ __device__ __forceinline__ T load_once(const T* address);
 /// Asks for the line around an address of global memory to be brought into L2.
 __device__ __forceinline__ void prefetch_l2(const void* address);
 
+/// Two floats as f16, the first in the lower half, rounded to nearest even; what is too large becomes the largest f16.
+__device__ __forceinline__ unsigned pack_f16_saturated(float low, float high);
+
 /// 2^x, approximately; denormals become zero.
 __device__ __forceinline__ float fast_exp2(float x);
 

@@ -95,6 +95,7 @@ OpCase::Outputs OpCase::execute(Run run, const KernelDef* kernel, Backend& backe
     }
 
     Call call{inputs, outputs, example_.attributes, backend};
+    call.fixed_inputs = ~std::uint64_t{0};
     const GuardedMemory scratch(backend, kernel && kernel->scratch ? kernel->scratch(call) : 0, poison, kGuard);
     call.scratch = {scratch.data(), scratch.size()};
     run(call);

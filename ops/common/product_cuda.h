@@ -15,6 +15,12 @@
 
 namespace vitro::VITRO_DEVICE {
 
+/// Whether all of these inputs are; negative ones are not there.
+inline bool is_fixed(const Call& call, std::initializer_list<int> inputs) {
+    return std::all_of(inputs.begin(), inputs.end(),
+                       [&](int input) { return input < 0 || call.is_fixed(static_cast<std::size_t>(input)); });
+}
+
 /// Two groups of up to 8 consecutive rows. An epilogue gets the sums of row i of both together, so that a gate meets
 /// its up and the two elements that rope turns meet each other.
 struct RowGroups {
@@ -36,7 +42,7 @@ struct Product {
     Elements norm;    // [k]; data null: none
     float eps;
     int tokens, n, k;
-    bool fixed_weights = true;  // no kernel in front writes them: loaded before it has ended
+    bool fixed_weights;  // weight and norm, no kernel in front writes them: loaded before it has ended
 
     __device__ float scale_of(int row) const { return scale.data ? load<1>(scale, row).at[0] : 1.0f; }
 };
@@ -190,7 +196,7 @@ __global__ void __launch_bounds__(kSkinnyWarps * 32, kSkinnyBlocks<W, kTokens, k
         const int at = copied_u * staged * kRow + copied_part;
         uint4 by{};
         if constexpr (kNorm) by = from[at + p.tokens * kRow];
-#pragma unroll
+#pragma unroll(kNorm ? kMostRows : 2)  // squares_of is in registers, and the others last
         for (int i = 0; i < kMostRows; ++i) {
             const int row = lane / kCopiers + i * kRowsAtOnce;
             if (row >= p.tokens) break;

@@ -141,11 +141,9 @@ bool is_large(const Call& call) { return is_large_product(call.in(0).dim(0), cal
 
 std::size_t scratch(const Call& call) { return is_large(call) ? scratch_of(call).all() : 0; }
 
-void run(const Call& call) { run_linear(call, true); }
-
 }  // namespace
 
-void run_linear(const Call& call, bool fixed_weights) {
+void run_linear(const Call& call) {
     const auto& linear = call.attributes.as<Linear>();
     const LinearInputs at(linear);
     const Tensor &x = call.in(0), &weight = call.in(1), &out = call.out();
@@ -160,7 +158,7 @@ void run_linear(const Call& call, bool fixed_weights) {
                     .tokens = kernel_int(x.dim(0)),
                     .n = kernel_int(weight.dim(0)),
                     .k = kernel_int(x.dim(1)),
-                    .fixed_weights = fixed_weights};
+                    .fixed_weights = is_fixed(call, {1, at.norm_weight})};
     const LinearEpilogue epilogue{.out = elements_of(out),
                                   .bias = elements_or_none(bias),
                                   .residual = elements_or_none(residual),
@@ -182,6 +180,6 @@ void run_linear(const Call& call, bool fixed_weights) {
     launch_finish_linear(z, p, epilogue, wide, backend.stream());
 }
 
-extern const KernelDef kLinearCuda{.op = "linear", .run = run, .scratch = scratch, .rounds_between = is_large};
+extern const KernelDef kLinearCuda{.op = "linear", .run = run_linear, .scratch = scratch, .rounds_between = is_large};
 
 }  // namespace vitro::VITRO_DEVICE

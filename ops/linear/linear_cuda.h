@@ -6,8 +6,7 @@
 
 namespace vitro::VITRO_DEVICE {
 
-/// `fixed_weights`: no kernel in front writes weight and norm_weight, so that they may be read before it has ended. That
-/// is so in a linear: passes make it of weights only.
-void run_linear(const Call& call, bool fixed_weights);
+/// A call of linear, or of another op with the same first two inputs and a Linear's attributes.
+void run_linear(const Call& call);
 
 }  // namespace vitro::VITRO_DEVICE

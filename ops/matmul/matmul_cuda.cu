@@ -45,7 +45,7 @@ void run(const Call& call) {
         static const Attributes linear = Linear{};
         const std::int64_t a_sizes[] = {a.rows(), a.dim(-1)}, out_sizes[] = {out.rows(), out.dim(-1)};
         const Tensor inputs[] = {{a.dtype, a_sizes, a.data}, b}, outputs[] = {{out.dtype, out_sizes, out.data}};
-        run_linear({inputs, outputs, linear, call.backend, call.scratch}, false);
+        run_linear({inputs, outputs, linear, call.backend, call.scratch, {}, call.fixed_inputs});
         return;
     }
     const std::int64_t m = one_b ? out.rows() : a.dim(-2);

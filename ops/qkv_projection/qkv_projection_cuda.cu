@@ -106,7 +106,8 @@ void run(const Call& call) {
                     .eps = attributes.eps,
                     .tokens = kernel_int(x.dim(0)),
                     .n = kernel_int(weight.dim(0)),
-                    .k = kernel_int(x.dim(1))};
+                    .k = kernel_int(x.dim(1)),
+                    .fixed_weights = is_fixed(call, {1, at.norm_weight})};
     const auto& rope = attributes.append.rope;
     const QkvEpilogue epilogue{.q = elements_of(q),
                                .k_cache = elements_of(k_cache),

@@ -132,6 +132,15 @@ TEST_CASE("a step is told of the weights that the next one reads") {
     CHECK(running.executor.call(1).next_weights.empty());
 }
 
+TEST_CASE("a step is told which of its inputs no step writes") {
+    const Running running(cpu_kernels());
+    CHECK(running.executor.call(0).fixed_inputs == 0b10);  // x, the constant
+    CHECK(running.executor.call(1).fixed_inputs == 0b10);  // what the first step has written, the weight
+    CHECK_FALSE(running.executor.call(1).is_fixed(0));
+    CHECK(running.executor.call(1).is_fixed(1));
+    CHECK_FALSE(running.executor.call(1).is_fixed(64));
+}
+
 TEST_CASE("references in place of kernels give the same, up to rounding: whole models") {
     std::vector<std::int32_t> tokens(12);
     for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<std::int32_t>(3 + 5 * i);

@@ -3,10 +3,12 @@
 #include "base/half.h"
 #include "ops/cast/cast.h"
 #include "ops/cuda_kernels.h"
+#include "ops/linear/linear.h"
 #include "ops/matmul/matmul.h"
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <vector>
 
 namespace vitro::test {
@@ -18,31 +20,67 @@ const KernelDef& kernel_of(std::string_view op) {
     fail("no kernel for {}", op);
 }
 
-TEST_CASE("a matmul waits for the matrix that the kernel in front writes") {
+/// Device memory of a test.
+class Memory {
+public:
+    explicit Memory(Backend& backend) : backend_(backend) {}
+
+    Tensor tensor(DType dtype, std::initializer_list<std::int64_t> sizes) {
+        Tensor out(dtype, std::span(sizes.begin(), sizes.size()), nullptr);
+        out.data = buffers_.emplace_back(backend_.allocate(static_cast<std::size_t>(out.bytes()), "a test")).data();
+        return out;
+    }
+    template <class T>
+    Tensor tensor(DType dtype, std::initializer_list<std::int64_t> sizes, T value) {
+        const Tensor out = tensor(dtype, sizes);
+        const std::vector<T> values(static_cast<std::size_t>(out.elements()), value);
+        backend_.upload(out.data, values.data(), static_cast<std::size_t>(out.bytes()));
+        return out;
+    }
+    std::vector<float> floats(const Tensor& bf16_tensor) {
+        std::vector<bf16> found(static_cast<std::size_t>(bf16_tensor.elements()));
+        backend_.synchronize();
+        backend_.download(found.data(), bf16_tensor.data, found.size() * sizeof(bf16));
+        return {found.begin(), found.end()};
+    }
+
+private:
+    Backend& backend_;
+    std::vector<Buffer> buffers_;
+};
+
+TEST_CASE("products wait for the matrix that the kernel in front writes") {
     const std::unique_ptr<Backend> backend = cuda_emulated::make_backend();
     constexpr std::int64_t kN = 3, kK = 64;
-    std::vector<Buffer> memory;
-    const auto tensor = [&](DType dtype, std::int64_t rows, std::int64_t columns) {
-        const std::int64_t sizes[] = {rows, columns};
-        Tensor out(dtype, sizes, nullptr);
-        out.data = memory.emplace_back(backend->allocate(static_cast<std::size_t>(out.bytes()), "a test")).data();
-        return out;
-    };
-    const Tensor ones = tensor(DType::f32, kN, kK), x = tensor(DType::bf16, 1, kK), b = tensor(DType::bf16, kN, kK),
-                 out = tensor(DType::bf16, 1, kN);
-    const std::vector<float> host_ones(kN * kK, 1.0f);
-    const std::vector<bf16> host_x(kK, bf16(0.5f));
-    backend->upload(ones.data, host_ones.data(), host_ones.size() * sizeof(float));
-    backend->upload(x.data, host_x.data(), host_x.size() * sizeof(bf16));
+    const std::pair<const char*, Attributes> products[] = {{"matmul", Matmul{.transpose_b = true}},
+                                                           {"linear", Linear{}}};
+    for (const auto& [op, attributes] : products) {
+        CAPTURE(op);
+        Memory memory(*backend);
+        const Tensor ones = memory.tensor(DType::f32, {kN, kK}, 1.0f), b = memory.tensor(DType::bf16, {kN, kK}),
+                     x = memory.tensor(DType::bf16, {1, kK}, bf16(0.5f)), out = memory.tensor(DType::bf16, {1, kN});
+        const Attributes cast = Cast{.dtype = DType::bf16};
+        const Tensor both[] = {x, b};
+        kernel_of("cast").run({{&ones, 1}, {&b, 1}, cast, *backend});
+        kernel_of(op).run({both, {&out, 1}, attributes, *backend});
+        CHECK(memory.floats(out) == std::vector<float>(kN, kK / 2));
+    }
+}
 
-    const Attributes cast = Cast{.dtype = DType::bf16}, matmul = Matmul{.transpose_b = true};
-    const Tensor both[] = {x, b};
-    kernel_of("cast").run({{&ones, 1}, {&b, 1}, cast, *backend});
-    kernel_of("matmul").run({both, {&out, 1}, matmul, *backend});
-    backend->synchronize();
-    std::vector<bf16> found(kN);
-    backend->download(found.data(), out.data, found.size() * sizeof(bf16));
-    for (const bf16 value : found) CHECK(float(value) == kK / 2);
+TEST_CASE("a linear with fp8 weights stays finite where activations are beyond f16") {
+    const std::unique_ptr<Backend> backend = cuda_emulated::make_backend();
+    constexpr std::int64_t kN = 8, kK = 64;
+    Memory memory(*backend);
+    const Tensor inputs[] = {memory.tensor(DType::bf16, {2, kK}, bf16(3e6f)),
+                             memory.tensor(DType::f8e4m3, {kN, kK}, f8e4m3(0.5f)),
+                             memory.tensor(DType::f32, {kN}, 1.0f)};
+    const Tensor out = memory.tensor(DType::bf16, {2, kN});
+    const Attributes linear = Linear{.scaled = true};
+    kernel_of("linear").run({inputs, {&out, 1}, linear, *backend});
+    for (const float value : memory.floats(out)) {
+        CHECK(std::isfinite(value));
+        CHECK(value > 0x1p20f);  // 16 * 65504 of each x at least
+    }
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // ptx.h on the CPU. Included by ptx.h, at its end, and by nothing else.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <type_traits>
 
@@ -91,6 +92,13 @@ __forceinline__ T load_once(const T* address) {
 }
 
 __forceinline__ void prefetch_l2(const void* address) { check_global(address, 1, Site::current()); }
+
+__forceinline__ unsigned pack_f16_saturated(float low, float high) {
+    const auto bits = [](float x) -> unsigned {
+        return __half_as_ushort(__float2half_rn(std::isnan(x) ? x : std::clamp(x, -65504.0f, 65504.0f)));
+    };
+    return bits(low) | bits(high) << 16;
+}
 
 __forceinline__ float fast_exp2(float x) { return std::exp2(x); }
 
