@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import torch
+from torch._dynamo.utils import counters
 from transformers import AutoModelForCausalLM, DynamicCache, StaticCache
 
 REPEATS = 5
@@ -24,15 +25,16 @@ class Bench:
         self.begin = time.monotonic()
         self.seconds = options.seconds
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.on_gpu = self.device != "cpu"
         started = time.monotonic()
         self.model = AutoModelForCausalLM.from_pretrained(options.model, dtype=torch.bfloat16).to(self.device).eval()
         self.sync()
-        self.result = {"device": torch.cuda.get_device_name() if self.device == "cuda" else "cpu",
-                       "torch": torch.__version__, "load_seconds": time.monotonic() - started, "eager": {},
-                       "compiled": {}, "skipped": []}
+        self.result = {"device": torch.cuda.get_device_name() if self.on_gpu else "cpu",
+                       "torch": torch.__version__, "load_seconds": time.monotonic() - started,
+                       "eager": {}, "compiled": {}, "without_cuda_graphs": [], "skipped": []}
 
     def sync(self):
-        if self.device == "cuda":
+        if self.on_gpu:
             torch.cuda.synchronize()
 
     def left(self):
@@ -43,7 +45,7 @@ class Bench:
         times = []
         for i in range(REPEATS + 2):
             self.sync()
-            if self.device == "cuda":
+            if self.on_gpu:
                 start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
                 start.record()
                 call()
@@ -78,14 +80,31 @@ class Bench:
         token = self.tokens(batch, 1)
         return self.seconds_of(lambda: self.step(token, cache))
 
-    def compiled_decode(self, batch, context, forward):
-        cache = StaticCache(config=self.model.config, max_cache_len=context + 64)
-        if context > 0:
-            self.fill(cache, batch, context)
+    def compile(self):
+        """Anew for each case: what is left of another cache's length would make this one's dynamic."""
+        torch._dynamo.reset()
+        return torch.compile(self.model.forward, mode="reduce-overhead")
+
+    def static_cache(self, batch, length):
+        """An empty one with its tensors in place. Those that are made in the compiled forward have no static address,
+        and without it there are no CUDA graphs: a step that is not compiled makes them."""
+        cache = StaticCache(config=self.model.config, max_cache_len=length)
+        self.step(self.tokens(batch, 1), cache)
+        cache.reset()
+        return cache
+
+    def compiled_decode(self, batch, context, compile):
+        counters.clear()
+        forward = compile()
+        cache = self.static_cache(batch, context + 64)
+        self.fill(cache, batch, context)
         token = self.tokens(batch, 1)
         for _ in range(2):
             self.step(token, cache, forward)
-        return self.seconds_of(lambda: self.step(token, cache, forward))
+        seconds = self.seconds_of(lambda: self.step(token, cache, forward))
+        if self.on_gpu and counters["inductor"]["cudagraph_skips"]:
+            self.result["without_cuda_graphs"].append(f"decode {batch}:{context}")
+        return seconds
 
     def prefill(self, length):
         tokens = self.tokens(1, length)
@@ -103,8 +122,8 @@ class Bench:
         self.sync()
         return time.perf_counter() - start
 
-    def attempt(self, into, name, call):
-        if self.left() < 5:
+    def attempt(self, into, name, call, seconds=5):
+        if self.left() < seconds:
             self.result["skipped"].append(f"{name}: no time was left")
             return
         try:
@@ -126,9 +145,12 @@ class Bench:
         for use_cache in (True, False):
             self.attempt(eager, f"generate {count}{'' if use_cache else ' without cache'}",
                          lambda: self.generate(count, use_cache))
-        forward = torch.compile(self.model.forward, mode="reduce-overhead") if not quick else self.model.forward
-        for batch, context in contexts[:3] if not quick else contexts:
-            self.attempt(compiled, f"decode {batch}:{context}", lambda: self.compiled_decode(batch, context, forward))
+        compile, took = (lambda: self.model.forward) if quick else self.compile, 5
+        for batch, context in contexts[:3]:
+            begin = time.monotonic()
+            self.attempt(compiled, f"decode {batch}:{context}", lambda: self.compiled_decode(batch, context, compile),
+                         took)
+            took = max(took, time.monotonic() - begin)  # the next one compiles as long
 
 
 def main():
