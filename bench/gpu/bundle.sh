@@ -14,7 +14,8 @@ ldd "$vitro" | awk '$2 == "=>" { print $1, $3 }' | while read -r name path; do
         *) cp -L "$path" "$out/lib/$name" ;;
     esac
 done
-cp "$root"/bench/gpu/{gpu_check.py,parity.py,transformers_bench.py,report.py,phi3_mini.json} "$out/bench/gpu/"
+cp "$root"/bench/gpu/{gpu_check.py,processes.py,report.py,sanitizer.py,parity.py,transformers_bench.py} \
+    "$root"/bench/gpu/{torch_device.py,phi3_mini.json} "$out/bench/gpu/"
 cp "$root/bench/make_random_model.py" "$out/bench/"
 cp -r "$root/models/bundled/tiny-phi3" "$out/models/bundled/"
 cat > "$out/gpu-check" <<'T'

@@ -3,11 +3,11 @@
 
 usage: gpu_check.py [--device cuda] [--only facts,limits,...] [--out DIR] [--seconds 470] [--vitro PATH] [--quick]
 
-Each part is a process of its own with a limit of its own: whatever fails or hangs, the others run, and the report says
-what happened. Writes DIR/<device>-<date>.json and .md. Exits with 0 if every part has passed, else with 1; a part that
-cannot run, for want of a GPU or of PyTorch, has not passed.
+Each part is processes of its own with a limit of its own: whatever fails or hangs, the others run, and the report says
+what happened. Writes DIR/<device>-<date>-<time>.json and .md after every part: an end from outside loses the part under
+way. Exits with 0 if every part has passed, else with 1; one that cannot run, for want of a GPU or of PyTorch, has not.
 
---quick takes the bundled model's sizes instead of Phi-3-mini's; with --device cuda-emulated it tests this script itself.
+--quick takes the bundled model's sizes, not Phi-3-mini's; with --device cuda-emulated it tests this script itself.
 """
 
 import argparse
@@ -16,12 +16,15 @@ import json
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+import processes
+import report
+import sanitizer
+from processes import Failure, Interrupted, TimedOut, last_json, tail
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -39,8 +42,10 @@ PARTS = {
     "fp8": (40, "decode with fp8 weights"),
     "start": (30, "from the start of the process to the first token"),
     "transformers": (170, "the same steps in transformers: eager, and compiled with a static cache"),
-    "sanitizer": (90, "compute-sanitizer over some ops"),
+    "sanitizer": (120, "compute-sanitizer over some ops"),
 }
+DESCRIBE_SECONDS = 20  # what device there is, which names the report
+MODEL_SECONDS = 120    # for writing a model of 8 GB; the parts' own limits begin after it
 
 
 def find_cublaslt():
@@ -53,68 +58,86 @@ def find_cublaslt():
             return
 
 
-class Failure(Exception):
-    """A part that has not passed; the text says why. `out` is what it had printed by then."""
-
-    def __init__(self, why, out=""):
-        super().__init__(why)
-        self.out = out
-
-
 class Check:
     def __init__(self, options):
         self.options = options
         self.deadline = time.monotonic() + options.seconds
+        self.until = self.deadline  # of the part under way
         self.work = Path(tempfile.mkdtemp(prefix="gpu-check-", dir=options.scratch))
         self.models = {}
-        self.emulated = options.device == "cuda-emulated"
+        self.notes = []
+        self.on_gpu = options.device not in ("cpu", "cuda-emulated")
+        self.devices = Failure("not asked yet")
 
     # --- running things ---------------------------------------------------------------------------------------------
 
-    def run(self, limit, command, **more):
-        """stdout of a process, which gets `limit` seconds or what is left; its whole group dies with it."""
-        left = self.deadline - time.monotonic()
-        if left < 2:
+    def left(self):
+        return min(self.until, self.deadline) - time.monotonic()
+
+    def run(self, command, seconds=None):
+        """stdout of a process, which gets what is left of the part, or less."""
+        left = min(self.left(), seconds or self.left())
+        if left < 1:
             raise Failure("no time was left")
-        process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   text=True, start_new_session=True, **more)
-        try:
-            out, errors = process.communicate(timeout=min(limit, left))
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            out, _ = process.communicate()
-            why = f"did not end within {min(limit, left):.0f} s: {' '.join(map(str, command))}"
-            raise Failure(why, out) from None
-        if process.returncode != 0:
-            raise Failure(tail(errors) or tail(out) or f"exit code {process.returncode}")
-        return out
+        return processes.run(command, left)
 
-    def vitro(self, limit, *arguments):
-        return self.run(limit, [self.options.vitro, *arguments])
+    def vitro(self, *arguments):
+        return self.run([self.options.vitro, *arguments])
 
-    def bench(self, limit, layers, *arguments):
-        model = self.model(layers)
-        return json.loads(self.vitro(limit, "bench", "-m", model, "--device", self.options.device, "--json",
+    def bench(self, *arguments):
+        model = self.model(self.layers)
+        return json.loads(self.vitro("bench", "-m", model, "--device", self.options.device, "--json",
                                      *(["--repeats", 1] if self.options.quick else []), *arguments))
 
-    def python(self, limit, script, *arguments):
+    def python(self, script, *arguments):
+        """The last line of JSON that a script printed. A failure has it too: what was measured counts."""
         try:
-            import torch, transformers  # noqa: F401
-        except ImportError as error:
-            raise Failure(f"{sys.executable} has not what it needs: {error}") from None
-        out = self.run(limit, [sys.executable, HERE / script, *arguments])
-        return json.loads(out.strip().splitlines()[-1])
+            out = self.run([sys.executable, HERE / script, *arguments, "--device", self.options.device])
+        except Failure as failure:
+            failure.found = last_json(failure.out)
+            if "No module named" in str(failure):
+                failure.args = (f"{sys.executable} has not what it needs: {failure}",)
+            raise
+        found = last_json(out)
+        if found is None:
+            raise Failure(f"{script} printed no JSON", out)
+        return found
 
     def model(self, layers):
-        """A model directory with random weights; made once."""
+        """A model directory with random weights; made once, and not tried twice."""
         if layers not in self.models:
             config = ROOT / "models/bundled/tiny-phi3/config.json" if self.options.quick else HERE / "phi3_mini.json"
             out = self.work / f"model-{layers}"
-            self.run(120, [sys.executable, ROOT / "bench/make_random_model.py", out, "--config", config, "--layers",
-                           layers])
-            (out / "generation_config.json").write_text("{}\n")
-            self.models[layers] = out
+            begin, until = time.monotonic(), self.until
+            self.until = begin + MODEL_SECONDS
+            try:
+                self.run([sys.executable, ROOT / "bench/make_random_model.py", out, "--config", config, "--layers",
+                          layers])
+                (out / "generation_config.json").write_text("{}\n")
+                self.models[layers] = out
+            except Failure as failure:
+                self.models[layers] = Failure(f"no model was made: {failure}", failure.out, failure.errors)
+            self.until = until + time.monotonic() - begin
+        if isinstance(self.models[layers], Failure):
+            raise self.models[layers]
         return self.models[layers]
+
+    def describe(self):
+        """Asks `vitro devices`, and keeps why it says nothing if it does not."""
+        self.until = time.monotonic() + DESCRIBE_SECONDS
+        try:
+            self.devices = json.loads(self.vitro("devices", "--json"))
+        except Failure as failure:
+            self.devices = failure
+        except ValueError as error:
+            self.devices = Failure(f"vitro devices --json: {error}")
+
+    def device_name(self):
+        """The card's name, for cuda and cuda:N, or what --device says."""
+        number = re.fullmatch(r"cuda(?::(\d+))?", self.options.device)
+        cards = [] if isinstance(self.devices, Failure) else self.devices["cuda"]
+        index = int(number[1] or 0) if number else len(cards)
+        return cards[index]["name"] if index < len(cards) else self.options.device
 
     @property
     def layers(self):
@@ -122,122 +145,116 @@ class Check:
 
     # --- the parts --------------------------------------------------------------------------------------------------
 
-    def facts(self, limit):
-        found = json.loads(self.vitro(limit, "devices", "--json"))
+    def facts(self):
+        if isinstance(self.devices, Failure):
+            raise self.devices
+        found = dict(self.devices)
         if shutil.which("nvidia-smi"):
             query = "name,driver_version,memory.total,clocks.max.sm,clocks.max.mem,power.limit"
-            found["nvidia_smi"] = self.run(limit, ["nvidia-smi", f"--query-gpu={query}", "--format=csv"]).strip()
-        if not found["cuda"] and not self.emulated:
-            raise Failure(found["why_no_cuda"])
+            try:
+                found["nvidia_smi"] = self.run(["nvidia-smi", f"--query-gpu={query}", "--format=csv"]).strip()
+            except Failure as failure:
+                self.notes.append(f"nvidia-smi: {failure}")
+        if self.on_gpu and not found["cuda"]:
+            raise Failure(found["why_no_cuda"], found=found)
         return found
 
-    def limits(self, limit):
-        return json.loads(self.vitro(limit, "devices", "--limits", self.options.device, "--json"))["limits"]
+    def limits(self):
+        return json.loads(self.vitro("devices", "--limits", self.options.device, "--json"))["limits"]
 
-    def ops(self, limit):
+    def ops(self):
         chosen = ["rms_norm"] if self.options.quick else []
-        return {"output": tail(self.vitro(limit, "ops", *chosen, "--check", "--device", self.options.device), 60)}
+        return {"output": tail(self.vitro("ops", *chosen, "--check", "--device", self.options.device), 60)}
 
-    def parity_2_layers(self, limit):
-        return self.parity(limit, 2)
+    def parity_2_layers(self):
+        return self.parity(2)
 
-    def parity(self, limit, layers=None):
-        started = time.monotonic()
-        model = self.model(layers or self.layers)
-        limit -= time.monotonic() - started
-        found = self.python(limit, "parity.py", model, "--vitro", self.options.vitro, "--device", self.options.device,
+    def parity(self, layers=None):
+        found = self.python("parity.py", self.model(layers or self.layers), "--vitro", self.options.vitro,
                             *(["--prompt", 6, "--tokens", 4] if self.options.quick else []))
         if not found["agrees"]:
-            raise Failure(found["why"])
+            raise Failure(found["why"], found=found)
         return found
 
-    def decode(self, limit):
+    def decode(self):
         cases = "1:0,2:16" if self.options.quick else "1:0,1:1000,1:4000,8:1000,32:1000,128:1000"
-        found = self.bench(limit, self.layers, "--kernels", "--decode", cases)
-        for row in found["decode"]:
-            if row["allocated_bytes"] != 0:
-                raise Failure(f"{row['allocated_bytes']} bytes were allocated after the first steps")
+        found = self.bench("--kernels", "--decode", cases)
+        grown = []
+        for row in found["decode"]:  # by the free memory of the whole card, which others use too
+            case, bytes_ = f"batch {row['batch']}, context {row['context']}", row["allocated_bytes"]
+            if bytes_ > 0:
+                grown.append(f"{case}: {bytes_} bytes were allocated after the first steps")
+            elif bytes_ < 0:
+                self.notes.append(f"{case}: something else freed {-bytes_} bytes of the card's memory")
+        if grown:
+            raise Failure("; ".join(grown), found=found)
         return found
 
-    def prefill(self, limit):
-        return self.bench(limit, self.layers, "--kernels", "--prefill", "8,16" if self.options.quick else "512,2048,4096")
+    def prefill(self):
+        return self.bench("--kernels", "--prefill", "8,16" if self.options.quick else "512,2048,4096")
 
-    def generate(self, limit):
-        return self.bench(limit, self.layers, "--generate", 4 if self.options.quick else 100)
+    def generate(self):
+        return self.bench("--generate", 4 if self.options.quick else 100)
 
-    def fp8(self, limit):
-        return self.bench(limit, self.layers, "--weights", "fp8", "--kernels", "--decode", "1:0")
+    def fp8(self):
+        return self.bench("--weights", "fp8", "--kernels", "--decode", "1:0")
 
-    def start(self, limit):
+    def start(self):
         """Median wall time of whole processes, weights in the page cache."""
-        times = []
+        times, model = [], self.model(self.layers)
         for _ in range(1 if self.options.quick else 3):
             begin = time.monotonic()
-            self.vitro(limit, "run", "-m", self.model(self.layers), "--device", self.options.device, "--tokens",
-                       "1,5,9,13", "-n", 1, "--json")
+            self.vitro("run", "-m", model, "--device", self.options.device, "--tokens", "1,5,9,13", "-n", 1, "--json")
             times.append(time.monotonic() - begin)
         return {"seconds": sorted(times)[len(times) // 2]}
 
-    def sanitizer(self, limit):
-        if self.emulated:
-            raise Failure("the emulation checks by itself")
-        tool = shutil.which("compute-sanitizer") or "/usr/local/cuda/bin/compute-sanitizer"
-        if not Path(tool).exists():
-            raise Failure("there is no compute-sanitizer")
-        found = {}
-        for check, op in (("memcheck", "linear"), ("memcheck", "attention"), ("racecheck", "attention")):
-            out = self.run(limit / 3, [tool, "--tool", check, "--error-exitcode", 9, self.options.vitro, "ops", "--check",
-                                       op, "--device", self.options.device])
-            found[f"{check} {op}"] = tail(out, 2)
+    def sanitizer(self):
+        if not self.on_gpu:
+            raise Failure("there is nothing for it without a GPU; the emulation checks by itself")
+        tool, found = sanitizer.tool(), {}
+        for i, (check, op) in enumerate(sanitizer.CHECKS):
+            share = self.left() / (len(sanitizer.CHECKS) - i)
+            command = [tool, "--tool", check, "--error-exitcode", 9, self.options.vitro, "ops", "--check", op,
+                       "--device", self.options.device]
+            found[f"{check} {op}"] = sanitizer.judge(op, lambda: self.run(command, share))
+        bad = [f"{name} {line}" for name, line in found.items() if not line.startswith("passed")]
+        if bad:
+            raise Failure("; ".join(bad), found=found)
         return found
 
-    def transformers(self, limit):
+    def transformers(self):
         model = self.model(self.layers)
-        seconds = min(limit, self.deadline - time.monotonic()) - 10
         try:
-            return self.python(limit, "transformers_bench.py", model, "--seconds", seconds,
+            return self.python("transformers_bench.py", model, "--seconds", round(self.left() - 10, 1),
                                *(["--quick"] if self.options.quick else []))
-        except Failure as failure:  # a line after each measurement: what there is counts
-            lines = failure.out.strip().splitlines()
-            if not lines:
+        except TimedOut as failure:  # a line after each measurement: what there is counts
+            if failure.found is None:
                 raise
-            found = json.loads(lines[-1])
-            found["skipped"].append(str(failure))
-            return found
+            self.notes.append(f"{failure}; what it had measured is kept")
+            return failure.found
 
     # --- all of them ------------------------------------------------------------------------------------------------
 
-    def all(self):
-        parts = {}
+    def part(self, name):
+        limit, about = PARTS[name]
+        begin = time.monotonic()
+        self.until = begin + limit * (4 if self.options.quick else 1)  # nothing is measured, and the emulation is slow
+        self.notes = []
+        part = {"about": about, "status": "passed"}
         try:
-            for name, (limit, about) in PARTS.items():
-                if self.options.only and name not in self.options.only:
-                    continue
-                limit *= 4 if self.options.quick else 1  # nothing is measured, and the emulation is slow
-                begin = time.monotonic()
-                part = {"about": about, "status": "passed"}
-                try:
-                    part["found"] = getattr(self, name)(limit)
-                except Failure as failure:
-                    part |= {"status": "failed", "why": str(failure)}
-                except Exception as error:  # a part's own mistake must not end the others
-                    part |= {"status": "failed", "why": f"{type(error).__name__}: {error}"}
-                part["seconds"] = round(time.monotonic() - begin, 1)
-                parts[name] = part
-                print(f"{name:<16} {part['status']:<7} {part['seconds']:>6.1f} s  {part.get('why', '')}", flush=True)
-        finally:
-            shutil.rmtree(self.work, ignore_errors=True)
-        return parts
-
-
-def tail(text, lines=6):
-    return "\n".join(text.strip().splitlines()[-lines:])
-
-
-def device_name(options, parts):
-    found = parts.get("facts", {}).get("found", {}).get("cuda") or []
-    name = found[0]["name"] if found and options.device != "cuda-emulated" else options.device
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+            part["found"] = getattr(self, name)()
+        except Failure as failure:
+            part |= {"status": "failed", "why": str(failure)}
+            part |= {"details": tail(failure.out + failure.errors, 40)} if failure.out + failure.errors else {}
+            part |= {"found": failure.found} if failure.found is not None else {}
+        except Exception as error:  # a part's own mistake must not end the others
+            part |= {"status": "failed", "why": f"{type(error).__name__}: {error}"}
+        if self.notes:
+            part["notes"] = self.notes
+        part["seconds"] = round(time.monotonic() - begin, 1)
+        words = "; ".join([part["why"]] if "why" in part else self.notes)
+        print(f"{name:<16} {part['status']:<7} {part['seconds']:>6.1f} s  {words}", flush=True)
+        return part
 
 
 def default_vitro():
@@ -245,38 +262,61 @@ def default_vitro():
     return beside if beside.is_file() else ROOT / "build/release/vitro"
 
 
+def check_all(options):
+    """Runs the parts and writes the report after each. Returns the exit code."""
+    now, begin = datetime.datetime.now().astimezone(), time.monotonic()
+    names = [name for name in PARTS if not options.only or name in options.only]
+    parts, code, path = {}, 1, None
+    whole = {"date": now.isoformat(timespec="seconds"), "device": options.device, "quick": options.quick,
+             "command": " ".join(["gpu_check.py", *sys.argv[1:]]), "parts": parts}
+
+    def save():
+        whole["seconds"] = round(time.monotonic() - begin, 1)
+        whole["not_run"] = [name for name in names if name not in parts]
+        report.write(path, whole)
+
+    check, name = Check(options), ""
+    try:
+        check.describe()
+        whole["name"] = check.device_name()
+        path = options.out / f"{re.sub(r'[^a-z0-9]+', '-', whole['name'].lower()).strip('-')}-{now:%Y-%m-%d-%H%M%S}"
+        for name in names:
+            parts[name] = check.part(name)
+            save()
+    except Interrupted as signal:
+        code = 128 + signal.number
+        print(f"interrupted by {signal}", flush=True)
+        if name:
+            parts.setdefault(name, {"about": PARTS[name][1], "status": "failed", "why": f"interrupted by {signal}"})
+            save()
+    finally:
+        shutil.rmtree(check.work, ignore_errors=True)
+    passed = [name for name, part in parts.items() if part["status"] == "passed"]
+    if path:
+        print(f"{path}.json and .md: {len(passed)} of {len(names)} parts have passed")
+    return 0 if len(passed) == len(names) else code
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--only", type=lambda text: text.split(","), help="these parts: " + ", ".join(PARTS))
     parser.add_argument("--out", type=Path, default=HERE, help="where the report goes (default: beside this script)")
-    parser.add_argument("--scratch", type=Path, help="where models of up to 8 GB are made (default: the temporary folder)")
+    parser.add_argument("--scratch", type=Path, help="where models of 8 GB are made (default: the temporary folder)")
     parser.add_argument("--seconds", type=float, default=470, help="for everything together (default 470)")
     parser.add_argument("--vitro", type=Path, default=default_vitro())
     parser.add_argument("--quick", action="store_true", help="a small model: tests this script, measures nothing")
     options = parser.parse_args()
+    options.vitro = options.vitro.absolute()  # a name alone would be looked for in the PATH
     if not options.vitro.is_file():
         parser.error(f"{options.vitro} is not there: ./dev build makes it, ./dev gpu-bundle the one that is carried")
     for name in options.only or []:
         if name not in PARTS:
             parser.error(f"--only: expected {', '.join(PARTS)}, found {name}")
-
-    import report
-
-    find_cublaslt()
-    begin = time.monotonic()
-    parts = Check(options).all()
-    now = datetime.datetime.now().astimezone()
-    whole = {"date": now.isoformat(timespec="seconds"), "device": options.device, "quick": options.quick,
-             "command": " ".join(["gpu_check.py", *sys.argv[1:]]), "seconds": round(time.monotonic() - begin, 1),
-             "parts": parts}
     options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / f"{device_name(options, parts)}-{now:%Y-%m-%d}"
-    path.with_suffix(".json").write_text(json.dumps(whole, indent=1) + "\n")
-    path.with_suffix(".md").write_text(report.markdown(whole))
-    failed = [name for name, part in parts.items() if part["status"] != "passed"]
-    print(f"{path}.json and .md: {len(parts) - len(failed)} of {len(parts)} parts have passed")
-    sys.exit(1 if failed else 0)
+    processes.interrupt_on_signals()
+    find_cublaslt()
+    sys.exit(check_all(options))
 
 
 if __name__ == "__main__":

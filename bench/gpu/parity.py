@@ -21,6 +21,8 @@ import torch
 from safetensors.numpy import load_file
 from transformers import AutoModelForCausalLM
 
+from torch_device import description, torch_device
+
 FLOOR = 1e-5  # of the mean square error: f32 checkpoints
 
 
@@ -29,7 +31,7 @@ def logits_of(model, dtype, device, tokens):
     with torch.inference_mode():
         out = network(torch.tensor([tokens], device=device), use_cache=False).logits[0].float().cpu().numpy()
     del network
-    if device == "cuda":
+    if device != "cpu":
         torch.cuda.empty_cache()
     return out
 
@@ -38,11 +40,12 @@ def vitro(options, *arguments):
     command = [options.vitro, arguments[0], "-m", options.model, "--device", options.device, *arguments[1:]]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     if done.returncode != 0:
-        raise RuntimeError(f"vitro {arguments[0]}: {done.stderr.strip().splitlines()[-1:]}")
+        raise RuntimeError(f"vitro {arguments[0]}: {done.stderr.strip()[-500:] or done.returncode}")
     return done.stdout
 
 
 def compare(options):
+    device = torch_device(options.device, torch)
     config = json.loads((options.model / "config.json").read_text())
     rng = random.Random(1)
     prompt = [rng.randrange(3, config["vocab_size"]) for _ in range(options.prompt)]
@@ -54,7 +57,6 @@ def compare(options):
         vitro(options, "logits", "--tokens", ",".join(map(str, tokens)), "-c", len(tokens) + 1, "-o", out)
         found = load_file(out)["logits"]
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.backends.cuda.matmul.allow_tf32 = False
     exact = logits_of(options.model, torch.float32, device, tokens)
     rounded = logits_of(options.model, torch.bfloat16, device, tokens)
@@ -65,6 +67,7 @@ def compare(options):
     below = rows.max(axis=1) - rows[np.arange(len(greedy)), greedy]
     allowed = 4 * max(own, FLOOR * square) ** 0.5
     result = {
+        "device": description(device, torch),
         "layers": config["num_hidden_layers"],
         "positions": len(tokens),
         "nmse": error / square,
@@ -90,7 +93,7 @@ def compare(options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
-    parser.add_argument("--vitro", type=Path, required=True)
+    parser.add_argument("--vitro", type=lambda name: Path(name).absolute(), required=True)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--prompt", type=int, default=48)
     parser.add_argument("--tokens", type=int, default=64)

@@ -1,16 +1,39 @@
-"""The report of gpu_check.py as Markdown."""
+"""The report of gpu_check.py: JSON, and Markdown made of it."""
+
+import json
+import os
+
+
+def write(path, whole):
+    """path.json and path.md. Each is complete or as it was before."""
+    replace(f"{path}.json", json.dumps(whole, indent=1) + "\n")
+    try:
+        text = markdown(whole)
+    except Exception as error:  # the JSON has it all
+        text = f"This report could not be made of the JSON: {type(error).__name__}: {error}\n"
+    replace(f"{path}.md", text)
+
+
+def replace(path, text):
+    with open(f"{path}.part", "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(f"{path}.part", path)
 
 
 def markdown(whole):
     parts = whole["parts"]
     found = {name: part.get("found", {}) for name, part in parts.items()}
-    out = [f"# {title(found, whole)}, {whole['date'][:10]}", "",
-           f"`{whole['command']}`, {whole['seconds']:.0f} s. Medians, by the clock of the host for whole steps and by the "
-           "device's events for kernels.", ""]
+    out = [f"# {whole['name']}, {whole['date'][:16].replace('T', ' ')}", "",
+           f"`{whole['command']}`, {whole['seconds']:.0f} s. Medians, by the clock of the host for whole steps and by "
+           "the device's events for kernels.", ""]
     if whole["quick"]:
         out += ["**A small model: this tests the script and measures nothing.**", ""]
+    if whole["not_run"]:
+        out += [f"**Not all has run. Without a result: {', '.join(whole['not_run'])}.**", ""]
     out += table(["part", "", "s", ""],
-                 [[name, part["status"], f"{part['seconds']:.1f}", first_line(part.get("why", part["about"]))]
+                 [[name, part["status"], f"{part['seconds']:.1f}" if "seconds" in part else "", words(part)]
                   for name, part in parts.items()])
     limits = found.get("limits")
     peak = limits["read_bytes_per_second"] if limits else None
@@ -20,23 +43,29 @@ def markdown(whole):
                      [[f"{limits['read_bytes_per_second'] / 1e9:.0f}", f"{limits['copy_bytes_per_second'] / 1e9:.0f}",
                        f"{limits['gemm_flops_per_second'] / 1e12:.0f}"]])
     out += parity(found)
+    out += baseline(found)
     out += decode(found, peak)
     out += prefill(found, limits)
     out += rest(found)
+    out += sanitizer(found)
     for name in ("decode", "fp8", "prefill"):
         for row in found.get(name, {}).get("prefill" if name == "prefill" else "decode", []):
             if row.get("kernels"):
                 out += kernels(name, row, peak)
+    for name, part in parts.items():
+        if part.get("details"):
+            out += [f"## What `{name}` printed last", "", *("    " + line for line in part["details"].splitlines()), ""]
     return "\n".join(out) + "\n"
 
 
-def title(found, whole):
-    cards = found.get("facts", {}).get("cuda") or []
-    return cards[0]["name"] if cards and whole["device"] != "cuda-emulated" else whole["device"]
+def words(part):
+    """Why it has failed, what is to be known though it passed, or what it is for."""
+    why = [part["why"]] if "why" in part else []
+    return cell("; ".join(why + part.get("notes", [])) or part["about"])
 
 
-def first_line(text):
-    return text.splitlines()[0].replace("|", "/") if text else ""
+def cell(text):
+    return " ".join(text.split()).replace("|", "/")
 
 
 def table(head, rows):
@@ -68,12 +97,32 @@ def milliseconds(seconds):
 
 def parity(found):
     rows = [[str(p["layers"]), f"{p['nmse']:.1e}", f"{p['transformers_bf16_nmse']:.1e}",
-             f"{p['greedy_equal']} of {p['greedy_tokens']}", f"{p['greedy_furthest_below']:.4f}"]
+             f"{p['greedy_equal']} of {p['greedy_tokens']}", f"{p['greedy_furthest_below']:.4f}", p["device"]]
             for p in (found.get("parity_2_layers"), found.get("parity")) if p]
     if not rows:
         return []
-    head = ["layers", "nmse to f32", "transformers' bf16", "greedy tokens equal", "furthest below the best logit"]
+    head = ["layers", "nmse to f32", "transformers' bf16", "greedy tokens equal", "furthest below the best logit",
+            "transformers ran on"]
     return ["## Parity with transformers", ""] + table(head, rows)
+
+
+def baseline(found):
+    """What transformers ran on, and what is not as it should be."""
+    run = found.get("transformers")
+    if not run:
+        return []
+    out = ["## transformers", "",
+           f"transformers {run['transformers']} with torch {run['torch']} ran on {run['device']}.", ""]
+    if run["without_cuda_graphs"]:
+        out += [f"**Compiled, but without CUDA graphs: {', '.join(run['without_cuda_graphs'])}.**", ""]
+    if run["skipped"]:
+        out += [f"- left out: {cell(text)}" for text in run["skipped"]] + [""]
+    return out
+
+
+def sanitizer(found):
+    rows = [[name, cell(line)] for name, line in found.get("sanitizer", {}).items()]
+    return ["## compute-sanitizer", ""] + table(["check and op", ""], rows) if rows else []
 
 
 def decode(found, peak):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times transformers on the steps that `vitro bench` times: eager, and compiled with a static cache.
 
-usage: transformers_bench.py MODEL [--seconds 150] [--quick]
+usage: transformers_bench.py MODEL [--device cuda] [--seconds 150] [--quick]
 
 Random tokens, bf16, medians of 5 after warming up, by CUDA events (on a CPU: the clock). After each measurement a line
 of JSON tells all so far; what did not fit into the time is absent, and `skipped` says so.
@@ -14,8 +14,11 @@ import time
 from pathlib import Path
 
 import torch
+import transformers
 from torch._dynamo.utils import counters
 from transformers import AutoModelForCausalLM, DynamicCache, StaticCache
+
+from torch_device import description, torch_device
 
 REPEATS = 5
 
@@ -24,13 +27,13 @@ class Bench:
     def __init__(self, options):
         self.begin = time.monotonic()
         self.seconds = options.seconds
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch_device(options.device, torch)
         self.on_gpu = self.device != "cpu"
         started = time.monotonic()
         self.model = AutoModelForCausalLM.from_pretrained(options.model, dtype=torch.bfloat16).to(self.device).eval()
         self.sync()
-        self.result = {"device": torch.cuda.get_device_name() if self.on_gpu else "cpu",
-                       "torch": torch.__version__, "load_seconds": time.monotonic() - started,
+        self.result = {"device": description(self.device, torch), "torch": torch.__version__,
+                       "transformers": transformers.__version__, "load_seconds": time.monotonic() - started,
                        "eager": {}, "compiled": {}, "without_cuda_graphs": [], "skipped": []}
 
     def sync(self):
@@ -156,6 +159,7 @@ class Bench:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
+    parser.add_argument("--device", default="cuda", help="as vitro calls it: cuda, cuda:N, cpu or cuda-emulated")
     parser.add_argument("--seconds", type=float, default=150)
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
