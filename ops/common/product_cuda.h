@@ -205,6 +205,7 @@ __global__ void __launch_bounds__(kSkinnyWarps * 32, kSkinnyBlocks<W, kTokens, k
             weigh<X, T, kNorm>(x, by, high, low, squares_of[i]);
             from[at + row * kRow] = high;
             low_stage[(copied_u * low_rows + row) * kRow + copied_part] = low;
+            if constexpr (kNorm && kPer == 2) __syncwarp();  // registers do not last for all rows at once
         }
         __syncwarp();
     };

@@ -98,6 +98,7 @@ __device__ Totals sums_before(const Shared& shared, Totals& all) {
     __syncthreads();
     Totals before{through.count - own.count, through.weight - own.weight};
     all = {0, 0};
+#pragma unroll 4  // registers do not last for all at once
     for (unsigned i = 0; i < kThreads / 32; ++i) {
         const Totals each{shared.warp_counts[i], shared.warp_weights[i]};
         if (i < warp) before = {before.count + each.count, before.weight + each.weight};
