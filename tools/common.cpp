@@ -72,6 +72,15 @@ void add_model_flags(CLI::App& app, ModelFlags& flags, bool runs) {
         ->check(CLI::IsMember({"auto", "f32", "f16", "bf16", "fp8"}));
 }
 
+void add_step_flags(CLI::App& app, StepFlags& flags) {
+    app.add_option("--batch", flags.batch, "sequences in the cache at the same time (default 1)")
+        ->type_name("B")
+        ->check(CLI::Range(1, 4096));
+    app.add_option("--chunk", flags.chunk, "tokens of prompts that one step takes (default 128)")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber);
+}
+
 LanguageModelOptions with_flags(LanguageModelOptions options, const ModelFlags& flags, const ModelConfig& config,
                                 const Devices& devices) {
     options.context = flags.context;

@@ -43,6 +43,13 @@ void add_device_flags(CLI::App& app, ModelFlags& flags);
 /// -m, and with `runs` also -c, -t, --device, --weights, --activations, --kv-type and --verify-plan.
 void add_model_flags(CLI::App& app, ModelFlags& flags, bool runs = true);
 
+/// --batch and --chunk: of how large steps a report is.
+struct StepFlags {
+    std::int64_t batch = 1;
+    std::int64_t chunk = LanguageModelOptions{}.chunk;
+};
+void add_step_flags(CLI::App& app, StepFlags& flags);
+
 /// A model that is open to run. The devices live as long as the model.
 struct OpenModel {
     ModelConfig config;

@@ -18,8 +18,7 @@ constexpr std::int64_t kCheckedContext = 64;
 
 struct Flags {
     ModelFlags model;
-    std::int64_t batch = 1;
-    std::int64_t chunk = LanguageModelOptions{}.chunk;
+    StepFlags step;
     std::string phase = "decode";
     std::string format = "text";
     std::string after = "program";  // the stage that is shown
@@ -41,9 +40,9 @@ Story compile_story(const Flags& flags, const Devices& devices) {
     ModelFlags model = flags.model;
     if (model.context == 0 && flags.passes.check_numerics)  // its values are all kept: a small cache will do
         model.context = std::min(config.max_positions, kCheckedContext);
-    LanguageModelOptions model_options =
-        with_flags({.max_sequences = flags.batch, .chunk = flags.chunk, .passes = pipeline_options(flags.passes)},
-                   model, config, devices);
+    LanguageModelOptions model_options = with_flags(
+        {.max_sequences = flags.step.batch, .chunk = flags.step.chunk, .passes = pipeline_options(flags.passes)}, model,
+        config, devices);
     Graph graph = naive_graph(flags.model.directory, config, phase, model_options);
     Story story;
     story.phase = flags.phase;
@@ -117,12 +116,7 @@ void add_graph(CLI::App& app, int&) {
                            "print the graph that runs, or as it was at another stage; works without weights\n"
                            "Example: vitro graph --diff build:fuse_attention --scope layers.0");
     add_model_flags(*command, flags->model);
-    command->add_option("--batch", flags->batch, "sequences in the cache at the same time (default 1)")
-        ->type_name("B")
-        ->check(CLI::Range(1, 4096));
-    command->add_option("--chunk", flags->chunk, "tokens of prompts that one step takes (default 128)")
-        ->type_name("N")
-        ->check(CLI::PositiveNumber);
+    add_step_flags(*command, flags->step);
     command->add_option("--phase", flags->phase, "prefill (chunks of a prompt) or decode (the default)")
         ->check(CLI::IsMember({"prefill", "decode"}));
     CLI::Option* format =

@@ -13,8 +13,7 @@ using Json = nlohmann::ordered_json;
 
 struct Flags {
     ModelFlags model;
-    std::int64_t batch = 1;
-    std::int64_t chunk = LanguageModelOptions{}.chunk;
+    StepFlags step;
     std::string phase = "both";
     std::string format = "text";
     std::string output;
@@ -185,9 +184,9 @@ void plan(const Flags& flags) {
     Report report;
     report.config = read_model_config(flags.model.directory);
     const Devices devices = open_devices(flags.model.device, flags.model.threads);
-    report.options =
-        completed(with_flags({.max_sequences = flags.batch, .chunk = flags.chunk}, flags.model, report.config, devices),
-                  report.config);
+    report.options = completed(
+        with_flags({.max_sequences = flags.step.batch, .chunk = flags.step.chunk}, flags.model, report.config, devices),
+        report.config);
     report.targets = devices.targets;
     for (const auto& [name, phase] : {std::pair{"prefill", Phase::prefill}, std::pair{"decode", Phase::decode}}) {
         Graph graph = naive_graph(flags.model.directory, report.config, phase, report.options);
@@ -216,12 +215,7 @@ void add_plan(CLI::App& app, int&) {
                                            "tell how much memory a model takes and what takes it; works without "
                                            "weights\nExample: vitro plan -c 2048 --format html -o build/plan.html");
     add_model_flags(*command, flags->model);
-    command->add_option("--batch", flags->batch, "sequences in the cache at the same time (default 1)")
-        ->type_name("B")
-        ->check(CLI::Range(1, 4096));
-    command->add_option("--chunk", flags->chunk, "tokens of prompts that one step takes (default 128)")
-        ->type_name("N")
-        ->check(CLI::PositiveNumber);
+    add_step_flags(*command, flags->step);
     command->add_option("--phase", flags->phase, "whose arena to show: prefill, decode, both (the default)")
         ->check(CLI::IsMember({"prefill", "decode", "both"}));
     command->add_option("--format", flags->format, "text, html, or svg (one arena, offset against time)")
