@@ -1,11 +1,11 @@
 # CUDA sources without nvcc. vitro_emulated_sources(<target> <file.cu>...) compiles .cu files as plain C++ against
-# backends/cuda/emulation and adds them to the target. A small .cpp that includes the .cu stands for it, so that the same
+# backends/emulation and adds them to the target. A small .cpp that includes the .cu stands for it, so that the same
 # file can also go to nvcc for another target.
 #
 # Outside of sanitizer builds the files are compiled with the compiler's access hooks (-fsanitize=thread, whose runtime is
-# not linked: backends/cuda/emulation/hooks.cpp takes its place), one call for each access, hence no vectorizing. Loops must not
+# not linked: backends/emulation/hooks.cpp takes its place), one call for each access, hence no vectorizing. Loops must not
 # become calls of memset or memcpy, which have no hook, and vectors (uint4) must not fall apart into their parts.
-file(GLOB emulation_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/backends/cuda/emulation/*.cpp)
+file(GLOB emulation_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/backends/emulation/*.cpp)
 add_library(vitro_emulation STATIC ${emulation_sources})
 target_link_libraries(vitro_emulation PUBLIC vitro_base Threads::Threads)
 

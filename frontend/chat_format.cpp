@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "frontend/file.h"
 #include "frontend/json.h"
-#include "frontend/unicode.h"
+#include "frontend/tokenizer/unicode.h"
 
 #include <algorithm>
 #include <initializer_list>

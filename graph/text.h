@@ -13,8 +13,8 @@
 //     return %s
 //     update %cache = %appended
 //
-// A type may also stand before the `=`: `%x : f32 [T, 4] = embed(%tokens, %table)`. A statement goes on in the next line
-// after a comma, and when that line begins with `@` or `<=`. Layers that are alike may be written once:
+// A type may also stand before the `=`: `%x : f32 [T, 4] = embed(%tokens, %table)`. A statement goes on in the next
+// line after a comma, and when that line begins with `@` or `<=`. Layers that are alike may be written once:
 //
 //     repeat model.layers.0-31: 32 ×
 //       first %previous.out = %model.embed_tokens
@@ -22,8 +22,8 @@
 //       %.out : f32 [T, 3072] = rms_norm(%previous.out, %.weight)
 //     end
 //
-// Within, `.out` is short for `model.layers.N.out`, and `previous.out` is the layer before's; `first` says what stands for
-// that in the first layer.
+// Within, `.out` is short for `model.layers.N.out`, and `previous.out` is the layer before's; `first` says what stands
+// for that in the first layer.
 //
 // `from` names the checkpoint tensors that a weight is made of, `as` its WeightForm, `@` the device a value lives on,
 // and the place in the model's source, `<=` the values of the source graph that a fused node realizes. `#` begins a

@@ -10,7 +10,7 @@
 namespace vitro {
 
 #define VITRO_OP(Name, on_cpu, on_cuda) \
-    extern const OpDef k##Name;   \
+    extern const OpDef k##Name;         \
     VITRO_WITH_##on_cpu(extern const KernelDef k##Name##Cpu;)
 #include "ops/op_list.def"
 #undef VITRO_OP

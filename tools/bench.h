@@ -1,7 +1,7 @@
 // Timing the steps of a program, kind by kind.
 #pragma once
 
-#include "frontend/language_model.h"
+#include "runtime/language_model.h"
 #include "tools/devices.h"
 
 #include <nlohmann/json_fwd.hpp>

@@ -3,9 +3,9 @@
 
 #include "frontend/chat_format.h"
 #include "frontend/config.h"
-#include "frontend/generator.h"
-#include "frontend/language_model.h"
-#include "frontend/tokenizer.h"
+#include "frontend/tokenizer/tokenizer.h"
+#include "runtime/generator.h"
+#include "runtime/language_model.h"
 #include "tools/devices.h"
 
 #include <CLI/CLI.hpp>

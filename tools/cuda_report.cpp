@@ -2,8 +2,8 @@
 #include "tools/cuda_report.h"
 
 #include "backends/cuda/devices.h"
-#include "backends/cuda/emulation/access_counts.h"
-#include "backends/cuda/emulation/options.h"
+#include "backends/emulation/access_counts.h"
+#include "backends/emulation/options.h"
 #include "ops/check/model_calls.h"
 #include "ops/check/op_case.h"
 #include "ops/cuda_kernels.h"

@@ -2,10 +2,10 @@
 #include "base/half.h"
 #include "frontend/file.h"
 #include "frontend/safetensors.h"
-#include "frontend/weights.h"
 #include "graph/check_plan.h"
 #include "graph/executor.h"
 #include "graph/interpret.h"
+#include "runtime/weights.h"
 #include "tools/common.h"
 #include "tools/pass_flags.h"
 

@@ -1,6 +1,6 @@
 // vitro plan: how much memory a model takes, and what takes it, before any of it is loaded.
-#include "frontend/memory_use.h"
 #include "graph/check_plan.h"
+#include "runtime/memory_use.h"
 #include "tools/common.h"
 #include "tools/plan_drawing.h"
 

@@ -35,12 +35,12 @@ __device__ __forceinline__ T* dynamic_shared(std::size_t offset = 0) {
 
 #else
 
-#include "backends/cuda/emulation/device_functions.h"
-#include "backends/cuda/emulation/fp8_types.h"
-#include "backends/cuda/emulation/half_types.h"
-#include "backends/cuda/emulation/intrinsics.h"
-#include "backends/cuda/emulation/runtime_api.h"
-#include "backends/cuda/emulation/types.h"
+#include "backends/emulation/device_functions.h"
+#include "backends/emulation/fp8_types.h"
+#include "backends/emulation/half_types.h"
+#include "backends/emulation/intrinsics.h"
+#include "backends/emulation/runtime_api.h"
+#include "backends/emulation/types.h"
 
 #define VITRO_DEVICE cuda_emulated
 

@@ -7,7 +7,7 @@
 #include <source_location>
 
 #ifndef __CUDACC__
-#include "backends/cuda/emulation/grid.h"
+#include "backends/emulation/grid.h"
 
 #include <tuple>
 #endif

@@ -90,5 +90,5 @@ __device__ __forceinline__ float fast_exp2(float x);
 #ifdef __CUDACC__
 #include "backends/cuda/ptx_device.h"
 #else
-#include "backends/cuda/emulation/ptx_emulated.h"
+#include "backends/emulation/ptx_emulated.h"
 #endif

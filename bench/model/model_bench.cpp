@@ -7,8 +7,8 @@
 // unfused one after the other; ratios are taken within a round, and medians over the rounds are printed.
 #include "bench/cpu/limits.h"
 #include "frontend/config.h"
-#include "frontend/language_model.h"
 #include "ops/op_list.h"
+#include "runtime/language_model.h"
 
 #include <cstdlib>
 

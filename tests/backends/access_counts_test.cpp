@@ -1,5 +1,5 @@
 // What the emulation counts of kernels whose sectors and bank conflicts are known by hand.
-#include "backends/cuda/emulation/access_counts.h"
+#include "backends/emulation/access_counts.h"
 
 #include "tests/backends/access_kernels.h"
 #include "tests/backends/emulated_device.h"

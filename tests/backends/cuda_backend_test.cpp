@@ -1,7 +1,7 @@
 // The device runtime on the emulated device: memory, copies, recordings, and what it says when something is missing.
 #include "backends/cuda/cuda_backend.h"
 #include "backends/cuda/devices.h"
-#include "backends/cuda/emulation/stream.h"
+#include "backends/emulation/stream.h"
 #include "tests/backends/emulated_device.h"
 
 #include <doctest/doctest.h>

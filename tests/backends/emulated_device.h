@@ -1,8 +1,8 @@
 // What the tests of the emulation share.
 #pragma once
 
-#include "backends/cuda/emulation/options.h"
 #include "backends/cuda/launch.h"
+#include "backends/emulation/options.h"
 #include "base/random.h"
 
 #include <doctest/doctest.h>

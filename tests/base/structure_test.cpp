@@ -19,7 +19,8 @@ namespace {
 using Sources = std::map<std::string, std::string>;
 using Complaints = std::vector<std::string>;
 
-constexpr std::string_view kRooms[] = {"tools", "frontend", "models", "passes", "ops", "graph", "backends", "base"};
+constexpr std::string_view kRooms[] = {"tools", "runtime", "frontend", "models", "passes",
+                                       "ops",   "graph",   "backends", "base"};
 constexpr std::size_t kLongestFile = 500;
 
 /// The room's place from the left, or -1 for what is no room.

@@ -1,7 +1,7 @@
 #include "frontend/chat_format.h"
 
 #include "base/error.h"
-#include "frontend/tokenizer.h"
+#include "frontend/tokenizer/tokenizer.h"
 #include "tests/frontend/tokenizer_files.h"
 
 #include <doctest/doctest.h>

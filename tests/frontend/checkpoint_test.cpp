@@ -1,7 +1,7 @@
 #include "frontend/checkpoint.h"
 
 #include "base/error.h"
-#include "tests/frontend/tiny_model.h"
+#include "tests/runtime/tiny_model.h"
 
 #include <doctest/doctest.h>
 

@@ -2,7 +2,7 @@
 #include "frontend/config.h"
 
 #include "base/error.h"
-#include "tests/frontend/tiny_model.h"
+#include "tests/runtime/tiny_model.h"
 
 #include <doctest/doctest.h>
 

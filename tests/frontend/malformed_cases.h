@@ -3,7 +3,7 @@
 // share them.
 #pragma once
 
-#include "tests/frontend/tiny_model.h"
+#include "tests/runtime/tiny_model.h"
 
 #include <filesystem>
 #include <functional>

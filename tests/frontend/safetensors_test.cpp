@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/half.h"
-#include "tests/frontend/tiny_model.h"
+#include "tests/runtime/tiny_model.h"
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,7 @@
 // Tokenizer files for tests: a small vocabulary with all byte pieces, and the real one where this machine has it.
 #pragma once
 
-#include "frontend/tokenizer.h"
+#include "frontend/tokenizer/tokenizer.h"
 #include "tests/frontend/temp_dir.h"
 
 #include <fmt/core.h>

@@ -2,7 +2,7 @@
 #include "tests/frontend/tokenizer_files.h"
 #include "base/error.h"
 #include "base/random.h"
-#include "frontend/tokenizer.h"
+#include "frontend/tokenizer/tokenizer.h"
 
 #include <doctest/doctest.h>
 

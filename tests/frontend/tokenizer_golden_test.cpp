@@ -1,6 +1,6 @@
 // Our ids against those of transformers, made by tests/golden/make_tokenizer.py.
 #include "base/error.h"
-#include "frontend/tokenizer.h"
+#include "frontend/tokenizer/tokenizer.h"
 #include "tests/frontend/tokenizer_files.h"
 
 #include <doctest/doctest.h>

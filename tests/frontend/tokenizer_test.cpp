@@ -1,8 +1,8 @@
-#include "frontend/tokenizer.h"
+#include "frontend/tokenizer/tokenizer.h"
 
 #include "base/error.h"
 #include "base/random.h"
-#include "frontend/unicode.h"
+#include "frontend/tokenizer/unicode.h"
 #include "tests/frontend/tokenizer_files.h"
 
 #include <doctest/doctest.h>

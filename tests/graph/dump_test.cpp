@@ -4,7 +4,7 @@
 #include "graph/dump/repeat.h"
 #include "graph/text.h"
 #include "graph/verify.h"
-#include "tests/frontend/goldens.h"
+#include "tests/runtime/goldens.h"
 
 #include <doctest/doctest.h>
 

@@ -2,7 +2,7 @@
 
 #include "graph/text.h"
 #include "ops/op_list.h"
-#include "tests/frontend/goldens.h"
+#include "tests/runtime/goldens.h"
 
 #include <doctest/doctest.h>
 

@@ -3,7 +3,7 @@
 #include "graph/executor.h"
 #include "graph/text.h"
 #include "ops/op_list.h"
-#include "tests/frontend/goldens.h"
+#include "tests/runtime/goldens.h"
 
 #include <doctest/doctest.h>
 

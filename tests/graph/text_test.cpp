@@ -12,7 +12,7 @@
 #include "ops/rms_norm/rms_norm.h"
 #include "ops/rope/rope.h"
 #include "ops/split/split.h"
-#include "tests/frontend/goldens.h"
+#include "tests/runtime/goldens.h"
 
 #include <doctest/doctest.h>
 

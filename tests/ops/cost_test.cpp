@@ -3,13 +3,13 @@
 #include "backends/cpu/cpu_backend.h"
 #include "backends/cuda/devices.h"
 #include "frontend/config.h"
-#include "frontend/language_model.h"
 #include "graph/dump/subject.h"
 #include "models/model.h"
 #include "ops/attention/attention.h"
 #include "ops/cuda_kernels.h"
 #include "ops/op_list.h"
 #include "passes/passes.h"
+#include "runtime/language_model.h"
 #include "tests/tools/phi3_mini.h"
 
 #include <doctest/doctest.h>

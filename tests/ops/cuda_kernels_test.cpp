@@ -2,7 +2,7 @@
 #include "ops/cuda_kernels.h"
 
 #include "backends/cuda/devices.h"
-#include "backends/cuda/emulation/options.h"
+#include "backends/emulation/options.h"
 #include "ops/check/kernel_check.h"
 #include "ops/op_list.h"
 

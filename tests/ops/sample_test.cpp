@@ -1,9 +1,9 @@
 #include "ops/sample/sample.h"
 
 #include "backends/cuda/devices.h"
-#include "frontend/sampler.h"
 #include "ops/check/op_case.h"
 #include "ops/cuda_kernels.h"
+#include "runtime/sampler.h"
 #include "tests/ops/run_op.h"
 
 #include <doctest/doctest.h>

@@ -1,5 +1,5 @@
 // vitro ops --cuda-report.
-#include "backends/cuda/emulation/options.h"
+#include "backends/emulation/options.h"
 #include "tests/tools/process.h"
 
 #include <doctest/doctest.h>

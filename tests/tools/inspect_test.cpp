@@ -2,7 +2,7 @@
 #include "frontend/safetensors.h"
 #include "graph/text.h"
 #include "ops/op_list.h"
-#include "tests/frontend/tiny_text_model.h"
+#include "tests/runtime/tiny_text_model.h"
 #include "tests/tools/process.h"
 
 #include <doctest/doctest.h>

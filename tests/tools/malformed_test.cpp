@@ -1,6 +1,6 @@
 // Whatever is wrong with a model directory, the binary ends with 1 and one line that says where and why.
 #include "tests/frontend/malformed_cases.h"
-#include "tests/frontend/tiny_text_model.h"
+#include "tests/runtime/tiny_text_model.h"
 #include "tests/tools/process.h"
 
 #include <doctest/doctest.h>

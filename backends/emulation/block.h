@@ -1,0 +1,148 @@
+// One block of threads: who runs, who waits for what, and what a wait that never ends looked like.
+#pragma once
+
+#include "backends/emulation/access_counts.h"
+#include "backends/emulation/fiber.h"
+#include "backends/emulation/grid.h"
+#include "backends/emulation/shared_memory.h"
+#include "backends/emulation/types.h"
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <source_location>
+#include <string>
+#include <vector>
+
+namespace vitro::emulation {
+
+/// A cp.async that was started and not yet waited for.
+struct AsyncCopy {
+    std::byte* target;
+    const std::byte* source;
+    unsigned bytes, source_bytes;  // the rest of the target becomes zero
+    unsigned group;
+};
+
+/// Computes a warp operation once all its lanes have come: lanes[i] is what lane i brought, null for lanes not in the
+/// mask.
+using Complete = void (*)(void* const* lanes, unsigned mask);
+
+enum class Wait : std::uint8_t { none, warp, barrier, named_barrier, grid, previous_kernel, spinning, ended };
+
+struct Thread {
+    uint3 index{};
+    unsigned number = 0;  // linear in its block
+    Wait wait = Wait::none;
+    bool saw_previous_kernel = false;  // came to wait_for_previous_kernel()
+    std::uint32_t synced = 0;          // time of its last synchronization
+    Fiber* fiber = nullptr;
+    std::source_location site;
+    // What it waits with, at a warp operation or a barrier.
+    const char* operation = "";
+    unsigned mask = 0;
+    Complete complete = nullptr;
+    void* data = nullptr;
+    unsigned spins = 0;
+    std::chrono::steady_clock::time_point spins_since;
+    std::vector<AsyncCopy> copies;
+    unsigned copy_groups = 0;  // committed so far
+
+    unsigned warp() const { return number / 32; }
+    unsigned lane() const { return number % 32; }
+    Accessor accessor() const { return {number, synced}; }
+};
+
+class Block;
+
+// What this OS thread runs; null outside of kernels.
+inline constinit thread_local Thread* current_thread = nullptr;
+inline constinit thread_local Block* current_block = nullptr;
+
+class Block {
+public:
+    Block();
+    ~Block();
+
+    /// Makes ready to run block `index` of `kernel`, which must live until the block has ended.
+    void reset(const Kernel& kernel, uint3 index);
+
+    enum class State { ended, waits_for_grid, waits_for_previous, spins };
+    /// Runs until nothing inside the block can go on. Throws Fault.
+    State run();
+    /// Lets those go on who wait for something outside; the caller has seen to it that it has come about.
+    void release(Wait wait);
+    void set_previous_done(bool done) { previous_done_ = done; }
+
+    // The following are called by the running thread.
+    void warp_operation(const char* operation, unsigned mask, Complete complete, void* data, std::source_location site);
+    void sync_warp(unsigned mask, std::source_location site);
+    /// The number of threads whose predicate holds.
+    int barrier(const char* operation, bool predicate, std::source_location site);
+    void named_barrier(unsigned id, unsigned threads, bool wait, std::source_location site);
+    void sync_grid(std::source_location site);
+    void wait_for_previous_kernel(std::source_location site);
+    /// Lets others run; called by loops that wait for another thread's store.
+    void spin(std::source_location site);
+    /// Ends the launch with a Fault. Does not come back and does not unwind (an access hook may stand where nothing may
+    /// throw), so callers keep no other memory.
+    [[noreturn]] void fault(std::string what);
+
+    unsigned lanes_of_current_warp() const {
+        const Warp& warp = warps_[current_thread->warp()];
+        return warp.lanes & ~warp.ended;
+    }
+    SharedMemory& shared() { return shared_; }
+    AccessCounter& accesses() { return accesses_; }
+    const SyncClock& clock() const { return clock_; }
+    const Kernel& kernel() const { return *kernel_; }
+
+private:
+    struct Warp {
+        unsigned lanes = 0;      // that exist
+        unsigned unstarted = 0;  // bit masks of lanes
+        unsigned ready = 0;
+        unsigned waiting = 0;  // in a warp operation
+        unsigned ended = 0;
+    };
+    struct NamedBarrier {
+        unsigned expected = 0, arrived = 0;
+        std::array<std::uint32_t, 32> known{};
+        std::vector<Thread*> waiting;
+    };
+
+    static void thread_main();
+    Thread* next_runnable();
+    void park(Wait wait, std::source_location site);
+    void give_way();
+    void make_ready(Thread& thread);
+    void tick();
+    void abandon();
+    void diagnose();
+    std::string describe_threads() const;
+    std::string where(const Thread& thread) const;
+
+    const Kernel* kernel_ = nullptr;
+    uint3 index_{};
+    unsigned thread_count_ = 0, ended_ = 0;
+    std::vector<Thread> threads_;
+    std::vector<Warp> warps_;
+    unsigned runnable_warps_ = 0;
+    unsigned running_warp_ = 0;
+    SharedMemory shared_;
+    SyncClock clock_;
+    AccessCounter accesses_;
+    // The barrier of the whole block.
+    unsigned arrived_ = 0;
+    int predicates_ = 0, result_ = 0;
+    std::source_location barrier_site_;
+    const char* barrier_operation_ = "";
+    std::array<NamedBarrier, 16> named_;
+    std::array<unsigned, 8> waits_{};  // how many threads wait so, by Wait
+    bool previous_done_ = true;
+    Fiber host_;
+    std::optional<std::string> fault_;
+};
+
+}  // namespace vitro::emulation

@@ -1,0 +1,109 @@
+#include "runtime/generator.h"
+
+#include "frontend/tokenizer/detokenizer.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace vitro {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+/// How many of `tokens` need not be computed: those the cache has, but the last, whose logits are wanted.
+std::size_t reusable(const LanguageModel& model, std::int64_t sequence, std::span<const std::int32_t> tokens) {
+    const auto cached = model.tokens(sequence);
+    const auto shared =
+        std::mismatch(cached.begin(), cached.end(), tokens.begin(), tokens.end()).first - cached.begin();
+    return std::min(static_cast<std::size_t>(shared), tokens.size() - 1);
+}
+
+/// What is to be computed for the token after `tokens`: only what the cache lacks, or everything without a cache.
+LanguageModel::Part part_after(LanguageModel& model, std::int64_t sequence, std::span<const std::int32_t> tokens,
+                               bool use_cache) {
+    const std::size_t kept = use_cache ? reusable(model, sequence, tokens) : 0;
+    model.truncate(sequence, static_cast<std::int64_t>(kept));
+    return {sequence, tokens.subspan(kept), Want::last};
+}
+
+/// The token after `tokens`; chosen on the device where that can do all that the options ask.
+std::int32_t token_after(LanguageModel& model, const LanguageModel::Part& part, std::span<const std::int32_t> tokens,
+                         const SamplingOptions& options, Sampler& sampler) {
+    if (!model.chooses_tokens() || !samples_by_row(options)) return sampler.sample(model.feed({&part, 1}), tokens);
+    const SampleRow row = sample_row(options, tokens.size());
+    return model.choose({&part, 1}, {&row, 1}).front();
+}
+
+}  // namespace
+
+std::string_view name(FinishReason reason) {
+    static constexpr std::string_view kNames[] = {"stop", "length", "interrupted"};
+    return kNames[static_cast<std::size_t>(reason)];
+}
+
+Generation generate_tokens(LanguageModel& model, std::int64_t sequence, std::span<const std::int32_t> prompt,
+                           const GenerationOptions& options,
+                           const std::function<bool(std::int32_t token, bool ends)>& on_token) {
+    const auto context = static_cast<std::size_t>(model.context());
+    if (prompt.empty()) fail("the prompt has no tokens: expected at least one");
+    if (prompt.size() >= context)
+        fail(
+            "the prompt is {} tokens long, but the context of {} has room for {} and one new token: shorten it, or "
+            "give "
+            "a larger context (-c)",
+            prompt.size(), context, context - 1);
+
+    Sampler sampler(options.sampling, model.config().vocab_size);
+    Generation out;
+    std::vector<std::int32_t> tokens(prompt.begin(), prompt.end());
+    tokens.reserve(context);
+    if (options.use_cache) out.cached_tokens = static_cast<std::int64_t>(reusable(model, sequence, tokens));
+    auto start = Clock::now();
+    const std::size_t limit =
+        options.max_tokens ? static_cast<std::size_t>(std::max<std::int64_t>(0, *options.max_tokens)) : context;
+    while (out.tokens.size() < limit && tokens.size() < context) {
+        if (options.interrupted != nullptr && *options.interrupted) {
+            out.finish_reason = FinishReason::interrupted;
+            break;
+        }
+        const LanguageModel::Part part = part_after(model, sequence, tokens, options.use_cache);
+        const std::int32_t token = token_after(model, part, tokens, options.sampling, sampler);
+        if (out.tokens.empty()) {
+            out.prompt_seconds = seconds_since(start);
+            start = Clock::now();
+        }
+        tokens.push_back(token);
+        out.tokens.push_back(token);
+        const bool ends =
+            std::find(options.end_tokens.begin(), options.end_tokens.end(), token) != options.end_tokens.end();
+        if (!on_token(token, ends) || ends) {
+            out.finish_reason = FinishReason::stop;
+            break;
+        }
+    }
+    out.decode_seconds = seconds_since(start);
+    return out;
+}
+
+Generation generate(LanguageModel& model, std::int64_t sequence, const Tokenizer& tokenizer,
+                    std::span<const std::int32_t> prompt, const GenerationOptions& options,
+                    const std::function<void(std::string_view)>& on_text) {
+    Detokenizer detokenizer(tokenizer, prompt, {.stop = options.stop});
+    std::string all;
+    const auto emit = [&](std::string text) {
+        if (text.empty()) return;
+        on_text(text);
+        all += text;
+    };
+    Generation out = generate_tokens(model, sequence, prompt, options, [&](std::int32_t token, bool ends) {
+        if (!ends) emit(detokenizer.push(token));
+        return !detokenizer.stopped();
+    });
+    emit(detokenizer.finish());
+    out.text = std::move(all);
+    return out;
+}
+
+}  // namespace vitro

@@ -1,0 +1,107 @@
+// The whole model on the emulated GPU: the real CUDA kernels, recorded once and replayed for every position, against
+// the CPU backend.
+#include "tests/runtime/cuda_model.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+using namespace vitro;
+using namespace vitro::test;
+
+namespace {
+
+constexpr std::int64_t kContext = 64;
+
+/// Paths of the nodes that are left to the CPU.
+std::string on_host(const Program& program) {
+    std::string out;
+    for (const Node& node : program.graph.nodes)
+        if (node.device == "cpu" && !node.op->is_view)
+            out += std::string(node.op->name) + " " + program.graph.value(node.outputs[0]).path + "\n";
+    return out;
+}
+
+}  // namespace
+
+TEST_CASE("the bundled model says on the emulated GPU what it says on the CPU, greedily and by chance, replaying") {
+    CudaModel cuda(bundled_directory(), {.context = kContext, .choose_tokens = true});
+    LoadedModel cpu(bundled_directory(), {.context = kContext}, 1);
+    for (const SamplingOptions& sampling :
+         {SamplingOptions{},
+          SamplingOptions{.temperature = 1.5f, .top_k = 50, .top_p = 0.95f, .min_p = 0.001f, .seed = 7}}) {
+        CAPTURE(sampling.temperature);
+        const auto expected = continuation(cpu.model, "The capital of France is", sampling, 6);
+        CHECK(continuation(cuda.model, "The capital of France is", sampling, 6) == expected);
+        CHECK(cuda.replayed() != nullptr);
+    }
+}
+
+TEST_CASE("a decode step in bf16 runs on the GPU alone, in at most five launches a layer") {
+    CudaModel cuda(bundled_directory(),
+                   {.context = kContext, .choose_tokens = true, .activation = DType::bf16, .cache = DType::bf16});
+    CHECK(on_host(cuda.model.program(Phase::decode)) == "");
+    CHECK(on_host(cuda.model.program(Phase::prefill)) == "");
+    LoadedModel cpu(bundled_directory(), {.context = kContext}, 1);
+    const auto expected = continuation(cpu.model, "The capital of France is", {}, 4);
+    CHECK(continuation(cuda.model, "The capital of France is", {}, 4) == expected);
+    REQUIRE(cuda.replayed() != nullptr);
+    // Beside the layers: the inputs, the embedding, the choice of rows, the last norm and the head, the choice of a
+    // token.
+    CHECK(cuda.replayed()->size() <= static_cast<std::size_t>(5 * cuda.model.config().n_layers + 8));
+}
+
+TEST_CASE("logits that are asked for leave the device: a repetition penalty is the host's") {
+    CudaModel cuda(bundled_directory(), {.context = kContext, .choose_tokens = true});
+    LoadedModel cpu(bundled_directory(), {.context = kContext}, 1);
+    const SamplingOptions sampling{.repetition_penalty = 1.3f};
+    CHECK(continuation(cuda.model, "Once upon a", sampling, 3) == continuation(cpu.model, "Once upon a", sampling, 3));
+}
+
+TEST_CASE("a batch on the GPU: sequences of different lengths, each with its own seed") {
+    CudaModel cuda(bundled_directory(), {.context = kContext, .max_sequences = 3, .choose_tokens = true});
+    LoadedModel cpu(bundled_directory(), {.context = kContext, .max_sequences = 3}, 1);
+    const std::vector<std::int32_t> prompts[] = {{1, 401, 671}, {1, 300}, {1, 500, 600, 700, 800}};
+    std::vector<LanguageModel::Part> parts;
+    std::vector<SampleRow> rows;
+    for (std::int64_t s = 0; s < 3; ++s) {
+        parts.push_back({s, prompts[s], Want::last});
+        rows.push_back(
+            {.temperature = 1, .position = static_cast<std::int32_t>(prompts[s].size()), .seed = std::uint64_t(s)});
+    }
+    const auto vocab = static_cast<std::size_t>(cpu.model.config().vocab_size);
+    for (int step = 0; step < 3; ++step) {
+        const auto chosen = cuda.model.choose(parts, rows);
+        const std::vector<std::int32_t> tokens(chosen.begin(), chosen.end());
+        const auto logits = cpu.model.feed(parts);
+        for (std::size_t s = 0; s < 3; ++s) {
+            std::vector<SampleCandidate> memory(vocab);
+            const float* own = logits.data() + s * vocab;
+            CHECK(tokens[s] == choose_token(own, static_cast<std::int64_t>(vocab), rows[s], memory.data()));
+        }
+        for (std::size_t s = 0; s < 3; ++s) {
+            static std::vector<std::int32_t> fed(3);
+            fed[s] = tokens[s];
+            parts[s].tokens = {&fed[s], 1};
+            ++rows[s].position;
+        }
+    }
+}
+
+TEST_CASE("what does not fit the device is said before anything is allocated") {
+    const auto device = cuda_emulated::make_backend();
+    CpuBackend host(1);
+    const std::size_t before = *device->free_bytes();
+    std::string text;
+    try {
+        const LanguageModel model(bundled_directory(), read_model_config(bundled_directory()),
+                                  {{*device, cuda_emulated::kernels()}, {host, cpu_kernels()}},
+                                  {.context = 512, .max_sequences = 200'000});
+    } catch (const Error& error) {
+        text = error.what();
+    }
+    CAPTURE(text);
+    CHECK(text.starts_with("cuda-emulated:0 (emulated): not enough memory: expected "));
+    CHECK(text.find("KV cache") != std::string::npos);
+    CHECK(*device->free_bytes() == before);
+}

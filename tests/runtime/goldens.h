@@ -1,0 +1,51 @@
+// The models of tests/golden, for tests that want many architectures rather than the values.
+#pragma once
+
+#include "backends/cpu/cpu_backend.h"
+#include "frontend/config.h"
+#include "frontend/json.h"
+#include "ops/op_list.h"
+#include "runtime/language_model.h"
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace vitro::test {
+
+/// A directory of the project's source.
+inline std::filesystem::path source_directory(std::string_view path) {
+    return std::filesystem::path(VITRO_SOURCE_DIR) / path;
+}
+
+/// Names of all goldens.
+inline std::vector<std::string> golden_names() {
+    std::vector<std::string> names;
+    for (const JsonValue& entry : JsonValue::read(source_directory("tests/golden/golden.json")).at("goldens").array())
+        if (entry.at("model").string().starts_with("tests/golden/")) names.emplace_back(entry.at("name").string());
+    return names;
+}
+
+/// A model with a backend of its own.
+struct LoadedModel {
+    CpuBackend backend;
+    LanguageModel model;
+
+    explicit LoadedModel(const std::filesystem::path& directory, LanguageModelOptions options = {}, int threads = 2,
+                         std::span<const KernelDef> kernels = cpu_kernels())
+        : backend(threads), model(directory, read_model_config(directory), {{backend, kernels}}, options) {}
+
+    /// Appends tokens to sequence 0; logits after the last.
+    std::vector<float> feed(std::span<const std::int32_t> tokens) {
+        const LanguageModel::Part part{0, tokens, Want::last};
+        const auto logits = model.feed({&part, 1});
+        return {logits.begin(), logits.end()};
+    }
+};
+
+inline LoadedModel load_golden(const std::string& name, LanguageModelOptions options = {}, int threads = 2,
+                               std::span<const KernelDef> kernels = cpu_kernels()) {
+    return LoadedModel(source_directory("tests/golden/" + name), options, threads, kernels);
+}
+
+}  // namespace vitro::test

@@ -1,0 +1,132 @@
+// What memory_use tells before loading is what a model then allocates; arenas are near the least possible.
+#include "runtime/memory_use.h"
+
+#include "graph/check_plan.h"
+#include "tests/frontend/temp_dir.h"
+#include "tests/graph/far_device.h"
+#include "tests/runtime/goldens.h"
+
+#include <doctest/doctest.h>
+
+using namespace vitro;
+using namespace vitro::test;
+
+namespace {
+
+/// From config.json alone; the dtype of all weights as there.
+Program program_of(const ModelConfig& config, const LanguageModelOptions& options, Phase phase,
+                   std::span<const Target> targets) {
+    Graph graph = build_model(config, build_options(completed(options, config), phase, nullptr));
+    optimize(graph, targets, options.passes);
+    return compile(std::move(graph), targets);
+}
+
+std::vector<MemoryUse> use_of(const LanguageModel& model) {
+    const Program* programs[] = {&model.program(Phase::prefill), &model.program(Phase::decode)};
+    return memory_use(programs);
+}
+
+constexpr std::string_view kPhi3Mini = R"({"architectures": ["Phi3ForCausalLM"], "model_type": "phi3",
+  "vocab_size": 32064, "hidden_size": 3072, "intermediate_size": 8192, "num_hidden_layers": 32,
+  "num_attention_heads": 32, "num_key_value_heads": 32, "max_position_embeddings": 4096,
+  "original_max_position_embeddings": 4096, "rms_norm_eps": 1e-05, "hidden_act": "silu", "rope_theta": 10000.0,
+  "sliding_window": 2047, "tie_word_embeddings": false, "torch_dtype": "bfloat16", "bos_token_id": 1,
+  "eos_token_id": 32000, "pad_token_id": 32000})";
+
+}  // namespace
+
+TEST_CASE("a model allocates on each device what was told, to the byte") {
+    for (const std::string& name : golden_names()) {
+        for (const std::int64_t sequences : {1, 3}) {
+            CAPTURE(name);
+            const auto directory = source_directory("tests/golden/" + name);
+            const LanguageModelOptions options{.context = 40, .max_sequences = sequences, .chunk = 16};
+            CpuBackend cpu(1);
+            const Target target{cpu, cpu_kernels()};
+            const LanguageModel one(directory, read_model_config(directory), {target}, options);
+            CHECK(use_of(one)[0].allocated() == cpu.allocated_bytes());
+
+            FarDevice far;
+            CpuBackend host(1);
+            const LanguageModel two(directory, read_model_config(directory),
+                                    {{far, far_kernels()}, {host, cpu_kernels()}}, options);
+            const std::vector<MemoryUse> use = use_of(two);
+            REQUIRE(use.size() == 2);
+            CHECK(use[0].allocated() == far.allocated_bytes());
+            CHECK(use[1].allocated() == host.allocated_bytes());
+            CHECK(use[0].mapped_weights == 0);
+            CHECK(use[0].weights > 0);
+            CHECK(use[1].mapped_weights > 0);
+        }
+    }
+}
+
+TEST_CASE("so does one whose weights and cache are rounded to fp8") {
+    const auto directory = source_directory("tests/golden/phi3_gqa");
+    LanguageModelOptions options{.context = 40, .cache = DType::f8e4m3};
+    options.passes.enabled.emplace("quantize_weights");
+    CpuBackend cpu(1);
+    const LanguageModel model(directory, read_model_config(directory), {{cpu, cpu_kernels()}}, options);
+    CHECK(use_of(model)[0].allocated() == cpu.allocated_bytes());
+    CHECK(use_of(model)[0].weights > use_of(model)[0].mapped_weights);
+}
+
+TEST_CASE("the config alone tells the same as the loaded model") {
+    for (const std::string& name : golden_names()) {
+        CAPTURE(name);
+        const auto directory = source_directory("tests/golden/" + name);
+        const ModelConfig config = read_model_config(directory);
+        const LanguageModelOptions options{.context = 40};
+        CpuBackend cpu(1);
+        const Target target{cpu, cpu_kernels()};
+        const LanguageModel model(directory, config, {target}, options);
+        const Program prefill = program_of(config, options, Phase::prefill, {&target, 1}),
+                      decode = program_of(config, options, Phase::decode, {&target, 1});
+        const Program* programs[] = {&prefill, &decode};
+        const MemoryUse told = memory_use(programs)[0], used = use_of(model)[0];
+        CHECK(told.allocated() == used.allocated());
+        CHECK(told.mapped_weights == used.mapped_weights);
+    }
+}
+
+TEST_CASE("the arena is at most 1.05 of the largest live set, for every model, fused or not") {
+    CpuBackend cpu(1);
+    const Target target{cpu, cpu_kernels()};
+    const TempDir phi3_mini;
+    write_bytes(phi3_mini / "config.json", kPhi3Mini);
+    std::vector<std::filesystem::path> directories{phi3_mini.path(), source_directory("models/bundled/tiny-phi3")};
+    for (const std::string& name : golden_names()) directories.push_back(source_directory("tests/golden/" + name));
+    LanguageModelOptions fused{.max_sequences = 2, .chunk = 32}, naive = fused;
+    for (const Pass& pass : all_passes()) naive.passes.disabled.emplace(pass.name);
+    double worst = 0;
+    for (const auto& directory : directories) {
+        const ModelConfig config = read_model_config(directory);
+        for (const LanguageModelOptions& options : {fused, naive}) {
+            for (const Phase phase : {Phase::prefill, Phase::decode}) {
+                CAPTURE(directory.string());
+                const Program program = program_of(config, options, phase, {&target, 1});
+                for (const std::string& complaint : check_plan(program)) FAIL_CHECK(complaint);
+                const double ratio = static_cast<double>(program.plan.bytes(Region::arena)) /
+                                     static_cast<double>(program.plan.arena_lower_bound());
+                CHECK(ratio >= 1);
+                CHECK(ratio <= 1.05);
+                worst = std::max(worst, ratio);
+            }
+        }
+    }
+    MESSAGE("the worst arena over its lower bound: " << worst);
+}
+
+TEST_CASE("a longer context and more sequences take more cache") {
+    CpuBackend cpu(1);
+    const Target target{cpu, cpu_kernels()};
+    const ModelConfig config = read_model_config(source_directory("models/bundled/tiny-phi3"));
+    const auto states = [&](std::int64_t context, std::int64_t sequences) {
+        const Program program =
+            program_of(config, {.context = context, .max_sequences = sequences}, Phase::decode, {&target, 1});
+        const Program* programs[] = {&program};
+        return memory_use(programs)[0].states;
+    };
+    CHECK(states(64, 2) == 2 * states(64, 1));
+    CHECK(states(128, 1) == 2 * states(64, 1));
+}

@@ -1,0 +1,181 @@
+// The whole path against Hugging Face transformers, on the models of tests/golden (random weights; see its README).
+#include "backends/cpu/cpu_backend.h"
+#include "frontend/config.h"
+#include "frontend/json.h"
+#include "frontend/safetensors.h"
+#include "ops/op_list.h"
+#include "runtime/language_model.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+
+using namespace vitro;
+
+namespace {
+
+const std::filesystem::path kSource = VITRO_SOURCE_DIR;
+
+struct Golden {
+    std::string name;
+    std::filesystem::path directory;
+    std::vector<std::int32_t> tokens, greedy;
+    std::vector<float> logits_f32, logits_bf16;  // [tokens, vocab]
+};
+
+template <class T>
+std::vector<T> values(const SafetensorsFile& file, std::string_view name) {
+    const TensorView* view = file.find(name);
+    REQUIRE(view != nullptr);
+    std::vector<T> out(view->bytes / sizeof(T));
+    std::memcpy(out.data(), view->data, view->bytes);
+    return out;
+}
+
+std::vector<Golden> goldens() {
+    std::vector<Golden> out;
+    for (const JsonValue& entry : JsonValue::read(kSource / "tests/golden/golden.json").at("goldens").array()) {
+        const auto file = SafetensorsFile::open(kSource / entry.at("golden").string());
+        out.push_back({std::string(entry.at("name").string()), kSource / entry.at("model").string(),
+                       values<std::int32_t>(file, "tokens"), values<std::int32_t>(file, "greedy_f32"),
+                       values<float>(file, "logits_f32"), values<float>(file, "logits_bf16")});
+    }
+    REQUIRE(out.size() >= 20);
+    return out;
+}
+
+struct Loaded {
+    CpuBackend backend{2};
+    LanguageModel model;
+
+    explicit Loaded(const Golden& golden, LanguageModelOptions options = {})
+        : model(golden.directory, read_model_config(golden.directory), {{backend, cpu_kernels()}}, options) {}
+
+    std::vector<float> all_logits(std::span<const std::int32_t> tokens, std::int64_t sequence = 0) {
+        std::vector<float> out;
+        model.feed_all(sequence, tokens,
+                       [&](std::span<const float> rows) { out.insert(out.end(), rows.begin(), rows.end()); });
+        return out;
+    }
+    std::span<const float> last_logits(std::span<const std::int32_t> tokens) {
+        const LanguageModel::Part part{0, tokens, Want::last};
+        return model.feed({&part, 1});
+    }
+};
+
+std::int32_t argmax(std::span<const float> logits) {
+    return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
+
+/// Mean squared difference over mean square.
+double nmse(std::span<const float> found, std::span<const float> expected) {
+    double difference = 0, power = 0;
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        difference += std::pow(static_cast<double>(found[i]) - static_cast<double>(expected[i]), 2);
+        power += std::pow(static_cast<double>(expected[i]), 2);
+    }
+    return difference / power;
+}
+
+/// The largest |found - expected| / (1 + |expected|): at most 1e-4 means within rtol = atol = 1e-4.
+double largest_error(std::span<const float> found, std::span<const float> expected) {
+    double worst = 0;
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        const double error = std::abs(static_cast<double>(found[i]) - static_cast<double>(expected[i]));
+        worst = std::max(worst, std::isfinite(error) ? error / (1 + std::abs(static_cast<double>(expected[i]))) : 1e30);
+    }
+    return worst;
+}
+
+std::vector<std::int32_t> greedy(Loaded& loaded, std::vector<std::int32_t> tokens, std::size_t count, bool use_cache) {
+    std::vector<std::int32_t> out;
+    std::span<const float> logits = loaded.last_logits(tokens);
+    for (;;) {
+        out.push_back(argmax(logits));
+        if (out.size() == count) return out;
+        tokens.push_back(out.back());
+        if (!use_cache) loaded.model.truncate(0, 0);
+        logits = loaded.last_logits(use_cache ? std::span(tokens).last(1) : std::span(tokens));
+    }
+}
+
+}  // namespace
+
+TEST_CASE("logits of all positions agree with transformers") {
+    for (const Golden& golden : goldens()) {
+        CAPTURE(golden.name);
+        Loaded loaded(golden, {.all_logits = true});
+        const auto logits = loaded.all_logits(golden.tokens);
+        REQUIRE(logits.size() == golden.logits_f32.size());
+        CHECK(largest_error(logits, golden.logits_f32) <= 1e-4);
+        CHECK(nmse(logits, golden.logits_bf16) <= 1e-4);
+    }
+}
+
+TEST_CASE("64 greedy tokens are those of transformers") {
+    for (const Golden& golden : goldens()) {
+        CAPTURE(golden.name);
+        Loaded loaded(golden);
+        CHECK(greedy(loaded, golden.tokens, golden.greedy.size(), true) == golden.greedy);
+    }
+}
+
+TEST_CASE("without the cache the same tokens come") {
+    for (const Golden& golden : goldens()) {
+        CAPTURE(golden.name);
+        Loaded loaded(golden);
+        CHECK(greedy(loaded, golden.tokens, 16, false) ==
+              std::vector(golden.greedy.begin(), golden.greedy.begin() + 16));
+    }
+}
+
+TEST_CASE("a prompt in chunks of any size gives the same logits, bit for bit") {
+    for (const Golden& golden : goldens()) {
+        CAPTURE(golden.name);
+        std::vector<float> whole;
+        for (const std::int64_t chunk : {64, 1, 3, 16}) {
+            CAPTURE(chunk);
+            Loaded loaded(golden, {.chunk = chunk, .all_logits = true});
+            const auto logits = loaded.all_logits(golden.tokens);
+            if (whole.empty()) whole = logits;
+            CHECK(logits == whole);
+        }
+    }
+}
+
+TEST_CASE("two packed prompts give what each gives alone") {
+    for (const Golden& golden : goldens()) {
+        CAPTURE(golden.name);
+        std::vector<std::int32_t> other(golden.tokens.rbegin(), golden.tokens.rend());
+        other.resize(std::max<std::size_t>(1, other.size() / 2));
+        Loaded alone(golden, {.all_logits = true}), packed(golden, {.max_sequences = 2, .all_logits = true});
+        std::vector<float> expected = alone.all_logits(golden.tokens);
+        alone.model.truncate(0, 0);
+        const auto second = alone.all_logits(other);
+        expected.insert(expected.end(), second.begin(), second.end());
+
+        const LanguageModel::Part parts[] = {{0, golden.tokens, Want::all}, {1, other, Want::all}};
+        const auto logits = packed.model.feed(parts);
+        CHECK(largest_error(logits, expected) <= 1e-5);
+        // One more token for both, in one step.
+        const std::int32_t next[] = {3, 5};
+        const LanguageModel::Part more[] = {{1, std::span(next).first(1), Want::last},
+                                            {0, std::span(next).last(1), Want::last}};
+        const auto after = packed.model.feed(more);
+        const auto alone_second = alone.last_logits(std::span(next).first(1));
+        CHECK(largest_error(after.first(alone_second.size()), alone_second) <= 1e-5);
+    }
+}
+
+TEST_CASE("a sequence can be cut back and go on") {
+    const Golden golden = goldens().front();
+    Loaded loaded(golden);
+    const auto whole = loaded.last_logits(golden.tokens);
+    const std::vector<float> first(whole.begin(), whole.end());
+    loaded.model.truncate(0, static_cast<std::int64_t>(golden.tokens.size()) - 3);
+    const auto again = loaded.last_logits(std::span(golden.tokens).last(3));
+    CHECK(std::equal(again.begin(), again.end(), first.begin()));
+}

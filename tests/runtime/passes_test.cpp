@@ -1,0 +1,220 @@
+// Optimized, unoptimized, with one pass left out, and with its fused ops decomposed again: always the same model.
+#include "frontend/safetensors.h"
+#include "graph/check_numerics.h"
+#include "tests/runtime/goldens.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <set>
+
+using namespace vitro;
+using namespace vitro::test;
+
+namespace {
+
+using Tokens = std::vector<std::int32_t>;
+
+Tokens golden_tokens(const std::string& name, std::string_view tensor) {
+    const auto file = SafetensorsFile::open(source_directory("tests/golden/" + name + "/golden.safetensors"));
+    const TensorView& view = *file.find(tensor);
+    Tokens out(view.bytes / sizeof(std::int32_t));
+    std::memcpy(out.data(), view.data, view.bytes);
+    return out;
+}
+
+LanguageModelOptions without(const std::set<std::string, std::less<>>& passes) {
+    LanguageModelOptions options;
+    options.passes.disabled = passes;
+    return options;
+}
+
+/// No pass, and each pass left out alone.
+std::vector<LanguageModelOptions> variants() {
+    std::set<std::string, std::less<>> all;
+    std::vector<LanguageModelOptions> out;
+    for (const Pass& pass : all_passes()) {
+        all.emplace(pass.name);
+        out.push_back(without({std::string(pass.name)}));
+    }
+    out.push_back(without(all));
+    return out;
+}
+
+/// The CPU's kernels without those of fused ops.
+std::vector<KernelDef> primitive_kernels() {
+    std::vector<KernelDef> out;
+    for (const KernelDef& kernel : cpu_kernels())
+        if (find_op(kernel.op)->decompose == nullptr) out.push_back(kernel);
+    return out;
+}
+
+/// The CPU's kernels, and the references of fused ops that it has none for.
+std::vector<KernelDef> with_references() {
+    std::vector<KernelDef> out(cpu_kernels().begin(), cpu_kernels().end());
+    out.push_back({.op = "qkv_projection", .run = find_op("qkv_projection")->reference});
+    return out;
+}
+
+/// Largest difference, relative to the largest logit.
+double difference(const std::vector<float>& a, const std::vector<float>& b) {
+    REQUIRE(a.size() == b.size());
+    float most = 0, worst = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        most = std::max(most, std::abs(b[i]));
+        worst = std::isfinite(a[i]) ? std::max(worst, std::abs(a[i] - b[i])) : INFINITY;
+    }
+    return static_cast<double>(worst / most);
+}
+
+Tokens greedy(LoadedModel& loaded, Tokens tokens, std::size_t count) {
+    Tokens out;
+    while (out.size() < count) {
+        const auto logits = loaded.feed(tokens);
+        tokens = {static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin())};
+        out.push_back(tokens[0]);
+    }
+    return out;
+}
+
+}  // namespace
+
+TEST_CASE("no pass changes the logits or the 64 greedy tokens") {
+    for (const std::string& name : golden_names()) {
+        CAPTURE(name);
+        const Tokens tokens = golden_tokens(name, "tokens"), expected = golden_tokens(name, "greedy_f32");
+        auto optimized = load_golden(name);
+        const auto logits = optimized.feed(tokens);
+        for (const LanguageModelOptions& options : variants()) {
+            CAPTURE(options.passes.disabled.size());
+            CAPTURE(*options.passes.disabled.begin());
+            auto other = load_golden(name, options);
+            CHECK(difference(other.feed(tokens), logits) <= 1e-5);
+            other.model.truncate(0, 0);
+            CHECK(greedy(other, tokens, expected.size()) == expected);
+        }
+    }
+}
+
+TEST_CASE("in bf16, too, no pass changes the logits of all tokens but by rounding") {
+    for (const std::string& name : golden_names()) {
+        CAPTURE(name);
+        const Tokens tokens = golden_tokens(name, "tokens");
+        const auto logits = [&](LanguageModelOptions options) {
+            options.activation = options.cache = DType::bf16;
+            options.all_logits = true;
+            std::vector<float> all;
+            load_golden(name, options).model.feed_all(0, tokens, [&](std::span<const float> rows) {
+                all.insert(all.end(), rows.begin(), rows.end());
+            });
+            return all;
+        };
+        const std::vector<float> optimized = logits({});
+        for (const LanguageModelOptions& options : variants()) {
+            CAPTURE(options.passes.disabled.size());
+            CAPTURE(*options.passes.disabled.begin());
+            const std::vector<float> other = logits(options);
+            double error = 0, power = 0;
+            for (std::size_t i = 0; i < other.size(); ++i) {
+                error += std::pow(double(other[i]) - double(optimized[i]), 2);
+                power += std::pow(double(optimized[i]), 2);
+            }
+            CHECK(error / power <= 1e-4);
+        }
+    }
+}
+
+TEST_CASE("where a device has no kernel for a fused op, its decomposition runs") {
+    const auto kernels = primitive_kernels();
+    for (const std::string& name : golden_names()) {
+        CAPTURE(name);
+        const Tokens tokens = golden_tokens(name, "tokens");
+        auto fused = load_golden(name);
+        auto decomposed = load_golden(name, {}, 2, kernels);
+        for (const Step& step : decomposed.model.program(Phase::decode).steps) CHECK_FALSE(step.is_reference);
+        CHECK(decomposed.model.program(Phase::decode).steps.size() > fused.model.program(Phase::decode).steps.size());
+        CHECK(difference(decomposed.feed(tokens), fused.feed(tokens)) <= 1e-5);
+    }
+}
+
+TEST_CASE("a decoder layer runs in six steps, all of them kernels") {
+    for (const std::string& name : golden_names()) {
+        CAPTURE(name);
+        const auto loaded = load_golden(name);
+        const Program& program = loaded.model.program(Phase::decode);
+        for (const Step& step : program.steps) CHECK_FALSE(step.is_reference);
+        const auto layers = static_cast<std::size_t>(loaded.model.config().n_layers);
+        CHECK(program.steps.size() == 6 * layers + 3);  // embedding, gather_rows, head
+    }
+}
+
+TEST_CASE("a device with a kernel for qkv_projection runs a decoder layer in five steps, with the same logits") {
+    const auto kernels = with_references();
+    for (const std::string& name : golden_names()) {
+        CAPTURE(name);
+        const Tokens tokens = golden_tokens(name, "tokens");
+        auto usual = load_golden(name);
+        auto fused = load_golden(name, {}, 2, kernels);
+        const auto layers = static_cast<std::size_t>(fused.model.config().n_layers);
+        CHECK(fused.model.program(Phase::decode).steps.size() == 5 * layers + 3);
+        CHECK(difference(fused.feed(tokens), usual.feed(tokens)) <= 1e-5);
+    }
+}
+
+TEST_CASE("every value of the source graph is accounted for") {
+    CpuBackend backend(1);
+    const Target target{backend, cpu_kernels()};
+    for (const std::string& name : golden_names()) {
+        CAPTURE(name);
+        const ModelConfig config = read_model_config(source_directory("tests/golden/" + name));
+        Graph graph = build_model(config, {.max_tokens = 8, .max_rows = 2, .context = 64});
+        const Graph source = graph;
+        const PipelineReport report = optimize(graph, {&target, 1});
+        std::set<std::string> realized;
+        for (const Node& node : graph.nodes) {
+            for (const ValueId id : node.outputs) realized.insert(graph.value(id).path);
+            realized.insert(node.realizes.begin(), node.realizes.end());
+        }
+        std::size_t elided = 0;
+        for (const ValueInfo& value : source.values) {
+            if (value.kind != ValueKind::result) continue;
+            CAPTURE(value.path);
+            const std::string into = report.journal.realized_by(value.path);
+            const bool is_unused = report.journal.fates.contains(value.path) && into.empty();
+            // The mask is all that nothing wants once attention streams over pages.
+            CHECK((is_unused ? value.path == "attention_mask" : graph.find(into) >= 0));
+            if (!is_unused && into != value.path) {
+                ++elided;
+                CHECK(realized.contains(value.path));
+            }
+        }
+        CHECK(elided > 10);
+    }
+}
+
+TEST_CASE("every pass leaves every value as it was, run before and after on a made-up step") {
+    CpuBackend backend(1);
+    for (const auto& kernels : {std::vector<KernelDef>(cpu_kernels().begin(), cpu_kernels().end()), with_references()})
+        for (const std::string& name : golden_names()) {
+            CAPTURE(name);
+            const Target target{backend, kernels};
+            const ModelConfig config = read_model_config(source_directory("tests/golden/" + name));
+            Graph graph = build_model(config, {.max_tokens = 8, .max_rows = 3, .max_sequences = 2, .context = 48});
+            NumericsCheck check(backend, {}, 1);
+            PipelineOptions options;
+            options.after = [&](const Pass* pass, const Graph& now) {
+                check.check(pass == nullptr ? "the graph as given" : pass->name, now);
+            };
+            const std::size_t nodes = graph.nodes.size();
+            CHECK_NOTHROW(optimize(graph, {&target, 1}, options));
+            CHECK(check.nodes_run() > nodes);
+            CHECK(check.values_compared() > 10);
+        }
+}
+
+TEST_CASE("a pass that is not there is an error that lists those that are") {
+    CHECK_THROWS_WITH_AS(load_golden("phi3_gqa", without({"fuse_everything"})),
+                         doctest::Contains("no pass is called 'fuse_everything'; there are canonicalize"), Error);
+}
