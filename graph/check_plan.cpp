@@ -185,7 +185,7 @@ private:
         };
         for (const ValueId id : node.outputs) on_its_device(id);
         if (node.op != &kCopy)
-            for (const ValueId id : node.inputs) on_its_device(id);
+            for (const ValueId id : present(node.inputs)) on_its_device(id);
         const Place& scratch_place = plan_.scratch[static_cast<std::size_t>(step.node)];
         if (step.scratch_bytes == 0 && scratch_place.bytes == 0) return;
         check_range(fmt::format("scratch of {}", what), scratch_place, step.scratch_bytes);
@@ -221,7 +221,7 @@ private:
         for (const std::size_t i : order) {
             const Step& step = program_.steps[i];
             const Node& node = graph_.node(step.node);
-            for (const ValueId id : node.inputs) read(id, [&] { return describe_step(i); });
+            for (const ValueId id : present(node.inputs)) read(id, [&] { return describe_step(i); });
             check_writes(i);
             write(scratch(step), kScratch, i);
             for (const ValueId id : node.outputs) write(range(id), id, i);
@@ -288,7 +288,7 @@ private:
         for (std::size_t o = 0; o < node.outputs.size(); ++o) {
             const Range out = range(node.outputs[o]);
             for (std::size_t in = 0; in < node.inputs.size(); ++in)
-                if (out.overlaps(range(node.inputs[in])) && !may_share(node, o, in))
+                if (node.inputs[in] != kAbsent && out.overlaps(range(node.inputs[in])) && !may_share(node, o, in))
                     complain("{}: output {} at {} lies over input {} at {}", describe_step(i), path(node.outputs[o]),
                              text(out), path(node.inputs[in]), text(range(node.inputs[in])));
             for (const Alias& alias : node.op->aliases)
@@ -303,7 +303,7 @@ private:
                 complain("{}: its scratch at {} lies over output {}", describe_step(i), text(own_scratch),
                          path(node.outputs[o]));
         }
-        for (const ValueId id : node.inputs)
+        for (const ValueId id : present(node.inputs))
             if (own_scratch.overlaps(range(id)))
                 complain("{}: its scratch at {} lies over input {}", describe_step(i), text(own_scratch), path(id));
     }
@@ -332,7 +332,8 @@ private:
                 }
             }
             for (std::size_t at = first; at < end; ++at)
-                for (const ValueId id : graph_.node(program_.steps[order[at]].node).inputs) check(order[at], range(id));
+                for (const ValueId id : present(graph_.node(program_.steps[order[at]].node).inputs))
+                    check(order[at], range(id));
         }
     }
 

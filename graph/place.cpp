@@ -29,7 +29,7 @@ public:
           node_device_(graph_.nodes.size(), kNone),
           value_device_(graph_.values.size(), kNone) {
         for (std::size_t n = 0; n < graph_.nodes.size(); ++n)
-            for (const ValueId id : graph_.nodes[n].inputs) users_[index(id)].push_back(n);
+            for (const ValueId id : present(graph_.nodes[n].inputs)) users_[index(id)].push_back(n);
     }
 
     Graph run() {
@@ -141,7 +141,7 @@ private:
         for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
             Node node = std::move(graph_.nodes[n]);
             const std::size_t device = node_device_[n];
-            for (ValueId& id : node.inputs)
+            for (ValueId& id : present(node.inputs))
                 id = node.op == &kCopy ? moved_[index(id)][value_device_[index(id)]] : on_device(id, device);
             node.device = device_name(device);
             for (ValueId& id : node.outputs) {

@@ -24,7 +24,7 @@ public:
         for (std::size_t i = 0; i < graph.values.size(); ++i) content_[i] = static_cast<ValueId>(i);
         for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
             const Node& node = graph.nodes[n];
-            for (const ValueId id : node.inputs) {
+            for (const ValueId id : present(node.inputs)) {
                 const NodeId producer = graph.value(id).producer;
                 if (producer >= 0) add(producer, static_cast<NodeId>(n));
                 readers[index(content_[index(id)])].push_back(static_cast<NodeId>(n));
@@ -164,7 +164,7 @@ private:
     /// What the node reads, each memory once. Valid until the next call.
     const std::vector<std::size_t>& inputs(const Node& node) {
         inputs_.clear();
-        for (const ValueId id : node.inputs)
+        for (const ValueId id : present(node.inputs))
             if (const std::size_t used = root(id); std::find(inputs_.begin(), inputs_.end(), used) == inputs_.end())
                 inputs_.push_back(used);
         return inputs_;
@@ -293,7 +293,7 @@ void number_waves(Program& program) {
         Step& step = program.steps[i];
         const Node& node = program.graph.node(step.node);
         Use use;
-        for (const ValueId id : node.inputs)
+        for (const ValueId id : present(node.inputs))
             if (program.plan.place(id).region != Region::weights) use.reads.push_back(program.plan.place(id));
         for (const ValueId id : node.outputs) use.writes.push_back(program.plan.place(id));
         use.writes.push_back(program.plan.scratch[index(step.node)]);

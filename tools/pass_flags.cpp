@@ -6,14 +6,14 @@
 
 namespace vitro {
 
-void add_sample_flags(CLI::App& app, SampleFlags& flags) {
+void add_synthetic_flags(CLI::App& app, SyntheticFlags& flags) {
     app.add_option("--symbol", flags.symbols, "the size of a symbol in the step that is made up (default: small)")
         ->delimiter(',')
         ->type_name("T=4,…");
     app.add_option("--seed", flags.seed, "seed of what is made up (default 0)")->type_name("N");
 }
 
-SymbolValues symbol_values(const SampleFlags& flags, const Graph& graph) {
+SymbolValues symbol_values(const SyntheticFlags& flags, const Graph& graph) {
     SymbolValues out;
     for (const std::string& text : flags.symbols) {
         std::int64_t size = 0;
@@ -33,7 +33,7 @@ void add_pass_flags(CLI::App& app, PassFlags& flags) {
     app.add_option("--disable-pass", flags.disabled, "leave a pass out; may be repeated")->type_name("PASS");
     app.add_flag("--check-numerics", flags.check_numerics,
                  "after each pass, run what it changed on a made-up step and compare every value");
-    add_sample_flags(app, flags.sample);
+    add_synthetic_flags(app, flags.synthetic);
 }
 
 PipelineOptions pipeline_options(const PassFlags& flags) {
@@ -52,9 +52,9 @@ PipelineOptions pipeline_options(const PassFlags& flags) {
 
 PipelineReport optimize(Graph& graph, std::span<const Target> targets, const PassFlags& flags,
                         PipelineOptions options) {
-    const SymbolValues symbols = symbol_values(flags.sample, graph);
+    const SymbolValues symbols = symbol_values(flags.synthetic, graph);
     if (!flags.check_numerics) return optimize(graph, targets, options);
-    NumericsCheck check(targets.back().backend, symbols, flags.sample.seed);
+    NumericsCheck check(targets.back().backend, symbols, flags.synthetic.seed);
     const auto then = std::move(options.after);
     options.after = [&](const Pass* pass, const Graph& now) {
         if (pass != nullptr && pass->optional)

@@ -53,9 +53,8 @@ struct Wave {
 };
 std::optional<Wave> wave_of(const Subject& subject, const Node& node);
 
-/// What a node's input is called: as the op calls it, or, where that leaves it open ("bias|residual"), by its path's
-/// end.
-std::string name_of_input(const Graph& graph, const Node& node, std::size_t input);
+/// What the op calls the node's inputs that are given, in their order.
+std::vector<std::string_view> names_of_inputs(const Node& node);
 
 /// "56.6 MB", "1.2 GFLOP": three digits and a power of 1000.
 std::string human(std::int64_t number, std::string_view unit);

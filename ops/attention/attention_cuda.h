@@ -3,6 +3,7 @@
 
 #include "backends/cuda/pairs.h"
 #include "backends/cuda/ptx.h"
+#include "ops/attention_mask/visibility.h"
 #include "ops/common/pages_cuda.h"
 
 #include <numeric>
@@ -18,13 +19,13 @@ struct AttentionTensors {
     const std::int32_t* lengths;                // [S]
     DevicePages pages;
     int tokens, heads, kv_heads, d;
-    int window;        // 0: none
+    Visibility visibility;
     float log2_scale;  // of the scores, which exponents of 2 follow
 
     /// The positions [x, y) that a token sees; y <= x: none.
     __device__ int2 visible(int token) const {
-        const int position = positions[token];
-        return make_int2(window == 0 ? 0 : max(0, position - window + 1), min(position + 1, lengths[sequences[token]]));
+        const Range seen = visibility.range(positions[token], lengths[sequences[token]]);
+        return make_int2(int(seen.begin), int(seen.end));
     }
 };
 

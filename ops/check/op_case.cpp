@@ -61,14 +61,17 @@ bool GuardedMemory::guards_intact() const {
 }
 
 OpCase::OpCase(const OpDef& op, const Example& example, std::vector<TensorType> input_types, std::uint64_t seed)
-    : op_(op), example_(example), input_types_(std::move(input_types)) {
+    : op_(op),
+      example_(example),
+      input_types_(with_absent(op, std::span<const TensorType>(input_types), TensorType::none())) {
+    example_.attributes.check();
     output_types_ = op.infer(input_types_, example.attributes);
     Random random(seed);
     for (std::size_t i = 0; i < input_types_.size(); ++i) {
         Tensor tensor = tensor_of(input_types_[i], example.symbols);
         input_memory_.emplace_back(static_cast<std::size_t>(tensor.bytes()));
         tensor.data = input_memory_.back().data();
-        if (!example.fill || !example.fill(i, tensor, random)) fill_normal(tensor, random);
+        if (!tensor.absent && (!example.fill || !example.fill(i, tensor, random))) fill_normal(tensor, random);
         inputs_.push_back(tensor);
     }
 }
@@ -156,7 +159,12 @@ bool OpCase::rounds_between(const KernelDef& kernel) const {
 
 std::string OpCase::describe() const {
     std::string text = std::string(op_.name) + "(";
-    for (std::size_t i = 0; i < input_types_.size(); ++i) text += (i ? ", " : "") + to_string(input_types_[i]);
+    for (std::size_t i = 0; i < input_types_.size(); ++i) {
+        if (input_types_[i].absent) continue;
+        text += i == 0 ? "" : ", ";
+        if (input_def(op_, i).is_optional) text += fmt::format("{} = ", input_def(op_, i).name);
+        text += to_string(input_types_[i]);
+    }
     text += ")";
     for (const auto& [name, value] : example_.attributes.texts()) text += " " + name + "=" + value;
     for (char symbol = 'A'; symbol <= 'Z'; ++symbol)
@@ -183,10 +191,11 @@ std::vector<std::vector<TensorType>> dtype_variants(const OpDef& op, const Examp
     std::vector<std::vector<TensorType>> variants;
     for (const DType first : kFloats) {
         for (const DType others : kFloats) {
-            std::vector<TensorType> types = example.inputs;
+            std::vector<TensorType> types =
+                with_absent(op, std::span<const TensorType>(example.inputs), TensorType::none());
             bool is_first = true;
             for (TensorType& type : types) {
-                if (!is_float(type.dtype)) continue;
+                if (type.absent || !is_float(type.dtype)) continue;
                 type.dtype = is_first ? first : others;
                 is_first = false;
             }

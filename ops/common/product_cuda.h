@@ -16,9 +16,9 @@
 namespace vitro::VITRO_DEVICE {
 
 /// Whether all of these inputs are; negative ones are not there.
-inline bool is_fixed(const Call& call, std::initializer_list<int> inputs) {
+inline bool is_fixed(const Call& call, std::initializer_list<std::size_t> inputs) {
     return std::all_of(inputs.begin(), inputs.end(),
-                       [&](int input) { return input < 0 || call.is_fixed(static_cast<std::size_t>(input)); });
+                       [&](std::size_t input) { return !call.has(input) || call.is_fixed(input); });
 }
 
 /// Two groups of up to 8 consecutive rows. An epilogue gets the sums of row i of both together, so that a gate meets

@@ -39,6 +39,10 @@ std::vector<Example> examples(Random& random) {
             {{{DType::i32, {a}}, {DType::i32, {b}}}, Concat{0}, symbols}};
 }
 
+bool is_identity(std::span<const TensorType> inputs, std::span<const TensorType>, const Attributes&) {
+    return inputs.size() == 1;
+}
+
 }  // namespace
 
 void concat_by(const Call& call, CopyView copy) {
@@ -57,8 +61,10 @@ const OpDef kConcat{
         "out = the inputs one behind the other along axis; dtype and all other sizes are equal, the sizes along "
         "axis are constants.",
     .inputs = {"x"},
+    .locality = Locality::moves,
     .variadic = true,
     .infer = infer,
+    .is_identity = is_identity,
     .parse_attributes = &Attributes::parse<Concat>,
     .reference = reference,
     .examples = examples,

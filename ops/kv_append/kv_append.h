@@ -5,6 +5,11 @@
 
 namespace vitro {
 
+/// Its inputs, by name.
+struct KvAppend {
+    enum Input : std::size_t { kCache, kX, kPositions, kSequences, kPageTable };
+};
+
 extern const OpDef kKvAppend;
 extern const KernelDef kKvAppendCpu;
 

@@ -119,25 +119,24 @@ void launch_finish_linear(const Elements& z, const Product& p, const LinearEpilo
     wide ? with(finish_linear_kernel<kWide>, kWide) : with(finish_linear_kernel<1>, 1);
 }
 
-const Tensor* optional(const Call& call, int index) {
-    return index < 0 ? nullptr : &call.in(static_cast<std::size_t>(index));
-}
-Elements elements_or_none(const Tensor* tensor) { return tensor ? elements_of(*tensor) : Elements{}; }
-
 /// Whether Gemm leaves something to do.
 bool needs_finish(const Call& call) {
     const auto& linear = call.attributes.as<Linear>();
-    const LinearInputs at(linear);
-    const auto differs = [&](const Tensor* tensor) { return tensor && tensor->dtype != call.out().dtype; };
-    return linear.scaled || linear.gated || !linear.activation.empty() || differs(optional(call, at.bias)) ||
-           differs(optional(call, at.residual));
+    const auto differs = [&](Linear::Input input) {
+        return call.has(input) && call.in(input).dtype != call.out().dtype;
+    };
+    return call.has(Linear::kWeightScale) || linear.gated || !linear.activation.empty() || differs(Linear::kBias) ||
+           differs(Linear::kResidual);
 }
 
 LargeProductScratch scratch_of(const Call& call) {
-    return {call.in(0), call.in(1), call.attributes.as<Linear>().norm, needs_finish(call)};
+    return {call.in(Linear::kX), call.in(Linear::kWeight), call.has(Linear::kNormWeight), needs_finish(call)};
 }
 
-bool is_large(const Call& call) { return is_large_product(call.in(0).dim(0), call.in(0).dtype, call.in(1).dtype); }
+bool is_large(const Call& call) {
+    const Tensor& x = call.in(Linear::kX);
+    return is_large_product(x.dim(0), x.dtype, call.in(Linear::kWeight).dtype);
+}
 
 std::size_t scratch(const Call& call) { return is_large(call) ? scratch_of(call).all() : 0; }
 
@@ -145,23 +144,21 @@ std::size_t scratch(const Call& call) { return is_large(call) ? scratch_of(call)
 
 void run_linear(const Call& call) {
     const auto& linear = call.attributes.as<Linear>();
-    const LinearInputs at(linear);
-    const Tensor &x = call.in(0), &weight = call.in(1), &out = call.out();
+    const Tensor &x = call.in(Linear::kX), &weight = call.in(Linear::kWeight), &out = call.out(),
+                 &bias = call.in(Linear::kBias), &residual = call.in(Linear::kResidual);
     if (out.elements() == 0) return;
-    const Tensor *scale = optional(call, at.weight_scale), *norm = optional(call, at.norm_weight),
-                 *bias = optional(call, at.bias), *residual = optional(call, at.residual);
     const Product p{.x = elements_of(x),
                     .weight = elements_of(weight),
-                    .scale = elements_or_none(scale),
-                    .norm = elements_or_none(norm),
+                    .scale = elements_of(call.in(Linear::kWeightScale)),
+                    .norm = elements_of(call.in(Linear::kNormWeight)),
                     .eps = linear.eps,
                     .tokens = kernel_int(x.dim(0)),
                     .n = kernel_int(weight.dim(0)),
                     .k = kernel_int(x.dim(1)),
-                    .fixed_weights = is_fixed(call, {1, at.norm_weight})};
+                    .fixed_weights = is_fixed(call, {Linear::kWeight, Linear::kNormWeight})};
     const LinearEpilogue epilogue{.out = elements_of(out),
-                                  .bias = elements_or_none(bias),
-                                  .residual = elements_or_none(residual),
+                                  .bias = elements_of(bias),
+                                  .residual = elements_of(residual),
                                   .m = kernel_int(out.dim(1)),
                                   .activation = activation_of(linear.activation),
                                   .gated = linear.gated};
@@ -176,7 +173,7 @@ void run_linear(const Call& call) {
                              finish ? nullptr : epilogue.bias.data, finish ? nullptr : epilogue.residual.data, backend);
     if (!finish) return;
     bool wide = takes_wide({&out}, out.dim(1));
-    for (const Tensor* tensor : {bias, residual}) wide = wide && (!tensor || takes_wide({tensor}, out.dim(1)));
+    for (const Tensor* tensor : {&bias, &residual}) wide = wide && (tensor->absent || takes_wide({tensor}, out.dim(1)));
     launch_finish_linear(z, p, epilogue, wide, backend.stream());
 }
 

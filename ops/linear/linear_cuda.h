@@ -6,7 +6,7 @@
 
 namespace vitro::VITRO_DEVICE {
 
-/// A call of linear, or of another op with the same first two inputs and a Linear's attributes.
+/// A call with linear's inputs, outputs and attributes.
 void run_linear(const Call& call);
 
 }  // namespace vitro::VITRO_DEVICE

@@ -44,7 +44,11 @@ void run(const Call& call) {
     if (transpose_b && one_b) {
         static const Attributes linear = Linear{};
         const std::int64_t a_sizes[] = {a.rows(), a.dim(-1)}, out_sizes[] = {out.rows(), out.dim(-1)};
-        const Tensor inputs[] = {{a.dtype, a_sizes, a.data}, b}, outputs[] = {{out.dtype, out_sizes, out.data}};
+        std::array<Tensor, 6> inputs;
+        inputs.fill(Tensor::none());
+        inputs[Linear::kX] = {a.dtype, a_sizes, a.data};
+        inputs[Linear::kWeight] = b;
+        const Tensor outputs[] = {{out.dtype, out_sizes, out.data}};
         run_linear({inputs, outputs, linear, call.backend, call.scratch, {}, call.fixed_inputs});
         return;
     }

@@ -59,6 +59,7 @@ const OpDef kSoftmax{
     .name = "softmax",
     .doc = "out[..., i] = exp(x[..., i]) / sum_j exp(x[..., j]); a row that is -inf throughout gives zeros.",
     .inputs = {"x"},
+    .locality = Locality::rows,
     .infer = infer,
     .reference = reference,
     .cost = cost,

@@ -59,7 +59,7 @@ Graph graph_of_everything() {
     Graph graph = b.finish();
     graph.nodes[1].realizes = {"norm.square", "norm.mean", "norm"};
     graph.value(weight.id).sources = {"q.weight", "k-1/v.weight"};
-    graph.nodes[2].place = {};
+    graph.nodes[2].source = {};
     return graph;
 }
 
@@ -91,7 +91,7 @@ void check_same(const Graph& a, const Graph& b) {
         CHECK(node.op == other.op);
         CHECK(paths(a, node.inputs) == paths(b, other.inputs));
         CHECK(paths(a, node.outputs) == paths(b, other.outputs));
-        CHECK(node.place == other.place);
+        CHECK(node.source == other.source);
         CHECK(node.realizes == other.realizes);
         CHECK(node.attributes.texts() == other.attributes.texts());
     }
@@ -140,7 +140,7 @@ TEST_CASE("a device of any name, and a place in a file") {
         "%y = relu(%x) : f32 [T] @cuda-emulated @models/a-b.cpp:3\nreturn %y\n";
     const Graph graph = parse(text, "test", find_op);
     CHECK(graph.nodes.at(0).device == "cuda-emulated");
-    CHECK(graph.nodes.at(0).place == SourcePlace{"models/a-b.cpp", 3});
+    CHECK(graph.nodes.at(0).source == SourceLine{"models/a-b.cpp", 3});
     check_round_trip(graph);
 }
 

@@ -106,7 +106,8 @@ TEST_CASE("a window counts the token itself and ends at the first position") {
     for (const int threads : {0, 1, 3}) {
         CAPTURE(threads);
         const auto seen = [&](std::int64_t window) {
-            return attend(at({0, 1, 2, 3, 4}, Numbers(5, 0.0f)), counting_caches(), {.window = window}, threads)
+            return attend(at({0, 1, 2, 3, 4}, Numbers(5, 0.0f)), counting_caches(), {.visibility = {.window = window}},
+                          threads)
                 .floats();
         };
         check_near(seen(1), {0, 1, 2, 3, 4});
@@ -171,7 +172,7 @@ TEST_CASE("the same bits however a prompt is cut, on any number of threads") {
                 CAPTURE(name(dtype));
                 CAPTURE(window);
                 const auto [tokens, caches] = whole_prompt(length, heads, kv_heads, d, DType::f32, dtype);
-                const Attention attributes{.scale = 0.3f, .window = window};
+                const Attention attributes{.scale = 0.3f, .visibility = {.window = window}};
                 const Data all = attend(tokens, caches, attributes, 1);
                 const std::size_t row = all.memory.size() / std::size_t(length);
                 const auto check_part = [&](std::int64_t begin, std::int64_t n, int threads) {
@@ -222,7 +223,7 @@ TEST_CASE("cost counts the rows that some token sees, once, not the cache") {
     const Tensor outputs[] = {out.tensor()};
     const std::int64_t others = 3 * 4 + 3 * 4 + 2 * 3 * 4 + 6 * 4 + 2 * 4;  // q, out, tokens' places, pages, lengths
     const auto cost = [&](std::int64_t window) {
-        return cost_of(kAttention, {in, outputs, Attention{1, window}, backend});
+        return cost_of(kAttention, {in, outputs, Attention{.visibility = {.window = window}}, backend});
     };
     CHECK(cost(0).bytes == others + 2 * (5 + 3) * 4);
     CHECK(cost(0).flops == (4 + 5 + 3) * 9);
@@ -249,8 +250,9 @@ TEST_CASE("attention refuses wrong types") {
           "q: expected constant sizes of at least 1 but the first, found f32 [T, 0, 8]");
     CHECK(refused(q, cache, {DType::f16, {9, 16, 2, 8}}) ==
           "v_cache: expected bf16 [9, 16, 2, 8] as k_cache, found f16 [9, 16, 2, 8]");
-    CHECK(refused(q, cache, cache, {.window = -1}) == "window: expected 0 (none) or a number of positions, found -1");
-    CHECK(refused(q, cache, cache, {.scale = NAN}) == "scale: expected a number, found nan");
+    CHECK(refused(q, cache, cache, {.visibility = {.window = -1}}) ==
+          "window: expected an integer of at least 0, found -1");
+    CHECK(refused(q, cache, cache, {.scale = NAN}) == "scale: expected a finite number, found nan");
     CHECK(refusal(kAttention, {q, cache, cache, tokens, tokens, pages, tokens}, Attention{}) ==
           "lengths: expected i32 [S], found i32 [T]");
 }
