@@ -1,6 +1,7 @@
 #include "runtime/language_model.h"
 
 #include "runtime/compile_model.h"
+#include "runtime/errors.h"
 #include "runtime/memory_use.h"
 
 #include <algorithm>
@@ -105,12 +106,11 @@ void LanguageModel::check_memory(std::span<const Program* const> programs) const
         const auto free = backend.free_bytes();
         if (use.is_host || !free || use.allocated() <= *free) continue;
         const auto gigabytes = [](std::size_t bytes) { return static_cast<double>(bytes) / 1e9; };
-        fail(
+        throw MemoryError(fmt::format(
             "{}: not enough memory: expected {:.2f} GB (weights {:.2f}, KV cache {:.2f}, arena {:.2f}, inputs and "
-            "results {:.2f}), found {:.2f} GB free: give a smaller context (-c), or weights or a cache of a smaller "
-            "type (--weights, --kv-type)",
+            "results {:.2f}), found {:.2f} GB free",
             backend.description(), gigabytes(use.allocated()), gigabytes(use.weights), gigabytes(use.states),
-            gigabytes(use.arena), gigabytes(use.io), gigabytes(*free));
+            gigabytes(use.arena), gigabytes(use.io), gigabytes(*free)));
     }
 }
 
@@ -120,8 +120,8 @@ void LanguageModel::check(std::span<const Part> parts) const {
         VITRO_CHECK(part.sequence >= 0 && part.sequence < options_.max_sequences && !part.tokens.empty());
         const auto size = static_cast<std::int64_t>(tokens(part.sequence).size() + part.tokens.size());
         if (size > options_.context)
-            fail("the text is {} tokens long, but the context is {}: shorten it, or give a larger context (-c)", size,
-                 options_.context);
+            throw ContextError(
+                fmt::format("the text is {} tokens long, but the context has room for {}", size, options_.context));
         for (const std::int32_t id : part.tokens)
             if (id < 0 || id >= config_.vocab_size)
                 fail("token id {}: expected an id in [0, {})", id, config_.vocab_size);
