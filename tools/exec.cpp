@@ -5,6 +5,7 @@
 #include "graph/check_plan.h"
 #include "graph/executor.h"
 #include "graph/interpret.h"
+#include "runtime/check_weights.h"
 #include "runtime/weights.h"
 #include "tools/common.h"
 #include "tools/pass_flags.h"
@@ -110,7 +111,7 @@ public:
         if (!flags.model.empty()) {
             checkpoint_.emplace(Checkpoint::open(flags.model));
             weights_.emplace(*checkpoint_, targets_);
-            weights_->check_sources(graph());
+            check_weight_sources(*checkpoint_, graph());
             const Program* const programs[] = {&program_};
             weights_->lay_out(programs);
             weights_->load();
@@ -256,7 +257,7 @@ void exec(const Flags& flags) {
             check_indices(fmt::format("input {}", path), tensor, rule, synthetic.symbols());
     }
 
-    const Devices devices = open_devices(flags.device.device, flags.device.threads);
+    const Devices devices = open_devices(flags.device);
     Run run(graph, devices.targets, synthetic.symbols(), flags.device.verify_plan);
     run.load(flags, synthetic);
     run.fill(given, synthetic);
