@@ -166,7 +166,7 @@ Graph decompose_unsupported(const Graph& graph, std::span<const Target> targets)
 Program compile(Graph graph, std::span<const Target> targets) {
     Stages stages;
     graph = stages.timed("decompose", [&] { return decompose_unsupported(graph, targets); });
-    graph = stages.timed("place", [&] { return place(std::move(graph), targets); });
+    graph = stages.timed("assign_devices", [&] { return assign_devices(std::move(graph), targets); });
     PlanRequest request = request_of(graph, targets);
     std::vector<Step> steps = stages.timed("choose_kernels", [&] { return chosen_steps(graph, targets, request); });
     const auto orders = stages.timed("schedule", [&] { return schedules(graph, request.scratch_bytes); });
@@ -176,10 +176,6 @@ Program compile(Graph graph, std::span<const Target> targets) {
             Program program = planned(graph, steps, request, order);
             if (best.steps.empty() || arena_bytes(program.plan) < arena_bytes(best.plan)) best = std::move(program);
         }
-        return 0;
-    });
-    stages.timed("number_waves", [&] {
-        number_waves(best);
         return 0;
     });
     best.stages = std::move(stages.records);

@@ -70,7 +70,6 @@ Json node_json(const Subject& subject, const Node& node, Work work) {
     if (!node.source.file.empty()) out["source"] = {{"file", node.source.file}, {"line", node.source.line}};
     const std::string device = device_of(subject, node);
     if (!device.empty()) out["device"] = device;
-    if (const auto wave = wave_of(subject, node)) out["wave"] = wave->number;
     return out;
 }
 

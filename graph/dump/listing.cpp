@@ -264,7 +264,6 @@ private:
         if (!place.empty()) text += (text.empty() ? "" : ", ") + place;
         if (!node.op->is_view) text += fmt::format(", moves {}", human(cost.bytes, "B"));
         if (cost.flops > 0) text += fmt::format(", {}", human(cost.flops, "FLOP"));
-        if (const auto wave = wave_of(subject_, node); wave && wave->is_shared) text += ", side by side";
         return text;
     }
 

@@ -58,19 +58,6 @@ std::string device_of(const Subject& subject, const Node& node) {
     return subject.program->plan.devices[0].name;
 }
 
-std::optional<Wave> wave_of(const Subject& subject, const Node& node) {
-    if (subject.program == nullptr || node.op->is_view) return std::nullopt;
-    const Graph& graph = subject.program->graph;
-    const ValueId out = graph.find(subject.graph.value(node.outputs[0]).path);
-    if (out < 0) return std::nullopt;
-    const std::vector<Step>& steps = subject.program->steps;
-    const auto step = std::find_if(steps.begin(), steps.end(),
-                                   [&](const Step& each) { return each.node == graph.value(out).producer; });
-    if (step == steps.end()) return std::nullopt;
-    return Wave{step->wave, std::count_if(steps.begin(), steps.end(),
-                                          [&](const Step& each) { return each.wave == step->wave; }) > 1};
-}
-
 std::vector<std::string_view> names_of_inputs(const Node& node) {
     std::vector<std::string_view> names;
     for (std::size_t i = 0; i < node.inputs.size(); ++i)

@@ -45,14 +45,6 @@ std::optional<Place> place_of(const Subject& subject, ValueId id);
 /// The device that runs the node; empty when that is not decided yet.
 std::string device_of(const Subject& subject, const Node& node);
 
-/// The wave of the node's step (graph/schedule.h), and whether other steps share it: those may run side by side.
-/// Nothing for views, and where there is no program yet.
-struct Wave {
-    int number = 0;
-    bool is_shared = false;
-};
-std::optional<Wave> wave_of(const Subject& subject, const Node& node);
-
 /// What the op calls the node's inputs that are given, in their order.
 std::vector<std::string_view> names_of_inputs(const Node& node);
 

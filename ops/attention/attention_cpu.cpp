@@ -108,15 +108,18 @@ struct Block {
     std::int64_t first, tokens, head, heads;
 };
 
-/// Scores [begin, end), whole vectors, become weights e^(score - largest), 0 outside of `sees`.
+/// Scores [begin, end), whole vectors, become weights e^(score - largest), 0 outside of `sees`. `largest` is kMasked
+/// only where nothing in [begin, end) is seen; NaN that is seen is not the largest, and makes the sum NaN.
 void weigh(float* scores, std::int64_t begin, std::int64_t end, Range sees, float& largest, float& sum) {
-    std::fill(scores + begin, scores + std::clamp(sees.begin, begin, end), kMasked);
-    std::fill(scores + std::clamp(sees.end, begin, end), scores + end, kMasked);
+    const Range seen{std::clamp(sees.begin, begin, end), std::clamp(sees.end, begin, end)};
+    std::fill(scores + begin, scores + seen.begin, kMasked);
+    std::fill(scores + seen.end, scores + end, kMasked);
     Floats most = simd::broadcast(kMasked), total{};
     for (std::int64_t j = begin; j < end; j += kLanes) most = simd::max(simd::load(scores + j), most);
     largest = simd::max(most);
     sum = 0;
-    if (largest == kMasked) return std::fill(scores + begin, scores + end, 0.0f);
+    if (seen.empty()) return std::fill(scores + begin, scores + end, 0.0f);
+    largest = std::max(largest, std::numeric_limits<float>::lowest());
     for (std::int64_t j = begin; j < end; j += kLanes) {
         const Floats weight = simd::exp(simd::load(scores + j) - largest);
         simd::store(scores + j, weight);
@@ -294,6 +297,32 @@ private:
             values_in_place(b, begin, end, mine, out.values);
         else
             values_packed(b, begin, end, mine, out.values);
+        for (std::int64_t row = 0; row < rows; ++row)
+            if (!is_finite(out.values + row * s_.padded)) values_of_row(b, row, start, keys, mine, out.values);
+    }
+
+    /// Whether the sums of a row are all finite.
+    bool is_finite(const float* values) const {
+        Floats zeros{};
+        for (std::int64_t i = 0; i < s_.padded; i += kLanes) zeros += simd::load(values + i) * 0.0f;
+        return simd::sum(zeros) == 0.0f;
+    }
+
+    /// One row's values once more, over the keys that it sees alone: 0 times a value that is not finite is NaN, and
+    /// what a token does not see takes no part. In the order of the tiles, so that other rows' values change no bit.
+    void values_of_row(const Block& b, std::int64_t row, std::int64_t start, Range keys, const Work& mine,
+                       float* values) const {
+        const Range sees = visible_(b.first + row / s_.group % b.tokens);
+        const std::int64_t head = b.head + row / (s_.group * b.tokens);
+        float* const out = values + row * s_.padded;
+        std::fill_n(out, s_.padded, 0.0f);
+        for (std::int64_t j = std::max(keys.begin, sees.begin - start); j < std::min(keys.end, sees.end - start); ++j) {
+            const Floats weight = simd::broadcast(mine.scores[row * kSplitKeys + j]);
+            const T* from = element(call_.in(Attention::kVCache), mine.cache_rows[j], head);
+            simd::each(s_.d, [&](std::int64_t i, auto lanes) {
+                simd::store(out + i, simd::multiply_add(weight, simd::load(from + i, lanes), simd::load(out + i)));
+            });
+        }
     }
 
     void cap(float* scores, std::int64_t rows, std::int64_t begin, std::int64_t end) const {

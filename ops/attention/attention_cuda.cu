@@ -33,7 +33,7 @@ __global__ void __launch_bounds__(kThreads, 8) attention_plain_kernel(const Atte
             for (int i = 0; i < a.d; ++i) score += load<1>(a.q, at + i).at[0] * load<1>(a.k_cache, row + i).at[0];
             score *= a.log2_scale;
         }
-        const float high = fmaxf(largest, reduce_block(score, partial, Maximum{}));
+        const float high = fmaxf(fmaxf(largest, kLeastScore), reduce_block(score, partial, Maximum{}));
         const float shrink = exp2f(largest - high), weight = exp2f(score - high);
         largest = high;
         weights[thread] = weight;
@@ -47,7 +47,7 @@ __global__ void __launch_bounds__(kThreads, 8) attention_plain_kernel(const Atte
         }
         __syncthreads();
     }
-    for (int i = thread; i < a.d; i += kThreads) store<1>(a.out, at + i, {{total > 0.0f ? sums[i] / total : 0.0f}});
+    for (int i = thread; i < a.d; i += kThreads) store<1>(a.out, at + i, {{seen.x < seen.y ? sums[i] / total : 0.0f}});
 }
 
 AttentionTensors tensors_of(const Call& call) {

@@ -10,6 +10,10 @@
 
 namespace vitro::VITRO_DEVICE {
 
+/// Below every score but -inf: what the largest score of keys that are seen is at least, so that where none of them is
+/// a number the weights are NaN, and nobody takes that for keys that are not seen.
+inline constexpr float kLeastScore = -3.40282347e38f;
+
 /// A kernel's argument.
 struct AttentionTensors {
     Elements q;                                 // [tokens, heads, d]

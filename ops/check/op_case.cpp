@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <new>
 
 namespace vitro::check {
@@ -170,6 +171,41 @@ std::string OpCase::describe() const {
     for (char symbol = 'A'; symbol <= 'Z'; ++symbol)
         if (example_.symbols[symbol] != 0) text += fmt::format(" {}={}", symbol, example_.symbols[symbol]);
     return text;
+}
+
+void OpCase::put_special(std::uint64_t seed) {
+    const bool has_float_output = std::any_of(output_types_.begin(), output_types_.end(),
+                                              [](const TensorType& type) { return is_stored_float(type.dtype); });
+    std::vector<std::size_t> candidates;
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+        // What chooses an index is data; settings beside it are not.
+        if (!has_float_output && !candidates.empty()) break;
+        if (is_stored_float(inputs_[i].dtype) && inputs_[i].elements() > 0) candidates.push_back(i);
+    }
+    if (candidates.empty()) return;
+    Random random(seed);
+    const Tensor& tensor = inputs_[candidates[std::size_t(random.integer(0, std::ssize(candidates) - 1))]];
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    const float kinds[] = {std::numeric_limits<float>::quiet_NaN(), kInfinity, -kInfinity};
+    dispatch_stored_float(tensor.dtype, [&]<class T>(T) {
+        for (std::int64_t n = random.integer(1, 3); n > 0; --n) {
+            const float value = kinds[tensor.dtype == DType::f8e4m3 ? 0 : random.integer(0, 2)];
+            tensor.as<T>()[random.integer(0, tensor.elements() - 1)] = T(value);
+        }
+    });
+}
+
+std::string special_difference(const TensorType& type, const Elements& expected, const Elements& found,
+                               Tolerance tolerance) {
+    if (!is_stored_float(type.dtype)) return first_difference(type, expected, found, tolerance);
+    for (std::int64_t i = 0; i < count(type.dtype, expected); ++i) {
+        const double e = element(type.dtype, expected.data(), i), f = element(type.dtype, found.data(), i);
+        const bool fits = std::isnan(e)   ? std::isnan(f)
+                          : std::isinf(e) ? !std::isfinite(f)
+                                          : std::abs(f - e) <= tolerance.absolute + tolerance.relative * std::abs(e);
+        if (!fits) return fmt::format("element {} of {}: expected {}, found {}", i, to_string(type), e, f);
+    }
+    return {};
 }
 
 Tolerance kernel_tolerance(DType dtype, const std::vector<std::byte>& expected) {

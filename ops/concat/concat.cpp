@@ -61,8 +61,8 @@ const OpDef kConcat{
         "out = the inputs one behind the other along axis; dtype and all other sizes are equal, the sizes along "
         "axis are constants.",
     .inputs = {"x"},
-    .locality = Locality::moves,
     .variadic = true,
+    .locality = Locality::moves,
     .infer = infer,
     .is_identity = is_identity,
     .parse_attributes = &Attributes::parse<Concat>,

@@ -81,8 +81,8 @@ const OpDef kKvAppend{
     .name = "kv_append",
     .doc =
         "out = cache with x[t], cast to the cache's dtype, at page page_table[sequences[t], positions[t] / page], "
-        "slot positions[t] % page; out is the cache's memory, and nothing else in it changes. No two tokens have "
-        "the same place.",
+        "slot positions[t] % page; out is the cache's memory, and nothing else in it changes. No two tokens "
+        "of a sequence have the same position.",
     .inputs = {{"cache", InputRole::shared},
                "x",
                {"positions", InputRole::positions},

@@ -1,8 +1,8 @@
 // Few tokens: one kernel, at the speed of the memory that holds the weights. Many: the norm, a Gemm, the rest.
 #include "ops/qkv_projection/qkv_projection.h"
 
-#include "ops/common/large_product_cuda.h"
 #include "ops/common/pages_cuda.h"
+#include "ops/matmul/large_product_cuda.h"
 #include "ops/rope/rope_cuda.h"
 
 namespace vitro::VITRO_DEVICE {
@@ -50,14 +50,14 @@ struct QkvEpilogue {
         float2 turn;      // cos and sin; 1 and 0 for what does not turn
         std::int64_t to;  // where row 0 of the head's kind would be: in q, k_cache or v_cache
     };
-    __device__ Loaded load(const Place& place) const {
-        const int row = place.rows.first[0] + place.i, head = row / d, token = place.token;
+    __device__ Loaded load(const OutputRows& output) const {
+        const int row = output.rows.first[0] + output.i, head = row / d, token = output.token;
         const int position = positions[token], sequence = sequences[token];
         Loaded loaded{};
         if (bias.data)
             for (int r = 0; r < 2; ++r)
-                if (place.i < place.rows.count[r])
-                    loaded.bias[r] = VITRO_DEVICE::load<1>(bias, place.rows.first[r] + place.i).at[0];
+                if (output.i < output.rows.count[r])
+                    loaded.bias[r] = VITRO_DEVICE::load<1>(bias, output.rows.first[r] + output.i).at[0];
         loaded.turn = make_float2(1.0f, 0.0f);
         if (head < heads + kv_heads && row % d < rope.pairs)
             loaded.turn =
@@ -70,15 +70,16 @@ struct QkvEpilogue {
         return loaded;
     }
 
-    __device__ void finish(const Place& place, const Loaded& loaded, float first, float second) const {
+    __device__ void finish(const OutputRows& output, const Loaded& loaded, float first, float second) const {
         first += loaded.bias[0];
         second += loaded.bias[1];
         const float2 turn = loaded.turn;
         const float turned[2] = {first * turn.x - second * turn.y, second * turn.x + first * turn.y};
-        const int head = (place.rows.first[0] + place.i) / d;
+        const int head = (output.rows.first[0] + output.i) / d;
         const Elements& out = head < heads ? q : head < heads + kv_heads ? k_cache : v_cache;
         for (int r = 0; r < 2; ++r)
-            if (place.i < place.rows.count[r]) store<1>(out, loaded.to + place.rows.first[r] + place.i, {{turned[r]}});
+            if (output.i < output.rows.count[r])
+                store<1>(out, loaded.to + output.rows.first[r] + output.i, {{turned[r]}});
     }
 };
 

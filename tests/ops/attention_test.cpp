@@ -160,6 +160,55 @@ TEST_CASE("large scores neither overflow nor vanish, in whichever split they are
     }
 }
 
+TEST_CASE("what a token does not see takes no part, be it NaN or infinite; what it sees makes it NaN") {
+    const std::int64_t length = 300, bad = 280, heads = 4, kv_heads = 2, d = 20;
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+        for (const float value : {NAN, INFINITY, -INFINITY}) {
+            CAPTURE(value);
+            const auto [tokens, sound] = whole_prompt(length, heads, kv_heads, d, dtype, dtype);
+            const std::int64_t row = (sound.page_table.tensor().dim(1) - 1 - bad / 7) * 7 + bad % 7;
+            for (const bool in_values : {false, true}) {
+                CAPTURE(in_values);
+                Caches caches = sound;
+                dispatch_float(dtype, [&]<class T>(T) {  // one element, of the second head of the cache
+                    const Data& cache = in_values ? caches.v : caches.k;
+                    cache.tensor().as<T>()[(row * kv_heads + 1) * d + 3] = T(value);
+                });
+                const auto check = [&](std::int64_t begin, std::int64_t n, int threads) {
+                    CAPTURE(begin);
+                    CAPTURE(n);
+                    CAPTURE(threads);
+                    const Numbers y = attend(tokens.slice(begin, n), caches, {.scale = 0.3f}, threads).floats(),
+                                  expected = attend(tokens.slice(begin, n), sound, {.scale = 0.3f}, threads).floats();
+                    for (std::size_t i = 0; i < y.size(); ++i) {
+                        const std::int64_t t = begin + std::int64_t(i) / (heads * d),
+                                           head = std::int64_t(i) / d % heads;
+                        const bool touched = t >= bad && head >= 2 && (!in_values || std::int64_t(i) % d == 3);
+                        if (!touched)
+                            CHECK(y[i] == expected[i]);
+                        else if (std::isnan(value))
+                            CHECK(std::isnan(y[i]));
+                        else if (in_values)
+                            CHECK_FALSE(std::isfinite(y[i]));
+                    }
+                };
+                for (const int threads : {0, 1, 3}) {
+                    check(0, length, threads);
+                    check(bad - 3, 6, threads);
+                    check(bad, 1, threads);
+                }
+            }
+        }
+    }
+}
+
+TEST_CASE("scores that are all NaN make NaN, not zeros") {
+    auto [tokens, caches] = whole_prompt(20, 2, 1, 8, DType::f32, DType::f32);
+    std::fill_n(caches.k.tensor().as<float>(), caches.k.tensor().elements(), NAN);
+    for (const int threads : {0, 1, 3})
+        for (const float y : attend(tokens, caches, {}, threads).floats()) CHECK(std::isnan(y));
+}
+
 TEST_CASE("the same bits however a prompt is cut, on any number of threads") {
     struct Heads {
         std::int64_t q, kv, d;

@@ -188,7 +188,7 @@ TEST_CASE("rope refuses what makes no sense") {
     CHECK(refused(rope) == "short_factor: expected 4 numbers, half of rotary_dim, found 3");
     rope = kLongRope;
     rope.short_factor[2] = 0;
-    CHECK(refused(rope) == "short_factor: expected positive numbers, found 0");
+    CHECK(refused(rope) == "short_factor: element 2: expected a number above 0, found 0");
     rope = kLongRope;
     rope.original_max = 0;
     CHECK(refused(rope) == "original_max: expected a length of at least 1, found 0");

@@ -1,4 +1,4 @@
-#include "graph/place.h"
+#include "graph/assign_devices.h"
 
 #include "graph/executor.h"
 #include "graph/text.h"
@@ -22,7 +22,7 @@ struct TwoDevices {
 
     std::vector<Target> targets() { return {{far, kernels}, {host, cpu_kernels()}}; }
     Graph placed(std::string_view lines) {
-        Graph graph = place(graph_of(lines), targets());
+        Graph graph = assign_devices(graph_of(lines), targets());
         verify(graph);
         CHECK(print(parse(print(graph), "placed", find_op)) == print(graph));
         CHECK(print(place(graph, targets())) == print(graph));  // what is placed stays
