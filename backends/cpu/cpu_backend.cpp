@@ -12,6 +12,7 @@
 namespace vitro {
 namespace {
 
+constexpr int kMostThreads = 1024;
 constexpr int kSpins = 4000;  // about the gap between two steps of a program; longer waits sleep
 
 void pause_briefly() {
@@ -23,7 +24,7 @@ void pause_briefly() {
 }  // namespace
 
 ThreadPool::ThreadPool(int threads) {
-    workers_ = start_threads(std::min(threads - 1, kMostWorkers), [this](int worker) { serve(worker + 1); });
+    workers_ = start_threads(std::min(threads, kMostThreads) - 1, [this](int worker) { serve(worker + 1); });
 }
 
 ThreadPool::~ThreadPool() {

@@ -17,7 +17,7 @@ namespace vitro {
 /// take part, not for those that have not woken up yet: on a busy machine the caller does the work alone.
 class ThreadPool {
 public:
-    /// The caller is one of the `threads` (>= 1). There are fewer where the system does not let so many start.
+    /// The caller is one of the `threads` (>= 1): at most 1024, and no more than the system lets start.
     explicit ThreadPool(int threads);
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;
@@ -52,7 +52,6 @@ private:
     /// The number of the loop, whether it still takes workers (kOpen), and how many it has (below kOpen).
     std::atomic<std::uint32_t> state_{0};
     static constexpr std::uint32_t kOpen = 1 << 12, kLoop = kOpen << 1;
-    static constexpr int kMostWorkers = kOpen - 1;
     std::atomic<bool> stop_{false};
     std::mutex failure_mutex_;
     std::exception_ptr failure_;
