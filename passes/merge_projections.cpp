@@ -89,14 +89,14 @@ bool merge(Rewriter& rewriter, const std::vector<Projection>& group) {
     const ValueId weight = rewriter.merged_weight(path + ".weight", weights);
     ValueId y = rewriter.new_value(path, type);
     const NodeId at = *std::min_element(matched.begin(), matched.end());
-    rewriter.insert({matmul.op, matmul.attributes, {matmul.inputs[0], weight}, {y}, matmul.place, {}}, at);
+    rewriter.insert({matmul.op, matmul.attributes, {matmul.inputs[0], weight}, {y}, matmul.source, {}}, at);
     if (has_bias) {
         const ValueId bias = rewriter.merged_weight(path + ".bias", biases);
         const ValueId sum = rewriter.new_value(path + ".add_bias", type);
-        rewriter.insert({add.op, add.attributes, {y, bias}, {sum}, add.place, {}}, at);
+        rewriter.insert({add.op, add.attributes, {y, bias}, {sum}, add.source, {}}, at);
         y = sum;
     }
-    rewriter.replace(matched, {&kSplit, split, {y}, outputs, matmul.place, {}});
+    rewriter.replace(matched, {&kSplit, split, {y}, outputs, matmul.source, {}});
     return true;
 }
 

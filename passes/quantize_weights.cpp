@@ -1,4 +1,4 @@
-// x·Wᵀ -> linear(x, fp8(W), scales(W)) {scaled}
+// x·Wᵀ -> linear(x, fp8(W), weight_scale = scales(W))
 //
 // Each row of W is divided by a scale of its own that brings its largest magnitude to 448, and rounded to f8e4m3. Half
 // the bytes of bf16 move; a weight is off by up to 1/16 of itself. Everything else stays as it was.
@@ -10,18 +10,15 @@ namespace {
 bool quantize(Rewriter& rewriter, const PassContext& context, ValueId out) {
     auto layer = linear_layer_of(rewriter, out);
     if (!layer && rewriter.producer(out, "matmul") >= 0) return rewriter.refuse(out, "no product with a weight");
-    if (!layer || layer->linear.scaled) return false;
+    if (!layer || layer->weight_scale != kAbsent) return false;
     const ValueInfo weight = rewriter.value(layer->weight);
     if (weight.kind != ValueKind::weight) return rewriter.refuse(out, "no product with a weight");
     const TensorType rows{DType::f8e4m3, weight.type.shape}, scales{DType::f32, {weight.type.dim(0)}};
-    Linear scaled = layer->linear;
-    scaled.scaled = true;
-    std::vector<TensorType> inputs{rewriter.value(layer->x).type, rows, scales};
-    for (const ValueId id : {layer->norm_weight, layer->bias, layer->residual})
-        if (id >= 0) inputs.push_back(rewriter.value(id).type);
-    if (!context.takes(kLinear, inputs, std::vector{rewriter.value(out).type}, scaled))
+    std::vector<TensorType> inputs = types_of(rewriter.graph(), linear_node(*layer, out).inputs);
+    inputs[Linear::kWeight] = rows;
+    inputs[Linear::kWeightScale] = scales;
+    if (!context.takes(kLinear, inputs, std::vector{rewriter.value(out).type}, layer->linear))
         return rewriter.refuse(out, "the device has no kernel for rows of fp8");
-    layer->linear = scaled;
     layer->weight_scale =
         rewriter.reformed_weight(weight.path + ".fp8_scales", layer->weight, WeightForm::fp8_scales, scales);
     layer->weight = rewriter.reformed_weight(weight.path + ".fp8", layer->weight, WeightForm::fp8_rows, rows);

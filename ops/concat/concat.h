@@ -9,7 +9,7 @@ namespace vitro {
 struct Concat {
     std::int64_t axis = 0;  // negative: from the innermost
     bool operator==(const Concat&) const = default;
-    static void fields(auto& self, auto&& field) { field("axis", self.axis); }
+    static void fields(auto& self, auto&& field) { field("axis", self.axis, between(-kMaxRank, kMaxRank - 1)); }
 };
 
 extern const OpDef kConcat;

@@ -70,15 +70,15 @@ __global__ void finish_product_kernel(Elements z, const Product p, int units,
     allow_next_kernel();
     wait_for_previous_kernel();
     if (unit >= units) return;
-    const Place place{epilogue.rows(unit), int(blockIdx.x), int(threadIdx.x) % 8};
+    const OutputRows output{epilogue.rows(unit), int(blockIdx.x), int(threadIdx.x) % 8};
     float sums[2] = {};
     for (int r = 0; r < 2; ++r)
-        if (place.i < place.rows.count[r]) {
-            const int row = place.rows.first[r] + place.i;
-            sums[r] = load<1>(z, std::int64_t(place.token) * p.n + row).at[0] * p.scale_of(row);
+        if (output.i < output.rows.count[r]) {
+            const int row = output.rows.first[r] + output.i;
+            sums[r] = load<1>(z, std::int64_t(output.token) * p.n + row).at[0] * p.scale_of(row);
         }
-    if (place.i < max(place.rows.count[0], place.rows.count[1]))
-        epilogue.finish(place, epilogue.load(place), sums[0], sums[1]);
+    if (output.i < max(output.rows.count[0], output.rows.count[1]))
+        epilogue.finish(output, epilogue.load(output), sums[0], sums[1]);
 }
 
 template <class Epilogue>

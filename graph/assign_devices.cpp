@@ -1,4 +1,4 @@
-#include "graph/place.h"
+#include "graph/assign_devices.h"
 
 #include "graph/copy.h"
 #include "graph/sharing.h"
@@ -19,9 +19,9 @@ bool is_read_only(const ValueInfo& value) {
 /// Whether the node writes into the memory of one of its inputs.
 bool writes_input(const Node& node) { return !node.op->aliases.empty() && !node.op->is_view; }
 
-class Placer {
+class Assigner {
 public:
-    Placer(Graph graph, std::span<const Target> targets)
+    Assigner(Graph graph, std::span<const Target> targets)
         : graph_(std::move(graph)),
           targets_(targets),
           host_(targets.size() - 1),
@@ -29,7 +29,7 @@ public:
           node_device_(graph_.nodes.size(), kNone),
           value_device_(graph_.values.size(), kNone) {
         for (std::size_t n = 0; n < graph_.nodes.size(); ++n)
-            for (const ValueId id : graph_.nodes[n].inputs) users_[index(id)].push_back(n);
+            for (const ValueId id : present(graph_.nodes[n].inputs)) users_[index(id)].push_back(n);
     }
 
     Graph run() {
@@ -141,7 +141,7 @@ private:
         for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
             Node node = std::move(graph_.nodes[n]);
             const std::size_t device = node_device_[n];
-            for (ValueId& id : node.inputs)
+            for (ValueId& id : present(node.inputs))
                 id = node.op == &kCopy ? moved_[index(id)][value_device_[index(id)]] : on_device(id, device);
             node.device = device_name(device);
             for (ValueId& id : node.outputs) {
@@ -158,7 +158,7 @@ private:
         return std::move(out_);
     }
 
-    /// Adds a value under the path it has in the graph that is placed: what was made here makes way.
+    /// Adds a value under the path it has in the graph that was given: what was made here makes way.
     ValueId add_as_named(ValueInfo info) {
         const std::string path = info.path;
         const ValueId id = out_.add_value(std::move(info));
@@ -216,7 +216,7 @@ private:
     std::vector<std::vector<std::size_t>> users_;  // by ValueId: nodes
     std::vector<std::size_t> node_device_;         // by NodeId
     std::vector<std::size_t> value_device_;        // by ValueId: where it is made
-    std::vector<std::vector<ValueId>> moved_;      // by ValueId and device: in the placed graph
+    std::vector<std::vector<ValueId>> moved_;      // by ValueId and device: in the graph with copies
     Graph out_;
 };
 
@@ -242,7 +242,7 @@ std::size_t target_index(std::span<const Target> targets, std::string_view devic
     fail("no device is called '{}'; there are {}", device, known);
 }
 
-Graph place(Graph graph, std::span<const Target> targets) {
+Graph assign_devices(Graph graph, std::span<const Target> targets) {
     VITRO_CHECK(!targets.empty());
     if (targets.size() == 1) {
         for (const Node& node : graph.nodes) target_index(targets, node.device);
@@ -250,7 +250,7 @@ Graph place(Graph graph, std::span<const Target> targets) {
         return graph;
     }
     VITRO_CHECK(targets.back().backend.is_host());
-    return Placer(std::move(graph), targets).run();
+    return Assigner(std::move(graph), targets).run();
 }
 
 }  // namespace vitro

@@ -1,4 +1,4 @@
-#include "graph/place.h"
+#include "graph/assign_devices.h"
 
 #include "graph/executor.h"
 #include "graph/text.h"
@@ -22,7 +22,7 @@ struct TwoDevices {
 
     std::vector<Target> targets() { return {{far, kernels}, {host, cpu_kernels()}}; }
     Graph placed(std::string_view lines) {
-        Graph graph = place(graph_of(lines), targets());
+        Graph graph = assign_devices(graph_of(lines), targets());
         verify(graph);
         CHECK(print(parse(print(graph), "placed", find_op)) == print(graph));
         CHECK(print(place(graph, targets())) == print(graph));  // what is placed stays
@@ -73,11 +73,12 @@ TEST_CASE("copies make way for values of the graph that have their paths") {
 
 TEST_CASE("weights and constants used on two devices become two; inputs are copied, or live where their users are") {
     TwoDevices devices;
-    CHECK(lines_of(devices.placed("%x = input f32 [T, 3]\n%y = input f32 [T, 3]\n%w = weight f32 [3]\n"
-                                  "%h = weight f32 [3] from a, b\n%k = constant f32 [3] {1, 2, 3}\n"
-                                  "%a = mul(%x, %w) : f32 [T, 3]\n%b = layer_norm(%y, %w, %k) : f32 [T, 3]\n"
-                                  "%c = silu(%x) : f32 [T, 3]\n%e = mul(%a, %k) : f32 [T, 3]\n"
-                                  "%f = layer_norm(%c, %h, %h) : f32 [T, 3]\nreturn %b\nreturn %e\nreturn %f\n")) ==
+    CHECK(lines_of(
+              devices.placed("%x = input f32 [T, 3]\n%y = input f32 [T, 3]\n%w = weight f32 [3]\n"
+                             "%h = weight f32 [3] from a, b\n%k = constant f32 [3] {1, 2, 3}\n"
+                             "%a = mul(%x, %w) : f32 [T, 3]\n%b = layer_norm(%y, %w, bias = %k) : f32 [T, 3]\n"
+                             "%c = silu(%x) : f32 [T, 3]\n%e = mul(%a, %k) : f32 [T, 3]\n"
+                             "%f = layer_norm(%c, %h, bias = %h) : f32 [T, 3]\nreturn %b\nreturn %e\nreturn %f\n")) ==
           "%x = input f32 [T, 3] @far\n"
           "%y = input f32 [T, 3] @cpu\n"
           "%w = weight f32 [3] @far\n"
@@ -86,11 +87,11 @@ TEST_CASE("weights and constants used on two devices become two; inputs are copi
           "%k = constant f32 [3] @far {1, 2, 3}\n"
           "%k.cpu = constant f32 [3] @cpu {1, 2, 3}\n"
           "%a = mul(%x, %w) : f32 [T, 3] @far\n"
-          "%b = layer_norm(%y, %w.cpu, %k.cpu) : f32 [T, 3] @cpu\n"
+          "%b = layer_norm(%y, %w.cpu, bias = %k.cpu) : f32 [T, 3] @cpu\n"
           "%x.cpu = copy(%x) : f32 [T, 3] @cpu\n"
           "%c = silu(%x.cpu) : f32 [T, 3] @cpu\n"
           "%e = mul(%a, %k) : f32 [T, 3] @far\n"
-          "%f = layer_norm(%c, %h, %h) : f32 [T, 3] @cpu\n"
+          "%f = layer_norm(%c, %h, bias = %h) : f32 [T, 3] @cpu\n"
           "return %b\nreturn %e\nreturn %f\n");
 }
 

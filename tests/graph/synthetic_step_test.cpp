@@ -1,4 +1,4 @@
-#include "graph/sample_step.h"
+#include "graph/synthetic_step.h"
 
 #include "backends/cpu/cpu_backend.h"
 #include "graph/interpret.h"
@@ -41,7 +41,7 @@ update %k_cache = %next
 
 Graph step_graph() { return parse(kStep, "step", find_op); }
 
-std::vector<std::int32_t> numbers(const SampleStep& step, const Graph& graph, std::string_view path) {
+std::vector<std::int32_t> numbers(const SyntheticStep& step, const Graph& graph, std::string_view path) {
     const ValueInfo& value = graph.value(graph.find(path));
     const Elements elements = leaf_elements(
         value, step.symbols(), [&](const ValueInfo& leaf, const Tensor& tensor) { step.fill(leaf, tensor); });
@@ -55,7 +55,7 @@ SymbolValues sizes(std::initializer_list<std::pair<char, std::int64_t>> list) {
     return out;
 }
 
-void check_valid(const SampleStep& step, const Graph& graph) {
+void check_valid(const SyntheticStep& step, const Graph& graph) {
     const auto tokens = numbers(step, graph, "tokens"), positions = numbers(step, graph, "positions"),
                sequences = numbers(step, graph, "sequences"), pages = numbers(step, graph, "page_table"),
                lengths = numbers(step, graph, "lengths"), rows = numbers(step, graph, "rows");
@@ -87,7 +87,7 @@ TEST_CASE("a made-up step is valid, and runs") {
         for (const SymbolValues& wanted :
              {SymbolValues{}, sizes({{'T', 12}, {'S', 1}}), sizes({{'T', 1}, {'S', 3}}), sizes({{'C', 40}, {'S', 3}}),
               sizes({{'T', 12}, {'S', 3}, {'C', 12}}), sizes({{'T', 2}, {'S', 2}, {'C', 32}})}) {
-            const SampleStep step(graph, wanted, seed);
+            const SyntheticStep step(graph, wanted, seed);
             for (const char symbol : {'T', 'S', 'C'})
                 if (wanted[symbol] > 0) CHECK(step.symbols()[symbol] == wanted[symbol]);
             check_valid(step, graph);
@@ -100,7 +100,7 @@ TEST_CASE("a made-up step is valid, and runs") {
 TEST_CASE("sizes that cannot be are refused with the size that could") {
     const Graph graph = step_graph();
     const auto make = [&](std::initializer_list<std::pair<char, std::int64_t>> list) {
-        SampleStep(graph, sizes(list), 1);
+        SyntheticStep(graph, sizes(list), 1);
     };
     CHECK_THROWS_WITH_AS(make({{'T', 13}}), "symbol T: expected a value in [1, 12], found 13", Error);
     CHECK_THROWS_WITH_AS(make({{'T', 9}, {'C', 5}}), "symbol C: expected at least the 9 tokens of the step, found 5",
@@ -111,11 +111,12 @@ TEST_CASE("sizes that cannot be are refused with the size that could") {
 
 TEST_CASE("numbers that no reader takes are refused, naming it") {
     const Graph graph = step_graph();
-    const auto meanings = input_meanings(graph);
+    const auto rules = input_rules(graph);
     SymbolValues symbols = sizes({{'T', 2}, {'S', 1}, {'C', 9}, {'R', 1}});
     const auto check = [&](const std::string& path, std::vector<std::int32_t> data) {
         const std::int64_t size = std::ssize(data);
-        check_input(path, {DType::i32, {&size, 1}, data.data()}, meanings.at(path), symbols);
+        for (const IndexRule& rule : rules.at(path))
+            check_indices("input " + path, {DType::i32, {&size, 1}, data.data()}, rule, symbols);
     };
     CHECK_NOTHROW(check("tokens", {0, 6}));
     CHECK_NOTHROW(check("lengths", {9}));
@@ -126,19 +127,6 @@ TEST_CASE("numbers that no reader takes are refused, naming it") {
     CHECK_THROWS_WITH_AS(check("positions", {16}), doctest::Contains("[0, 16)"), Error);
     CHECK_THROWS_WITH_AS(check("page_table", {14}), doctest::Contains("[0, 14)"), Error);
     CHECK_THROWS_WITH_AS(check("lengths", {8}), doctest::Contains("add up to C = 9"), Error);
-}
-
-TEST_CASE("an i32 input that is read under an unknown name is not guessed") {
-    OpDef lookup = *find_op("gather_rows");
-    lookup.inputs = {"x", "codes"};
-    Graph graph = step_graph();
-    for (Node& node : graph.nodes)
-        if (node.op->name == "gather_rows") node.op = &lookup;
-    const SampleStep step(graph, {}, 1);
-    CHECK_NOTHROW(numbers(step, graph, "tokens"));
-    CHECK_THROWS_WITH_AS(numbers(step, graph, "rows"),
-                         doctest::Contains("input rows: what numbers codes of gather_rows at wanted takes cannot"),
-                         Error);
 }
 
 TEST_CASE("a merged weight is filled as its parts are, and all by seed and name alone") {
@@ -153,7 +141,7 @@ return %yb
 )";
     const Graph graph = parse(kParts, "parts", find_op);
     const auto elements = [&](const ValueInfo& value, std::uint64_t seed) {
-        const SampleStep step(graph, {}, seed);
+        const SyntheticStep step(graph, {}, seed);
         return leaf_elements(value, step.symbols(),
                              [&](const ValueInfo& leaf, const Tensor& tensor) { step.fill(leaf, tensor); });
     };

@@ -1,4 +1,4 @@
-#include "ops/common/large_product_cuda.h"
+#include "ops/matmul/large_product_cuda.h"
 
 namespace vitro::VITRO_DEVICE {
 namespace {

@@ -28,6 +28,6 @@ std::size_t target_index(std::span<const Target> targets, std::string_view devic
 /// - a view stays with its memory.
 /// With one target it leaves the graph as it is: no node needs to say its device. Error when a node names a device that
 /// there is not, or one without a kernel for it.
-Graph place(Graph graph, std::span<const Target> targets);
+Graph assign_devices(Graph graph, std::span<const Target> targets);
 
 }  // namespace vitro
