@@ -1,20 +1,6 @@
 #include "graph/graph.h"
 
 namespace vitro {
-namespace {
-
-constexpr std::string_view kWeightForms[] = {"stored", "fp8_rows", "fp8_scales"};  // by WeightForm
-
-}  // namespace
-
-std::string_view name(WeightForm form) { return kWeightForms[static_cast<std::size_t>(form)]; }
-
-std::optional<WeightForm> weight_form_named(std::string_view name) {
-    for (std::size_t i = 0; i < std::size(kWeightForms); ++i)
-        if (kWeightForms[i] == name) return static_cast<WeightForm>(i);
-    return std::nullopt;
-}
-
 ValueId Graph::add_value(ValueInfo info) {
     const auto id = static_cast<ValueId>(values.size());
     std::string path = info.path;

@@ -3,6 +3,7 @@
 #include "graph/builder.h"
 #include "graph/copy.h"
 #include "graph/schedule.h"
+#include "graph/split_load.h"
 
 #include <algorithm>
 #include <chrono>
@@ -161,8 +162,9 @@ Graph decompose_unsupported(const Graph& graph, std::span<const Target> targets)
     return decompose_unsupported(builder.finish(), targets);
 }
 
-Program compile(Graph graph, std::span<const Target> targets) {
-    Stages stages;
+namespace {
+
+Program compile_timed(Graph graph, std::span<const Target> targets, Stages stages) {
     graph = stages.timed("decompose", [&] { return decompose_unsupported(graph, targets); });
     graph = stages.timed("place", [&] { return place(std::move(graph), targets); });
     PlanRequest request = request_of(graph, targets);
@@ -182,6 +184,20 @@ Program compile(Graph graph, std::span<const Target> targets) {
     });
     best.stages = std::move(stages.records);
     return best;
+}
+
+}  // namespace
+
+Program compile(Graph graph, std::span<const Target> targets) {
+    Stages stages;
+    auto [load, step] = stages.timed("split_load", [&] { return split_load(std::move(graph)); });
+    Program program = compile_timed(std::move(step), targets, std::move(stages));
+    program.load = std::move(load);
+    return program;
+}
+
+Program compile_whole(Graph graph, std::span<const Target> targets) {
+    return compile_timed(std::move(graph), targets, {});
 }
 
 }  // namespace vitro

@@ -41,8 +41,8 @@ public:
     const SymbolValues& symbols() const { return symbols_; }
 
     /// Writes an input, a weight or a state of the graph, or of one that passes made of it. Error when valid numbers of
-    /// an i32 input cannot be guessed. What is written depends on
-    /// the seed and the value's path (a weight's checkpoint tensors) alone: a merged weight equals its parts.
+    /// an i32 input cannot be guessed. What is written depends on the seed and the value's path (a weight's checkpoint
+    /// tensor) alone.
     void fill(const ValueInfo& value, const Tensor& tensor) const;
 
 private:
@@ -53,7 +53,6 @@ private:
     std::uint64_t seed_;
     SymbolValues symbols_;
     std::map<std::string, std::vector<InputMeaning>> meanings_;
-    std::map<std::string, std::int64_t> rows_;         // of checkpoint tensors
     std::vector<std::int64_t> new_tokens_, in_cache_;  // of each sequence
 };
 

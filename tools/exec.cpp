@@ -106,24 +106,23 @@ public:
 
     const Graph& graph() const { return program_.graph; }
 
-    void load(const Flags& flags, const SampleStep& sample) {
+    void load(const Flags& flags, const Graph& source, const SampleStep& sample) {
+        const Program* const programs[] = {&program_};
         std::vector<const void*> addresses;
         if (!flags.model.empty()) {
             checkpoint_.emplace(Checkpoint::open(flags.model));
             weights_.emplace(*checkpoint_, targets_);
-            weights_->check_sources(graph());
-            const Program* const programs[] = {&program_};
+            weights_->check_sources(source);
             weights_->lay_out(programs);
             weights_->load();
             addresses = weights_->addresses(program_);
         } else {
-            for (const ValueId id : graph().values_of(ValueKind::weight)) {
-                const Elements elements = made_up(graph().value(id), sample);
-                Backend& backend = targets_[program_.plan.place(id).device].backend;
-                buffers_.push_back(backend.allocate(elements.size(), graph().value(id).path));
-                backend.upload(buffers_.back().data(), elements.data(), elements.size());
-                addresses.push_back(buffers_.back().data());
-            }
+            load_.emplace(programs, targets_);
+            random_.emplace(*load_, targets_);
+            random_->make(
+                {[&](const ValueInfo& weight) { return (tensors_[weight.source] = made_up(weight, sample)).data(); },
+                 [&](const ValueInfo& weight) { tensors_.erase(weight.source); }});
+            addresses = random_->addresses(program_);
         }
         std::vector<Memory> memory;
         for (std::size_t device = 0; device < targets_.size(); ++device) {
@@ -169,6 +168,9 @@ private:
     Program program_;
     std::optional<Checkpoint> checkpoint_;
     std::optional<Weights> weights_;
+    std::optional<LoadProgram> load_;          // without a model
+    std::map<std::string, Elements> tensors_;  // likewise: weights by their sources
+    std::optional<PreparedWeights> random_;    // likewise
     std::vector<Buffer> buffers_;
     std::optional<Executor> executor_;
 };
@@ -260,7 +262,7 @@ void exec(const Flags& flags) {
 
     const Devices devices = open_devices(flags.device.device, flags.device.threads);
     Run run(graph, devices.targets, sample.symbols(), flags.device.verify_plan);
-    run.load(flags, sample);
+    run.load(flags, graph, sample);
     run.fill(given, sample);
     run.run();
     const std::vector<Output> outputs = outputs_of(run, graph, sample.symbols());
