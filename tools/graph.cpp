@@ -6,6 +6,8 @@
 #include "graph/dump/json.h"
 #include "graph/dump/listing.h"
 #include "graph/dump/story.h"
+#include "graph/load_program.h"
+#include "runtime/compile_model.h"
 #include "tools/common.h"
 #include "tools/graph_report.h"
 #include "tools/graphviz.h"
@@ -32,37 +34,68 @@ struct Flags {
     bool json = false;
 };
 
-/// Compiles the model's graph and keeps every stage.
-Story compile_story(const Flags& flags, const Devices& devices) {
-    const std::span<const Target> targets = devices.targets;
-    const ModelConfig config = read_model_config(flags.model.directory);
-    const Phase phase = flags.phase == "prefill" ? Phase::prefill : Phase::decode;
+LanguageModelOptions options_of(const Flags& flags, const ModelConfig& config, const Devices& devices) {
     ModelFlags model = flags.model;
     if (model.context == 0 && flags.passes.check_numerics)  // its values are all kept: a small cache will do
         model.context = std::min(config.max_positions, kCheckedContext);
-    LanguageModelOptions model_options = with_flags(
-        {.max_sequences = flags.step.batch, .chunk = flags.step.chunk, .passes = pipeline_options(flags.passes)}, model,
-        config, devices);
-    Graph graph = naive_graph(flags.model.directory, config, phase, model_options);
+    const OpenOptions options = open_options(
+        model,
+        {.max_sequences = flags.step.batch, .chunk = flags.step.chunk, .passes = pipeline_options(flags.passes)});
+    return completed(model_options(options, config, devices), config);
+}
+
+/// Compiles both phases, and what they split off into one program. Its stages are what each of them needs, and that
+/// program.
+Story load_story(const Flags& flags, const Devices& devices) {
+    const ModelConfig config = read_model_config(flags.model.directory);
+    const LanguageModelOptions options = options_of(flags, config, devices);
+    const std::optional<Checkpoint> checkpoint = checkpoint_if_any(flags.model.directory);
     Story story;
     story.phase = flags.phase;
-    story.backend = &targets.back().backend;
-    PipelineOptions& options = model_options.passes;
-    options.after = [&](const Pass* pass, const Graph& now) {
+    story.backend = &devices.targets.back().backend;
+    std::vector<Program> programs;
+    for (const Phase phase : {Phase::prefill, Phase::decode}) {
+        CompiledModel compiled =
+            compile_model(config, phase, options, devices.targets, checkpoint ? &*checkpoint : nullptr);
+        story.stages.push_back({std::string(name(phase)),
+                                fmt::format("what {} reads that depends on weights alone", name(phase)),
+                                compiled.program.load});
+        explain_load(compiled.program, compiled.report.journal);
+        story.report = std::move(compiled.report);
+        programs.push_back(std::move(compiled.program));
+    }
+    const Program* const both[] = {&programs[0], &programs[1]};
+    story.program = LoadProgram(both, devices.targets).program();
+    if (options.verify_plan) require_sound(story.program);
+    story.stages.push_back({"program", "all weights of both, equal ones once", story.program.graph});
+    return story;
+}
+
+/// Compiles the model's graph and keeps every stage.
+Story compile_story(const Flags& flags, const Devices& devices) {
+    if (flags.phase == "load") return load_story(flags, devices);
+    const ModelConfig config = read_model_config(flags.model.directory);
+    const Phase phase = flags.phase == "prefill" ? Phase::prefill : Phase::decode;
+    LanguageModelOptions options = options_of(flags, config, devices);
+    Story story;
+    story.phase = flags.phase;
+    story.backend = &devices.targets.back().backend;
+    PassChecks checks(flags.passes, *story.backend);
+    options.passes.after = [&](const Pass* pass, const Graph& now) {
+        checks.after(pass, now);
         if (pass == nullptr)
             story.stages.push_back({"build", "the model's equations", now});
         else
             story.stages.push_back({std::string(pass->name), std::string(pass->equation), now});
     };
-    story.report = optimize(graph, targets, flags.passes, options);
-    story.program = compile(std::move(graph), targets);
-    if (model_options.verify_plan) {
-        const auto start = std::chrono::steady_clock::now();
-        require_sound(story.program);
-        const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-        story.program.stages.push_back({"verify_plan", taken.count()});
-    }
-    story.stages.push_back({"program", "devices, kernels, an order and places in memory", story.program.graph});
+    const std::optional<Checkpoint> checkpoint = checkpoint_if_any(flags.model.directory);
+    CompiledModel compiled =
+        compile_model(config, phase, options, devices.targets, checkpoint ? &*checkpoint : nullptr);
+    explain_load(compiled.program, compiled.report.journal);
+    checks.print(compiled.report);
+    story.report = std::move(compiled.report);
+    story.program = std::move(compiled.program);
+    story.stages.push_back({"program", "devices, kernels, an order and places in memory", joined(story.program)});
     return story;
 }
 
@@ -97,9 +130,9 @@ std::string dump(const Story& story, const Flags& flags) {
 
 void graph(Flags flags) {
     if (flags.json && !flags.explain && !flags.timings) flags.format = "json";
-    const Devices devices = open_devices(flags.model.device, flags.model.threads);
+    const Devices devices = open_devices(flags.model);
     const Story story = compile_story(flags, devices);
-    const std::string scope = flags.scope.empty() ? "" : whole_path(story.stage("build").graph, flags.scope);
+    const std::string scope = flags.scope.empty() ? "" : whole_path(story.stages.front().graph, flags.scope);
     const std::string text = flags.explain         ? explained(story.report, flags.json, scope)
                              : flags.timings       ? timed(story.report, &story.program, flags.json)
                              : !flags.diff.empty() ? diff_text(story, flags)
@@ -117,8 +150,11 @@ void add_graph(CLI::App& app, int&) {
                            "Example: vitro graph --diff build:fuse_attention --scope layers.0");
     add_model_flags(*command, flags->model);
     add_step_flags(*command, flags->step);
-    command->add_option("--phase", flags->phase, "prefill (chunks of a prompt) or decode (the default)")
-        ->check(CLI::IsMember({"prefill", "decode"}));
+    command
+        ->add_option("--phase", flags->phase,
+                     "prefill (chunks of a prompt), decode (the default), or load:\n"
+                     "what runs once, when the model is loaded, and makes weights of the checkpoint's tensors")
+        ->check(CLI::IsMember({"prefill", "decode", "load"}));
     CLI::Option* format =
         command
             ->add_option("--format", flags->format,
@@ -130,6 +166,7 @@ void add_graph(CLI::App& app, int&) {
     command
         ->add_option("--after", flags->after,
                      "the stage: build (as the model wrote it), a pass (as it left the graph),\n"
+                     "with --phase load: prefill or decode (what that phase needs),\n"
                      "or program (what runs, with kernels and places in memory; the default)")
         ->type_name("STAGE");
     CLI::Option* diff =

@@ -90,7 +90,8 @@ return %sum
 TEST_CASE("a result that depends on weights alone is a prepared weight of the step") {
     CpuBackend cpu(1);
     const Target target{cpu, cpu_kernels()};
-    const Program program = compile(graph_of("graph \"g\"\n%w = weight f32 [2]\n%y = add(%w, %w) : f32 [2]\nreturn %y\n"), target);
+    const Program program =
+        compile(graph_of("graph \"g\"\n%w = weight f32 [2]\n%y = add(%w, %w) : f32 [2]\nreturn %y\n"), target);
     CHECK(program.steps.empty());
     const Program* const programs[] = {&program};
     const LoadProgram load(programs, {&target, 1});
@@ -199,7 +200,8 @@ TEST_CASE("what is joined is computed in its place: nothing but the result is al
     LoadProgram load(programs, {&target, 1});
     Program loading = load.program();
     CHECK(loading.plan.bytes(Region::arena) == 0);
-    const Place whole = loading.plan.place(loading.graph.find("ab")), first = loading.plan.place(loading.graph.find("a2")),
+    const Place whole = loading.plan.place(loading.graph.find("ab")),
+                first = loading.plan.place(loading.graph.find("a2")),
                 second = loading.plan.place(loading.graph.find("b2"));
     CHECK(whole.region == Region::io);
     CHECK(first.offset == whole.offset);
@@ -294,7 +296,9 @@ TEST_CASE("joining weights that do not fit each other is an error of types") {
             return std::string(error.what());
         }
     };
-    const auto has = [](const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; };
+    const auto has = [](const std::string& text, std::string_view part) {
+        return text.find(part) != std::string::npos;
+    };
     CHECK(refuse("%a = weight f32 [2, 4]\n%b = weight f32 [3, 4]\n", "f32 [5, 4]") == "accepted");
     CHECK(has(refuse("%a = weight f32 [2, 4]\n%b = weight f32 [3, 5]\n", "f32 [5, 4]"), "concat at j"));
     CHECK(has(refuse("%a = weight f32 [2, 4]\n%b = weight bf16 [3, 4]\n", "f32 [5, 4]"), "concat at j"));

@@ -142,9 +142,10 @@ TEST_CASE("an i32 input that is read under an unknown name is not guessed") {
 }
 
 TEST_CASE("a weight is filled by the seed and its checkpoint tensor, wherever it stands") {
-    const Graph graph = parse("graph \"g\"\n%x = input f32 [4]\n%a = weight f32 [4]\n%b = weight f32 [4]\n"
-                              "%again = weight f32 [4] from a\n%y = add(%x, %a) : f32 [4]\nreturn %y\n",
-                              "g", find_op);
+    const Graph graph = parse(
+        "graph \"g\"\n%x = input f32 [4]\n%a = weight f32 [4]\n%b = weight f32 [4]\n"
+        "%again = weight f32 [4] from a\n%y = add(%x, %a) : f32 [4]\nreturn %y\n",
+        "g", find_op);
     const auto elements = [&](const char* path, std::uint64_t seed) {
         const SampleStep step(graph, {}, seed);
         return leaf_elements(graph.value(graph.find(path)), step.symbols(),

@@ -12,7 +12,8 @@ namespace {
 TEST_CASE("quantize_rows of known rows: the largest magnitude becomes 448, zeros stay zeros") {
     for (const int threads : {0, 1, 2}) {  // 0: the reference
         CAPTURE(threads);
-        const auto out = run_op(kQuantizeRows, {floats({3, 4}, {1, -2, 0.5f, 0, 0, 0, 0, 0, 896, 448, 2, -8})}, {}, threads);
+        const auto out =
+            run_op(kQuantizeRows, {floats({3, 4}, {1, -2, 0.5f, 0, 0, 0, 0, 0, 896, 448, 2, -8})}, {}, threads);
         CHECK(out[0].floats() == std::vector<float>{224, -448, 112, 0, 0, 0, 0, 0, 448, 224, 1, -4});
         CHECK(out[1].floats() == std::vector<float>{2.0f / 448, 1, 2});
     }
@@ -41,7 +42,8 @@ TEST_CASE("rows times their scales are what they were, to a sixteenth") {
 
 TEST_CASE("quantize_rows wants a matrix of floats") {
     CHECK(refusal(kQuantizeRows, {{DType::bf16, {4}}}, {}) == "x: expected a float of rank 2, found bf16 [4]");
-    CHECK(refusal(kQuantizeRows, {{DType::f8e4m3, {4, 4}}}, {}) == "x: expected a float of rank 2, found f8e4m3 [4, 4]");
+    CHECK(refusal(kQuantizeRows, {{DType::f8e4m3, {4, 4}}}, {}) ==
+          "x: expected a float of rank 2, found f8e4m3 [4, 4]");
     CHECK(refusal(kQuantizeRows, {{DType::bf16, {4, 4}}}, {}) == "accepted");
 }
 

@@ -1,4 +1,5 @@
 // Weights and KV cache in fp8.
+#include "passes/passes.h"
 #include "tests/runtime/goldens.h"
 
 #include <doctest/doctest.h>

@@ -39,7 +39,7 @@ function listHtml(lines, most = 14) {
 function stagePanel(stage) {
   const story = stage.story, changes = stage.changes;
   let html = `<h2>${escaped(stage.name)}</h2><div class="equation">${escaped(stage.equation)}</div>`;
-  if (stage.index === 0) {
+  if (stage.name === "build") {
     html += `<p class="doc">The graph as the model's code wrote it: every box is one op of the equations. Move the slider below
       to watch the passes rewrite it. Click a box to see what it is; click a module's name to open or close it.</p>`;
   }

@@ -1,0 +1,49 @@
+#include "runtime/check_weights.h"
+
+#include <algorithm>
+#include <set>
+
+namespace vitro {
+namespace {
+
+std::string shape_text(const std::vector<std::int64_t>& sizes) {
+    Shape shape;
+    for (const std::int64_t size : sizes) shape.emplace_back(size);
+    return to_string(shape);
+}
+
+}  // namespace
+
+DType weight_dtype(const Checkpoint& checkpoint, std::string_view name) {
+    const DType dtype = checkpoint.at(name).dtype;
+    if (dtype == DType::i32)
+        fail("{}: tensor \"{}\": expected dtype F32, F16 or BF16, found I32", checkpoint.name(), name);
+    return dtype;
+}
+
+void check_weight_sources(const Checkpoint& checkpoint, const Graph& graph) {
+    for (const ValueId id : graph.values_of(ValueKind::weight)) {
+        const ValueInfo& weight = graph.value(id);
+        const TensorView& found = checkpoint.at(weight.source);
+        if (to_string(weight.type.shape) != shape_text(found.shape))
+            fail("{}: tensor \"{}\": expected shape {} from config.json, found {}", checkpoint.name(), weight.source,
+                 to_string(weight.type.shape), shape_text(found.shape));
+        if (found.dtype != weight.type.dtype)
+            fail("{}: tensor \"{}\": expected {}, found {}", checkpoint.name(), weight.source,
+                 vitro::name(weight.type.dtype), vitro::name(found.dtype));
+    }
+}
+
+void check_weights(const Checkpoint& checkpoint, const Graph& graph, std::span<const std::string_view> spare) {
+    check_weight_sources(checkpoint, graph);
+    std::set<std::string, std::less<>> wanted;
+    for (const ValueId id : graph.values_of(ValueKind::weight)) wanted.insert(graph.value(id).source);
+    for (const std::string& name : checkpoint.names()) {
+        const bool is_spare = std::any_of(spare.begin(), spare.end(), [&](auto end) { return name.ends_with(end); });
+        if (!wanted.contains(name) && !is_spare)
+            fail("{}: tensor \"{}\": expected only the weights of {}, found one it does not have", checkpoint.name(),
+                 name, graph.name);
+    }
+}
+
+}  // namespace vitro
