@@ -30,7 +30,7 @@ void opt(const Flags& flags) {
     options.after = [&](const Pass* pass, const Graph& now) { checks.after(pass, now); };
     const PipelineReport report = optimize(graph, devices.targets, options);
     checks.print(report);
-    if (flags.explain) fmt::print("{}", explained(report, flags.json));
+    if (flags.explain) fmt::print("{}", explained(report, {.json = flags.json}));
     if (flags.timings) fmt::print("{}", timed(report, nullptr, flags.json));
     if (!flags.output.empty() || (!flags.explain && !flags.timings)) print_or_write(print(graph), flags.output);
 }
