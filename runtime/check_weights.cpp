@@ -16,8 +16,8 @@ std::string shape_text(const std::vector<std::int64_t>& sizes) {
 
 DType weight_dtype(const Checkpoint& checkpoint, std::string_view name) {
     const DType dtype = checkpoint.at(name).dtype;
-    if (dtype == DType::i32)
-        fail("{}: tensor \"{}\": expected dtype F32, F16 or BF16, found I32", checkpoint.name(), name);
+    if (!is_float(dtype))
+        fail("{}: tensor \"{}\": expected f32, f16 or bf16, found {}", checkpoint.name(), name, vitro::name(dtype));
     return dtype;
 }
 
