@@ -69,7 +69,8 @@ public:
     const Recording* replayed() const { return replayed_; }
 
 private:
-    /// Host memory beside a device's io region, byte for byte.
+    /// Host memory beside a device's io region, byte for byte; none for a program without inputs, which is not run step
+    /// after step.
     struct Staging {
         Buffer memory;
         std::size_t begin = 0, end = 0;  // the inputs, and constants between them

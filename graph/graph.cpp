@@ -3,8 +3,6 @@
 namespace vitro {
 namespace {
 
-constexpr std::string_view kWeightForms[] = {"stored", "fp8_rows", "fp8_scales"};  // by WeightForm
-
 /// Takes the path for the value; gives it a suffix if it is taken.
 void take_path(std::unordered_map<std::string, ValueId>& by_path, std::string& path, ValueId id) {
     if (by_path.try_emplace(path, id).second) return;
@@ -15,14 +13,6 @@ void take_path(std::unordered_map<std::string, ValueId>& by_path, std::string& p
 }
 
 }  // namespace
-
-std::string_view name(WeightForm form) { return kWeightForms[static_cast<std::size_t>(form)]; }
-
-std::optional<WeightForm> weight_form_named(std::string_view name) {
-    for (std::size_t i = 0; i < std::size(kWeightForms); ++i)
-        if (kWeightForms[i] == name) return static_cast<WeightForm>(i);
-    return std::nullopt;
-}
 
 ValueId Graph::add_value(ValueInfo info) {
     const auto id = static_cast<ValueId>(values.size());

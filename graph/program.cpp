@@ -3,6 +3,7 @@
 #include "graph/builder.h"
 #include "graph/copy.h"
 #include "graph/schedule.h"
+#include "graph/split_load.h"
 
 #include <algorithm>
 #include <chrono>
@@ -167,8 +168,9 @@ Graph decompose_unsupported(const Graph& graph, std::span<const Target> targets)
     return decompose_unsupported(builder.finish(), targets);
 }
 
-Program compile(Graph graph, std::span<const Target> targets) {
-    Stages stages;
+namespace {
+
+Program compile_timed(Graph graph, std::span<const Target> targets, Stages stages) {
     graph = stages.timed("decompose", [&] { return decompose_unsupported(graph, targets); });
     graph = stages.timed("assign_devices", [&] { return assign_devices(std::move(graph), targets); });
     PlanRequest request = request_of(graph, targets);
@@ -184,6 +186,20 @@ Program compile(Graph graph, std::span<const Target> targets) {
     });
     best.stages = std::move(stages.records);
     return best;
+}
+
+}  // namespace
+
+Program compile(Graph graph, std::span<const Target> targets) {
+    Stages stages;
+    auto [load, step] = stages.timed("split_load", [&] { return split_load(std::move(graph)); });
+    Program program = compile_timed(std::move(step), targets, std::move(stages));
+    program.load = std::move(load);
+    return program;
+}
+
+Program compile_whole(Graph graph, std::span<const Target> targets) {
+    return compile_timed(std::move(graph), targets, {});
 }
 
 }  // namespace vitro

@@ -60,7 +60,7 @@ void check_value(const Graph& graph, const ValueInfo& value) {
             const auto bytes = static_cast<std::size_t>(bytes_of(value.type, graph.bound_values()));
             if (value.data.size() != bytes) fail("expected {} bytes of data, found {}", bytes, value.data.size());
         }
-        if (value.kind == ValueKind::weight && value.sources.empty()) fail("expected a checkpoint tensor, found none");
+        if (value.kind == ValueKind::weight && value.source.empty()) fail("expected a checkpoint tensor, found none");
     } catch (const Error& error) {
         fail("value {}: {}", value.path, error.what());
     }

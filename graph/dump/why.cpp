@@ -135,13 +135,13 @@ Json gathered(const Story& story, std::string_view wanted) {
     for (const Module& each : graph.modules)
         if (each.path == module) out["module"] = {{"path", each.path}, {"type", each.type}, {"detail", each.detail}};
     out["first_stage"] = first->name;
-    std::vector<std::string> tensors = value.sources;
-    if (value.kind == ValueKind::weight && tensors.empty()) tensors.push_back(path);
+    std::vector<std::string> tensors;
+    if (value.kind == ValueKind::weight) tensors.push_back(value.source);
     if (value.producer >= 0) {
         const Node& node = graph.node(value.producer);
-        if (!node.place.file.empty()) out["source"] = fmt::format("{}:{}", node.place.file, node.place.line);
+        if (!node.source.file.empty()) out["source"] = fmt::format("{}:{}", node.source.file, node.source.line);
         for (const ValueId input : node.inputs)
-            if (input >= 0 && graph.value(input).kind == ValueKind::weight) tensors.push_back(graph.value(input).path);
+            if (input >= 0 && graph.value(input).kind == ValueKind::weight) tensors.push_back(graph.value(input).source);
     }
     out["tensors"] = tensors;
     out["read_by"] = readers(graph, id);

@@ -58,7 +58,8 @@ Graph graph_of_everything() {
     b.result(matmul(b.named("scores"), x, x, {.transpose_b = true}));
     Graph graph = b.finish();
     graph.nodes[1].realizes = {"norm.square", "norm.mean", "norm"};
-    graph.value(weight.id).sources = {"q.weight", "k-1/v.weight"};
+    graph.value(weight.id).source = "k-1/v.weight";
+    graph.value(weight.id).prepared = true;
     graph.nodes[2].source = {};
     return graph;
 }
@@ -83,7 +84,8 @@ void check_same(const Graph& a, const Graph& b) {
         CHECK(value.type == other.type);
         CHECK(value.producer == other.producer);
         CHECK(value.data == other.data);
-        CHECK(value.sources == other.sources);
+        CHECK(value.source == other.source);
+        CHECK(value.prepared == other.prepared);
     }
     for (std::size_t n = 0; n < a.nodes.size(); ++n) {
         const Node &node = a.nodes[n], &other = b.nodes[n];

@@ -144,7 +144,7 @@ TEST_CASE("weights and constants have constant sizes") {
     for (const ValueKind kind : {ValueKind::weight, ValueKind::constant})
         CHECK(contains(complaint([&](Graph& g) {
                            ValueInfo info{kind, kType, "w"};
-                           info.sources = {"w"};
+                           info.source = "w";
                            info.data.resize(8 * 4 * 4);
                            g.add_value(std::move(info));
                        }),

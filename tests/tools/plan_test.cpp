@@ -20,7 +20,7 @@ const std::string kGolden = source_path("tests/golden/").string();
 TEST_CASE("plan tells bytes, whether they fit, and what sets the peak, as text and as JSON") {
     const std::string text = out_of({"plan", "-c", "64"});
     for (const std::string_view part :
-         {"Phi3ForCausalLM: context 64, 1 sequence, chunks of 64 tokens", "weights, mapped", "weights, packed",
+         {"Phi3ForCausalLM: context 64, 1 sequence, chunks of 64 tokens", "weights, mapped", "weights, prepared",
           "KV cache", "arena", "inputs and results", "allocated", "are free", "prefill: the peak on cpu is at",
           "decode: the peak on cpu is at"})
         CHECK_MESSAGE(text.find(part) != std::string::npos, part);
@@ -34,7 +34,9 @@ TEST_CASE("plan tells bytes, whether they fit, and what sets the peak, as text a
           cpu.at("weights").get<std::size_t>() + cpu.at("kv_cache").get<std::size_t>() +
               cpu.at("arena").get<std::size_t>() + cpu.at("io").get<std::size_t>());
     CHECK(text.find(std::to_string(cpu.at("kv_cache").get<std::size_t>())) != std::string::npos);
-    REQUIRE(json.at("programs").size() == 2);
+    REQUIRE(json.at("programs").size() == 3);
+    CHECK(json.at("programs").at(2).at("phase") == "load");
+    CHECK(cpu.at("peak").get<std::size_t>() >= cpu.at("allocated").get<std::size_t>());
     std::size_t largest = 0;
     for (const Json& program : json.at("programs")) {
         const Json& arena = program.at("arenas").at(0);
