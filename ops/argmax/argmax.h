@@ -6,7 +6,6 @@
 namespace vitro {
 
 extern const OpDef kArgmax;
-extern const KernelDef kArgmaxCpu;
 
 /// out[…] = the index of the largest x[…, :], the first of equal ones; NaN never is the largest, and a row without a
 /// number above -inf gives 0. x: floats [..., V]. out: i32 [...].

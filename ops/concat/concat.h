@@ -13,7 +13,6 @@ struct Concat {
 };
 
 extern const OpDef kConcat;
-extern const KernelDef kConcatCpu;
 
 /// The op as copies, done by `copy`.
 void concat_by(const Call& call, CopyView copy);

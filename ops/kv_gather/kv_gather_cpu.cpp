@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <numeric>
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 void run(const Call& call) {
@@ -37,6 +37,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const KernelDef kKvGatherCpu{.op = "kv_gather", .run = run};
+extern const KernelDef kKvGatherCpu{.op = "kv_gather", .run = run};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

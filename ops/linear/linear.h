@@ -29,7 +29,6 @@ struct Linear {
 };
 
 extern const OpDef kLinear;
-extern const KernelDef kLinearCpu;
 
 /// The inputs of one linear by name; -1 where attributes say that there is none.
 struct LinearInputs {
