@@ -22,8 +22,8 @@ struct IsaKernels {
 /// Of every set that this binary has, from the plainest to the best.
 std::span<const IsaKernels> isa_kernels();
 
-/// The set that cpu_kernels() are of: the one that the environment variable VITRO_ISA names, else the best that this CPU
-/// runs. Error when that variable names none of those.
+/// The set that cpu_kernels() are of: the one that the environment variable VITRO_ISA names, else the best that this
+/// CPU runs. Error when that variable names none of those.
 Isa isa_in_use();
 
 /// The CPU's kernels.

@@ -7,8 +7,8 @@
 //         return plugin;
 //     }
 //
-// There is no stable binary interface: a library is built with the headers and the compiler of the binary that loads it,
-// and refused by name of what differs otherwise. It may be built for any instruction set (-march) that the CPU has.
+// There is no stable binary interface: a library is built with the headers and the compiler of the binary that loads
+// it, and refused by name of what differs otherwise. It may be built for any instruction set (-march) that the CPU has.
 #pragma once
 
 #include "passes/passes.h"

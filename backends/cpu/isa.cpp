@@ -57,7 +57,8 @@ Isa choose_isa(std::span<const Isa> compiled, std::optional<std::string_view> wa
     if (std::find(compiled.begin(), compiled.end(), row->isa) == compiled.end())
         fail("VITRO_ISA: {}, found {}, which this program was not compiled for (the build option VITRO_ISAS)", expected,
              chosen);
-    if (!runs_here(row->isa)) fail("VITRO_ISA: {}, found {}; this CPU lacks it ({})", expected, chosen, row->description);
+    if (!runs_here(row->isa))
+        fail("VITRO_ISA: {}, found {}; this CPU lacks it ({})", expected, chosen, row->description);
     return row->isa;
 }
 

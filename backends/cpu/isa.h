@@ -41,8 +41,8 @@ std::string_view name(Isa isa);
 /// Whether this CPU and its operating system run code of that set.
 bool runs(Isa isa);
 
-/// Of the sets that this binary has, `compiled`, the one with the name `wanted`, else the best that runs here. Error when
-/// there is no set of that name, or this binary or this CPU has it not; `runs_here` says what this CPU runs.
+/// Of the sets that this binary has, `compiled`, the one with the name `wanted`, else the best that runs here. Error
+/// when there is no set of that name, or this binary or this CPU has it not; `runs_here` says what this CPU runs.
 Isa choose_isa(std::span<const Isa> compiled, std::optional<std::string_view> wanted, bool (*runs_here)(Isa) = runs);
 
 }  // namespace vitro

@@ -3,6 +3,7 @@
 
 namespace vitro::inline VITRO_ISA {
 
-extern const KernelDef kTransposeCpu{.op = "transpose", .run = [](const Call& call) { transpose_by(call, copy_parallel); }};
+extern const KernelDef kTransposeCpu{.op = "transpose",
+                                     .run = [](const Call& call) { transpose_by(call, copy_parallel); }};
 
 }  // namespace vitro::inline VITRO_ISA
