@@ -13,7 +13,6 @@ struct Concat {
 };
 
 extern const OpDef kConcat;
-extern const KernelDef kConcatCpu;
 
 /// The op as copies, done by `copy`, of the inputs that do not stand in their places already.
 void concat_by(const Call& call, CopyView copy);
