@@ -24,8 +24,8 @@ bool may_be_left_over(std::string_view name) {
 
 DType Weights::dtype(std::string_view name) const {
     const DType dtype = checkpoint_.at(name).dtype;
-    if (dtype == DType::i32)
-        fail("{}: tensor \"{}\": expected dtype F32, F16 or BF16, found I32", checkpoint_.name(), name);
+    if (!is_float(dtype))
+        fail("{}: tensor \"{}\": expected f32, f16 or bf16, found {}", checkpoint_.name(), name, vitro::name(dtype));
     return dtype;
 }
 

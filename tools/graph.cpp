@@ -25,6 +25,7 @@ struct Flags {
     std::string diff;               // FROM:TO
     std::string scope;              // a module
     PassFlags passes;
+    ReceiptFlags receipts;
     std::string output;
     bool unfold = false;
     bool explain = false;
@@ -95,21 +96,23 @@ std::string dump(const Story& story, const Flags& flags) {
     return listing(subject, flags.unfold);
 }
 
-void graph(Flags flags) {
+int graph(Flags flags) {
     if (flags.json && !flags.explain && !flags.timings) flags.format = "json";
     const Devices devices = open_devices(flags.model.device, flags.model.threads);
     const Story story = compile_story(flags, devices);
     const std::string scope = flags.scope.empty() ? "" : whole_path(story.stage("build").graph, flags.scope);
-    const std::string text = flags.explain         ? explained(story.report, flags.json, scope)
+    const std::string text = flags.explain         ? explained(story.report, {flags.json, flags.unfold}, scope)
                              : flags.timings       ? timed(story.report, &story.program, flags.json)
                              : !flags.diff.empty() ? diff_text(story, flags)
                                                    : dump(story, flags);
-    print_or_write(text, flags.output);
+    const int exit_code = check_receipts(story.report, flags.receipts, story.program.graph.name, story.phase);
+    if (exit_code == 0) print_or_write(text, flags.output);
+    return exit_code;
 }
 
 }  // namespace
 
-void add_graph(CLI::App& app, int&) {
+void add_graph(CLI::App& app, int& exit_code) {
     auto flags = std::make_shared<Flags>();
     CLI::App* command =
         app.add_subcommand("graph",
@@ -139,6 +142,7 @@ void add_graph(CLI::App& app, int&) {
         ->type_name("PATH");
     command->add_flag("--unfold", flags->unfold, "show every layer, also those that are alike");
     add_pass_flags(*command, flags->passes);
+    add_receipt_flags(*command, flags->receipts);
     CLI::Option* explain =
         command->add_flag("--explain", flags->explain,
                           "print for every candidate whether a pass fired and why not, and what became of every value");
@@ -149,7 +153,7 @@ void add_graph(CLI::App& app, int&) {
     explain->excludes(timings);
     json->excludes(format);
     command->add_option("-o,--output", flags->output, "write to a file instead")->type_name("FILE");
-    command->callback([flags] { graph(*flags); });
+    command->callback([flags, &exit_code] { exit_code = graph(*flags); });
 }
 
 }  // namespace vitro

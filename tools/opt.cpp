@@ -25,7 +25,7 @@ void opt(const Flags& flags) {
     Graph graph = read_graph(flags.file);
     const Devices devices = open_devices(flags.device.device, flags.device.threads);
     const PipelineReport report = optimize(graph, devices.targets, flags.passes, pipeline_options(flags.passes));
-    if (flags.explain) fmt::print("{}", explained(report, flags.json));
+    if (flags.explain) fmt::print("{}", explained(report, {.json = flags.json}));
     if (flags.timings) fmt::print("{}", timed(report, nullptr, flags.json));
     if (!flags.output.empty() || (!flags.explain && !flags.timings)) print_or_write(print(graph), flags.output);
 }
