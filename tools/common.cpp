@@ -119,9 +119,7 @@ Graph naive_graph(const std::filesystem::path& directory, const ModelConfig& con
     return build_model(config, build_options(completed(options, config), phase, dtype));
 }
 
-Tokenizer open_tokenizer(const ModelFlags& flags) {
-    return Tokenizer::load(flags.directory, read_model_config(flags.directory).vocab_size);
-}
+Tokenizer open_tokenizer(const ModelFlags& flags) { return Tokenizer::load(flags.directory); }
 
 ChatFormat chat_format(const std::filesystem::path& directory, const Tokenizer& tokenizer) {
     const auto spelled = [&](std::optional<std::int32_t> id) { return id ? tokenizer.piece(*id) : std::string_view{}; };

@@ -188,9 +188,9 @@ PreTokenizer space_prefix(PrependScheme scheme) {
     return [scheme](PreTokenized& text) {
         rewrite(text, [&, from = text.text](AlignedText& out, TextRange word) {
             const std::string_view view = std::string_view(from.text).substr(word.begin, word.end - word.begin);
-            const bool here =
-                scheme == PrependScheme::always || (scheme == PrependScheme::first && from.origin(word.begin) == 0);
-            if (here && !view.starts_with(' ') && !view.starts_with(kSpaceMark))
+            const bool first = scheme == PrependScheme::first && from.origin(word.begin) == 0 &&
+                               !view.starts_with(' ') && !view.starts_with(kSpaceMark);
+            if (first || scheme == PrependScheme::always)
                 out.append(" ", from.origin(word.begin), from.origin(word.begin));
             out.append(from, word);
         });

@@ -32,7 +32,8 @@ enum class PrependScheme {
 
 /// Spells spaces as `mark`, puts one in front unless one is there already, and cuts before each when `split`.
 PreTokenizer metaspace(std::string mark, PrependScheme scheme, bool split);
-/// Puts a space in front, unless a space or "▁" is there already. For libsentencepiece, which spells spaces itself.
+/// Puts a space in front, also of one (`always`), or unless a space or "▁" is there already (`first`). For
+/// libsentencepiece, which spells spaces itself.
 PreTokenizer space_prefix(PrependScheme scheme);
 /// Bytes as characters; a space in front of words without one when `add_prefix_space`; cut by GPT-2's rule when
 /// `use_regex`.

@@ -4,6 +4,7 @@
 #include "frontend/tokenizer/tokenizer_files.h"
 #include "frontend/tokenizer/unicode.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -43,6 +44,14 @@ std::vector<std::size_t> origins_of_replaced(std::string_view text) {
 
 Tokenizer Tokenizer::load(const std::filesystem::path& model_directory, std::int64_t vocab_size) {
     return Tokenizer(read_tokenizer_files(model_directory, vocab_size), vocab_size);
+}
+
+Tokenizer Tokenizer::load(const std::filesystem::path& model_directory) {
+    if (const auto vocab_size = read_vocab_size(model_directory)) return load(model_directory, *vocab_size);
+    TokenizerParts parts = read_tokenizer_files(model_directory, kMaxVocabSize);
+    std::size_t size = parts.tokens.size();
+    for (const AddedToken& added : parts.added) size = std::max(size, static_cast<std::size_t>(added.id) + 1);
+    return Tokenizer(std::move(parts), static_cast<std::int64_t>(size));
 }
 
 Tokenizer::Tokenizer(TokenizerParts parts, std::int64_t vocab_size)

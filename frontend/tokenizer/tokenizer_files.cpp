@@ -15,8 +15,6 @@
 namespace vitro {
 namespace {
 
-constexpr std::int64_t kMaxVocabSize = std::int64_t{1} << 22;
-
 /// The added tokens found so far, by content and by id, and the pieces they may name.
 class TokenTable {
 public:
@@ -189,7 +187,7 @@ TokenizerParts read_json_directory(const std::filesystem::path& directory, std::
     return parts;
 }
 
-/// As transformers' LlamaTokenizer has it (legacy: a mark after every added token, not at the start alone).
+/// As transformers has it: legacy is sentencepiece's own way, a mark in front of whatever stands between added tokens.
 PrependScheme prepend_scheme(const JsonValue& config, const SentencePieceData& data) {
     if (!flag(config, "add_prefix_space", data.add_dummy_prefix)) return PrependScheme::never;
     return flag(config, "legacy") ? PrependScheme::always : PrependScheme::first;
@@ -231,6 +229,15 @@ void add_sentencepiece_stages(const SentencePieceData& data, PrependScheme schem
     parts.model = make_sentencepiece(data, library_prefix, where);
     if (!library_prefix) parts.pre_tokenizer = space_prefix(scheme);
     parts.decoder = sentencepiece_decoder(scheme != PrependScheme::never);
+}
+
+std::optional<std::int64_t> read_vocab_size(const std::filesystem::path& model_directory) {
+    const std::filesystem::path path = model_directory / "config.json";
+    if (!file_exists(path)) return std::nullopt;
+    const JsonValue config = JsonValue::read(path);
+    const std::optional<JsonValue> text = config.given("text_config");
+    const std::optional<JsonValue> size = (text ? *text : config).given("vocab_size");
+    return size ? std::optional(size->integer(1, kMaxVocabSize)) : std::nullopt;
 }
 
 TokenizerParts read_tokenizer_files(const std::filesystem::path& model_directory, std::int64_t vocab_size) {
