@@ -164,7 +164,7 @@ inline std::vector<MalformedCase> config_cases() {
         config("dtype unknown", "\"float32\"", "\"float8_e4m3fn\"",
                {"\"torch_dtype\": expected one of float32, float16, bfloat16, found \"float8_e4m3fn\""}),
         config("architecture unknown", "Phi3ForCausalLM", "MambaForCausalLM",
-               {"\"architectures[0]\": expected one of Phi3ForCausalLM, LlamaForCausalLM, MistralForCausalLM, found "
+               {"\"architectures[0]\": expected one of LlamaForCausalLM, MistralForCausalLM, Phi3ForCausalLM, found "
                 "\"MambaForCausalLM\""}),
         config("architectures empty", "[\"Phi3ForCausalLM\"]", "[]", {"\"architectures\": expected an array with"}),
         config("quantized", hidden, hidden + R"(, "quantization_config": {"quant_method": "gptq"})",
