@@ -124,9 +124,7 @@ OpenModel open_model(const ModelFlags& flags, LanguageModelOptions options) {
     return open;
 }
 
-Tokenizer open_tokenizer(const ModelFlags& flags) {
-    return Tokenizer::load(flags.directory, read_model_config(flags.directory).vocab_size);
-}
+Tokenizer open_tokenizer(const ModelFlags& flags) { return Tokenizer::load(flags.directory); }
 
 ChatFormat chat_format(const std::filesystem::path& directory, const Tokenizer& tokenizer) {
     const auto spelled = [&](std::optional<std::int32_t> id) { return id ? tokenizer.piece(*id) : std::string_view{}; };
