@@ -35,13 +35,9 @@ int main(int argc, char** argv) {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 2;
-    } catch (const vitro::Error& error) {
-        std::fflush(stdout);
-        fmt::print(stderr, "error: {}\n", error.what());
-        return 1;
     } catch (const std::exception& error) {
         std::fflush(stdout);
-        fmt::print(stderr, "error: {}\n", error.what());
+        fmt::print(stderr, "error: {}{}\n", error.what(), vitro::hint(error));
         return 1;
     }
     return exit_code;

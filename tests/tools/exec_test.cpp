@@ -1,6 +1,7 @@
 // exec: one run of a graph file.
 #include "frontend/safetensors.h"
 #include "tests/frontend/temp_dir.h"
+#include "tests/paths.h"
 #include "tests/tools/process.h"
 
 #include <doctest/doctest.h>
@@ -13,7 +14,7 @@ using namespace vitro::test;
 
 namespace {
 
-const std::string kFfn = VITRO_SOURCE_DIR "/tests/tools/ffn.vt";
+const std::string kFfn = source_path("tests/tools/ffn.vt").string();
 
 template <class T>
 NamedTensor tensor(const std::string& name, DType dtype, std::initializer_list<std::int64_t> shape,
@@ -101,7 +102,7 @@ TEST_CASE("a graph and what passes make of it give the same, random weights or a
     out_of({"opt", kFfn, "--disable-pass", "merge_projections", "-o", fused});
     check_near(floats(kFfn, {}), floats(fused, {}));
 
-    const std::string model = VITRO_SOURCE_DIR "/models/bundled/tiny-phi3";
+    const std::string model = source_path("models/bundled/tiny-phi3").string();
     out_of({"graph", "--after", "build", "-c", "64", "-o", naive});
     out_of({"graph", "-c", "64", "-o", decode});
     const std::vector<std::string> weights = {"-m", model, "--seed", "5", "--symbol", "C=9"};
@@ -129,6 +130,42 @@ TEST_CASE("exec refuses what does not fit, naming it") {
     const NamedTensor unknown[] = {tensor("next", DType::f32, {3, 2}, files.x)};
     write_safetensors(files.inputs, unknown);
     refuse({"tensor \"next\"", "has no input or state of that name"});
-    check_error(run_vitro({"exec", kFfn, "-m", VITRO_SOURCE_DIR "/models/bundled/tiny-phi3"}), {"norm.weight"});
+    check_error(run_vitro({"exec", kFfn, "-m", source_path("models/bundled/tiny-phi3").string()}), {"norm.weight"});
     check_error(run_vitro({"exec", kFfn, "--symbol", "T=17"}), {"symbol T: expected a value in [1, 16], found 17"});
+}
+
+TEST_CASE("f8e4m3 states are read from a file and written to one") {
+    const TempDir directory;
+    const std::string graph = (directory / "g.vt").string(), in = (directory / "in.safetensors").string(),
+                      out = (directory / "out.safetensors").string();
+    write_bytes(directory / "g.vt", R"(graph "one key more"
+%s = state f8e4m3 [1, 4, 1, 1]
+%x = input f32 [1, 1, 1]
+%p = constant i32 [1] {2}
+%q = constant i32 [1] {0}
+%t = constant i32 [1, 1] {0}
+%n = kv_append(%s, %x, %p, %q, %t) : f8e4m3 [1, 4, 1, 1]
+return %n
+update %s = %n
+)");
+    // OCP OFP8, E4M3: 1 is 0x38, -2 is 0xc0, 448 is 0x7e, 2^-9 is 0x01, NaN is 0x7f.
+    std::vector<std::uint8_t> s = {0x38, 0xc0, 0x7f, 0x01};
+    std::vector<float> x = {448};
+    const NamedTensor tensors[] = {tensor("s", DType::f8e4m3, {1, 4, 1, 1}, s), tensor("x", DType::f32, {1, 1, 1}, x)};
+    write_safetensors(in, tensors);
+    CHECK(out_of({"exec", graph, "--inputs", in, "-o", out}) == "n f8e4m3 [1, 4, 1, 1]: 1, -2, 448, 0.00195312\n");
+    const auto file = SafetensorsFile::open(out);
+    const TensorView* n = file.find("n");
+    REQUIRE(n != nullptr);
+    CHECK(n->dtype == DType::f8e4m3);
+    CHECK(std::memcmp(n->data, std::vector<std::uint8_t>{0x38, 0xc0, 0x7e, 0x01}.data(), 4) == 0);
+}
+
+TEST_CASE("a graph that gives nothing back is refused on every device") {
+    const TempDir directory;
+    write_bytes(directory / "g.vt", "graph \"g\"\n%x = input f32 [4]\n%y = relu(%x) : f32 [4]\n");
+    for (const char* device : {"cpu", "cuda-emulated"}) {
+        check_error(run_vitro({"exec", (directory / "g.vt").string(), "--device", device}),
+                    {"expected 'return' of a value or 'update' of a state, found neither"});
+    }
 }
