@@ -32,7 +32,7 @@ Value Builder::input(std::string path, TensorType type) {
 
 Value Builder::weight(std::string_view name, TensorType type) {
     ValueInfo info{ValueKind::weight, std::move(type), path(name)};
-    info.sources = {info.path};
+    info.source = info.path;
     return add(std::move(info));
 }
 

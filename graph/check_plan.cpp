@@ -274,8 +274,19 @@ private:
     bool may_share(const Node& node, std::size_t output, std::size_t input) const {
         const ValueId to = node.outputs[output], from = node.inputs[input];
         if (is_alias(node, output, input)) return true;
+        if (node.op->joins_inputs != nullptr && stands_in_output(node, input)) return true;
         return output == 0 && node.op->in_place == input && range(from) == range(to) &&
                graph_.value(from).type == graph_.value(to).type;
+    }
+
+    /// Whether an input of an op that joins them stands where the output has its bytes.
+    bool stands_in_output(const Node& node, std::size_t input) const {
+        if (!node.op->joins_inputs(types_of(graph_, node.inputs), node.attributes)) return false;
+        Range part = range(node.outputs[0]);
+        for (std::size_t i = 0; i < input; ++i)
+            part.begin += static_cast<std::size_t>(bytes_of(graph_.value(node.inputs[i]).type, bounds_));
+        part.end = part.begin + static_cast<std::size_t>(bytes_of(graph_.value(node.inputs[input]).type, bounds_));
+        return range(node.inputs[input]) == part;
     }
 
     /// What a step writes: apart from what it reads, and its parts from each other.

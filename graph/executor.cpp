@@ -90,7 +90,7 @@ void Executor::make_staging() {
         Backend& backend = memory_[device].backend;
         Staging& staging = staging_.emplace_back();
         const std::size_t bytes = program_.plan.bytes(Region::io, device);
-        if (backend.is_host() || bytes == 0) continue;
+        if (backend.is_host() || bytes == 0 || program_.graph.values_of(ValueKind::input).empty()) continue;
         staging.memory = backend.allocate_staging(bytes, "inputs and results");
         staging.begin = bytes;
         for (const ValueId id : program_.graph.values_of(ValueKind::input)) {

@@ -61,13 +61,16 @@ public:
     void observe(Observer observer) { observer_ = std::move(observer); }
 
     const Program& program() const { return program_; }
+    /// Of the latest run; the bounds before the first.
+    const SymbolValues& symbols() const { return symbols_; }
     /// Bytes of host memory for what a device that is not the host exchanges with it: its inputs and results.
     std::size_t staging_bytes() const;
     /// The recording that the latest run has replayed, if it was only one; null otherwise.
     const Recording* replayed() const { return replayed_; }
 
 private:
-    /// Host memory beside a device's io region, byte for byte.
+    /// Host memory beside a device's io region, byte for byte; none for a program without inputs, which is not run step
+    /// after step.
     struct Staging {
         Buffer memory;
         std::size_t begin = 0, end = 0;  // the inputs, and constants between them

@@ -29,21 +29,11 @@ struct Value {
 
 enum class ValueKind {
     input,     // data of the step: tokens, positions …
-    weight,    // read-only, named as in the checkpoint
+    weight,    // read-only: a tensor of the checkpoint, or what the load program makes of some
     state,     // a cache: memory that lives from step to step
     constant,  // small, its data stands in the graph
     result,    // an output of a node
 };
-
-/// How the elements of a weight come from the checkpoint's.
-enum class WeightForm : std::uint8_t {
-    stored,      // as they are
-    fp8_rows,    // each row divided by its scale, rounded to f8e4m3
-    fp8_scales,  // of fp8_rows: the largest magnitude of each row / 448; 1 for a row of zeros
-};
-/// "fp8_rows", as the text form has it.
-std::string_view name(WeightForm form);
-std::optional<WeightForm> weight_form_named(std::string_view name);
 
 struct ValueInfo {
     ValueKind kind = ValueKind::result;
@@ -51,10 +41,9 @@ struct ValueInfo {
     std::string path;             // unique in the graph: "model.layers.3.self_attn.qkv_proj"
     NodeId producer = -1;         // of a result
     std::vector<std::byte> data;  // of a constant: the elements
-    std::vector<std::string>
-        sources;  // of a weight: the checkpoint tensors it is made of, one below the other (axis 0)
-    WeightForm form = WeightForm::stored;  // of a weight
-    std::string device{};                  // of all but results: where it lives; empty where there is only one device
+    std::string source{};         // of a weight: the checkpoint tensor it is or, prepared, the load program's result
+    bool prepared = false;        // of a weight: the load program makes it (graph/split_load.h)
+    std::string device{};         // of all but results: where it lives; empty where there is only one device
 };
 
 /// Where in the model's source code a node was written; file is relative to the project.

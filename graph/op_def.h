@@ -143,6 +143,9 @@ struct OpDef {
 
     /// Output 0 may be written over input `in_place` when that one is not read again and has the same bytes.
     std::optional<std::size_t> in_place{};
+    /// Whether the output is, byte for byte, its inputs one behind the other. Then an input may stand in its place
+    /// within the output already, and kernels leave it as it is. Null: never.
+    bool (*joins_inputs)(std::span<const TensorType> inputs, const Attributes& attributes) = nullptr;
     /// Outputs that *are* the memory of an input: a view (reshape), or the next state of a cache (kv_append).
     std::vector<Alias> aliases{};
     /// With an alias: nothing has to run.

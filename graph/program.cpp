@@ -3,6 +3,7 @@
 #include "graph/builder.h"
 #include "graph/copy.h"
 #include "graph/schedule.h"
+#include "graph/split_load.h"
 
 #include <algorithm>
 #include <chrono>
@@ -45,6 +46,7 @@ void check_copy(const Graph& graph, const Node& node, const PlanRequest& request
 /// A step for each node but views; writes the scratch that kernels want into `request`.
 std::vector<Step> chosen_steps(const Graph& graph, std::span<const Target> targets, PlanRequest& request) {
     std::vector<Step> steps;
+    std::size_t left = static_cast<std::size_t>(INT64_MAX) / 2;  // of what is laid out beside the graph's values
     for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
         const Node& node = graph.nodes[n];
         if (node.op->is_view) continue;
@@ -62,6 +64,9 @@ std::vector<Step> chosen_steps(const Graph& graph, std::span<const Target> targe
             const auto inputs = tensors_at_bounds(graph, node.inputs), outputs = tensors_at_bounds(graph, node.outputs);
             step.scratch_bytes = kernel->scratch({inputs, outputs, node.attributes, target.backend});
         }
+        if (step.scratch_bytes > left)
+            fail("{}: {} bytes of scratch are too many", describe(graph, node), step.scratch_bytes);
+        left -= step.scratch_bytes;
         request.scratch_bytes[n] = step.scratch_bytes;
         step.run = kernel ? kernel->run : node.op->reference;
         step.is_reference = kernel == nullptr;
@@ -163,8 +168,9 @@ Graph decompose_unsupported(const Graph& graph, std::span<const Target> targets)
     return decompose_unsupported(builder.finish(), targets);
 }
 
-Program compile(Graph graph, std::span<const Target> targets) {
-    Stages stages;
+namespace {
+
+Program compile_timed(Graph graph, std::span<const Target> targets, Stages stages) {
     graph = stages.timed("decompose", [&] { return decompose_unsupported(graph, targets); });
     graph = stages.timed("assign_devices", [&] { return assign_devices(std::move(graph), targets); });
     PlanRequest request = request_of(graph, targets);
@@ -180,6 +186,20 @@ Program compile(Graph graph, std::span<const Target> targets) {
     });
     best.stages = std::move(stages.records);
     return best;
+}
+
+}  // namespace
+
+Program compile(Graph graph, std::span<const Target> targets) {
+    Stages stages;
+    auto [load, step] = stages.timed("split_load", [&] { return split_load(std::move(graph)); });
+    Program program = compile_timed(std::move(step), targets, std::move(stages));
+    program.load = std::move(load);
+    return program;
+}
+
+Program compile_whole(Graph graph, std::span<const Target> targets) {
+    return compile_timed(std::move(graph), targets, {});
 }
 
 }  // namespace vitro

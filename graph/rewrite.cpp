@@ -1,5 +1,7 @@
 #include "graph/rewrite.h"
 
+#include "graph/split_load.h"
+
 #include <algorithm>
 #include <queue>
 
@@ -98,7 +100,8 @@ Rewriter::Rewriter(Graph& graph, Journal& journal, std::string_view pass)
       pass_(pass),
       users_(graph.values.size()),
       final_uses_(graph.values.size()),
-      taken_(graph.nodes.size()) {
+      taken_(graph.nodes.size()),
+      load_nodes_(load_nodes(graph)) {
     for (std::size_t n = 0; n < graph.nodes.size(); ++n)
         for (const ValueId id : present(graph.nodes[n].inputs))
             users_[static_cast<std::size_t>(id)].push_back(static_cast<NodeId>(n));
@@ -107,6 +110,12 @@ Rewriter::Rewriter(Graph& graph, Journal& journal, std::string_view pass)
 }
 
 int Rewriter::extra_uses(ValueId id) const { return final_uses_[static_cast<std::size_t>(id)]; }
+
+bool Rewriter::is_weight(ValueId id) const {
+    const ValueInfo& value = graph_.value(id);
+    return value.kind == ValueKind::weight ||
+           (value.producer >= 0 && load_nodes_[static_cast<std::size_t>(value.producer)]);
+}
 
 NodeId Rewriter::producer(ValueId id, std::string_view op) const {
     const NodeId node = id == kAbsent ? -1 : graph_.value(id).producer;
@@ -125,26 +134,6 @@ bool Rewriter::refuse(ValueId at, std::string reason) {
 bool Rewriter::require_single_use(ValueId at, ValueId id) {
     if (uses(id) == 1) return true;
     return refuse(at, fmt::format("intermediate {} has {} uses", graph_.value(id).path, uses(id)));
-}
-
-ValueId Rewriter::merged_weight(std::string path, std::span<const ValueId> parts) {
-    ValueInfo merged{ValueKind::weight, graph_.value(parts[0]).type, std::move(path)};
-    merged.type.shape[0] = 0;
-    for (const ValueId part : parts) {
-        const ValueInfo& weight = graph_.value(part);
-        VITRO_CHECK(weight.kind == ValueKind::weight && weight.type.dtype == merged.type.dtype);
-        merged.type.shape[0].size += weight.type.shape[0].size;
-        merged.sources.insert(merged.sources.end(), weight.sources.begin(), weight.sources.end());
-    }
-    return graph_.add_value(std::move(merged));
-}
-
-ValueId Rewriter::reformed_weight(std::string path, ValueId weight, WeightForm form, TensorType type) {
-    if (const ValueId known = graph_.find(path); known >= 0) return known;
-    ValueInfo reformed{ValueKind::weight, std::move(type), std::move(path)};
-    reformed.sources = graph_.value(weight).sources;
-    reformed.form = form;
-    return graph_.add_value(std::move(reformed));
 }
 
 ValueId Rewriter::constant(std::string path, TensorType type, std::vector<std::byte> data) {

@@ -1,6 +1,5 @@
 #include "graph/schedule.h"
 
-#include "graph/program.h"
 #include "graph/sharing.h"
 
 #include <algorithm>

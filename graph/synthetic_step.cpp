@@ -37,10 +37,6 @@ struct SyntheticStep::Counts {
 
 SyntheticStep::SyntheticStep(const Graph& graph, SymbolValues symbols, std::uint64_t seed)
     : seed_(seed), symbols_(symbols), rules_(input_rules(graph)) {
-    for (const ValueId id : graph.values_of(ValueKind::weight)) {
-        const ValueInfo& weight = graph.value(id);
-        if (weight.sources.size() == 1 && weight.type.rank() > 0) rows_[weight.sources[0]] = weight.type.dim(0).size;
-    }
     choose_sizes(graph);
 }
 
@@ -132,29 +128,13 @@ void SyntheticStep::fill(const ValueInfo& value, const Tensor& tensor) const {
     const float scale = is_row                         ? 0.3f
                         : is_weight && tensor.rank > 0 ? std::sqrt(3.0f / static_cast<float>(tensor.dim(-1)))
                                                        : 1.7f;
-    const auto numbers = [&](std::uint64_t seed, std::int64_t begin, std::int64_t n) {
-        dispatch(tensor.dtype, [&]<class T>(T) {
-            for (std::int64_t i = 0; i < n; ++i) {
-                const float number = (2 * random_uniform(seed, static_cast<std::uint64_t>(i)) - 1) * scale;
-                tensor.as<T>()[begin + i] = T(is_row ? 1 + number : number);
-            }
-        });
-    };
-    std::int64_t known = 0;
-    for (const std::string& source : value.sources) {
-        const auto rows = rows_.find(source);
-        known += rows == rows_.end() ? tensor.dim(0) + 1 : rows->second;
-    }
-    if (value.sources.empty() || tensor.rank == 0 || known != tensor.dim(0)) {
-        numbers(hash(seed_, value.path), 0, tensor.elements());
-        return;
-    }
-    std::int64_t begin = 0;
-    for (const std::string& source : value.sources) {
-        const std::int64_t n = rows_.at(source) * (tensor.elements() / tensor.dim(0));
-        numbers(hash(seed_, source), begin, n);
-        begin += n;
-    }
+    const std::uint64_t seed = hash(seed_, is_weight ? value.source : value.path);
+    dispatch(tensor.dtype, [&]<class T>(T) {
+        for (std::int64_t i = 0; i < tensor.elements(); ++i) {
+            const float number = (2 * random_uniform(seed, static_cast<std::uint64_t>(i)) - 1) * scale;
+            tensor.as<T>()[i] = T(is_row ? 1 + number : number);
+        }
+    });
 }
 
 void SyntheticStep::fill_i32(const std::string& path, const Tensor& tensor) const {

@@ -23,7 +23,7 @@ public:
 
     /// Writes an input, a weight or a state of the graph, or of one that passes made of it. Error when no numbers of an
     /// i32 input suit all that read it. What is written depends on the seed and the value's path (a weight's checkpoint
-    /// tensors) alone: a merged weight equals its parts.
+    /// tensor) alone.
     void fill(const ValueInfo& value, const Tensor& tensor) const;
 
 private:
@@ -36,7 +36,6 @@ private:
     std::uint64_t seed_;
     SymbolValues symbols_;
     std::map<std::string, std::vector<IndexRule>> rules_;
-    std::map<std::string, std::int64_t> rows_;         // of checkpoint tensors
     std::vector<std::int64_t> new_tokens_, in_cache_;  // of each sequence
 };
 

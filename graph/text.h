@@ -5,8 +5,9 @@
 //     module "mlp" "TinyMLP" "in=4, out=2"
 //     %tokens = input i32 [T]
 //     %table = weight bf16 [16, 4]
-//     %qkv.weight = weight f32 [12, 4] from q.weight, k.weight, v.weight
-//     %qkv.fp8 = weight f8e4m3 [12, 4] from q.weight, k.weight, v.weight as fp8_rows
+//     %q = weight f32 [4, 4] from q_proj.weight
+//     %qk.weight = concat(%q, %k.weight) {axis = 0} : f32 [8, 4]
+//     %v.fp8 = weight f8e4m3 [4, 4] prepared
 //     %half = constant f32 [1] {0.5}
 //     %x = embed(%tokens, %table) : f32 [T, 4] @models/tiny.cpp:12
 //     %s = softmax(%x) {axis = 1} : f32 [T, 4] @cpu <= a.b, c.d
@@ -27,9 +28,9 @@
 // Within, `.out` is short for `model.layers.N.out`, and `previous.out` is the layer before's; `first` says what stands
 // for that in the first layer.
 //
-// `from` names the checkpoint tensors that a weight is made of, `as` its WeightForm, `@` the device a value lives on,
-// and the line of the model's source, `<=` the values of the source graph that a fused node realizes. `#` begins a
-// comment.
+// `from` names the checkpoint tensor that a weight is, where it is not its path; `prepared` says that the load program
+// makes it (graph/split_load.h); `@` is the device a value lives on, and the line of the model's source; `<=` are the
+// values of the source graph that a fused node realizes. `#` begins a comment.
 #pragma once
 
 #include "graph/graph.h"

@@ -324,21 +324,8 @@ private:
         ValueInfo info{kind, std::move(type), std::move(path)};
         if (accept("@")) info.device = word("a device");
         if (kind == ValueKind::weight) {
-            if (accept("from ")) {
-                do info.sources.push_back(absolute(word("a checkpoint tensor")));
-                while (accept(","));
-            } else {
-                info.sources = {info.path};
-            }
-            if (accept("as ")) {
-                const std::size_t begin = at_;
-                const auto form = weight_form_named(word("a form"));
-                if (!form) {
-                    at_ = begin;
-                    expected("stored, fp8_rows or fp8_scales");
-                }
-                info.form = *form;
-            }
+            info.source = accept("from ") ? absolute(word("a checkpoint tensor")) : info.path;
+            info.prepared = accept("prepared");
         }
         if (kind == ValueKind::constant) {
             expect("{");

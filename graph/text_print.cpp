@@ -31,9 +31,8 @@ std::string line(const ValueInfo& value) {
     std::string text =
         fmt::format("%{} = {} {}", value.path, kKinds[static_cast<int>(value.kind)], to_string(value.type));
     if (!value.device.empty()) text += " @" + value.device;
-    if (value.kind == ValueKind::weight && value.sources != std::vector{value.path})
-        text += " from " + joined(value.sources, [](const std::string& s) { return s; });
-    if (value.form != WeightForm::stored) text += fmt::format(" as {}", name(value.form));
+    if (value.kind == ValueKind::weight && value.source != value.path) text += " from " + value.source;
+    if (value.prepared) text += " prepared";
     if (value.kind == ValueKind::constant) text += " " + constant_text(value);
     return text;
 }

@@ -10,8 +10,7 @@ bool fuse(Rewriter& rewriter, const PassContext& context, NodeId norm_id) {
     const Node& norm = graph.node(norm_id);
     const ValueId normed = norm.outputs[0];
     if (!rewriter.require_single_use(normed, normed)) return false;
-    if (const ValueKind kind = graph.value(norm.inputs[1]).kind;
-        kind != ValueKind::weight && kind != ValueKind::constant)
+    if (!rewriter.is_weight(norm.inputs[1]) && graph.value(norm.inputs[1]).kind != ValueKind::constant)
         return rewriter.refuse(normed, "what it is multiplied by is no weight");
     if (rewriter.users(normed).empty()) return rewriter.refuse(normed, "it is a result of the graph");
     const NodeId user = rewriter.users(normed)[0];

@@ -6,7 +6,9 @@
 namespace vitro {
 namespace {
 
-bool is_row_weight(const ValueInfo& value) { return value.kind == ValueKind::weight && value.type.rank() == 1; }
+bool is_row_weight(const Rewriter& rewriter, ValueId id) {
+    return rewriter.is_weight(id) && rewriter.value(id).type.rank() == 1;
+}
 
 LinearLayer from_linear(const Node& node, NodeId id) {
     return {node.attributes.as<Linear>(),     node.inputs[Linear::kX],
@@ -24,15 +26,14 @@ std::optional<LinearLayer> linear_layer_of(const Rewriter& rewriter, ValueId y) 
     const Node& node = graph.node(id);
     if (node.op == &kLinear) return from_linear(node, id);
     if (node.op == &kMatmul) {
-        const ValueInfo& weight = graph.value(node.inputs[1]);
-        if (!node.attributes.as<Matmul>().transpose_b || weight.kind != ValueKind::weight || weight.type.rank() != 2 ||
-            graph.value(node.inputs[0]).type.rank() != 2)
+        if (!node.attributes.as<Matmul>().transpose_b || !rewriter.is_weight(node.inputs[1]) ||
+            graph.value(node.inputs[1]).type.rank() != 2 || graph.value(node.inputs[0]).type.rank() != 2)
             return std::nullopt;
         LinearLayer layer{{}, node.inputs[0], node.inputs[1]};
         layer.matched = {id};
         return layer;
     }
-    if (node.op == &kAdd && is_row_weight(graph.value(node.inputs[1])) && rewriter.uses(node.inputs[0]) == 1) {
+    if (node.op == &kAdd && is_row_weight(rewriter, node.inputs[1]) && rewriter.uses(node.inputs[0]) == 1) {
         auto layer = linear_layer_of(rewriter, node.inputs[0]);
         if (!layer || layer->bias != kAbsent || !layer->linear.activation.empty() || layer->linear.gated ||
             layer->residual != kAbsent)

@@ -106,24 +106,23 @@ public:
 
     const Graph& graph() const { return program_.graph; }
 
-    void load(const Flags& flags, const SyntheticStep& synthetic) {
+    void load(const Flags& flags, const Graph& source, const SyntheticStep& synthetic) {
+        const Program* const programs[] = {&program_};
         std::vector<const void*> addresses;
         if (!flags.model.empty()) {
             checkpoint_.emplace(Checkpoint::open(flags.model));
             weights_.emplace(*checkpoint_, targets_);
-            check_weight_sources(*checkpoint_, graph());
-            const Program* const programs[] = {&program_};
+            check_weight_sources(*checkpoint_, source);
             weights_->lay_out(programs);
             weights_->load();
             addresses = weights_->addresses(program_);
         } else {
-            for (const ValueId id : graph().values_of(ValueKind::weight)) {
-                const Elements elements = made_up(graph().value(id), synthetic);
-                Backend& backend = targets_[program_.plan.place(id).device].backend;
-                buffers_.push_back(backend.allocate(elements.size(), graph().value(id).path));
-                backend.upload(buffers_.back().data(), elements.data(), elements.size());
-                addresses.push_back(buffers_.back().data());
-            }
+            load_.emplace(programs, targets_);
+            random_.emplace(*load_, targets_);
+            random_->make(
+                {[&](const ValueInfo& weight) { return (tensors_[weight.source] = made_up(weight, synthetic)).data(); },
+                 [&](const ValueInfo& weight) { tensors_.erase(weight.source); }});
+            addresses = random_->addresses(program_);
         }
         std::vector<Memory> memory;
         for (std::size_t device = 0; device < targets_.size(); ++device) {
@@ -169,6 +168,9 @@ private:
     Program program_;
     std::optional<Checkpoint> checkpoint_;
     std::optional<Weights> weights_;
+    std::optional<LoadProgram> load_;          // without a model
+    std::map<std::string, Elements> tensors_;  // likewise: weights by their sources
+    std::optional<PreparedWeights> random_;    // likewise
     std::vector<Buffer> buffers_;
     std::optional<Executor> executor_;
 };
@@ -259,7 +261,7 @@ void exec(const Flags& flags) {
 
     const Devices devices = open_devices(flags.device);
     Run run(graph, devices.targets, synthetic.symbols(), flags.device.verify_plan);
-    run.load(flags, synthetic);
+    run.load(flags, graph, synthetic);
     run.fill(given, synthetic);
     run.run();
     const std::vector<Output> outputs = outputs_of(run, graph, synthetic.symbols());

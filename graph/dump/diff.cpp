@@ -14,7 +14,7 @@ std::string meaning(const Graph& graph, ValueId id) {
     const ValueInfo& value = graph.value(id);
     if (value.kind != ValueKind::result) {
         std::string text = fmt::format("{} {}", name(value.kind), to_string(value.type));
-        for (const std::string& source : value.sources) text += " " + source;
+        if (value.kind == ValueKind::weight) text += " " + value.source;
         return text;
     }
     const Node& node = graph.node(value.producer);

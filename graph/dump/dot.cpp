@@ -264,8 +264,8 @@ private:
 }  // namespace
 
 std::string_view colour_of(Work work) {
-    static constexpr std::array<std::string_view, kWorks> kColours = {"#9ec5fe", "#ffc98b", "#c3e6b5", "#cfd8dc",
-                                                                      "#ffffff"};
+    static constexpr std::array<std::string_view, kWorks> kColours = {"#9ec5fe", "#ffc98b", "#c3e6b5",
+                                                                      "#cfd8dc", "#ffffff", "#d9c8f0"};
     return kColours[static_cast<std::size_t>(work)];
 }
 

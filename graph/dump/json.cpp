@@ -46,8 +46,8 @@ Json value_json(const Subject& subject, ValueId id) {
              {"dtype", name(value.type.dtype)},
              {"shape", shape_json(value.type.shape)},
              {"bytes", bytes_of(subject.graph, id)}};
-    if (!value.sources.empty()) out["sources"] = value.sources;
-    if (value.form != WeightForm::stored) out["form"] = name(value.form);
+    if (value.kind == ValueKind::weight) out["source"] = value.source;
+    if (value.prepared) out["prepared"] = true;
     if (const auto place = place_of(subject, id)) out["place"] = place_json(subject.program->plan, *place);
     return out;
 }

@@ -205,10 +205,9 @@ private:
             const ValueInfo& value = graph_.value(id);
             Row row{called(segment, value.path), to_string(value.type), std::string(name(value.kind))};
             if (!value.device.empty()) row.meaning += " @" + value.device;
-            if (value.kind == ValueKind::weight && value.sources != std::vector{value.path})
-                row.tail = "from " + names(value.sources, segment);
-            if (value.form != WeightForm::stored)
-                row.tail += fmt::format("{}as {}", row.tail.empty() ? "" : " ", name(value.form));
+            if (value.kind == ValueKind::weight && value.source != value.path)
+                row.meaning += " from " + called(segment, value.source);
+            if (value.prepared) row.meaning += " prepared";
             if (value.kind == ValueKind::constant) row.meaning += " " + constant_text(value);
             if (subject_.program != nullptr && value.kind != ValueKind::constant)
                 row.comment = human(bytes_of(graph_, id), "B");

@@ -41,7 +41,8 @@ Json leaf_json(const Subject& subject, ValueId id) {
     const ValueInfo& value = subject.graph.value(id);
     Json attributes = Json::array({pair("kind", std::string(name(value.kind)))});
     if (const auto place = place_of(subject, id)) attributes.push_back(pair("place", text_of(subject, *place)));
-    for (const std::string& source : value.sources) attributes.push_back(pair("checkpoint tensor", source));
+    if (value.kind == ValueKind::weight)
+        attributes.push_back(pair(value.prepared ? "made at load" : "checkpoint tensor", value.source));
     return {{"id", value.path},
             {"label", value.kind == ValueKind::input ? std::string_view(value.path) : name(value.kind)},
             {"namespace", namespace_of(subject.graph, value.path)},

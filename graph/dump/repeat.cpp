@@ -43,8 +43,8 @@ public:
             if (at.index < 0 || value.kind == ValueKind::result) continue;
             std::string text =
                 fmt::format("{} {} {}", static_cast<int>(value.kind), relative(at, value.path), to_string(value.type));
-            for (const std::string& source : value.sources) text += " " + relative(at, source);
-            text += fmt::format(" as {} @{}", name(value.form), value.device);
+            if (value.kind == ValueKind::weight) text += " " + relative(at, value.source);
+            text += fmt::format(" {} @{}", value.prepared, value.device);
             text.append(reinterpret_cast<const char*>(value.data.data()), value.data.size());
             say(at, value.path, std::move(text));
         }

@@ -1,12 +1,15 @@
 #include "graph/dump/subject.h"
 
+#include "graph/split_load.h"
+
 #include <algorithm>
 #include <array>
 #include <set>
 
 namespace vitro {
 std::string_view name(Work work) {
-    static constexpr std::array<std::string_view, kWorks> kNames = {"weights", "cache", "compute", "movement", "view"};
+    static constexpr std::array<std::string_view, kWorks> kNames = {"weights",  "cache", "compute",
+                                                                    "movement", "view",  "load"};
     return kNames[static_cast<std::size_t>(work)];
 }
 
@@ -27,16 +30,22 @@ std::vector<Work> works_of(const Subject& subject) {
     const Graph& graph = subject.graph;
     std::vector<bool> is_state(graph.values.size());
     for (std::size_t i = 0; i < graph.values.size(); ++i) is_state[i] = graph.values[i].kind == ValueKind::state;
+    const std::vector<bool> at_load = load_nodes(graph);
     std::vector<Work> out;
-    for (const Node& node : graph.nodes) {
+    for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+        const Node& node = graph.nodes[n];
         for (const auto& [output, input] : node.op->aliases)
             is_state[static_cast<std::size_t>(node.outputs[output])] =
                 is_state[static_cast<std::size_t>(node.inputs[input])];
         const auto any = [&](const auto& is) { return std::ranges::any_of(present(node.inputs), is); };
         const auto is_matrix = [&](ValueId id) {
-            return graph.value(id).kind == ValueKind::weight && graph.value(id).type.rank() > 1;
+            const ValueInfo& value = graph.value(id);
+            return value.type.rank() > 1 &&
+                   (value.kind == ValueKind::weight ||
+                    (value.producer >= 0 && at_load[static_cast<std::size_t>(value.producer)]));
         };
         out.push_back(node.op->is_view                                                                ? Work::view
+                      : at_load[n]                                                                    ? Work::load
                       : any(is_matrix)                                                                ? Work::weights
                       : any([&](ValueId id) { return bool(is_state[static_cast<std::size_t>(id)]); }) ? Work::cache
                       : cost_of(subject, node).flops > 0                                              ? Work::compute
@@ -55,7 +64,10 @@ std::optional<Place> place_of(const Subject& subject, ValueId id) {
 std::string device_of(const Subject& subject, const Node& node) {
     if (!node.device.empty()) return node.device;
     if (subject.program == nullptr || node.op->is_view) return {};
-    return subject.program->plan.devices[0].name;
+    const Graph& planned = subject.program->graph;
+    const ValueId out = planned.find(subject.graph.value(node.outputs[0]).path);
+    const bool is_step = out >= 0 && planned.value(out).kind == ValueKind::result;
+    return is_step ? subject.program->plan.devices[0].name : "at load";
 }
 
 std::vector<std::string_view> names_of_inputs(const Node& node) {

@@ -28,8 +28,9 @@ enum class Work : std::uint8_t {
     compute,   // reads and computes only values of this step
     movement,  // puts them elsewhere
     view,      // nothing runs
+    load,      // depends on weights alone: runs once, when the model is loaded
 };
-inline constexpr std::size_t kWorks = 5;
+inline constexpr std::size_t kWorks = 6;
 std::string_view name(Work work);
 std::string_view name(ValueKind kind);
 
@@ -42,7 +43,7 @@ std::int64_t bytes_of(const Graph& graph, ValueId id);
 Cost cost_of(const Subject& subject, const Node& node);
 /// Where the value is, if there is a plan and it has a place there.
 std::optional<Place> place_of(const Subject& subject, ValueId id);
-/// The device that runs the node; empty when that is not decided yet.
+/// The device that runs the node; empty when that is not decided yet, "at load" when it is no step of the program.
 std::string device_of(const Subject& subject, const Node& node);
 
 /// What the op calls the node's inputs that are given, in their order.

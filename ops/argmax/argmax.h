@@ -6,7 +6,6 @@
 namespace vitro {
 
 extern const OpDef kArgmax;
-extern const KernelDef kArgmaxCpu;
 
 /// out[…] = the index of the largest x[…, :], the first of equal ones; NaN is larger than all else, and a row of
 /// -inf gives 0. x: floats [..., V]. out: i32 [...].

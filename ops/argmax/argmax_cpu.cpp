@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <limits>
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 constexpr float kLeast = -std::numeric_limits<float>::infinity();
@@ -41,6 +41,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const KernelDef kArgmaxCpu{.op = "argmax", .run = run};
+extern const KernelDef kArgmaxCpu{.op = "argmax", .run = run};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

@@ -29,7 +29,6 @@ struct Attention {
 };
 
 extern const OpDef kAttention;
-extern const KernelDef kAttentionCpu;
 
 /// q: float [T, H, d]; k_cache, v_cache: one float dtype, [P, page, K, d] with K a divisor of H; positions, sequences:
 /// i32 [T]; page_table: i32 [S, M]; lengths: i32 [S], how many positions of each sequence the caches hold, those of

@@ -16,7 +16,7 @@
 
 #include <limits>
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 using simd::Floats;
@@ -448,6 +448,6 @@ std::size_t scratch(const Call& call) {
 
 }  // namespace
 
-const KernelDef kAttentionCpu{.op = "attention", .run = run, .scratch = scratch};
+extern const KernelDef kAttentionCpu{.op = "attention", .run = run, .scratch = scratch};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

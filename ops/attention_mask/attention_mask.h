@@ -19,7 +19,6 @@ struct AttentionMask {
 };
 
 extern const OpDef kAttentionMask;
-extern const KernelDef kAttentionMaskCpu;
 
 /// positions i32 [T], sequences i32 [T], lengths i32 [S]: how many tokens of each sequence the cache holds,
 /// `keys` together. out: f32 [T, keys], 0 where token t sees key c, -inf where not: see kAttentionMask.doc.

@@ -5,7 +5,7 @@
 #include <limits>
 #include <numeric>
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 void run(const Call& call) {
@@ -24,6 +24,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const KernelDef kAttentionMaskCpu{.op = "attention_mask", .run = run};
+extern const KernelDef kAttentionMaskCpu{.op = "attention_mask", .run = run};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

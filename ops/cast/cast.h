@@ -12,7 +12,6 @@ struct Cast {
 };
 
 extern const OpDef kCast;
-extern const KernelDef kCastCpu;
 
 /// out[i] = x[i], rounded to nearest even. x: any dtype. out: x's shape in a float dtype.
 Value cast(At at, Value x, Cast attributes);

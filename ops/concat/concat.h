@@ -13,9 +13,8 @@ struct Concat {
 };
 
 extern const OpDef kConcat;
-extern const KernelDef kConcatCpu;
 
-/// The op as copies, done by `copy`.
+/// The op as copies, done by `copy`, of the inputs that do not stand in their places already.
 void concat_by(const Call& call, CopyView copy);
 
 /// out: the xs in order along `axis`, where their sizes are constants; dtype and all other sizes are equal. At least

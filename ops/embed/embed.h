@@ -12,7 +12,6 @@ struct Embed {
 };
 
 extern const OpDef kEmbed;
-extern const KernelDef kEmbedCpu;
 
 /// out[t, :] = table[tokens[t], :]. tokens: i32 [T], each in [0, V) (whoever fills the step checks that); table: floats
 /// [V, H]. out: [T, H] in `dtype`, a float one.

@@ -11,7 +11,6 @@ struct KvAppend {
 };
 
 extern const OpDef kKvAppend;
-extern const KernelDef kKvAppendCpu;
 
 /// cache: float [P, page, n, d]; x: float [T, n, d]; positions, sequences: i32 [T]; page_table: i32 [S, M].
 /// out: the next state of the cache, in the same memory, with x[t] at page page_table[sequences[t],

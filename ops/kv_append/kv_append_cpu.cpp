@@ -3,7 +3,7 @@
 #include "ops/common/parallel.h"
 #include "ops/kv_append/kv_append.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 void run(const Call& call) {
@@ -25,6 +25,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const KernelDef kKvAppendCpu{.op = "kv_append", .run = run};
+extern const KernelDef kKvAppendCpu{.op = "kv_append", .run = run};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

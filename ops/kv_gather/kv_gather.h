@@ -18,7 +18,6 @@ struct KvGather {
 };
 
 extern const OpDef kKvGather;
-extern const KernelDef kKvGatherCpu;
 
 /// cache: float [P, page, n, d]; page_table: i32 [S, M]; lengths: i32 [S], `rows` together.
 /// out: `dtype` [rows, n, d], tokens 0 … lengths[0] - 1 of sequence 0, then those of sequence 1, ….

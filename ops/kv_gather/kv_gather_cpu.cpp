@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 void run(const Call& call) {
@@ -34,6 +34,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const KernelDef kKvGatherCpu{.op = "kv_gather", .run = run};
+extern const KernelDef kKvGatherCpu{.op = "kv_gather", .run = run};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

@@ -14,7 +14,6 @@ struct LayerNorm {
 };
 
 extern const OpDef kLayerNorm;
-extern const KernelDef kLayerNormCpu;
 
 /// out[…, i] = (x[…, i] - mean) / √(variance + eps) · weight[i] + bias[i], mean and (biased) variance over the row.
 /// x: floats [..., H]; weight, bias: floats [H]. out: x's type; all arithmetic is fp32, rounded once.

@@ -2,7 +2,7 @@
 #include "ops/common/parallel.h"
 #include "ops/layer_norm/layer_norm.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 /// `bias` may be null.
@@ -41,6 +41,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const KernelDef kLayerNormCpu{.op = "layer_norm", .run = run};
+extern const KernelDef kLayerNormCpu{.op = "layer_norm", .run = run};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

@@ -31,7 +31,6 @@ struct LinearValues {
 };
 
 extern const OpDef kLinear;
-extern const KernelDef kLinearCpu;
 
 /// h = norm_weight ? rms_norm(x, norm_weight) : x;  z = h · weightᵀ (* weight_scale) (+ bias);  gated: M = N / 2 and
 /// y = act(z[:, :M]) * z[:, M:], else M = N and y = act(z);  out = y (+ residual).

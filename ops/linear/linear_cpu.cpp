@@ -7,7 +7,7 @@
 #include "ops/matmul/product_cpu.h"
 #include "ops/rms_norm/rms_norm_row.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 using simd::Floats;
@@ -149,6 +149,6 @@ std::size_t scratch(const Call& call) {
 
 }  // namespace
 
-const KernelDef kLinearCpu{.op = "linear", .run = run, .scratch = scratch};
+extern const KernelDef kLinearCpu{.op = "linear", .run = run, .scratch = scratch};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

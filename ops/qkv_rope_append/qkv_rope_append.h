@@ -19,7 +19,6 @@ struct QkvRopeAppend {
 };
 
 extern const OpDef kQkvRopeAppend;
-extern const KernelDef kQkvRopeAppendCpu;
 
 /// The q heads, turned, and the next states of the caches, in the same memory.
 struct QkvRopeAppended {

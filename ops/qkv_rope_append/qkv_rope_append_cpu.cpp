@@ -4,7 +4,7 @@
 #include "ops/qkv_rope_append/qkv_rope_append.h"
 #include "ops/rope/rope_angles.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 std::int64_t rotary_of(const Call& call) {
@@ -60,6 +60,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const KernelDef kQkvRopeAppendCpu{.op = "qkv_rope_append", .run = run, .scratch = scratch};
+extern const KernelDef kQkvRopeAppendCpu{.op = "qkv_rope_append", .run = run, .scratch = scratch};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

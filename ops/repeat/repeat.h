@@ -17,7 +17,6 @@ struct Repeat {
 };
 
 extern const OpDef kRepeat;
-extern const KernelDef kRepeatCpu;
 
 /// The op as copies, done by `copy`.
 void repeat_by(const Call& call, CopyView copy);

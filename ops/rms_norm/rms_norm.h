@@ -12,7 +12,6 @@ struct RmsNorm {
 };
 
 extern const OpDef kRmsNorm;
-extern const KernelDef kRmsNormCpu;
 
 /// out[…, i] = x[…, i] / √(mean_j x[…, j]² + eps) · weight[i]. x: floats [..., H]; weight: floats [H]. out: x's type;
 /// all arithmetic is fp32, rounded once.

@@ -32,7 +32,6 @@ struct RopeAttributes {
 };
 
 extern const OpDef kRope;
-extern const KernelDef kRopeCpu;
 
 /// Radians a position, for pair i = 0 … rotary_dim / 2 - 1 (the size of `out`): the one place that knows scalings.
 /// `long_context` takes long_factor, if there is one.

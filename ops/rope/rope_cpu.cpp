@@ -1,7 +1,7 @@
 #include "backends/cpu/cpu_backend.h"
 #include "ops/rope/rope_angles.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 std::int64_t rotary_of(const Call& call) {
@@ -42,6 +42,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const KernelDef kRopeCpu{.op = "rope", .run = run, .scratch = scratch};
+extern const KernelDef kRopeCpu{.op = "rope", .run = run, .scratch = scratch};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

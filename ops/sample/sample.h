@@ -7,7 +7,6 @@
 namespace vitro {
 
 extern const OpDef kSample;
-extern const KernelDef kSampleCpu;
 
 /// How the token of one row is chosen; a row of the op's inputs `options` and `integers`.
 struct SampleRow {

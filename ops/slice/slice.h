@@ -19,7 +19,6 @@ struct Slice {
 };
 
 extern const OpDef kSlice;
-extern const KernelDef kSliceCpu;
 
 /// The op as copies, done by `copy`.
 void slice_by(const Call& call, CopyView copy);

@@ -12,7 +12,6 @@ struct Softcap {
 };
 
 extern const OpDef kSoftcap;
-extern const KernelDef kSoftcapCpu;
 
 /// out[i] = cap · tanh(x[i] / cap): nearly x where |x| is small, never beyond ±cap. x: floats. out: x's type.
 Value softcap(At at, Value x, Softcap attributes = {});

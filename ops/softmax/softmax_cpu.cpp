@@ -6,7 +6,7 @@
 #include <limits>
 #include <type_traits>
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 constexpr float kMasked = -std::numeric_limits<float>::infinity();
@@ -45,6 +45,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const KernelDef kSoftmaxCpu{.op = "softmax", .run = run};
+extern const KernelDef kSoftmaxCpu{.op = "softmax", .run = run};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

@@ -17,7 +17,6 @@ struct Split {
 };
 
 extern const OpDef kSplit;
-extern const KernelDef kSplitCpu;
 
 /// The op as copies, done by `copy`.
 void split_by(const Call& call, CopyView copy);

@@ -13,7 +13,6 @@ struct Transpose {
 };
 
 extern const OpDef kTranspose;
-extern const KernelDef kTransposeCpu;
 
 /// The op as copies, done by `copy`.
 void transpose_by(const Call& call, CopyView copy);

@@ -75,7 +75,7 @@ TEST_CASE("weights and constants used on two devices become two; inputs are copi
     TwoDevices devices;
     CHECK(lines_of(
               devices.placed("%x = input f32 [T, 3]\n%y = input f32 [T, 3]\n%w = weight f32 [3]\n"
-                             "%h = weight f32 [3] from a, b\n%k = constant f32 [3] {1, 2, 3}\n"
+                             "%h = weight f32 [3] from a\n%k = constant f32 [3] {1, 2, 3}\n"
                              "%a = mul(%x, %w) : f32 [T, 3]\n%b = layer_norm(%y, %w, bias = %k) : f32 [T, 3]\n"
                              "%c = silu(%x) : f32 [T, 3]\n%e = mul(%a, %k) : f32 [T, 3]\n"
                              "%f = layer_norm(%c, %h, bias = %h) : f32 [T, 3]\nreturn %b\nreturn %e\nreturn %f\n")) ==
@@ -83,7 +83,7 @@ TEST_CASE("weights and constants used on two devices become two; inputs are copi
           "%y = input f32 [T, 3] @cpu\n"
           "%w = weight f32 [3] @far\n"
           "%w.cpu = weight f32 [3] @cpu from w\n"
-          "%h = weight f32 [3] @cpu from a, b\n"
+          "%h = weight f32 [3] @cpu from a\n"
           "%k = constant f32 [3] @far {1, 2, 3}\n"
           "%k.cpu = constant f32 [3] @cpu {1, 2, 3}\n"
           "%a = mul(%x, %w) : f32 [T, 3] @far\n"

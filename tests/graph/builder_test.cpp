@@ -72,7 +72,8 @@ TEST_CASE("weights are named below their scope and come from the tensor of that 
     b.result(weight);
     const Graph graph = b.finish();
     CHECK(graph.value(weight.id).path == "model.norm.weight");
-    CHECK(graph.value(weight.id).sources == std::vector<std::string>{"model.norm.weight"});
+    CHECK(graph.value(weight.id).source == "model.norm.weight");
+    CHECK_FALSE(graph.value(weight.id).prepared);
     CHECK(graph.values_of(ValueKind::weight) == std::vector<ValueId>{weight.id});
     CHECK(graph.values_of(ValueKind::state).empty());
 }

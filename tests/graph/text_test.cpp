@@ -58,7 +58,8 @@ Graph graph_of_everything() {
     b.result(matmul(b.named("scores"), x, x, {.transpose_b = true}));
     Graph graph = b.finish();
     graph.nodes[1].realizes = {"norm.square", "norm.mean", "norm"};
-    graph.value(weight.id).sources = {"q.weight", "k-1/v.weight"};
+    graph.value(weight.id).source = "k-1/v.weight";
+    graph.value(weight.id).prepared = true;
     graph.nodes[2].source = {};
     return graph;
 }
@@ -83,7 +84,8 @@ void check_same(const Graph& a, const Graph& b) {
         CHECK(value.type == other.type);
         CHECK(value.producer == other.producer);
         CHECK(value.data == other.data);
-        CHECK(value.sources == other.sources);
+        CHECK(value.source == other.source);
+        CHECK(value.prepared == other.prepared);
     }
     for (std::size_t n = 0; n < a.nodes.size(); ++n) {
         const Node &node = a.nodes[n], &other = b.nodes[n];
@@ -170,7 +172,7 @@ TEST_CASE("malformed text: the error names file, line, column, what was expected
         {"symbol TT <= 4", "g:5:8: expected a symbol, one capital letter, found TT <= 4"},
         {"symbol S < 4", "g:5:10: expected '<=', found < 4"},
         {"symbol S <= many", "g:5:13: expected a bound, found many"},
-        {"symbol S <= 0", "g: symbol S: expected a bound of at least 1, found 0"},
+        {"symbol S <= 0", "g: symbol S: expected a bound in [1, 2147483647], found 0"},
         {"module \"a\" \"b\"", "g:5:15: expected a detail in quotes, found the end of the line"},
         {"%x = input f32 [4]", "g:5:1: expected a new value, found %x = input f32 [4]"},
         {"%y, %z, %y = split(%x) {axis = 1, sizes = [1, 1, 2]} : f32 [T, 1], f32 [T, 1], f32 [T, 2]",

@@ -146,8 +146,8 @@ function buildScene(stage, ui) {
     boxOfNode.set(node, box);
     for (let at = parent; at; at = at.parent) {
       at.nodes = (at.nodes || 0) + 1;
-      at.bytes = (at.bytes || 0) + node.bytes;
-      at.flops = (at.flops || 0) + node.flops;
+      at.bytes = (at.bytes || 0) + (node.work === "load" ? 0 : node.bytes);
+      at.flops = (at.flops || 0) + (node.work === "load" ? 0 : node.flops);
       if (at.order === undefined) at.order = order;
       for (const kind of ["added", "changed"]) if (stage.changes[kind].has(node.path)) at.touched = (at.touched || 0) + 1;
     }
