@@ -288,9 +288,4 @@ void LanguageModel::truncate(std::int64_t sequence, std::int64_t length) {
     s.rope_length = std::min(s.rope_length, length);
 }
 
-void LanguageModel::observe(const Executor::Observer& observer) {
-    prefill_->executor.observe(observer);
-    decode_->executor.observe(observer);
-}
-
 }  // namespace vitro

@@ -65,9 +65,6 @@ public:
         return sequences_[static_cast<std::size_t>(sequence)].tokens;
     }
 
-    /// See Executor::observe.
-    void observe(const Executor::Observer& observer);
-
 private:
     /// A program with its memory.
     struct Runner {
