@@ -20,7 +20,7 @@
 namespace vitro {
 
 /// Grows whenever what a plugin sees changes its meaning.
-inline constexpr std::uint32_t kPluginApi = 1;
+inline constexpr std::uint32_t kPluginApi = 2;
 
 /// Compiler, standard library and sizes, as this translation unit has them.
 inline constexpr std::size_t kPluginAbiBytes = 128;

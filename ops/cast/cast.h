@@ -8,7 +8,7 @@ namespace vitro {
 struct Cast {
     DType dtype = DType::f32;  // of the output
     bool operator==(const Cast&) const = default;
-    static void fields(auto& self, auto&& field) { field("dtype", self.dtype); }
+    static void fields(auto& self, auto&& field) { field("dtype", self.dtype, float_dtype()); }
 };
 
 extern const OpDef kCast;

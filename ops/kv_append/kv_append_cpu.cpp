@@ -7,11 +7,11 @@ namespace vitro::inline VITRO_ISA {
 namespace {
 
 void run(const Call& call) {
-    const Tensor &x = call.in(1), &cache = call.out();
-    VITRO_CHECK(cache.data == call.in(0).data, "the next state stands elsewhere");
-    const auto* positions = call.in(2).as<std::int32_t>();
-    const auto* sequences = call.in(3).as<std::int32_t>();
-    const Pages pages(cache, call.in(4));
+    const Tensor &x = call.in(KvAppend::kX), &cache = call.out();
+    VITRO_CHECK(cache.data == call.in(KvAppend::kCache).data, "the next state stands elsewhere");
+    const auto* positions = call.in(KvAppend::kPositions).as<std::int32_t>();
+    const auto* sequences = call.in(KvAppend::kSequences).as<std::int32_t>();
+    const Pages pages(cache, call.in(KvAppend::kPageTable));
     const std::int64_t elements = x.dim(1) * x.dim(2);  // of a row
     dispatch_float(x.dtype, [&]<class X>(X) {
         dispatch_stored_float(cache.dtype, [&]<class Y>(Y) {

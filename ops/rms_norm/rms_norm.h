@@ -8,7 +8,7 @@ namespace vitro {
 struct RmsNorm {
     float eps = 1e-6f;
     bool operator==(const RmsNorm&) const = default;
-    static void fields(auto& self, auto&& field) { field("eps", self.eps); }
+    static void fields(auto& self, auto&& field) { field("eps", self.eps, at_least(0)); }
 };
 
 extern const OpDef kRmsNorm;

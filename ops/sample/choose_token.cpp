@@ -52,8 +52,11 @@ template <class T>
 std::int32_t choose_token(const T* logits, std::int64_t n, const SampleRow& row, SampleCandidate* memory) {
     float largest = -std::numeric_limits<float>::infinity();
     std::int32_t first = 0;
-    for (std::int64_t i = 0; i < n; ++i)
-        if (float(logits[i]) > largest) largest = float(logits[i]), first = static_cast<std::int32_t>(i);
+    for (std::int64_t i = 0; i < n; ++i) {
+        const auto logit = float(logits[i]);
+        if (!(logit < std::numeric_limits<float>::infinity())) return -1;
+        if (logit > largest) largest = logit, first = static_cast<std::int32_t>(i);
+    }
     if (!(row.temperature > 0) || largest == -std::numeric_limits<float>::infinity()) return first;
 
     std::int64_t count = 0;

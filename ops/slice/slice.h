@@ -12,9 +12,9 @@ struct Slice {
     std::int64_t end = 0;    // one past the last
     bool operator==(const Slice&) const = default;
     static void fields(auto& self, auto&& field) {
-        field("axis", self.axis);
-        field("begin", self.begin);
-        field("end", self.end);
+        field("axis", self.axis, between(-kMaxRank, kMaxRank - 1));
+        field("begin", self.begin, at_least(0));
+        field("end", self.end, at_least(0));
     }
 };
 

@@ -8,7 +8,7 @@ namespace vitro {
 struct Softcap {
     float cap = 30.0f;  // above 0
     bool operator==(const Softcap&) const = default;
-    static void fields(auto& self, auto&& field) { field("cap", self.cap); }
+    static void fields(auto& self, auto&& field) { field("cap", self.cap, above(0)); }
 };
 
 extern const OpDef kSoftcap;

@@ -11,8 +11,8 @@ struct Split {
     std::vector<std::int64_t> sizes;  // of the pieces along the axis, in order
     bool operator==(const Split&) const = default;
     static void fields(auto& self, auto&& field) {
-        field("axis", self.axis);
-        field("sizes", self.sizes);
+        field("axis", self.axis, between(-kMaxRank, kMaxRank - 1));
+        field("sizes", self.sizes, at_least(1));
     }
 };
 
