@@ -4,6 +4,7 @@
 #include "graph/dump/repeat.h"
 #include "graph/text.h"
 #include "graph/verify.h"
+#include "passes/passes.h"
 #include "tests/paths.h"
 #include "tests/runtime/goldens.h"
 
