@@ -3,18 +3,20 @@
 namespace vitro {
 namespace {
 
-/// Takes `wanted` for the value, with a suffix if it is taken.
-std::string take_path(std::unordered_map<std::string, ValueId>& by_path, const std::string& wanted, ValueId id) {
-    std::string path = wanted;
-    for (int n = 1; !by_path.emplace(path, id).second; ++n) path = fmt::format("{}.{}", wanted, n);
-    return path;
+/// Takes the path for the value; gives it a suffix if it is taken.
+void take_path(std::unordered_map<std::string, ValueId>& by_path, std::string& path, ValueId id) {
+    if (by_path.try_emplace(path, id).second) return;
+    const std::string wanted = std::move(path);
+    int n = 1;
+    do path = fmt::format("{}.{}", wanted, n++);
+    while (!by_path.try_emplace(path, id).second);
 }
 
 }  // namespace
 
 ValueId Graph::add_value(ValueInfo info) {
     const auto id = static_cast<ValueId>(values.size());
-    info.path = take_path(by_path_, info.path, id);
+    take_path(by_path_, info.path, id);
     values.push_back(std::move(info));
     return id;
 }
@@ -25,7 +27,7 @@ void Graph::rename(ValueId id, std::string path) {
     const auto [at, is_free] = by_path_.emplace(path, id);
     const ValueId other = std::exchange(at->second, id);
     value(id).path = std::move(path);
-    if (!is_free) value(other).path = take_path(by_path_, value(other).path, other);
+    if (!is_free) take_path(by_path_, value(other).path, other);
 }
 
 ValueId Graph::find(std::string_view path) const {

@@ -46,6 +46,7 @@ void check_copy(const Graph& graph, const Node& node, const PlanRequest& request
 /// A step for each node but views; writes the scratch that kernels want into `request`.
 std::vector<Step> chosen_steps(const Graph& graph, std::span<const Target> targets, PlanRequest& request) {
     std::vector<Step> steps;
+    std::size_t left = static_cast<std::size_t>(INT64_MAX) / 2;  // of what is laid out beside the graph's values
     for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
         const Node& node = graph.nodes[n];
         if (node.op->is_view) continue;
@@ -63,6 +64,9 @@ std::vector<Step> chosen_steps(const Graph& graph, std::span<const Target> targe
             const auto inputs = tensors_at_bounds(graph, node.inputs), outputs = tensors_at_bounds(graph, node.outputs);
             step.scratch_bytes = kernel->scratch({inputs, outputs, node.attributes, target.backend});
         }
+        if (step.scratch_bytes > left)
+            fail("{}: {} bytes of scratch are too many", describe(graph, node), step.scratch_bytes);
+        left -= step.scratch_bytes;
         request.scratch_bytes[n] = step.scratch_bytes;
         step.run = kernel ? kernel->run : node.op->reference;
         step.is_reference = kernel == nullptr;

@@ -1,6 +1,5 @@
 #include "graph/schedule.h"
 
-#include "graph/program.h"
 #include "graph/sharing.h"
 
 #include <algorithm>
@@ -292,39 +291,6 @@ void reorder(Graph& graph, const Order& order) {
             graph.value(output).producer = static_cast<NodeId>(nodes.size() - 1);
     }
     graph.nodes = std::move(nodes);
-}
-
-void number_waves(Program& program) {
-    const auto overlap = [](const Place& a, const Place& b) {
-        return a.bytes > 0 && b.bytes > 0 && a.device == b.device && a.region == b.region &&
-               a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
-    };
-    struct Use {
-        std::vector<Place> reads, writes;
-    };
-    std::vector<Use> uses;
-    const auto conflict = [&](const Use& a, const Use& b) {
-        const auto any = [&](const std::vector<Place>& x, const std::vector<Place>& y) {
-            for (const Place& p : x)
-                for (const Place& q : y)
-                    if (overlap(p, q)) return true;
-            return false;
-        };
-        return any(a.writes, b.writes) || any(a.writes, b.reads) || any(a.reads, b.writes);
-    };
-    for (std::size_t i = 0; i < program.steps.size(); ++i) {
-        Step& step = program.steps[i];
-        const Node& node = program.graph.node(step.node);
-        Use use;
-        for (const ValueId id : node.inputs)
-            if (program.plan.place(id).region != Region::weights) use.reads.push_back(program.plan.place(id));
-        for (const ValueId id : node.outputs) use.writes.push_back(program.plan.place(id));
-        use.writes.push_back(program.plan.scratch[index(step.node)]);
-        step.wave = 0;
-        for (std::size_t j = i; j-- > 0;)
-            if (program.steps[j].wave >= step.wave && conflict(uses[j], use)) step.wave = program.steps[j].wave + 1;
-        uses.push_back(std::move(use));
-    }
 }
 
 }  // namespace vitro

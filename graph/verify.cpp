@@ -38,6 +38,8 @@ void check_type(const TensorType& type, const Graph& graph) {
         if (dim.is_symbol() && !graph.bounds.contains(dim.symbol))
             fail("{}: symbol {} has no bound", to_string(type), dim.symbol);
         if (!dim.is_symbol() && dim.size < 1) fail("{}: expected sizes of at least 1", to_string(type));
+        if (!dim.is_symbol() && dim.size > kMostSize)
+            fail("{}: expected sizes of at most {}", to_string(type), kMostSize);
     }
     bytes_of(type, graph.bound_values());
 }
@@ -69,6 +71,20 @@ void check_updates(const Graph& graph) {
         if (std::find(seen.begin(), seen.end(), state) != seen.end())
             fail("update of {}: found a second one", cache.path);
         seen.push_back(state);
+    }
+}
+
+/// The sum keeps the arithmetic of everything that lays values out from wrapping around: offsets, regions, arenas and
+/// what is live at once are sums of these.
+void check_total(const Graph& graph) {
+    const SymbolValues bounds = graph.bound_values();
+    std::int64_t left = kMostGraphBytes;
+    for (const ValueInfo& value : graph.values) {
+        const std::int64_t bytes = bytes_of(value.type, bounds);
+        if (bytes > left)
+            fail("graph {}: expected values of at most {} bytes together, found more: {} is {}, of {} bytes",
+                 graph.name, kMostGraphBytes, value.path, to_string(value.type), bytes);
+        left -= bytes;
     }
 }
 
@@ -120,9 +136,10 @@ std::vector<TensorType> infer_types(const Graph& graph, const Node& node, std::s
 
 void verify(const Graph& graph) {
     for (const auto& [symbol, bound] : graph.bounds)
-        if (symbol < 'A' || symbol > 'Z' || bound < 1)
-            fail("symbol {}: expected a bound of at least 1, found {}", symbol, bound);
+        if (symbol < 'A' || symbol > 'Z' || bound < 1 || bound > kMostSize)
+            fail("symbol {}: expected a bound in [1, {}], found {}", symbol, kMostSize, bound);
     for (const ValueInfo& value : graph.values) check_value(graph, value);
+    check_total(graph);
     check_ids(graph);
 
     std::vector<bool> defined(graph.values.size());

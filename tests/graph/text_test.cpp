@@ -172,7 +172,7 @@ TEST_CASE("malformed text: the error names file, line, column, what was expected
         {"symbol TT <= 4", "g:5:8: expected a symbol, one capital letter, found TT <= 4"},
         {"symbol S < 4", "g:5:10: expected '<=', found < 4"},
         {"symbol S <= many", "g:5:13: expected a bound, found many"},
-        {"symbol S <= 0", "g: symbol S: expected a bound of at least 1, found 0"},
+        {"symbol S <= 0", "g: symbol S: expected a bound in [1, 2147483647], found 0"},
         {"module \"a\" \"b\"", "g:5:15: expected a detail in quotes, found the end of the line"},
         {"%x = input f32 [4]", "g:5:1: expected a new value, found %x = input f32 [4]"},
         {"%y, %z, %y = split(%x) {axis = 1, sizes = [1, 1, 2]} : f32 [T, 1], f32 [T, 1], f32 [T, 2]",

@@ -1,4 +1,5 @@
 // vitro plan.
+#include "frontend/file.h"
 #include "tests/frontend/temp_dir.h"
 #include "tests/paths.h"
 #include "tests/tools/process.h"
@@ -116,4 +117,16 @@ TEST_CASE("plan refuses what cannot be") {
     check_error(run_vitro({"plan", "-m", "nowhere"}), {"nowhere"});
     CHECK(run_vitro({"plan", "--format", "png"}).exit_code == 2);
     CHECK(run_vitro({"plan", "--batch", "0"}).exit_code == 2);
+}
+
+TEST_CASE("plan refuses sizes that no machine has, in place of numbers that have wrapped around") {
+    const TempDir directory;
+    Json config = Json::parse(read_file(source_path("models/bundled/tiny-phi3/config.json"), 1 << 20));
+    config["num_hidden_layers"] = 64;
+    config["hidden_size"] = 64 * 16384;
+    config["num_attention_heads"] = config["num_key_value_heads"] = 64;
+    config["max_position_embeddings"] = config["original_max_position_embeddings"] = 1 << 30;
+    config["sliding_window"] = nullptr;
+    write_bytes(directory / "config.json", config.dump());
+    check_error(run_vitro({"plan", "-m", directory.path().string(), "-c", "1073741824"}), {"expected", "at most"});
 }
