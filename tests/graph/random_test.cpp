@@ -78,7 +78,7 @@ TEST_CASE("programs of random graphs compute what the graphs say, in memory that
                                        << reordered << " of " << kGraphs << " graphs");
     CHECK(static_cast<double>(arena) <= 1.02 * static_cast<double>(lower_bound));
     CHECK(reordered > kGraphs / 10);
-    CHECK(at_load > kGraphs);
+    CHECK(at_load > kGraphs / 2);
 }
 
 TEST_CASE("the steps of a wave run in any order") {
