@@ -15,7 +15,8 @@ std::string text_of(const Graph& graph, const Node& node) {
     for (const auto* ids : {&node.inputs, &node.outputs}) {
         text += " :";
         for (const ValueId id : *ids)
-            text += fmt::format(" {} {}", graph.value(id).path, to_string(graph.value(id).type));
+            text +=
+                id == kAbsent ? " none" : fmt::format(" {} {}", graph.value(id).path, to_string(graph.value(id).type));
     }
     return text;
 }
@@ -31,7 +32,7 @@ DType coarser(DType a, DType b) {
 void NumericsCheck::check_size(const Graph& graph) const {
     std::int64_t kept = 0, weight = 0;
     for (const ValueInfo& value : graph.values) {
-        const std::int64_t bytes = bytes_of(value.type, sample_->symbols());
+        const std::int64_t bytes = bytes_of(value.type, synthetic_->symbols());
         if (value.kind == ValueKind::weight)
             weight = std::max(weight, bytes);
         else if (is_loaded(value))  // together with what it is made of
@@ -54,12 +55,13 @@ const Elements& NumericsCheck::elements(const Graph& graph, ValueId id, const st
     if (const auto known = leaves.find(value.path); known != leaves.end()) return known->second;
     if (!is_loaded(value))
         return leaves[value.path] =
-                   leaf_elements(value, sample_->symbols(),
-                                 [&](const ValueInfo& leaf, const Tensor& tensor) { sample_->fill(leaf, tensor); });
+                   leaf_elements(value, synthetic_->symbols(),
+                                 [&](const ValueInfo& leaf, const Tensor& tensor) { synthetic_->fill(leaf, tensor); });
     const Node& node = graph.node(value.producer);
     std::vector<const Elements*> inputs;
-    for (const ValueId input : node.inputs) inputs.push_back(&elements(graph, input, fresh, leaves));
-    std::vector<Elements> outputs = interpret(graph, node, inputs, sample_->symbols(), host_);
+    for (const ValueId input : node.inputs)
+        inputs.push_back(input == kAbsent ? nullptr : &elements(graph, input, fresh, leaves));
+    std::vector<Elements> outputs = interpret(graph, node, inputs, synthetic_->symbols(), host_);
     for (std::size_t i = 0; i < outputs.size(); ++i) leaves[graph.value(node.outputs[i]).path] = std::move(outputs[i]);
     return leaves.at(value.path);
 }
@@ -82,12 +84,16 @@ void NumericsCheck::run(std::string_view stage, const Graph& graph, const Node& 
     std::vector<const Elements*> inputs;
     DType coarsest = DType::f32;
     for (const ValueId id : node.inputs) {
+        if (id == kAbsent) {
+            inputs.push_back(nullptr);
+            continue;
+        }
         const ValueInfo& value = graph.value(id);
         inputs.push_back(&elements(graph, id, fresh, leaves));
         if (value.kind != ValueKind::weight && value.kind != ValueKind::state && !is_loaded(value))
             coarsest = coarser(coarsest, value.type.dtype);
     }
-    std::vector<Elements> outputs = interpret(graph, node, inputs, sample_->symbols(), host_);
+    std::vector<Elements> outputs = interpret(graph, node, inputs, synthetic_->symbols(), host_);
     ++nodes_run_;
     for (std::size_t i = 0; i < outputs.size(); ++i) {
         const ValueInfo& value = graph.value(node.outputs[i]);
@@ -128,14 +134,14 @@ void NumericsCheck::compare_ends(std::string_view stage, const Graph& graph,
 }
 
 void NumericsCheck::restart(std::string_view stage, const Graph& graph) {
-    sample_.reset();
+    synthetic_.reset();
     before_ = {};
     check(stage, graph);
 }
 
 void NumericsCheck::check(std::string_view stage, const Graph& graph) {
-    const bool is_first = !sample_;
-    if (is_first) sample_.emplace(graph, wanted_, seed_);
+    const bool is_first = !synthetic_;
+    if (is_first) synthetic_.emplace(graph, wanted_, seed_);
     at_load_ = load_nodes(graph);
     for (const ValueId id : graph.results)
         if (is_loaded(graph.value(id))) at_load_[static_cast<std::size_t>(graph.value(id).producer)] = false;
@@ -147,15 +153,15 @@ void NumericsCheck::check(std::string_view stage, const Graph& graph) {
     for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
         const Node& node = graph.nodes[n];
         std::string text = text_of(graph, node);
-        for (const ValueId id : node.inputs)  // what a weight is made of is part of what reads it
+        for (const ValueId id : present(node.inputs))  // what a weight is made of is part of what reads it
             if (is_loaded(graph.value(id)))
                 text += fmt::format(" {:x}", hashes[static_cast<std::size_t>(graph.value(id).producer)]);
         hashes[n] = std::hash<std::string>{}(text);
         if (at_load_[n]) continue;
         // A node of the same text reads the same names; where they stand for something else now, it must run again.
         const bool is_known = before_.nodes.contains(text) &&
-                              std::none_of(node.inputs.begin(), node.inputs.end(),
-                                           [&](ValueId id) { return fresh.contains(graph.value(id).path); });
+                              std::ranges::none_of(present(node.inputs),
+                                                   [&](ValueId id) { return fresh.contains(graph.value(id).path); });
         if (!is_known) run(stage, graph, node, fresh);
         now.nodes.insert(std::move(text));
     }

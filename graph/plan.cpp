@@ -72,7 +72,7 @@ private:
             if (sharing_.root(out) != index(out) && !parts_[index(out)].is_part) continue;
             const std::size_t alignment = request_.devices[device(out)].alignment;
             std::size_t offset = parts_[index(out)].offset;
-            for (const ValueId id : node.inputs) {
+            for (const ValueId id : present(node.inputs)) {
                 const std::size_t begin = offset;
                 offset += static_cast<std::size_t>(bytes_of(graph_.value(id).type, bounds_));
                 if (graph_.value(id).producer < 0 || has_alias[index(id)] || uses[index(id)] != 1 ||
@@ -119,7 +119,7 @@ private:
         last_use_.assign(graph_.values.size(), -1);
         for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
             const auto use = [&](ValueId id) { last_use_[sharing_.root(id)] = static_cast<NodeId>(n); };
-            for (const ValueId id : graph_.nodes[n].inputs) use(id);
+            for (const ValueId id : present(graph_.nodes[n].inputs)) use(id);
             for (const ValueId id : graph_.nodes[n].outputs) use(id);
         }
     }
@@ -135,7 +135,7 @@ private:
             if (last_use_[sharing_.root(from)] != static_cast<NodeId>(n)) continue;
             if (graph_.value(from).type != graph_.value(to).type || device(from) != device(to)) continue;
             const auto same = [&](ValueId id) { return sharing_.root(id) == sharing_.root(from); };
-            if (std::count_if(node.inputs.begin(), node.inputs.end(), same) != 1) continue;
+            if (std::ranges::count_if(present(node.inputs), same) != 1) continue;
             const NodeId last = last_use_[sharing_.root(to)];
             sharing_.join(from, to);
             last_use_[sharing_.root(from)] = last;

@@ -51,7 +51,7 @@ public:
 
     const Graph& graph() const { return graph_; }
     const ValueInfo& value(ValueId id) const { return graph_.value(id); }
-    /// The node that computes `id` with this op, or -1: `producer(x, "matmul")`.
+    /// The node that computes `id` with this op, or -1 (also for kAbsent): `producer(x, "matmul")`.
     NodeId producer(ValueId id, std::string_view op) const;
     /// How often a value is used, by nodes, results and updates.
     int uses(ValueId id) const {

@@ -18,8 +18,7 @@ bool fuse(Rewriter& rewriter, const PassContext& context, NodeId norm_id) {
     auto layer = linear_layer_of(rewriter, out);
     if (!layer || layer->matched.size() != 1 || layer->x != normed)
         return rewriter.refuse(normed, fmt::format("its user {} is no matmul with a weight", graph.value(out).path));
-    if (layer->linear.norm) return rewriter.refuse(normed, "the matmul already has a norm");
-    layer->linear.norm = true;
+    if (layer->norm_weight != kAbsent) return rewriter.refuse(normed, "the matmul already has a norm");
     layer->linear.eps = norm.attributes.as<RmsNorm>().eps;
     layer->x = norm.inputs[0];
     layer->norm_weight = norm.inputs[1];

@@ -62,7 +62,7 @@ ValueId joined_weight(Rewriter& rewriter, std::string path, const std::vector<Va
     type.shape[0] = 0;
     for (const ValueId part : parts) type.shape[0].size += rewriter.value(part).type.dim(0).size;
     const ValueId joined = rewriter.new_value(std::move(path), type);
-    rewriter.insert({&kConcat, Concat{0}, parts, {joined}, like.place, {}}, before);
+    rewriter.insert({&kConcat, Concat{0}, parts, {joined}, like.source, {}}, before);
     return joined;
 }
 
@@ -100,14 +100,14 @@ bool merge(Rewriter& rewriter, const std::vector<Projection>& group) {
     const NodeId at = *std::min_element(matched.begin(), matched.end());
     const ValueId weight = joined_weight(rewriter, path + ".weight", weights, matmul, at);
     ValueId y = rewriter.new_value(path, type);
-    rewriter.insert({matmul.op, matmul.attributes, {matmul.inputs[0], weight}, {y}, matmul.place, {}}, at);
+    rewriter.insert({matmul.op, matmul.attributes, {matmul.inputs[0], weight}, {y}, matmul.source, {}}, at);
     if (has_bias) {
         const ValueId bias = joined_weight(rewriter, path + ".bias", biases, add, at);
         const ValueId sum = rewriter.new_value(path + ".add_bias", type);
-        rewriter.insert({add.op, add.attributes, {y, bias}, {sum}, add.place, {}}, at);
+        rewriter.insert({add.op, add.attributes, {y, bias}, {sum}, add.source, {}}, at);
         y = sum;
     }
-    rewriter.replace(matched, {&kSplit, split, {y}, outputs, matmul.place, {}});
+    rewriter.replace(matched, {&kSplit, split, {y}, outputs, matmul.source, {}});
     return true;
 }
 

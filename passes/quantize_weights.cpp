@@ -1,4 +1,4 @@
-// x·Wᵀ -> linear(x, rows, scales) {scaled}; rows, scales = quantize_rows(W)
+// x·Wᵀ -> linear(x, rows, weight_scale = scales); rows, scales = quantize_rows(W)
 //
 // Each row of W is divided by a scale of its own that brings its largest magnitude to 448, and rounded to f8e4m3. Half
 // the bytes of bf16 move; a weight is off by up to 1/16 of itself. Everything else stays as it was. Rows of a W that
@@ -29,18 +29,15 @@ private:
     bool quantize(ValueId out) {
         auto layer = linear_layer_of(rewriter_, out);
         if (!layer && rewriter_.producer(out, "matmul") >= 0) return rewriter_.refuse(out, "no product with a weight");
-        if (!layer || layer->linear.scaled) return false;
+        if (!layer || layer->weight_scale != kAbsent) return false;
         if (!rewriter_.is_weight(layer->weight)) return rewriter_.refuse(out, "no product with a weight");
         const TensorType weight = rewriter_.value(layer->weight).type;
-        Linear scaled = layer->linear;
-        scaled.scaled = true;
-        std::vector<TensorType> inputs{rewriter_.value(layer->x).type, rows_type(weight), scales_type(weight)};
-        for (const ValueId id : {layer->norm_weight, layer->bias, layer->residual})
-            if (id >= 0) inputs.push_back(rewriter_.value(id).type);
-        if (!context_.takes(kLinear, inputs, std::vector{rewriter_.value(out).type}, scaled))
+        std::vector<TensorType> inputs = types_of(rewriter_.graph(), linear_node(*layer, out).inputs);
+        inputs[Linear::kWeight] = rows_type(weight);
+        inputs[Linear::kWeightScale] = scales_type(weight);
+        if (!context_.takes(kLinear, inputs, std::vector{rewriter_.value(out).type}, layer->linear))
             return rewriter_.refuse(out, "the device has no kernel for rows of fp8");
         rewriter_.fired(out, fmt::format("{} in fp8", rewriter_.value(layer->weight).path));
-        layer->linear = scaled;
         std::tie(layer->weight, layer->weight_scale) = quantized(layer->weight, layer->matched[0]);
         replace_by(rewriter_, *layer, out);
         return true;

@@ -93,12 +93,6 @@ std::string text_of(const Report& report, const std::vector<const Planned*>& sho
     return out;
 }
 
-int waves_of(const Program& program) {
-    int waves = 0;
-    for (const Step& step : program.steps) waves = std::max(waves, step.wave + 1);
-    return waves;
-}
-
 Json json_of(const Report& report, const std::vector<const Planned*>& shown) {
     Json out{{"model", report.config.architecture},
              {"context", report.options.context},
@@ -126,10 +120,7 @@ Json json_of(const Report& report, const std::vector<const Planned*>& shown) {
     }
     for (const Planned* planned : shown) {
         const Program& program = planned->program;
-        Json entry{{"phase", planned->phase},
-                   {"steps", program.steps.size()},
-                   {"waves", waves_of(program)},
-                   {"arenas", Json::array()}};
+        Json entry{{"phase", planned->phase}, {"steps", program.steps.size()}, {"arenas", Json::array()}};
         for (std::size_t device = 0; device < report.use.size(); ++device) {
             const Peak peak = peak_of(program, device);
             Json blocks = Json::array();

@@ -59,14 +59,15 @@ Json node_json(const Subject& subject, const Node& node, Work work) {
     attributes.push_back(pair("bytes moved", std::to_string(node.op->is_view ? 0 : cost.bytes)));
     attributes.push_back(pair("flops", std::to_string(cost.flops)));
     for (const std::string& path : node.realizes) attributes.push_back(pair("stands for", path));
-    if (!node.place.file.empty())
-        attributes.push_back(pair("source", fmt::format("{}:{}", node.place.file, node.place.line)));
+    if (!node.source.file.empty())
+        attributes.push_back(pair("source", fmt::format("{}:{}", node.source.file, node.source.line)));
     if (const std::string device = device_of(subject, node); !device.empty())
         attributes.push_back(pair("device", device));
     if (const auto place = place_of(subject, node.outputs[0]))
         attributes.push_back(pair("place", text_of(subject, *place)));
     Json edges = Json::array();
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+        if (node.inputs[i] == kAbsent) continue;
         std::size_t output = 0;
         if (const NodeId producer = graph.value(node.inputs[i]).producer; producer >= 0) {
             const auto& outputs = graph.node(producer).outputs;
@@ -79,8 +80,9 @@ Json node_json(const Subject& subject, const Node& node, Work work) {
     }
     Json inputs = Json::array();
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-        inputs.push_back(
-            {{"id", std::to_string(i)}, {"attrs", Json::array({pair("__tensor_tag", name_of_input(graph, node, i))})}});
+        if (node.inputs[i] == kAbsent) continue;
+        inputs.push_back({{"id", std::to_string(i)},
+                          {"attrs", Json::array({pair("__tensor_tag", std::string(input_def(*node.op, i).name))})}});
     }
     return {{"id", node_id(graph, node.outputs[0])},
             {"label", node.op->name},

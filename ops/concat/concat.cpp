@@ -43,6 +43,10 @@ std::vector<Example> examples(Random& random) {
             {{{DType::i32, {a}}, {DType::i32, {b}}}, Concat{0}, symbols}};
 }
 
+bool is_identity(std::span<const TensorType> inputs, std::span<const TensorType>, const Attributes&) {
+    return inputs.size() == 1;
+}
+
 }  // namespace
 
 void concat_by(const Call& call, CopyView copy) {
@@ -63,7 +67,9 @@ const OpDef kConcat{
         "axis are constants.",
     .inputs = {"x"},
     .variadic = true,
+    .locality = Locality::moves,
     .infer = infer,
+    .is_identity = is_identity,
     .parse_attributes = &Attributes::parse<Concat>,
     .reference = reference,
     .examples = examples,

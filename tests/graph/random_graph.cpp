@@ -216,7 +216,8 @@ Graph random_graph(Random& random, const RandomGraphOptions& options) {
         bool agrees = true;
         const std::string& device =
             devices[static_cast<std::size_t>(random.integer(0, static_cast<std::int64_t>(devices.size()) - 1))];
-        for (const ValueId id : node.inputs) agrees &= device_of(graph, id).empty() || device_of(graph, id) == device;
+        for (const ValueId id : present(node.inputs))
+            agrees &= device_of(graph, id).empty() || device_of(graph, id) == device;
         if (agrees) node.device = device;
     }
     return graph;

@@ -39,7 +39,6 @@ TEST_CASE("plan tells bytes, whether they fit, and what sets the peak, as text a
     CHECK(cpu.at("peak").get<std::size_t>() >= cpu.at("allocated").get<std::size_t>());
     std::size_t largest = 0;
     for (const Json& program : json.at("programs")) {
-        CHECK(program.at("waves") <= program.at("steps"));
         const Json& arena = program.at("arenas").at(0);
         std::size_t live = 0;
         for (const Json& block : arena.at("live_at_peak")) live += block.at("bytes").get<std::size_t>();
@@ -97,18 +96,10 @@ TEST_CASE("--verify-plan checks every program that is compiled") {
     check_success(run_vitro({"run", "--verify-plan", "-n", "1", "Hello"}));
 }
 
-TEST_CASE("the waves of the steps stand in the graph's JSON; verification is timed") {
-    const Json plan = Json::parse(out_of({"plan", "--phase", "decode", "--json"})).at("programs").at(0);
-    const Json graph = Json::parse(out_of({"graph", "--phase", "decode", "--format", "json"}));
-    int last = 0;
-    for (const Json& node : graph.at("nodes")) {
-        CHECK(node.contains("wave") == !graph.at("ops").at(node.at("op").get<std::string>()).at("view").get<bool>());
-        last = std::max(last, node.value("wave", 0));
-    }
-    CHECK(last + 1 == plan.at("waves"));
+TEST_CASE("every stage of compiling is timed, verification too") {
     const std::string timings = out_of({"graph", "--timings", "--verify-plan"});
     for (const std::string_view stage :
-         {"canonicalize", "verify ", "place", "schedule", "plan", "verify_plan", "graph to program"})
+         {"canonicalize", "verify ", "assign_devices", "schedule", "plan", "verify_plan", "graph to program"})
         CHECK_MESSAGE(timings.find(stage) != std::string::npos, stage);
 }
 

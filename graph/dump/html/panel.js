@@ -88,7 +88,7 @@ function valueRow(stage, value, name) {
 }
 
 function nodePanel(stage, node) {
-  const story = stage.story, op = story.ops[node.op], names = op.inputs;
+  const story = stage.story, op = story.ops[node.op];
   const state = stage.changes.added.has(node.path) ? `<span class="plus">new in this stage</span>`
     : stage.changes.changed.has(node.path) ? `<span class="tilde">changed in this stage</span>` : "";
   let html = `<button class="close" data-close="1" title="Back to the stage (Esc)">×</button>
@@ -100,7 +100,7 @@ function nodePanel(stage, node) {
     ["device", stage.index === story.stages.length - 1 ? escaped(story.devices[node.path] || "") : ""],
     ["written at", escaped(node.source)],
     ...node.attributes.map(([key, value]) => [key, escaped(value)])]);
-  html += `<h3>Inputs</h3><ul>${node.inputs.map((value, i) => valueRow(stage, value, inputName(names, value, i))).join("")}</ul>`;
+  html += `<h3>Inputs</h3><ul>${node.inputs.map((value, i) => valueRow(stage, value, inputName(node, i))).join("")}</ul>`;
   html += `<h3>Outputs</h3><ul>${node.outputs.map((value) => valueRow(stage, value)).join("")}</ul>`;
   if (node.realizes.length) {
     html += `<h3>Stands for ${node.realizes.length} values of the source graph</h3><ul>${node.realizes.map((path) => {
