@@ -11,7 +11,7 @@ namespace {
 
 struct Flags {
     ModelFlags model;
-    SamplingFlags sampling;
+    SamplingOptions sampling;
     std::string system;
     std::optional<std::int64_t> max_tokens;
 };
@@ -67,7 +67,7 @@ int chat(const Flags& flags) {
     const OpenModel open = open_model(flags.model);
     const ChatFormat format = chat_format(flags.model.directory, tokenizer);
     GenerationOptions options{.max_tokens = flags.max_tokens,
-                              .sampling = sampling_options(flags.sampling),
+                              .sampling = flags.sampling,
                               .end_tokens = open.generation.eos_token_ids,
                               .interrupted = &interrupted};
     std::vector<Message> messages;
@@ -80,11 +80,11 @@ int chat(const Flags& flags) {
         interrupted = false;
         catch_interrupt();
         const Generation out = generate(*open.model, 0, tokenizer, prompt, options, [](std::string_view text) {
-            fmt::print("{}", text);
-            std::fflush(stdout);
+            print_out("{}", text);
+            flush_out();
         });
-        fmt::print("\n");
-        std::fflush(stdout);
+        print_out("\n");
+        flush_out();
         if (out.finish_reason == FinishReason::interrupted && !isatty(STDIN_FILENO)) return kInterruptedExit;
         messages.push_back({"assistant", out.text});
     }
@@ -93,18 +93,16 @@ int chat(const Flags& flags) {
 
 }  // namespace
 
-void add_chat(CLI::App& app, int& exit_code) {
+void add_chat(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
-    CLI::App* command = app.add_subcommand(
+    const Command command = line.add(
         "chat",
-        "talk with a chat model; Ctrl-C ends an answer, Ctrl-D the conversation\nExample: vitro chat --temp 0.7");
-    add_model_flags(*command, flags->model);
-    command->add_option("--system", flags->system, "a system message to begin with")->type_name("TEXT");
-    command->add_option("-n,--predict", flags->max_tokens, "tokens of an answer at most")
-        ->type_name("N")
-        ->check(CLI::NonNegativeNumber);
-    add_sampling_flags(*command, flags->sampling);
-    command->callback([flags, &exit_code] { exit_code = chat(*flags); });
+        "talk with a chat model; Ctrl-C ends an answer, Ctrl-D the conversation\nExample: vitro chat --temp 0.7",
+        [flags] { return chat(*flags); });
+    add_model_flags(command, flags->model);
+    command.option("--system", flags->system, "a system message to begin with", "TEXT");
+    command.number("-n,--predict", flags->max_tokens, {0}, "tokens per answer at most");
+    add_sampling_flags(command, flags->sampling);
 }
 
 }  // namespace vitro

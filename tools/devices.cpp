@@ -54,10 +54,11 @@ std::optional<int> gpu_number(std::string_view device) {
     return number;
 }
 
-/// What is wrong with the text of a flag that names a device; empty when nothing is.
-std::string why_no_device(const std::string& text) {
-    if (text == "auto" || text == "cpu" || text == kEmulated || gpu_number(text)) return {};
-    return "expected auto, cpu, cuda, cuda:N or cuda-emulated, found '" + text + "'";
+/// Keeps the value of a flag that names a device; Error when it does not.
+void take_device(const std::string& text, std::string& device) {
+    if (text != "auto" && text != "cpu" && text != kEmulated && !gpu_number(text))
+        fail("expected auto, cpu, cuda, cuda:N or cuda-emulated, found '{}'", text);
+    device = text;
 }
 
 struct Flags {
@@ -82,7 +83,7 @@ nlohmann::ordered_json facts_json(const DeviceFacts& facts) {
 void print_facts(std::string_view device, const DeviceFacts& facts) {
     // Two transfers a clock.
     const double peak = 2e3 * facts.memory_clock_khz * facts.memory_bus_bits / 8;
-    fmt::print(
+    print_out(
         "{:<14} {}, sm_{}, {} multiprocessors, {:.1f} GB ({:.1f} free), L2 {} MB, {} bit at {} MHz: {:.0f} GB/s; "
         "driver "
         "for CUDA {}.{}, built with {}.{}\n",
@@ -119,17 +120,17 @@ void devices(const Flags& flags) {
                           {"gemm_size", limits->gemm_size},
                           {"gemm_flops_per_second", limits->gemm_flops_per_second}};
     if (flags.json) {
-        fmt::print("{}\n", json.dump());
+        print_out("{}\n", json.dump());
         return;
     }
-    fmt::print("{:<14} {} threads\n", "cpu", CpuBackend().pool().threads());
-    if (gpus == 0) fmt::print("{:<14} none: {}\n", "cuda", why_none);
+    print_out("{:<14} {} threads\n", "cpu", CpuBackend().pool().threads());
+    if (gpus == 0) print_out("{:<14} none: {}\n", "cuda", why_none);
     for (int device = 0; device < gpus; ++device) print_facts(fmt::format("cuda:{}", device), gpu_facts(device));
-    fmt::print("{:<14} the CUDA kernels on the CPU, checked and slow\n", kEmulated);
+    print_out("{:<14} the CUDA kernels on the CPU, checked and slow\n", kEmulated);
     if (limits)
-        fmt::print("{}: reads {:.1f} GB/s, copies {:.1f} GB/s, multiplies {:.3f} TFLOP/s (bf16, {} x {} x {})\n",
-                   flags.limits, limits->read_bytes_per_second / 1e9, limits->copy_bytes_per_second / 1e9,
-                   limits->gemm_flops_per_second / 1e12, limits->gemm_size, limits->gemm_size, limits->gemm_size);
+        print_out("{}: reads {:.1f} GB/s, copies {:.1f} GB/s, multiplies {:.3f} TFLOP/s (bf16, {} x {} x {})\n",
+                  flags.limits, limits->read_bytes_per_second / 1e9, limits->copy_bytes_per_second / 1e9,
+                  limits->gemm_flops_per_second / 1e12, limits->gemm_size, limits->gemm_size, limits->gemm_size);
 }
 
 }  // namespace
@@ -152,7 +153,7 @@ Devices open_devices(std::string_view device, int threads) {
         try {
             add_gpu(0);
         } catch (const Error& error) {
-            fmt::print(stderr, "warning: the GPU is not used: {}\n", error.what());
+            print_err("warning: the GPU is not used: {}\n", error.what());
         }
     }
     add(std::make_unique<CpuBackend>(threads), cpu_kernels());
@@ -167,23 +168,25 @@ double seconds_of(Backend& backend, const std::function<void()>& queue) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-void add_device_flag(CLI::App& app, std::string& device) {
-    app.add_option("--device", device,
-                   "where to run: auto (a GPU, where there is one), cpu, cuda, cuda:N, or cuda-emulated (the CUDA "
-                   "kernels on the CPU)")
-        ->type_name("DEVICE")
-        ->check(why_no_device);
+void add_device_flag(const Command& command, std::string& device) {
+    command.checked(
+        "--device", [&device](const std::string& text) { take_device(text, device); },
+        "where to run: auto (a GPU, where there is one), cpu, cuda, cuda:N, or cuda-emulated (the CUDA kernels on the "
+        "CPU)",
+        "DEVICE");
 }
 
-void add_devices(CLI::App& app, int&) {
+void add_devices(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
-    CLI::App* command =
-        app.add_subcommand("devices", "list what there is to run on\nExample: vitro devices --limits cuda");
-    command->add_option("--limits", flags->limits, "measure what a device can do: bandwidth and matrix products")
-        ->type_name("DEVICE")
-        ->check(why_no_device);
-    command->add_flag("--json", flags->json, "print JSON: cpu, cuda, limits");
-    command->callback([flags] { devices(*flags); });
+    const Command command =
+        line.add("devices", "list what there is to run on\nExample: vitro devices --limits cuda", [flags] {
+            devices(*flags);
+            return 0;
+        });
+    command.checked(
+        "--limits", [flags](const std::string& text) { take_device(text, flags->limits); },
+        "measure what a device can do: bandwidth and matrix products", "DEVICE");
+    command.flag("--json", flags->json, "print JSON: cpu, cuda, limits");
 }
 
 }  // namespace vitro

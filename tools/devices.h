@@ -2,8 +2,7 @@
 #pragma once
 
 #include "graph/program.h"
-
-#include <CLI/CLI.hpp>
+#include "tools/command.h"
 
 #include <functional>
 #include <memory>
@@ -29,6 +28,6 @@ Devices open_devices(std::string_view device, int threads);
 double seconds_of(Backend& backend, const std::function<void()>& queue);
 
 /// --device
-void add_device_flag(CLI::App& app, std::string& device);
+void add_device_flag(const Command& command, std::string& device);
 
 }  // namespace vitro

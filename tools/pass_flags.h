@@ -3,8 +3,7 @@
 
 #include "graph/check_numerics.h"
 #include "graph/pass.h"
-
-#include <CLI/CLI.hpp>
+#include "tools/command.h"
 
 #include <optional>
 #include <string>
@@ -14,11 +13,11 @@ namespace vitro {
 
 /// --symbol and --seed: a step that is made up.
 struct SampleFlags {
-    std::vector<std::string> symbols;  // T=4
+    SymbolValues symbols;  // those named, 0 for the others
     std::uint64_t seed = 0;
 };
-void add_sample_flags(CLI::App& app, SampleFlags& flags);
-/// Sizes of the symbols named, 0 for the others. Error when one is not like T=4 or not a symbol of `graph`.
+void add_sample_flags(const Command& command, SampleFlags& flags);
+/// The sizes, as they are for `graph`. Error when one is not of a symbol of it.
 SymbolValues symbol_values(const SampleFlags& flags, const Graph& graph);
 
 struct PassFlags {
@@ -27,9 +26,9 @@ struct PassFlags {
     bool check_numerics = false;
     SampleFlags sample;  // for check_numerics
 };
-void add_pass_flags(CLI::App& app, PassFlags& flags);
+void add_pass_flags(const Command& command, PassFlags& flags);
 
-/// The passes chosen. An unknown name is among `disabled`, so that run_passes refuses it.
+/// The passes chosen. UsageError when one is not there.
 PipelineOptions pipeline_options(const PassFlags& flags);
 
 /// As optimize(), with --check-numerics if the flags say so; prints its outcome to stderr.
