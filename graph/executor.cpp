@@ -146,7 +146,7 @@ void Executor::set_symbol_sizes(const SymbolValues& symbols) {
 void Executor::run(const SymbolValues& symbols) {
     set_symbol_sizes(symbols);
     for (std::size_t device = 0; device < staging_.size(); ++device)
-        if (is_staged(device) && (stretches_.empty() || stretches_[0].device != device)) queue_inputs(device);
+        if (stretches_.empty() || stretches_[0].device != device) begin(device);
     const Recorded* recorded = observer_ ? nullptr : recorded_for(symbols);
     replayed_ = nullptr;
     for (std::size_t i = 0; i < stretches_.size(); ++i) {
@@ -186,8 +186,11 @@ const Executor::Recorded* Executor::recorded_for(const SymbolValues& symbols) {
 
 void Executor::run_stretch(std::size_t index) {
     const Stretch& stretch = stretches_[index];
-    if (index == 0 && is_staged(stretch.device)) queue_inputs(stretch.device);
-    for (std::size_t i = stretch.first; i < stretch.end; ++i) run_step(i);
+    if (index == 0) begin(stretch.device);
+    for (std::size_t i = stretch.first; i < stretch.end; ++i) {
+        run_step(i);
+        for (const TapMemory::Tap& tap : taps_.after(i + 1)) queue_tap(tap);
+    }
 }
 
 void Executor::run_steps(std::span<const std::size_t> steps) {
@@ -233,12 +236,41 @@ void Executor::copy(ValueId from, ValueId to, const Call& call) const {
         backend_of(from).download(call.out().data, call.in(0).data, bytes);
 }
 
+/// What a device does before its first step.
+void Executor::begin(std::size_t device) {
+    if (is_staged(device)) queue_inputs(device);
+    for (const TapMemory::Tap& tap : taps_.after(0))
+        if (tap.device == device) queue_tap(tap);
+}
+
 /// The symbols' bounds are uploaded, not only what is used: a recording must not depend on more than it has to.
 void Executor::queue_inputs(std::size_t device) {
     const Staging& staging = staging_[device];
     if (staging.begin >= staging.end) return;
     memory_[device].backend.queue_upload(memory_[device].io + staging.begin, staging.memory.data() + staging.begin,
                                          staging.end - staging.begin);
+}
+
+void Executor::tap(std::span<const ValueId> values) {
+    for (std::size_t device = 0; device < memory_.size(); ++device) synchronize(device);
+    std::vector<Backend*> backends;
+    for (const Memory& memory : memory_) backends.push_back(&memory.backend);
+    taps_ = values.empty() ? TapMemory{} : TapMemory(program_, values, backends);
+    recorded_.clear();
+    replayed_ = nullptr;
+}
+
+void Executor::queue_tap(const TapMemory::Tap& tap) const {
+    const auto bytes = static_cast<std::size_t>(bytes_of(program_.graph.value(tap.value).type, symbols_));
+    if (bytes > 0) memory_[tap.device].backend.queue_download(taps_.address(tap), address(tap.value), bytes);
+}
+
+Tensor Executor::tapped(ValueId id) const {
+    const TapMemory::Tap& tap = taps_.of(id);
+    synchronize(tap.device);
+    Tensor tensor = tensor_of(program_.graph.value(id).type, symbols_);
+    tensor.data = taps_.address(tap);
+    return tensor;
 }
 
 void Executor::write(ValueId id, const void* data, const SymbolValues& symbols) {

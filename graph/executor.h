@@ -6,6 +6,7 @@
 #pragma once
 
 #include "graph/program.h"
+#include "graph/tap_memory.h"
 
 #include <functional>
 #include <memory>
@@ -44,7 +45,14 @@ public:
     Tensor tensor(ValueId id, const SymbolValues& symbols) const;
     Tensor tensor(std::string_view path, const SymbolValues& symbols) const;
 
-    /// Called after each step with the call that has run; taps and timings. Null: none. With one nothing is recorded.
+    /// Copies these values to the host in every run from now on, each right after the step that makes it, or before the
+    /// first step where no step does (inputs, states as they were); in recordings too. Nothing else changes: no step,
+    /// no place, no bit. An empty list ends it. Allocates, at the symbols' bounds. Not for weights.
+    void tap(std::span<const ValueId> values);
+    /// The copy of a tapped value, with the sizes of the latest run: host memory, valid until the next run.
+    Tensor tapped(ValueId id) const;
+
+    /// Called after each step with the call that has run; timings. Null: none. With one nothing is recorded.
     using Observer = std::function<void(const Program& program, const Step& step, const Call& call)>;
     void observe(Observer observer) { observer_ = std::move(observer); }
 
@@ -84,6 +92,8 @@ private:
     void run_stretch(std::size_t index);
     void run_step(std::size_t index);
     void copy(ValueId from, ValueId to, const Call& call) const;
+    void begin(std::size_t device);
+    void queue_tap(const TapMemory::Tap& tap) const;
     void synchronize(std::size_t device) const;
     const Recorded* recorded_for(const SymbolValues& symbols);
 
@@ -113,6 +123,7 @@ private:
     std::vector<Recorded> recorded_;
     const Recording* replayed_ = nullptr;
     SymbolValues symbols_;
+    TapMemory taps_;
     Observer observer_;
 };
 

@@ -85,10 +85,10 @@ if(recipe_error)  # the project builds all the same
   add_test(NAME recipe COMMAND sh -c "echo \"CONTRIBUTING.md: $1\"; exit 1" sh "${recipe_error}")
 else()
   list(APPEND recipe_sources ${PROJECT_SOURCE_DIR}/ops/op_list.cpp)  # with the rows of the recipe
-  add_executable(test_recipe ${recipe_sources} ops/all_ops_test.cpp passes/cases_test.cpp)
+  add_executable(test_recipe ${recipe_sources} paths.cpp ops/all_ops_test.cpp passes/cases_test.cpp)
   target_include_directories(test_recipe BEFORE PRIVATE ${recipe_dir})
   target_link_libraries(test_recipe PRIVATE vitro_doctest_main vitro_runtime)
   target_compile_options(test_recipe PRIVATE $<$<CONFIG:Release>:-O1>)
-  target_compile_definitions(test_recipe PRIVATE VITRO_SOURCE_DIR="${recipe_dir}")
+  target_compile_definitions(test_recipe PRIVATE VITRO_SOURCE_DIR="${recipe_dir}" VITRO_BINARY="")
   add_test(NAME recipe COMMAND test_recipe --no-intro)
 endif()

@@ -1,4 +1,6 @@
 // The house plan holds: which room includes which, no circles, no long files, a folder and a row for every op.
+#include "tests/paths.h"
+
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -147,7 +149,7 @@ Complaints op_complaints(const Sources& sources) {
 
 Sources read_project() {
     namespace fs = std::filesystem;
-    const fs::path root = VITRO_SOURCE_DIR;
+    const fs::path root = vitro::test::source_path();
     Sources sources;
     std::vector<std::string> folders(std::begin(kRooms), std::end(kRooms));
     folders.insert(folders.end(), {"tests", "bench"});

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "frontend/tokenizer/tokenizer.h"
 #include "tests/frontend/tokenizer_files.h"
+#include "tests/paths.h"
 
 #include <doctest/doctest.h>
 
@@ -20,9 +21,7 @@ const std::map<std::string, ChatFamily> kFamilies{{"phi3", ChatFamily::phi3},
                                                   {"mistral", ChatFamily::mistral},
                                                   {"llama3", ChatFamily::llama3}};
 
-json golden() {
-    return json::parse(test::read_bytes(std::filesystem::path(VITRO_SOURCE_DIR) / "tests/golden/chat.json"));
-}
+json golden() { return json::parse(test::read_bytes(test::source_path("tests/golden/chat.json"))); }
 
 std::string error_of_load(const std::filesystem::path& directory) {
     try {

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "frontend/tokenizer/tokenizer.h"
 #include "tests/frontend/tokenizer_files.h"
+#include "tests/paths.h"
 
 #include <doctest/doctest.h>
 
@@ -44,8 +45,7 @@ Tokenizer load_changed(const std::filesystem::path& directory, const json& chang
 }
 
 void compare(const std::filesystem::path& directory, std::string_view golden_file) {
-    const json golden =
-        json::parse(test::read_bytes(std::filesystem::path(VITRO_SOURCE_DIR) / "tests/golden" / golden_file));
+    const json golden = json::parse(test::read_bytes(test::source_path("tests/golden") / golden_file));
     const auto vocab_size =
         json::parse(test::read_bytes(directory / "config.json")).at("vocab_size").get<std::int64_t>();
     const Tokenizer tokenizer = Tokenizer::load(directory, vocab_size);
@@ -94,7 +94,7 @@ TEST_CASE("Phi-3's tokenizer gives transformers' ids and texts") {
 }
 
 TEST_CASE("the bundled tokenizer gives transformers' ids and texts") {
-    const std::filesystem::path root = VITRO_SOURCE_DIR;
+    const std::filesystem::path root = test::source_path();
     if (std::filesystem::exists(root / "tests/golden/tokenizer_tiny.json"))
         compare(root / "models/bundled/tiny-phi3", "tokenizer_tiny.json");
     else

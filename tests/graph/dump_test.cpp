@@ -4,6 +4,7 @@
 #include "graph/dump/repeat.h"
 #include "graph/text.h"
 #include "graph/verify.h"
+#include "tests/paths.h"
 #include "tests/runtime/goldens.h"
 
 #include <doctest/doctest.h>
@@ -144,7 +145,7 @@ TEST_CASE("the listing shows alike layers once, and parses back to the same grap
 TEST_CASE("the listing of every stage of every model parses back to the same graph") {
     const Target target{cpu(), cpu_kernels()};
     for (const std::string& name : golden_names()) {
-        const auto directory = source_directory("tests/golden/" + name);
+        const auto directory = source_path("tests/golden/" + name);
         const ModelConfig config = read_model_config(directory);
         for (const Phase phase : {Phase::prefill, Phase::decode}) {
             Graph graph = build_model(config, build_options(completed({}, config), phase, nullptr));

@@ -1,5 +1,7 @@
 // nvcc compiles every CUDA source for all architectures, without a warning, and no kernel spills. Needs the toolkit, no
 // GPU.
+#include "tests/paths.h"
+
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -15,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kSource = VITRO_SOURCE_DIR;
+const fs::path kSource = vitro::test::source_path();
 
 /// What a command writes, and its exit status.
 struct Said {

@@ -6,6 +6,7 @@
 #include "graph/text.h"
 #include "ops/op_list.h"
 #include "passes/passes.h"
+#include "tests/paths.h"
 
 #include <doctest/doctest.h>
 
@@ -75,7 +76,7 @@ TEST_CASE("every pass does what its file of cases says") {
     for (const Pass& pass : all_passes()) {
         CAPTURE(pass.name);
         const std::string file = fmt::format("tests/passes/cases/{}.vt", pass.name);
-        auto all = sections(std::filesystem::path(VITRO_SOURCE_DIR) / file);
+        auto all = sections(vitro::test::source_path(file));
         std::size_t pairs = 0, misses = 0;
         for (std::size_t i = 0; i < all.size(); ++i) {
             const std::string kernel = cut_kernel(all[i].title);

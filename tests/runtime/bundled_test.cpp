@@ -2,6 +2,7 @@
 // (models/bundled/check.py writes expected.json). It ships: where it is absent these tests fail.
 #include "frontend/chat_format.h"
 #include "runtime/generator.h"
+#include "tests/paths.h"
 #include "tests/runtime/goldens.h"
 
 #include <doctest/doctest.h>
@@ -22,7 +23,7 @@ struct Expected {
     std::vector<std::int32_t> ids;
 };
 
-std::filesystem::path bundled() { return source_directory("models/bundled/tiny-phi3"); }
+std::filesystem::path bundled() { return source_path("models/bundled/tiny-phi3"); }
 
 std::vector<std::int32_t> ids_of(const JsonValue& list) {
     std::vector<std::int32_t> out;

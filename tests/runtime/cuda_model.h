@@ -4,11 +4,12 @@
 #include "backends/cuda/devices.h"
 #include "ops/cuda_kernels.h"
 #include "runtime/generator.h"
+#include "tests/paths.h"
 #include "tests/runtime/goldens.h"
 
 namespace vitro::test {
 
-inline std::filesystem::path bundled_directory() { return source_directory("models/bundled/tiny-phi3"); }
+inline std::filesystem::path bundled_directory() { return source_path("models/bundled/tiny-phi3"); }
 
 /// A model on the emulated GPU, with the CPU for what has no kernel there.
 struct CudaModel {

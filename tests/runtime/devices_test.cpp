@@ -1,5 +1,6 @@
 // A model on two devices, one of which has only a few kernels.
 #include "tests/graph/far_device.h"
+#include "tests/paths.h"
 #include "tests/runtime/goldens.h"
 
 #include <doctest/doctest.h>
@@ -15,7 +16,7 @@ TEST_CASE("a model on two devices gives the logits it gives on one") {
     for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<std::int32_t>(3 + 5 * i);
     for (const std::string name : {"phi3_gqa", "llama_gqa_tied", "phi3_longrope_crossing"}) {
         CAPTURE(name);
-        const auto directory = source_directory("tests/golden/" + name);
+        const auto directory = source_path("tests/golden/" + name);
         FarDevice far;
         CpuBackend host(1);
         LanguageModel two(directory, read_model_config(directory), {{far, far_kernels()}, {host, cpu_kernels()}},

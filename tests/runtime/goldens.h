@@ -6,6 +6,7 @@
 #include "frontend/json.h"
 #include "ops/op_list.h"
 #include "runtime/language_model.h"
+#include "tests/paths.h"
 
 #include <filesystem>
 #include <string>
@@ -13,15 +14,10 @@
 
 namespace vitro::test {
 
-/// A directory of the project's source.
-inline std::filesystem::path source_directory(std::string_view path) {
-    return std::filesystem::path(VITRO_SOURCE_DIR) / path;
-}
-
 /// Names of all goldens.
 inline std::vector<std::string> golden_names() {
     std::vector<std::string> names;
-    for (const JsonValue& entry : JsonValue::read(source_directory("tests/golden/golden.json")).at("goldens").array())
+    for (const JsonValue& entry : JsonValue::read(source_path("tests/golden/golden.json")).at("goldens").array())
         if (entry.at("model").string().starts_with("tests/golden/")) names.emplace_back(entry.at("name").string());
     return names;
 }
@@ -45,7 +41,7 @@ struct LoadedModel {
 
 inline LoadedModel load_golden(const std::string& name, LanguageModelOptions options = {}, int threads = 2,
                                std::span<const KernelDef> kernels = cpu_kernels()) {
-    return LoadedModel(source_directory("tests/golden/" + name), options, threads, kernels);
+    return LoadedModel(source_path("tests/golden/" + name), options, threads, kernels);
 }
 
 }  // namespace vitro::test

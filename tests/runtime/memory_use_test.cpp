@@ -4,6 +4,7 @@
 #include "graph/check_plan.h"
 #include "tests/frontend/temp_dir.h"
 #include "tests/graph/far_device.h"
+#include "tests/paths.h"
 #include "tests/runtime/goldens.h"
 
 #include <doctest/doctest.h>
@@ -39,7 +40,7 @@ TEST_CASE("a model allocates on each device what was told, to the byte") {
     for (const std::string& name : golden_names()) {
         for (const std::int64_t sequences : {1, 3}) {
             CAPTURE(name);
-            const auto directory = source_directory("tests/golden/" + name);
+            const auto directory = source_path("tests/golden/" + name);
             const LanguageModelOptions options{.context = 40, .max_sequences = sequences, .chunk = 16};
             CpuBackend cpu(1);
             const Target target{cpu, cpu_kernels()};
@@ -62,7 +63,7 @@ TEST_CASE("a model allocates on each device what was told, to the byte") {
 }
 
 TEST_CASE("so does one whose weights and cache are rounded to fp8") {
-    const auto directory = source_directory("tests/golden/phi3_gqa");
+    const auto directory = source_path("tests/golden/phi3_gqa");
     LanguageModelOptions options{.context = 40, .cache = DType::f8e4m3};
     options.passes.enabled.emplace("quantize_weights");
     CpuBackend cpu(1);
@@ -74,7 +75,7 @@ TEST_CASE("so does one whose weights and cache are rounded to fp8") {
 TEST_CASE("the config alone tells the same as the loaded model") {
     for (const std::string& name : golden_names()) {
         CAPTURE(name);
-        const auto directory = source_directory("tests/golden/" + name);
+        const auto directory = source_path("tests/golden/" + name);
         const ModelConfig config = read_model_config(directory);
         const LanguageModelOptions options{.context = 40};
         CpuBackend cpu(1);
@@ -94,8 +95,8 @@ TEST_CASE("the arena is at most 1.05 of the largest live set, for every model, f
     const Target target{cpu, cpu_kernels()};
     const TempDir phi3_mini;
     write_bytes(phi3_mini / "config.json", kPhi3Mini);
-    std::vector<std::filesystem::path> directories{phi3_mini.path(), source_directory("models/bundled/tiny-phi3")};
-    for (const std::string& name : golden_names()) directories.push_back(source_directory("tests/golden/" + name));
+    std::vector<std::filesystem::path> directories{phi3_mini.path(), source_path("models/bundled/tiny-phi3")};
+    for (const std::string& name : golden_names()) directories.push_back(source_path("tests/golden/" + name));
     LanguageModelOptions fused{.max_sequences = 2, .chunk = 32}, naive = fused;
     for (const Pass& pass : all_passes()) naive.passes.disabled.emplace(pass.name);
     double worst = 0;
@@ -120,7 +121,7 @@ TEST_CASE("the arena is at most 1.05 of the largest live set, for every model, f
 TEST_CASE("a longer context and more sequences take more cache") {
     CpuBackend cpu(1);
     const Target target{cpu, cpu_kernels()};
-    const ModelConfig config = read_model_config(source_directory("models/bundled/tiny-phi3"));
+    const ModelConfig config = read_model_config(source_path("models/bundled/tiny-phi3"));
     const auto states = [&](std::int64_t context, std::int64_t sequences) {
         const Program program =
             program_of(config, {.context = context, .max_sequences = sequences}, Phase::decode, {&target, 1});

@@ -5,6 +5,7 @@
 #include "frontend/safetensors.h"
 #include "ops/op_list.h"
 #include "runtime/language_model.h"
+#include "tests/paths.h"
 
 #include <doctest/doctest.h>
 
@@ -17,7 +18,7 @@ using namespace vitro;
 
 namespace {
 
-const std::filesystem::path kSource = VITRO_SOURCE_DIR;
+const std::filesystem::path kSource = vitro::test::source_path();
 
 struct Golden {
     std::string name;

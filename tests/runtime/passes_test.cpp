@@ -1,6 +1,7 @@
 // Optimized, unoptimized, with one pass left out, and with its fused ops decomposed again: always the same model.
 #include "frontend/safetensors.h"
 #include "graph/check_numerics.h"
+#include "tests/paths.h"
 #include "tests/runtime/goldens.h"
 
 #include <doctest/doctest.h>
@@ -18,7 +19,7 @@ namespace {
 using Tokens = std::vector<std::int32_t>;
 
 Tokens golden_tokens(const std::string& name, std::string_view tensor) {
-    const auto file = SafetensorsFile::open(source_directory("tests/golden/" + name + "/golden.safetensors"));
+    const auto file = SafetensorsFile::open(source_path("tests/golden/" + name + "/golden.safetensors"));
     const TensorView& view = *file.find(tensor);
     Tokens out(view.bytes / sizeof(std::int32_t));
     std::memcpy(out.data(), view.data, view.bytes);
@@ -168,7 +169,7 @@ TEST_CASE("every value of the source graph is accounted for") {
     const Target target{backend, cpu_kernels()};
     for (const std::string& name : golden_names()) {
         CAPTURE(name);
-        const ModelConfig config = read_model_config(source_directory("tests/golden/" + name));
+        const ModelConfig config = read_model_config(source_path("tests/golden/" + name));
         Graph graph = build_model(config, {.max_tokens = 8, .max_rows = 2, .context = 64});
         const Graph source = graph;
         const PipelineReport report = optimize(graph, {&target, 1});
@@ -200,7 +201,7 @@ TEST_CASE("every pass leaves every value as it was, run before and after on a ma
         for (const std::string& name : golden_names()) {
             CAPTURE(name);
             const Target target{backend, kernels};
-            const ModelConfig config = read_model_config(source_directory("tests/golden/" + name));
+            const ModelConfig config = read_model_config(source_path("tests/golden/" + name));
             Graph graph = build_model(config, {.max_tokens = 8, .max_rows = 3, .max_sequences = 2, .context = 48});
             NumericsCheck check(backend, {}, 1);
             PipelineOptions options;

@@ -1,5 +1,6 @@
 // README.md and CONTRIBUTING.md say what is true: commands run, files and names exist.
 #include "tests/frontend/temp_dir.h"
+#include "tests/paths.h"
 #include "tests/tools/process.h"
 
 #include <doctest/doctest.h>
@@ -19,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path root() { return VITRO_SOURCE_DIR; }
+fs::path root() { return source_path(); }
 std::string document(std::string_view name) { return read_bytes(root() / name); }
 
 /// The lines outside of fenced blocks, and the insides of those.

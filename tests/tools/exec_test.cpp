@@ -1,6 +1,7 @@
 // exec: one run of a graph file.
 #include "frontend/safetensors.h"
 #include "tests/frontend/temp_dir.h"
+#include "tests/paths.h"
 #include "tests/tools/process.h"
 
 #include <doctest/doctest.h>
@@ -13,7 +14,7 @@ using namespace vitro::test;
 
 namespace {
 
-const std::string kFfn = VITRO_SOURCE_DIR "/tests/tools/ffn.vt";
+const std::string kFfn = source_path("tests/tools/ffn.vt").string();
 
 template <class T>
 NamedTensor tensor(const std::string& name, DType dtype, std::initializer_list<std::int64_t> shape,
@@ -101,7 +102,7 @@ TEST_CASE("a graph and what passes make of it give the same, random weights or a
     out_of({"opt", kFfn, "--disable-pass", "merge_projections", "-o", fused});
     check_near(floats(kFfn, {}), floats(fused, {}));
 
-    const std::string model = VITRO_SOURCE_DIR "/models/bundled/tiny-phi3";
+    const std::string model = source_path("models/bundled/tiny-phi3").string();
     out_of({"graph", "--after", "build", "-c", "64", "-o", naive});
     out_of({"graph", "-c", "64", "-o", decode});
     const std::vector<std::string> weights = {"-m", model, "--seed", "5", "--symbol", "C=9"};
@@ -129,6 +130,6 @@ TEST_CASE("exec refuses what does not fit, naming it") {
     const NamedTensor unknown[] = {tensor("next", DType::f32, {3, 2}, files.x)};
     write_safetensors(files.inputs, unknown);
     refuse({"tensor \"next\"", "has no input or state of that name"});
-    check_error(run_vitro({"exec", kFfn, "-m", VITRO_SOURCE_DIR "/models/bundled/tiny-phi3"}), {"norm.weight"});
+    check_error(run_vitro({"exec", kFfn, "-m", source_path("models/bundled/tiny-phi3").string()}), {"norm.weight"});
     check_error(run_vitro({"exec", kFfn, "--symbol", "T=17"}), {"symbol T: expected a value in [1, 16], found 17"});
 }

@@ -1,6 +1,7 @@
 // vitro graph, each format read by what it is for.
 #include "graph/text.h"
 #include "ops/op_list.h"
+#include "tests/paths.h"
 #include "tests/tools/phi3_mini.h"
 #include "tests/tools/process.h"
 
@@ -153,7 +154,7 @@ TEST_CASE("the JSON is what its schema says") {
                             "import json, jsonschema, sys\n"
                             "jsonschema.Draft7Validator.check_schema(json.load(open(sys.argv[1])))\n"
                             "jsonschema.validate(json.load(sys.stdin), json.load(open(sys.argv[1])))",
-                            std::string(VITRO_SOURCE_DIR) + "/graph/dump/graph.schema.json"},
+                            source_path("graph/dump/graph.schema.json").string()},
                            {.input = json});
     };
     for (const std::string stage : {"build", "fuse_attention", "program"}) {
@@ -216,7 +217,7 @@ TEST_CASE("Model Explorer's format: modules are namespaces, every edge has its e
         CHECK(ids.contains(id));
         CHECK(result.at("value").get<std::int64_t>() > 0);
     }
-    const std::string python = std::string(VITRO_SOURCE_DIR) + "/.venv/bin/python";
+    const std::string python = source_path(".venv/bin/python").string();
     if (run_program({python, "-c", "import model_explorer"}).exit_code != 0) {
         MESSAGE("SKIPPED: .venv has no ai-edge-model-explorer");
         return;
@@ -224,9 +225,8 @@ TEST_CASE("Model Explorer's format: modules are namespaces, every edge has its e
     const TempDir directory;
     write_bytes(directory / "graph.json", json.dump());
     write_bytes(directory / "cost.json", costs.dump());
-    const ProcessResult result =
-        run_program({python, std::string(VITRO_SOURCE_DIR) + "/tests/tools/read_model_explorer.py",
-                     (directory / "graph.json").string(), (directory / "cost.json").string()});
+    const ProcessResult result = run_program({python, source_path("tests/tools/read_model_explorer.py").string(),
+                                              (directory / "graph.json").string(), (directory / "cost.json").string()});
     CHECK_MESSAGE(result.exit_code == 0, result.err);
 }
 

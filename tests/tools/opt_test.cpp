@@ -2,6 +2,7 @@
 #include "graph/text.h"
 #include "ops/op_list.h"
 #include "tests/frontend/temp_dir.h"
+#include "tests/paths.h"
 #include "tests/tools/process.h"
 
 #include <doctest/doctest.h>
@@ -15,7 +16,7 @@ using namespace vitro::test;
 
 namespace {
 
-const std::string kFfn = VITRO_SOURCE_DIR "/tests/tools/ffn.vt";
+const std::string kFfn = source_path("tests/tools/ffn.vt").string();
 
 std::vector<std::string> ops_of(const std::string& text) {
     std::vector<std::string> ops;

@@ -1,5 +1,6 @@
 // vitro plan.
 #include "tests/frontend/temp_dir.h"
+#include "tests/paths.h"
 #include "tests/tools/process.h"
 
 #include <doctest/doctest.h>
@@ -11,7 +12,7 @@ using Json = nlohmann::json;
 
 namespace {
 
-const std::string kGolden = std::string(VITRO_SOURCE_DIR) + "/tests/golden/";
+const std::string kGolden = source_path("tests/golden/").string();
 
 }  // namespace
 

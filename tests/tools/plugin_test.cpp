@@ -3,6 +3,7 @@
 #include "graph/text.h"
 #include "ops/op_list.h"
 #include "tests/frontend/temp_dir.h"
+#include "tests/paths.h"
 #include "tests/tools/process.h"
 
 #include <doctest/doctest.h>
@@ -14,7 +15,7 @@ using namespace vitro::test;
 namespace {
 
 const std::string kPlugin = VITRO_TEST_PLUGIN, kWrong = VITRO_WRONG_PLUGIN;
-const std::string kSquare = VITRO_SOURCE_DIR "/tests/tools/plugin/square.vt";
+const std::string kSquare = source_path("tests/tools/plugin/square.vt").string();
 
 std::string out_with_plugin(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), {"--plugin", kPlugin});

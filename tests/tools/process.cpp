@@ -1,4 +1,5 @@
 #include "tests/tools/process.h"
+#include "tests/paths.h"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -46,7 +47,7 @@ bool take(int descriptor, std::string& text) {
 }  // namespace
 
 ProcessResult run_vitro(const std::vector<std::string>& arguments, const ProcessOptions& options) {
-    std::vector<std::string> words{VITRO_BINARY};
+    std::vector<std::string> words{vitro_binary()};
     words.insert(words.end(), arguments.begin(), arguments.end());
     return run_program(std::move(words), options);
 }

@@ -1,4 +1,5 @@
 // vitro run and vitro chat, with the bundled model.
+#include "tests/paths.h"
 #include "tests/tools/process.h"
 
 #include <doctest/doctest.h>
@@ -27,7 +28,7 @@ Json run_json(std::vector<std::string> arguments) {
 }
 
 Json bundled(const char* file) {
-    std::ifstream in(std::filesystem::path(VITRO_SOURCE_DIR) / "models/bundled/tiny-phi3" / file);
+    std::ifstream in(source_path("models/bundled/tiny-phi3") / file);
     REQUIRE_MESSAGE(in, "the bundled model lacks ", std::string(file));
     return Json::parse(in);
 }

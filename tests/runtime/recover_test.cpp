@@ -1,0 +1,172 @@
+// Looking changes nothing, and what is seen is what ran.
+#include "graph/recover.h"
+#include "graph/text.h"
+
+#include "backends/cuda/devices.h"
+#include "graph/elements.h"
+#include "ops/cuda_kernels.h"
+#include "passes/passes.h"
+#include "tests/runtime/goldens.h"
+
+#include <doctest/doctest.h>
+
+#include <fmt/ranges.h>
+
+#include <cstring>
+
+namespace vitro::test {
+namespace {
+
+/// A golden with its own devices, and what a look into it needs.
+struct Glass {
+    std::unique_ptr<Backend> gpu;
+    CpuBackend host{2};
+    std::vector<Target> targets;
+    Checkpoint checkpoint;
+    LanguageModelOptions options;
+    LanguageModel model;
+
+    Glass(const std::string& name, bool on_gpu, LanguageModelOptions wanted)
+        : gpu(on_gpu ? cuda_emulated::make_backend() : nullptr),
+          targets(targets_of(gpu.get(), host)),
+          checkpoint(Checkpoint::open(source_path("tests/golden/" + name))),
+          options(completed(wanted, config_of(name))),
+          model(source_path("tests/golden/" + name), config_of(name), targets, wanted) {}
+
+    static ModelConfig config_of(const std::string& name) {
+        return read_model_config(source_path("tests/golden/" + name));
+    }
+    static std::vector<Target> targets_of(Backend* gpu, CpuBackend& host) {
+        std::vector<Target> all;
+        if (gpu != nullptr) all.push_back({*gpu, cuda_emulated::kernels()});
+        all.push_back({host, cpu_kernels()});
+        return all;
+    }
+
+    Graph source(Phase phase) const {
+        const auto dtype = [this](std::string_view name) { return checkpoint.at(name).dtype; };
+        return build_model(model.config(), build_options(options, phase, dtype));
+    }
+    Recovery recovery(Phase phase) {
+        const Graph graph = source(phase);
+        Graph optimized = graph;
+        const PipelineReport report = optimize(optimized, targets, options.passes);
+        return Recovery(model.program(phase), graph, report.journal, host);
+    }
+
+    /// Logits after these tokens.
+    std::vector<float> feed(std::vector<std::int32_t> tokens) {
+        const LanguageModel::Part part{0, tokens, Want::last};
+        const auto logits = model.feed({&part, 1});
+        return {logits.begin(), logits.end()};
+    }
+
+    /// The elements of a tensor on any device.
+    Elements elements(const Tensor& tensor, std::size_t device) {
+        Elements out(static_cast<std::size_t>(tensor.bytes()));
+        if (!out.empty()) targets[device].backend.download(out.data(), tensor.data, out.size());
+        return out;
+    }
+    Recovery::Read reader(Phase phase, const SymbolValues& symbols) {
+        return [this, phase, symbols](ValueId id) {
+            Executor& executor = model.executor(phase);
+            const Program& program = executor.program();
+            if (program.graph.value(id).kind == ValueKind::weight)
+                return elements(executor.tensor(id, symbols), program.plan.place(id).device);
+            const Tensor copy = executor.tapped(id);
+            Elements out(static_cast<std::size_t>(copy.bytes()));
+            if (!out.empty()) std::memcpy(out.data(), copy.data, out.size());
+            return out;
+        };
+    }
+};
+
+/// All values of the program but weights and constants.
+std::vector<ValueId> tappable(const Program& program) {
+    std::vector<ValueId> all;
+    for (std::size_t i = 0; i < program.graph.values.size(); ++i)
+        if (program.plan.values[i].region != Region::weights && program.graph.values[i].kind != ValueKind::constant)
+            all.push_back(static_cast<ValueId>(i));
+    return all;
+}
+
+const std::vector<std::int32_t> kPrompt{3, 17, 5, 60, 2, 33, 8};
+
+SymbolValues sizes(std::int64_t tokens, std::int64_t cached) {
+    SymbolValues symbols;
+    symbols['T'] = tokens;
+    symbols['R'] = symbols['S'] = 1;
+    symbols['C'] = cached;
+    return symbols;
+}
+
+}  // namespace
+
+TEST_CASE("with every possible tap on, steps, places and logits are those of the run without, bit for bit") {
+    for (const std::string& name : golden_names()) {
+        for (const bool on_gpu : {false, true}) {
+            CAPTURE(name);
+            CAPTURE(on_gpu);
+            Glass plain(name, on_gpu, {}), tapped(name, on_gpu, {});
+            for (const Phase phase : {Phase::prefill, Phase::decode}) {
+                tapped.model.executor(phase).tap(tappable(tapped.model.program(phase)));
+                CHECK(print(plain.model.program(phase).graph) == print(tapped.model.program(phase).graph));
+            }
+            CHECK(plain.feed(kPrompt) == tapped.feed(kPrompt));
+            for (const std::int32_t token : {4, 9, 1, 7}) CHECK(plain.feed({token}) == tapped.feed({token}));
+            tapped.model.executor(Phase::decode).tap({});
+            for (const std::int32_t token : {6, 2, 5}) CHECK(plain.feed({token}) == tapped.feed({token}));
+        }
+    }
+}
+
+TEST_CASE("every value that a model wrote is seen, but what nothing wants, and is near the run without passes") {
+    for (const std::string& name : golden_names()) {
+        for (const bool on_gpu : {false, true}) {
+            CAPTURE(name);
+            CAPTURE(on_gpu);
+            LanguageModelOptions unfused;
+            for (const Pass& pass : all_passes()) unfused.passes.disabled.emplace(pass.name);
+            Glass fused(name, on_gpu, {}), naive(name, false, unfused);
+            const SymbolValues symbols = sizes(std::ssize(kPrompt), std::ssize(kPrompt));
+
+            const Recovery recovery = fused.recovery(Phase::prefill);
+            CHECK(fmt::format("{}", fmt::join(recovery.lost(), " ")) == "");
+            const Graph source = fused.source(Phase::prefill);
+            std::map<ValueId, std::vector<std::string>> paths;  // of one value of the recovery
+            std::vector<ValueId> wanted;
+            for (const ValueInfo& value : source.values) {
+                const auto found = recovery.values().find(value.path);
+                if (found == recovery.values().end()) continue;  // reported above
+                paths[found->second.id].push_back(value.path);
+                wanted.push_back(found->second.id);
+            }
+            fused.model.executor(Phase::prefill).tap(recovery.taps_for(wanted));
+            naive.model.executor(Phase::prefill).tap(tappable(naive.model.program(Phase::prefill)));
+            fused.feed(kPrompt);
+            naive.feed(kPrompt);
+
+            const Program& there = naive.model.program(Phase::prefill);
+            std::size_t compared = 0;
+            recovery.compute(wanted, symbols, fused.host, fused.reader(Phase::prefill, symbols),
+                             [&](ValueId id, const Elements& found) {
+                                 const TensorType& type = recovery.graph().value(id).type;
+                                 for (const std::string& path : paths[id]) {
+                                     const ValueId other = there.graph.find(path);
+                                     if (other < 0 || there.graph.value(other).producer < 0) continue;
+                                     const TensorType& expected_type = there.graph.value(other).type;
+                                     if (!is_float(type.dtype) || expected_type.shape != type.shape) continue;
+                                     if (expected_type.dtype != type.dtype) continue;
+                                     CAPTURE(path);
+                                     const Elements expected = naive.reader(Phase::prefill, symbols)(other);
+                                     const double scale = std::max(1.0, largest(type.dtype, expected));
+                                     CHECK(first_difference(type, expected, found, {1e-4, 1e-4 * scale}) == "");
+                                     ++compared;
+                                 }
+                             });
+            CHECK(compared > source.nodes.size() / 2);
+        }
+    }
+}
+
+}  // namespace vitro::test
