@@ -9,6 +9,8 @@
 namespace vitro {
 namespace {
 
+constexpr std::size_t kHelpWidth = 70;  // behind the 30 columns that the names of the options take
+
 /// What an error calls an option: --predict, else -n, else, of what stands without a flag, its kind.
 std::string label_of(const CLI::Option& option) {
     if (!option.get_lnames().empty()) return "--" + option.get_lnames()[0];
@@ -60,7 +62,10 @@ std::vector<std::string> flags_of(const CLI::App& app) {
         const std::vector<std::string_view> known(names.begin(), names.end());
         const std::string hint = did_you_mean(flag, known);
         fail_usage("{}no option is called '{}'{}", where, flag,
-                   hint.empty() ? ": a text that begins with a dash goes behind --" : hint);
+                   !hint.empty()                         ? hint
+                   : word.find(' ') != std::string::npos ? ": a text that begins with a dash goes behind --"
+                   : is_program                          ? ": vitro --help lists those there are"
+                                : fmt::format(": vitro {} --help lists those there are", command.get_name()));
     }
     if (!is_program) fail_usage("{}expected no further word, found '{}'", where, word);
     for (const CLI::App* each : program.get_subcommands({})) names.push_back(each->get_name());
@@ -83,7 +88,7 @@ const Option& Option::excludes(Option other) const {
 
 Option Command::flag(const std::string& names, bool& value, const std::string& help) const {
     return Option(app_->add_flag_callback(
-        names, [&value] { value = true; }, help));
+        names, [&value] { value = true; }, wrapped(help, kHelpWidth, 0)));
 }
 
 Option Command::add(const std::string& names, Uses uses, std::function<void(const std::string&)> take,
@@ -100,7 +105,7 @@ Option Command::add(const std::string& names, Uses uses, std::function<void(cons
         }
         return true;
     };
-    CLI::Option* option = app_->add_option(names, callback, help);
+    CLI::Option* option = app_->add_option(names, callback, wrapped(help, kHelpWidth, 0));
     option->type_name(kind)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     option->allow_extra_args(uses == Uses::often && option->get_positional());
     return Option(option);
@@ -208,11 +213,7 @@ CommandLine::CommandLine(const std::string& help, const std::string& version)
     : app_(std::make_unique<CLI::App>(help)), version_(version) {
     app_->require_subcommand(0, 1);
     app_->add_flag_callback(
-        "--version",
-        [this] {
-            print_out("{}\n", version_);
-            throw CLI::Success();
-        },
+        "--version", [] { throw CLI::Success(); },
         "print version, commit, compiler, instruction set and whether there are CUDA kernels");
 }
 
@@ -226,7 +227,7 @@ Command CommandLine::add(const std::string& name, const std::string& help, std::
     return Command(*command);
 }
 
-int CommandLine::run(int argc, const char* const* argv) const {
+std::function<int()> CommandLine::parse(int argc, const char* const* argv) const {
     const auto active = [&]() -> const CLI::App& {
         const auto chosen = app_->get_subcommands();
         return chosen.empty() ? *app_ : *chosen[0];
@@ -237,8 +238,10 @@ int CommandLine::run(int argc, const char* const* argv) const {
     try {
         app_->parse(argc, argv);
     } catch (const CLI::Success& success) {
-        if (success.get_name() == "CallForHelp") write_out(app_->help());
-        return 0;
+        return [text = success.get_name() == "CallForHelp" ? app_->help() : version_ + "\n"] {
+            write_out(text);
+            return 0;
+        };
     } catch (const CLI::ArgumentMismatch& error) {
         // "--predict: 1 required N missing" is the only one that these options lead to, but for --flag=value.
         const std::string what = error.what();
@@ -251,9 +254,11 @@ int CommandLine::run(int argc, const char* const* argv) const {
         fail_usage("{}", error.what());
     }
     for (const auto& [command, run] : commands_)
-        if (command == &active()) return run();
-    write_err(app_->help());
-    return 2;
+        if (command == &active()) return run;
+    return [this] {
+        write_err(app_->help());
+        return 2;
+    };
 }
 
 std::vector<CommandText> CommandLine::texts() const {

@@ -115,9 +115,9 @@ public:
     /// A subcommand. `run` gives the exit code.
     Command add(const std::string& name, const std::string& help, std::function<int()> run);
 
-    /// Parses and runs what is asked for; the exit code. Help and version go to stdout. UsageError when the command
-    /// line is wrong, whatever the subcommand throws otherwise.
-    int run(int argc, const char* const* argv) const;
+    /// What is to run: the subcommand, or printing help or version to stdout. UsageError when the command line is
+    /// wrong.
+    std::function<int()> parse(int argc, const char* const* argv) const;
 
     /// All subcommands, the program itself first.
     std::vector<CommandText> texts() const;

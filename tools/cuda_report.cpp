@@ -7,6 +7,7 @@
 #include "ops/check/model_calls.h"
 #include "ops/check/op_case.h"
 #include "ops/cuda_kernels.h"
+#include "tools/output.h"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>

@@ -7,13 +7,14 @@
 namespace vitro {
 namespace {
 
-CommandLine& command_line() {
-    static CommandLine line(
+int run_command(int argc, char** argv) {
+    CommandLine line(
         "vitro: a see-through graph compiler and runtime for language models\n"
         "Example: vitro run \"The capital of France is\"",
         VITRO_VERSION);
+    std::vector<std::string> plugins;
     line.program().repeated(
-        "--plugin", [](const std::string& library) { load_plugin(library); },
+        "--plugin", [&plugins](const std::string& library) { plugins.push_back(library); },
         "shared library with more ops, kernels and passes (passes/plugin.h); before the subcommand; may be repeated",
         "LIB.so");
     add_run(line);
@@ -29,7 +30,11 @@ CommandLine& command_line() {
     add_plan(line);
     add_devices(line);
     add_bench(line);
-    return line;
+    const std::function<int()> run = line.parse(argc, argv);
+    for (const std::string& library : plugins) load_plugin(library);
+    const int exit_code = run();
+    flush_out();
+    return exit_code;
 }
 
 /// What was gathered before an error; that it cannot be written does not hide the error.
@@ -48,9 +53,7 @@ int report(const std::exception& error, int exit_code) {
 
 int run_program(int argc, char** argv) {
     try {
-        const int exit_code = command_line().run(argc, argv);
-        flush_out();
-        return exit_code;
+        return run_command(argc, argv);
     } catch (const ClosedPipe&) {
         throw;
     } catch (const UsageError& error) {

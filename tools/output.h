@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include <exception>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -28,6 +29,10 @@ void flush_out();
 
 /// Text for stderr, at once. Failing to write it is ignored.
 void write_err(std::string_view text) noexcept;
+
+/// The text in lines of at most `width` characters where its words allow that; all lines but the first begin with
+/// `indent` spaces. Lines that it has already stay lines.
+std::string wrapped(std::string_view text, std::size_t width, std::size_t indent);
 
 template <class... Args>
 void print_out(fmt::format_string<Args...> format, Args&&... args) {
