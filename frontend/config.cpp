@@ -4,6 +4,7 @@
 #include "frontend/file.h"
 #include "frontend/json.h"
 #include "frontend/rope_config.h"
+#include "models/model.h"
 
 #include <algorithm>
 #include <array>
@@ -21,57 +22,6 @@ constexpr std::int64_t kMaxLayers = 4096;
 constexpr std::int64_t kMaxHeads = std::int64_t{1} << 14;
 constexpr std::int64_t kMaxHeadDim = std::int64_t{1} << 14;
 constexpr std::int64_t kMaxPositions = std::int64_t{1} << 30;
-
-/// What transformers assumes where config.json is silent, and what the architecture has at all.
-struct Architecture {
-    std::string_view name;
-    std::string_view model_type;
-    std::int64_t n_kv_heads;  // 0: as many as query heads
-    std::int64_t max_positions;
-    double rms_norm_eps;
-    std::int64_t sliding_window;  // 0: none
-    std::int64_t eos_token_id;
-    std::optional<std::int64_t> pad_token_id;
-    bool has_sliding_window;
-    bool has_biases;
-    RopeDefaults rope;
-};
-
-constexpr std::array<Architecture, 3> kArchitectures{{
-    {.name = "Phi3ForCausalLM",
-     .model_type = "phi3",
-     .n_kv_heads = 0,
-     .max_positions = 4096,
-     .rms_norm_eps = 1e-5,
-     .sliding_window = 0,
-     .eos_token_id = 32000,
-     .pad_token_id = 32000,
-     .has_sliding_window = true,
-     .has_biases = false,
-     .rope = {.original_max_positions = 4096, .has_partial_rotary = true, .only_longrope = true}},
-    {.name = "LlamaForCausalLM",
-     .model_type = "llama",
-     .n_kv_heads = 0,
-     .max_positions = 2048,
-     .rms_norm_eps = 1e-6,
-     .sliding_window = 0,
-     .eos_token_id = 2,
-     .pad_token_id = std::nullopt,
-     .has_sliding_window = false,
-     .has_biases = true,
-     .rope = {}},
-    {.name = "MistralForCausalLM",
-     .model_type = "mistral",
-     .n_kv_heads = 8,
-     .max_positions = 131072,
-     .rms_norm_eps = 1e-6,
-     .sliding_window = 4096,
-     .eos_token_id = 2,
-     .pad_token_id = std::nullopt,
-     .has_sliding_window = true,
-     .has_biases = false,
-     .rope = {}},
-}};
 
 struct ActivationName {
     std::string_view name;
@@ -111,17 +61,25 @@ const auto& named(const Table& table, const JsonValue& value) {
     value.refuse("one of " + names);
 }
 
+/// Fails, listing a name of every architecture.
+[[noreturn]] void refuse_architecture(const JsonValue& value, std::string_view Architecture::*name) {
+    std::string names;
+    for (const Architecture* known : architectures()) names += (names.empty() ? "" : ", ") + std::string(known->*name);
+    value.refuse("one of " + names);
+}
+
 const Architecture& architecture_of(const JsonValue& config) {
     if (const auto names = config.given("architectures")) {
         const std::vector<JsonValue> list = names->array();
         if (list.empty()) names->refuse("an array with the architecture's name");
-        return named(kArchitectures, list.front());
+        const Architecture* known = find_architecture(list.front().string());
+        if (known == nullptr) refuse_architecture(list.front(), &Architecture::name);
+        return *known;
     }
     const JsonValue type = config.at("model_type");
-    const auto* row = std::find_if(kArchitectures.begin(), kArchitectures.end(),
-                                   [&](const Architecture& known) { return known.model_type == type.string(); });
-    if (row == kArchitectures.end()) type.refuse("one of phi3, llama, mistral");
-    return *row;
+    for (const Architecture* known : architectures())
+        if (known->model_type == type.string()) return *known;
+    refuse_architecture(type, &Architecture::model_type);
 }
 
 std::int64_t integer_or(const JsonValue& config, std::string_view key, std::int64_t low, std::int64_t high,
@@ -141,27 +99,28 @@ std::optional<double> optional_number(const JsonValue& config, std::string_view 
 }
 
 void read_heads(const JsonValue& config, const Architecture& known, ModelConfig& model) {
-    model.n_heads = config.at("num_attention_heads").integer(1, kMaxHeads);
-    const auto kv_heads = config.find("num_key_value_heads");
+    const ConfigKeys& keys = known.keys;
+    model.n_heads = config.at(keys.n_heads).integer(1, kMaxHeads);
+    const auto kv_heads = config.find(keys.n_kv_heads);
     // Mistral: absent is 8, null is as many as query heads.
     model.n_kv_heads = kv_heads && !kv_heads->is_null()    ? kv_heads->integer(1, kMaxHeads)
                        : !kv_heads && known.n_kv_heads > 0 ? known.n_kv_heads
                                                            : model.n_heads;
     if (model.n_heads % model.n_kv_heads != 0) {
-        fail("{}: \"num_key_value_heads\": expected a divisor of num_attention_heads ({}), found {}", config.file(),
+        fail("{}: \"{}\": expected a divisor of {} ({}), found {}", config.file(), keys.n_kv_heads, keys.n_heads,
              model.n_heads, model.n_kv_heads);
     }
     if (const auto head_dim = config.given("head_dim")) {
         model.head_dim = head_dim->integer(1, kMaxHeadDim);
     } else {
         if (model.hidden_size % model.n_heads != 0) {
-            config.at("hidden_size").refuse(fmt::format("a multiple of num_attention_heads ({})", model.n_heads));
+            config.at(keys.hidden_size).refuse(fmt::format("a multiple of {} ({})", keys.n_heads, model.n_heads));
         }
         model.head_dim = model.hidden_size / model.n_heads;
     }
     if (model.n_heads * model.head_dim > kMaxWidth) {
-        fail("{}: \"num_attention_heads\": expected num_attention_heads * head_dim to be at most {}, found {} * {}",
-             config.file(), kMaxWidth, model.n_heads, model.head_dim);
+        fail("{}: \"{}\": expected {} * head_dim to be at most {}, found {} * {}", config.file(), keys.n_heads,
+             keys.n_heads, kMaxWidth, model.n_heads, model.head_dim);
     }
 }
 
@@ -193,6 +152,7 @@ std::int64_t token_id(const JsonValue& value, const ModelConfig& model) {
 ModelConfig read_model_config(const std::filesystem::path& directory) {
     const JsonValue config = JsonValue::read(directory / "config.json", kConfigLimits);
     const Architecture& known = architecture_of(config);
+    const ConfigKeys& keys = known.keys;
     if (const auto quantization = config.given("quantization_config")) {
         quantization->refuse("no quantization: only f32, f16 and bf16 weights can be run");
     }
@@ -201,16 +161,17 @@ ModelConfig read_model_config(const std::filesystem::path& directory) {
     model.architecture = known.name;
     model.model_type = known.model_type;
     model.vocab_size = config.at("vocab_size").integer(1, kMaxVocabulary);
-    model.hidden_size = config.at("hidden_size").integer(1, kMaxWidth);
-    model.intermediate_size = config.at("intermediate_size").integer(1, kMaxWidth);
-    model.n_layers = config.at("num_hidden_layers").integer(1, kMaxLayers);
+    model.hidden_size = config.at(keys.hidden_size).integer(1, kMaxWidth);
+    model.intermediate_size = config.at(keys.intermediate_size).integer(1, kMaxWidth);
+    model.n_layers = config.at(keys.n_layers).integer(1, kMaxLayers);
     read_heads(config, known, model);
-    model.max_positions = integer_or(config, "max_position_embeddings", 1, kMaxPositions, known.max_positions);
+    model.max_positions = integer_or(config, keys.max_positions, 1, kMaxPositions, known.max_positions);
     model.sliding_window = sliding_window_of(config, known);
 
-    model.rms_norm_eps = optional_number(config, "rms_norm_eps", 0, 1).value_or(known.rms_norm_eps);
-    if (const auto act = config.given("hidden_act")) model.hidden_act = named(kActivations, *act).activation;
-    model.tie_word_embeddings = boolean_or(config, "tie_word_embeddings", false);
+    model.rms_norm_eps = optional_number(config, keys.norm_eps, 0, 1).value_or(known.norm_eps);
+    const auto activation = config.given(keys.activation);
+    model.hidden_act = activation ? named(kActivations, *activation).activation : known.activation;
+    model.tie_word_embeddings = boolean_or(config, "tie_word_embeddings", known.tie_word_embeddings);
     model.attention_bias = bias(config, "attention_bias", known);
     model.mlp_bias = bias(config, "mlp_bias", known);
     auto dtype = config.given("dtype");
@@ -242,7 +203,7 @@ GenerationConfig read_generation_config(const std::filesystem::path& directory, 
     };
 
     GenerationConfig generation;
-    generation.bos_token_id = id("bos_token_id", 1);
+    generation.bos_token_id = id("bos_token_id", known.bos_token_id);
     generation.pad_token_id = id("pad_token_id", known.pad_token_id);
     if (const auto eos = find("eos_token_id"); eos && eos->is_array()) {
         for (const JsonValue& value : eos->array()) generation.eos_token_ids.push_back(token_id(value, model));

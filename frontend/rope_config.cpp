@@ -141,7 +141,7 @@ Rope read_rope(const JsonValue& config, const RopeDefaults& defaults, std::int64
     const std::int64_t turned = turned_columns(keys, defaults, head_dim);
     Rope rope;
     rope.kind = kind_of(keys, defaults);
-    rope.theta = keys.number("rope_theta", 1e-3, 1e12, 10000);
+    rope.theta = keys.number("rope_theta", 1e-3, 1e12, defaults.theta);
     rope.rotary_dim = round_up<std::int64_t>(turned, 2);
     rope.original_max_positions = original_max_positions(keys, defaults, max_positions);
 

@@ -33,12 +33,12 @@ struct FileDType {
 };
 
 constexpr std::array<FileDType, 20> kFileDTypes{{
-    {"F32", 32, DType::f32},      {"F16", 16, DType::f16},      {"BF16", 16, DType::bf16},
-    {"I32", 32, DType::i32},      {"F64", 64, std::nullopt},    {"I64", 64, std::nullopt},
-    {"U64", 64, std::nullopt},    {"U32", 32, std::nullopt},    {"I16", 16, std::nullopt},
-    {"U16", 16, std::nullopt},    {"I8", 8, std::nullopt},      {"U8", 8, std::nullopt},
-    {"BOOL", 8, std::nullopt},    {"F8_E4M3", 8, std::nullopt}, {"F8_E5M2", 8, std::nullopt},
-    {"F8_E8M0", 8, std::nullopt}, {"F6_E2M3", 6, std::nullopt}, {"F6_E3M2", 6, std::nullopt},
+    {"F32", 32, DType::f32},      {"F16", 16, DType::f16},       {"BF16", 16, DType::bf16},
+    {"I32", 32, DType::i32},      {"F64", 64, std::nullopt},     {"I64", 64, std::nullopt},
+    {"U64", 64, std::nullopt},    {"U32", 32, std::nullopt},     {"I16", 16, std::nullopt},
+    {"U16", 16, std::nullopt},    {"I8", 8, std::nullopt},       {"U8", 8, std::nullopt},
+    {"BOOL", 8, std::nullopt},    {"F8_E4M3", 8, DType::f8e4m3}, {"F8_E5M2", 8, std::nullopt},
+    {"F8_E8M0", 8, std::nullopt}, {"F6_E2M3", 6, std::nullopt},  {"F6_E3M2", 6, std::nullopt},
     {"F4", 4, std::nullopt},      {"C64", 64, std::nullopt},
 }};
 
@@ -135,7 +135,7 @@ void SafetensorsFile::read_header() {
         }
 
         if (!dtype.dtype) {
-            entry.unsupported = fmt::format("expected dtype F32, F16, BF16 or I32, found {}", dtype.name);
+            entry.unsupported = fmt::format("expected dtype F32, F16, BF16, I32 or F8_E4M3, found {}", dtype.name);
         } else if (entry.view.shape.size() > kMaxRank) {
             entry.unsupported =
                 fmt::format("expected at most {} dimensions, found {}", kMaxRank, entry.view.shape.size());

@@ -272,11 +272,15 @@ private:
         owners(at).write(at.begin, at.end, content);
     }
 
-    /// Whether an output may stand over an input: because it is its memory, or because the op works in place.
+    /// Whether an output may stand over an input: because the op says that it is that input's memory, or works in place
+    /// there. Another input that shares the memory, such as a view of a cache that is appended to it, must not.
+    static bool is_alias(const Node& node, std::size_t output, std::size_t input) {
+        const auto& aliases = node.op->aliases;
+        return std::find(aliases.begin(), aliases.end(), Alias{output, input}) != aliases.end();
+    }
     bool may_share(const Node& node, std::size_t output, std::size_t input) const {
         const ValueId to = node.outputs[output], from = node.inputs[input];
-        for (const Alias& alias : node.op->aliases)
-            if (alias.output == output && content(from) == content(node.inputs[alias.input])) return true;
+        if (is_alias(node, output, input)) return true;
         return output == 0 && node.op->in_place == input && range(from) == range(to) &&
                graph_.value(from).type == graph_.value(to).type;
     }

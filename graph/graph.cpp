@@ -5,6 +5,13 @@ namespace {
 
 constexpr std::string_view kWeightForms[] = {"stored", "fp8_rows", "fp8_scales"};  // by WeightForm
 
+/// Takes `wanted` for the value, with a suffix if it is taken.
+std::string take_path(std::unordered_map<std::string, ValueId>& by_path, const std::string& wanted, ValueId id) {
+    std::string path = wanted;
+    for (int n = 1; !by_path.emplace(path, id).second; ++n) path = fmt::format("{}.{}", wanted, n);
+    return path;
+}
+
 }  // namespace
 
 std::string_view name(WeightForm form) { return kWeightForms[static_cast<std::size_t>(form)]; }
@@ -17,17 +24,18 @@ std::optional<WeightForm> weight_form_named(std::string_view name) {
 
 ValueId Graph::add_value(ValueInfo info) {
     const auto id = static_cast<ValueId>(values.size());
-    std::string path = info.path;
-    for (int n = 1; !by_path_.emplace(path, id).second; ++n) path = fmt::format("{}.{}", info.path, n);
-    info.path = std::move(path);
+    info.path = take_path(by_path_, info.path, id);
     values.push_back(std::move(info));
     return id;
 }
 
 void Graph::rename(ValueId id, std::string path) {
+    if (value(id).path == path) return;
     by_path_.erase(value(id).path);
-    VITRO_CHECK(by_path_.emplace(path, id).second, "{} is taken", path);
+    const auto [at, is_free] = by_path_.emplace(path, id);
+    const ValueId other = std::exchange(at->second, id);
     value(id).path = std::move(path);
+    if (!is_free) value(other).path = take_path(by_path_, value(other).path, other);
 }
 
 ValueId Graph::find(std::string_view path) const {

@@ -101,7 +101,7 @@ public:
 
     /// Adds a value; its path gets a suffix (".1") if it is taken.
     ValueId add_value(ValueInfo info);
-    /// Gives a value another path, which must be free.
+    /// Gives a value another path; a value that has it already gets a suffix, as in add_value.
     void rename(ValueId id, std::string path);
     /// The value with this path, or -1.
     ValueId find(std::string_view path) const;

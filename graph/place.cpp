@@ -147,7 +147,7 @@ private:
             for (ValueId& id : node.outputs) {
                 ValueInfo info = std::move(graph_.value(id));
                 info.producer = static_cast<NodeId>(out_.nodes.size());
-                id = moved_[index(id)][device] = out_.add_value(std::move(info));
+                id = moved_[index(id)][device] = add_as_named(std::move(info));
             }
             out_.nodes.push_back(std::move(node));
         }
@@ -156,6 +156,14 @@ private:
         for (const StateUpdate& update : graph_.updates)
             out_.updates.push_back({home(update.state), home(update.next)});
         return std::move(out_);
+    }
+
+    /// Adds a value under the path it has in the graph that is placed: what was made here makes way.
+    ValueId add_as_named(ValueInfo info) {
+        const std::string path = info.path;
+        const ValueId id = out_.add_value(std::move(info));
+        out_.rename(id, path);
+        return id;
     }
 
     void add_leaf(std::size_t i) {
@@ -172,7 +180,11 @@ private:
         for (const std::size_t device : devices) {
             ValueInfo info = leaf;
             info.device = device_name(device);
-            if (device != *devices.begin()) info.path += "." + info.device;
+            if (device == *devices.begin()) {
+                moved_[i][device] = add_as_named(std::move(info));
+                continue;
+            }
+            info.path += "." + info.device;
             moved_[i][device] = out_.add_value(std::move(info));
         }
         value_device_[i] = *devices.begin();

@@ -151,7 +151,7 @@ Graph decompose_unsupported(const Graph& graph, std::span<const Target> targets)
         }
         for (std::size_t i = 0; i < node.outputs.size(); ++i) {
             const std::string& path = graph.value(node.outputs[i]).path;
-            if (out.value(outputs[i].id).path != path) out.rename(outputs[i].id, path);
+            out.rename(outputs[i].id, path);
             moved[static_cast<std::size_t>(node.outputs[i])] = outputs[i].id;
         }
     }

@@ -39,15 +39,17 @@ public:
                     fail("{}: {} writes over {}, too", describe(graph, node),
                          describe(graph, graph.node(writer[index(content)])), graph.value(content).path);
                 writer[index(content)] = static_cast<NodeId>(n);
+                for (std::size_t i = 0; i < node.inputs.size(); ++i)
+                    if (i != input && content_[index(node.inputs[i])] == content)
+                        fail("{}: reads {} while it writes over the same memory, {}", describe(graph, node),
+                             graph.value(node.inputs[i]).path, graph.value(node.inputs[input]).path);
             }
         }
         for (std::size_t i = 0; i < graph.values.size(); ++i)
             if (writer[i] >= 0)
                 for (const NodeId reader : readers[i])
                     if (reader != writer[i]) add(reader, writer[i]);
-        for (const ValueId result : graph.results)
-            if (const NodeId over = writer[index(content_[index(result)])]; over >= 0)
-                fail("result {}: {} writes over it", graph.value(result).path, describe(graph, graph.node(over)));
+        check_what_stays(writer);
     }
 
     const std::vector<NodeId>& after(NodeId id) const { return after_[index(id)]; }
@@ -77,6 +79,27 @@ public:
     }
 
 private:
+    /// What the caller or the next run reads must not be written over in this one. `writer` by content.
+    void check_what_stays(const std::vector<NodeId>& writer) const {
+        const auto refuse_writer = [&](ValueId id, std::string_view what) {
+            if (const NodeId over = writer[index(content_[index(id)])]; over >= 0)
+                fail("{} {}: {} writes over it", what, graph_.value(id).path, describe(graph_, graph_.node(over)));
+        };
+        for (const ValueId result : graph_.results) refuse_writer(result, "result");
+        std::vector<bool> is_updated(graph_.values.size());
+        for (const auto& [state, next] : graph_.updates) {
+            is_updated[index(state)] = true;
+            refuse_writer(next, "next state");
+        }
+        for (std::size_t i = 0; i < graph_.values.size(); ++i) {
+            const ValueKind kind = graph_.values[i].kind;
+            const auto id = static_cast<ValueId>(i);
+            if (kind == ValueKind::weight) refuse_writer(id, "weight");
+            if (kind == ValueKind::constant) refuse_writer(id, "constant");
+            if (kind == ValueKind::state && !is_updated[i]) refuse_writer(id, "a state without an update,");
+        }
+    }
+
     void add(NodeId first, NodeId then) {
         after_[index(first)].push_back(then);
         ++missing_[index(then)];

@@ -293,7 +293,12 @@ private:
         std::vector<std::string> paths;
         std::vector<TensorType> types;  // where they stand before the '='
         do {
+            const std::size_t begin = at_;
             paths.push_back(define());
+            if (std::count(paths.begin(), paths.end(), paths.back()) > 1) {
+                at_ = begin;
+                expected("a new value");
+            }
             if (accept(":")) types.push_back(type());
         } while (accept(","));
         if (!types.empty() && types.size() != paths.size()) expected("a type for each value");

@@ -45,6 +45,9 @@ void check_type(const TensorType& type, const Graph& graph) {
 void check_value(const Graph& graph, const ValueInfo& value) {
     try {
         check_type(value.type, graph);
+        const bool is_fixed = value.kind == ValueKind::weight || value.kind == ValueKind::constant;
+        for (const Dim dim : value.type.shape)
+            if (is_fixed && dim.is_symbol()) fail("expected constant sizes, found {}", to_string(value.type));
         if (value.kind == ValueKind::constant) {
             const auto bytes = static_cast<std::size_t>(bytes_of(value.type, graph.bound_values()));
             if (value.data.size() != bytes) fail("expected {} bytes of data, found {}", bytes, value.data.size());
@@ -152,6 +155,8 @@ void verify(const Graph& graph) {
             fail("update {} is not defined", graph.value(update.next).path);
     check_updates(graph);
     check_devices(graph);
+    if (graph.results.empty() && graph.updates.empty())
+        fail("graph {}: expected 'return' of a value or 'update' of a state, found neither", graph.name);
 }
 
 }  // namespace vitro

@@ -10,7 +10,8 @@ namespace vitro {
 std::vector<TensorType> infer_types(const Graph& graph, const Node& node, std::string_view path);
 
 /// Throws Error unless: every value is defined before it is used, once; types are what the ops infer; every symbol has
-/// a bound; shapes fit; constants have their bytes; states are updated at most once by a value of their type; a node
+/// a bound; shapes fit; weights and constants have constant sizes, constants their bytes; there is a result
+/// or an update; states are updated at most once by a value of their type; a node
 /// that names its device reads only from that one, unless it is a copy.
 void verify(const Graph& graph);
 

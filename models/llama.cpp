@@ -36,9 +36,7 @@ Value layer(Decoder& d, std::int64_t index, Value x) {
     return add(d.b.named("mlp_residual"), x, mlp(d, d.norm(d.b, "post_attention_layernorm", norm, x)));
 }
 
-}  // namespace
-
-Graph build_llama(const ModelConfig& config, const BuildOptions& options) {
+Graph build(const ModelConfig& config, const BuildOptions& options) {
     Decoder d(config, options);
     const auto root = d.b.scope("", config.architecture);
     Value x;
@@ -53,5 +51,24 @@ Graph build_llama(const ModelConfig& config, const BuildOptions& options) {
     }
     return d.finish(x);
 }
+
+}  // namespace
+
+const Architecture kLlama{
+    .name = "LlamaForCausalLM",
+    .model_type = "llama",
+    .build = build,
+    .has_biases = true,
+};
+
+const Architecture kMistral{
+    .name = "MistralForCausalLM",
+    .model_type = "mistral",
+    .build = build,
+    .n_kv_heads = 8,
+    .max_positions = 131072,
+    .sliding_window = 4096,
+    .has_sliding_window = true,
+};
 
 }  // namespace vitro

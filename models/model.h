@@ -1,8 +1,7 @@
 // Every architecture there is, and what a graph of one is built for.
 #pragma once
 
-#include "graph/graph.h"
-#include "models/config.h"
+#include "models/architecture.h"
 
 #include <functional>
 #include <span>
@@ -30,14 +29,13 @@ struct BuildOptions {
     std::int64_t pages_per_sequence() const { return (context + page_size - 1) / page_size; }
 };
 
-struct Architecture {
-    std::string_view name;  // as config.json spells it
-    Graph (*build)(const ModelConfig& config, const BuildOptions& options);
-};
+std::span<const Architecture* const> architectures();
 
-std::span<const Architecture> architectures();
+/// The architecture of that name, as config.json spells it; null when there is none.
+const Architecture* find_architecture(std::string_view name);
 
-/// The naive graph of the model: no fused op, weights as the checkpoint has them.
+/// The naive graph of the model: no fused op, weights as the checkpoint has them. Error when its architecture is
+/// unknown.
 Graph build_model(const ModelConfig& config, const BuildOptions& options);
 
 }  // namespace vitro

@@ -31,9 +31,7 @@ Value layer(Decoder& d, std::int64_t index, Value x) {
     return add(d.b.named("mlp_residual"), x, mlp(d, d.norm(d.b, "post_attention_layernorm", "Phi3RMSNorm", x)));
 }
 
-}  // namespace
-
-Graph build_phi3(const ModelConfig& config, const BuildOptions& options) {
+Graph build(const ModelConfig& config, const BuildOptions& options) {
     Decoder d(config, options);
     const auto root = d.b.scope("", config.architecture);
     Value x;
@@ -48,5 +46,19 @@ Graph build_phi3(const ModelConfig& config, const BuildOptions& options) {
     }
     return d.finish(x);
 }
+
+}  // namespace
+
+const Architecture kPhi3{
+    .name = "Phi3ForCausalLM",
+    .model_type = "phi3",
+    .build = build,
+    .max_positions = 4096,
+    .norm_eps = 1e-5,
+    .eos_token_id = 32000,
+    .pad_token_id = 32000,
+    .has_sliding_window = true,
+    .rope = {.original_max_positions = 4096, .has_partial_rotary = true, .only_longrope = true},
+};
 
 }  // namespace vitro

@@ -1,6 +1,7 @@
 #include "runtime/generator.h"
 
 #include "frontend/tokenizer/detokenizer.h"
+#include "runtime/errors.h"
 
 #include <algorithm>
 #include <chrono>
@@ -49,11 +50,9 @@ Generation generate_tokens(LanguageModel& model, std::int64_t sequence, std::spa
     const auto context = static_cast<std::size_t>(model.context());
     if (prompt.empty()) fail("the prompt has no tokens: expected at least one");
     if (prompt.size() >= context)
-        fail(
-            "the prompt is {} tokens long, but the context of {} has room for {} and one new token: shorten it, or "
-            "give "
-            "a larger context (-c)",
-            prompt.size(), context, context - 1);
+        throw ContextError(
+            fmt::format("the prompt is {} tokens long, but the context of {} has room for {} and one new token",
+                        prompt.size(), context, context - 1));
 
     Sampler sampler(options.sampling, model.config().vocab_size);
     Generation out;

@@ -1,16 +1,13 @@
 #include "runtime/language_model.h"
 
+#include "runtime/compile_model.h"
+#include "runtime/errors.h"
 #include "runtime/memory_use.h"
-
-#include "graph/check_plan.h"
 
 #include <algorithm>
 
 namespace vitro {
 namespace {
-
-constexpr std::int64_t kDefaultContext = 4096;
-constexpr std::int64_t kPageSize = 16;  // tokens in a page of the KV cache
 
 /// On each device, a block as large as the larger of both programs' regions.
 std::vector<Buffer> shared_memory(std::span<const Target> targets, const Program& a, const Program& b, Region region,
@@ -55,29 +52,6 @@ LanguageModel::Runner::Runner(Program compiled, const LanguageModel& model, Weig
     next_tokens = graph.find("next_tokens");
 }
 
-LanguageModelOptions completed(LanguageModelOptions options, const ModelConfig& config) {
-    if (options.context == 0) options.context = std::min(config.max_positions, kDefaultContext);
-    if (options.context < 1 || options.context > config.max_positions)
-        fail("context: expected 1 to {} tokens (the model's max_position_embeddings), found {}", config.max_positions,
-             options.context);
-    options.chunk = std::clamp(options.chunk, options.max_sequences, options.context * options.max_sequences);
-    return options;
-}
-
-BuildOptions build_options(const LanguageModelOptions& options, Phase phase,
-                           std::function<DType(std::string_view)> weight_dtype) {
-    const bool prefill = phase == Phase::prefill;
-    return {.max_tokens = prefill ? options.chunk : options.max_sequences,
-            .max_rows = prefill && options.all_logits ? options.chunk : options.max_sequences,
-            .max_sequences = options.max_sequences,
-            .context = options.context,
-            .page_size = kPageSize,
-            .activation = options.activation,
-            .cache = options.cache,
-            .choose_tokens = options.choose_tokens,
-            .weight_dtype = std::move(weight_dtype)};
-}
-
 LanguageModel::LanguageModel(const std::filesystem::path& directory, ModelConfig config, std::vector<Target> targets,
                              const LanguageModelOptions& options)
     : config_(std::move(config)),
@@ -86,13 +60,7 @@ LanguageModel::LanguageModel(const std::filesystem::path& directory, ModelConfig
       checkpoint_(Checkpoint::open(directory)),
       weights_(checkpoint_, targets_) {
     const auto compiled = [&](Phase phase) {
-        const auto dtype = [this](std::string_view name) { return weights_.dtype(name); };
-        Graph graph = build_model(config_, build_options(options_, phase, dtype));
-        weights_.check(graph);
-        optimize(graph, targets_, options_.passes);
-        Program program = compile(std::move(graph), targets_);
-        if (options_.verify_plan) require_sound(program);
-        return program;
+        return compile_model(config_, phase, options_, targets_, &checkpoint_).program;
     };
     Program prefill_program = compiled(Phase::prefill), decode_program = compiled(Phase::decode);
     const Program* const programs[] = {&prefill_program, &decode_program};
@@ -106,6 +74,7 @@ LanguageModel::LanguageModel(const std::filesystem::path& directory, ModelConfig
 
     const BuildOptions prefill = build_options(options_, Phase::prefill, nullptr);
     pages_per_sequence_ = prefill.pages_per_sequence();
+    page_size_ = prefill.page_size;
     const auto n_sequences = static_cast<std::size_t>(options_.max_sequences);
     const auto chunk = static_cast<std::size_t>(options_.chunk);
     sequences_.resize(n_sequences);
@@ -137,12 +106,11 @@ void LanguageModel::check_memory(std::span<const Program* const> programs) const
         const auto free = backend.free_bytes();
         if (use.is_host || !free || use.allocated() <= *free) continue;
         const auto gigabytes = [](std::size_t bytes) { return static_cast<double>(bytes) / 1e9; };
-        fail(
+        throw MemoryError(fmt::format(
             "{}: not enough memory: expected {:.2f} GB (weights {:.2f}, KV cache {:.2f}, arena {:.2f}, inputs and "
-            "results {:.2f}), found {:.2f} GB free: give a smaller context (-c), or weights or a cache of a smaller "
-            "type (--weights, --kv-type)",
+            "results {:.2f}), found {:.2f} GB free",
             backend.description(), gigabytes(use.allocated()), gigabytes(use.weights), gigabytes(use.states),
-            gigabytes(use.arena), gigabytes(use.io), gigabytes(*free));
+            gigabytes(use.arena), gigabytes(use.io), gigabytes(*free)));
     }
 }
 
@@ -152,8 +120,8 @@ void LanguageModel::check(std::span<const Part> parts) const {
         VITRO_CHECK(part.sequence >= 0 && part.sequence < options_.max_sequences && !part.tokens.empty());
         const auto size = static_cast<std::int64_t>(tokens(part.sequence).size() + part.tokens.size());
         if (size > options_.context)
-            fail("the text is {} tokens long, but the context is {}: shorten it, or give a larger context (-c)", size,
-                 options_.context);
+            throw ContextError(
+                fmt::format("the text is {} tokens long, but the context has room for {}", size, options_.context));
         for (const std::int32_t id : part.tokens)
             if (id < 0 || id >= config_.vocab_size)
                 fail("token id {}: expected an id in [0, {})", id, config_.vocab_size);
@@ -302,7 +270,7 @@ void LanguageModel::write(Runner& runner, ValueId input, const std::vector<T>& d
 }
 
 void LanguageModel::reserve_pages(Sequence& sequence, std::int64_t length) {
-    while (static_cast<std::int64_t>(sequence.pages.size()) * kPageSize < length) {
+    while (static_cast<std::int64_t>(sequence.pages.size()) * page_size_ < length) {
         VITRO_CHECK(!free_pages_.empty());  // there are enough for every sequence at full length
         sequence.pages.push_back(free_pages_.back());
         free_pages_.pop_back();
@@ -313,7 +281,7 @@ void LanguageModel::truncate(std::int64_t sequence, std::int64_t length) {
     Sequence& s = at(sequence);
     if (length >= static_cast<std::int64_t>(s.tokens.size())) return;
     s.tokens.resize(static_cast<std::size_t>(length));
-    while (!s.pages.empty() && static_cast<std::int64_t>(s.pages.size() - 1) * kPageSize >= length) {
+    while (!s.pages.empty() && static_cast<std::int64_t>(s.pages.size() - 1) * page_size_ >= length) {
         free_pages_.push_back(s.pages.back());
         s.pages.pop_back();
     }

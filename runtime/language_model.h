@@ -5,9 +5,8 @@
 #include "backends/backend.h"
 #include "frontend/checkpoint.h"
 #include "graph/executor.h"
-#include "models/model.h"
 #include "ops/sample/sample.h"
-#include "passes/passes.h"
+#include "runtime/model_options.h"
 #include "runtime/weights.h"
 
 #include <filesystem>
@@ -17,31 +16,6 @@
 #include <vector>
 
 namespace vitro {
-
-struct LanguageModelOptions {
-    std::int64_t context = 0;        // longest sequence in tokens; 0: the model's own, at most 4096
-    std::int64_t max_sequences = 1;  // in the cache at the same time
-    std::int64_t chunk = 128;        // tokens of prompts that one step takes
-    bool all_logits = false;         // whether a step may want the logits of all its tokens
-    bool choose_tokens = false;      // whether LanguageModel::choose may be called
-    DType activation = DType::f32;   // of everything between embedding and logits
-    DType cache = DType::f32;        // of the KV cache; also f8e4m3
-    bool verify_plan = false;        // whether check_plan looks at the programs
-    PipelineOptions passes;          // which to leave out; `after` sees the prefill program's graph, then the decode's
-    Weights::Progress progress;      // told how far the weights are loaded
-};
-
-/// The options with every default filled in for a model. Error when the context is not one the model can have.
-LanguageModelOptions completed(LanguageModelOptions options, const ModelConfig& config);
-
-enum class Phase : std::uint8_t {
-    prefill,  // chunks of prompts
-    decode,   // one token of each sequence
-};
-
-/// What the naive graph of a phase is built for. `weight_dtype` as in BuildOptions.
-BuildOptions build_options(const LanguageModelOptions& completed_options, Phase phase,
-                           std::function<DType(std::string_view)> weight_dtype);
 
 /// Which logits a step is to compute for a sequence.
 enum class Want : std::uint8_t { none, last, all };
@@ -131,7 +105,7 @@ private:
     std::vector<Buffer> states_, arena_;  // by device; both programs share them
     std::unique_ptr<Runner> prefill_;
     std::unique_ptr<Runner> decode_;
-    std::int64_t pages_per_sequence_ = 0;
+    std::int64_t pages_per_sequence_ = 0, page_size_ = 0;
     std::vector<Sequence> sequences_;
     std::vector<std::int32_t> free_pages_;
     // Scratch of a step, reserved once.

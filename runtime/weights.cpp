@@ -5,70 +5,8 @@
 #include "runtime/quantize.h"
 
 #include <algorithm>
-#include <set>
 
 namespace vitro {
-namespace {
-
-std::string shape_text(const std::vector<std::int64_t>& sizes) {
-    Shape shape;
-    for (const std::int64_t size : sizes) shape.emplace_back(size);
-    return to_string(shape);
-}
-
-bool may_be_left_over(std::string_view name) {
-    return name.ends_with("rotary_emb.inv_freq") || name == "lm_head.weight";
-}
-
-}  // namespace
-
-DType Weights::dtype(std::string_view name) const {
-    const DType dtype = checkpoint_.at(name).dtype;
-    if (dtype == DType::i32)
-        fail("{}: tensor \"{}\": expected dtype F32, F16 or BF16, found I32", checkpoint_.name(), name);
-    return dtype;
-}
-
-void Weights::check_sources(const Graph& graph) const {
-    for (const ValueId id : graph.values_of(ValueKind::weight)) {
-        const ValueInfo& weight = graph.value(id);
-        const bool is_stored = weight.form == WeightForm::stored;
-        std::int64_t rows = 0;
-        for (const std::string& source : weight.sources) {
-            const TensorView& found = checkpoint_.at(source);
-            const auto& shape = found.shape;
-            // Of a reformed weight the rows alone are known: what they were made of stands in the checkpoint.
-            if (!is_stored && (shape.size() != 2 || !is_float(found.dtype)))
-                fail("{}: tensor \"{}\": expected a matrix of floats, found {} {}", checkpoint_.name(), source,
-                     vitro::name(found.dtype), shape_text(shape));
-            rows += shape.empty() ? 0 : shape[0];
-            if (!is_stored) continue;
-            Shape expected = weight.type.shape;
-            if (weight.sources.size() > 1 && !shape.empty()) expected[0] = shape[0];
-            if (to_string(expected) != shape_text(shape))
-                fail("{}: tensor \"{}\": expected shape {} from config.json, found {}", checkpoint_.name(), source,
-                     to_string(expected), shape_text(shape));
-            if (found.dtype != weight.type.dtype)
-                fail("{}: tensor \"{}\": expected {}, found {}", checkpoint_.name(), source,
-                     vitro::name(weight.type.dtype), vitro::name(found.dtype));
-        }
-        if ((weight.sources.size() > 1 || !is_stored) && Dim(rows) != weight.type.dim(0))
-            fail("{}: weight {}: expected {} rows, found {}", checkpoint_.name(), weight.path,
-                 to_string(weight.type.dim(0)), rows);
-    }
-}
-
-void Weights::check(const Graph& graph) const {
-    check_sources(graph);
-    std::set<std::string, std::less<>> wanted;
-    for (const ValueId id : graph.values_of(ValueKind::weight))
-        wanted.insert(graph.value(id).sources.begin(), graph.value(id).sources.end());
-    for (const std::string& name : checkpoint_.names()) {
-        if (!wanted.contains(name) && !may_be_left_over(name))
-            fail("{}: tensor \"{}\": expected only the weights of {}, found one it does not have", checkpoint_.name(),
-                 name, graph.name);
-    }
-}
 
 void Weights::lay_out(std::span<const Program* const> programs) {
     bytes_.assign(targets_.size(), 0);

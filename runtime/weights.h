@@ -18,16 +18,6 @@ public:
     /// All must outlive it. `targets` as the programs are compiled for.
     Weights(Checkpoint& checkpoint, std::span<const Target> targets) : checkpoint_(checkpoint), targets_(targets) {}
 
-    /// The dtype of a checkpoint tensor; Error when there is none of that name, or when it is no float.
-    DType dtype(std::string_view name) const;
-
-    /// Refuses a checkpoint whose tensors are not exactly the weights of `graph`, by name and shape. Buffers of old
-    /// checkpoints that are computed here (rotary_emb.inv_freq) and the copy of a tied head may be left over.
-    void check(const Graph& graph) const;
-
-    /// Refuses weights of `graph` that the checkpoint does not have, or not in their shape and dtype; it may have more.
-    void check_sources(const Graph& graph) const;
-
     /// Decides where the weights of these programs will stand: on each device that holds copies, in one block.
     void lay_out(std::span<const Program* const> programs);
     /// Bytes of the block on a device.

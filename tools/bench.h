@@ -1,8 +1,8 @@
 // Timing the steps of a program, kind by kind.
 #pragma once
 
+#include "runtime/devices.h"
 #include "runtime/language_model.h"
-#include "tools/devices.h"
 
 #include <nlohmann/json_fwd.hpp>
 

@@ -1,10 +1,11 @@
 #include "tools/common.h"
 
 #include "frontend/file.h"
+#include "runtime/errors.h"
 
 #include <unistd.h>
 
-#include <cstdio>
+#include <limits>
 
 namespace vitro {
 namespace {
@@ -14,7 +15,7 @@ struct LoadingBar {
     int shown = -1;
 
     void operator()(std::size_t done, std::size_t all) {
-        const int percent = all == 0 ? 100 : static_cast<int>(100 * done / all);
+        const int percent = all == 0 ? shown : static_cast<int>(100 * done / all);
         if (percent == shown) return;
         shown = percent;
         print_err("\rweights {:>4}% of {:.2f} GB", percent, static_cast<double>(all) / 1e9);
@@ -29,11 +30,31 @@ std::filesystem::path bundled_model() {
     return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path() / "models/bundled/tiny-phi3";
 }
 
+void print_warnings(const std::vector<std::string>& warnings) {
+    for (const std::string& warning : warnings) print_err("warning: {}\n", warning);
+}
+
 }  // namespace
+
+std::string hint(const std::exception& error) {
+    if (dynamic_cast<const ContextError*>(&error) != nullptr) return ": shorten it, or give a larger context (-c)";
+    if (dynamic_cast<const MemoryError*>(&error) != nullptr)
+        return ": give a smaller context (-c), or weights or a cache of a smaller type (--weights, --kv-type)";
+    return {};
+}
+
+void take_device(const std::string& text, std::string& device) {
+    if (const std::string wrong = why_no_device(text); !wrong.empty()) fail("{}", wrong);
+    device = text;
+}
 
 void add_device_flags(const Command& command, ModelFlags& flags) {
     command.number("-t,--threads", flags.threads, {1, 1024}, "threads (default: one per core)");
-    add_device_flag(command, flags.device);
+    command.checked(
+        "--device", [&flags](const std::string& text) { take_device(text, flags.device); },
+        "where to run: auto (a GPU, where there is one), cpu, cuda, cuda:N, or cuda-emulated (the CUDA kernels on the "
+        "CPU)",
+        "DEVICE");
     command.flag("--verify-plan", flags.verify_plan, "check by replay that no step overwrites what is read later");
 }
 
@@ -81,42 +102,27 @@ std::string read_text(const TextFlags& flags) {
     return text;
 }
 
-LanguageModelOptions with_flags(LanguageModelOptions options, const ModelFlags& flags, const ModelConfig& config,
-                                const Devices& devices) {
+OpenOptions open_options(const ModelFlags& flags, LanguageModelOptions options) {
     options.context = flags.context;
     options.verify_plan = flags.verify_plan;
-    const bool on_host = devices.targets.front().backend.is_host();
-    options.activation = flags.activations != "auto" ? dtype_named(flags.activations).value()
-                         : on_host                   ? DType::f32
-                                                     : config.dtype.value_or(DType::bf16);
-    options.cache = flags.kv_type == "auto"  ? options.activation
-                    : flags.kv_type == "fp8" ? DType::f8e4m3
-                                             : dtype_named(flags.kv_type).value();
-    options.choose_tokens = !on_host && !options.all_logits;
-    if (flags.weights == "fp8") options.passes.enabled.emplace("quantize_weights");
-    if (!on_host && isatty(STDERR_FILENO) != 0) options.progress = LoadingBar{};
-    return options;
+    if (isatty(STDERR_FILENO) != 0) options.progress = LoadingBar{};
+    OpenOptions out{.device = flags.device, .threads = flags.threads, .model = std::move(options)};
+    if (flags.activations != "auto") out.activation = dtype_named(flags.activations);
+    if (flags.kv_type != "auto") out.cache = flags.kv_type == "fp8" ? DType::f8e4m3 : dtype_named(flags.kv_type);
+    out.fp8_weights = flags.weights == "fp8";
+    return out;
+}
+
+Devices open_devices(const ModelFlags& flags) {
+    Devices devices = open_devices(flags.device, flags.threads);
+    print_warnings(devices.warnings);
+    return devices;
 }
 
 OpenModel open_model(const ModelFlags& flags, LanguageModelOptions options) {
-    ModelConfig config = read_model_config(flags.directory);
-    GenerationConfig generation = read_generation_config(flags.directory, config);
-    Devices devices = open_devices(flags.device, flags.threads);
-    options = with_flags(std::move(options), flags, config, devices);
-    auto model = std::make_unique<LanguageModel>(flags.directory, config, devices.targets, options);
-    return {std::move(config), std::move(generation), std::move(devices), std::move(model)};
-}
-
-Graph naive_graph(const std::filesystem::path& directory, const ModelConfig& config, Phase phase,
-                  const LanguageModelOptions& options) {
-    std::optional<Checkpoint> checkpoint;
-    std::function<DType(std::string_view)> dtype;
-    if (std::filesystem::exists(directory / "model.safetensors") ||
-        std::filesystem::exists(directory / "model.safetensors.index.json")) {
-        checkpoint = Checkpoint::open(directory);
-        dtype = [&](std::string_view name) { return checkpoint->at(name).dtype; };
-    }
-    return build_model(config, build_options(completed(options, config), phase, dtype));
+    OpenModel open = open_model(flags.directory, open_options(flags, std::move(options)));
+    print_warnings(open.devices.warnings);
+    return open;
 }
 
 Tokenizer open_tokenizer(const ModelFlags& flags) {

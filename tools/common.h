@@ -5,9 +5,8 @@
 #include "frontend/config.h"
 #include "frontend/tokenizer/tokenizer.h"
 #include "runtime/generator.h"
-#include "runtime/language_model.h"
+#include "runtime/open_model.h"
 #include "tools/command.h"
-#include "tools/devices.h"
 #include "tools/output.h"
 #include "tools/signals.h"
 
@@ -17,6 +16,9 @@
 #include <vector>
 
 namespace vitro {
+
+/// Which flags help against an error, to be printed behind its text; empty where none is known.
+std::string hint(const std::exception& error);
 
 struct ModelFlags {
     std::filesystem::path directory;
@@ -29,7 +31,9 @@ struct ModelFlags {
     bool verify_plan = false;
 };
 
-/// -t and --device.
+/// Keeps the value of an option that names a device; Error when it does not.
+void take_device(const std::string& text, std::string& device);
+/// -t, --device and --verify-plan.
 void add_device_flags(const Command& command, ModelFlags& flags);
 /// -m, and with `runs` also -c, -t, --device, --weights, --activations, --kv-type and --verify-plan.
 void add_model_flags(const Command& command, ModelFlags& flags, bool runs = true);
@@ -55,23 +59,13 @@ TextOptions add_text_flags(const Command& command, TextFlags& flags, const std::
 /// or empty.
 std::string read_text(const TextFlags& flags);
 
-/// A model that is open to run. The devices live as long as the model.
-struct OpenModel {
-    ModelConfig config;
-    GenerationConfig generation;
-    Devices devices;
-    std::unique_ptr<LanguageModel> model;
-};
+/// What the flags say of how a model is to run; the rest is as in `options`.
+OpenOptions open_options(const ModelFlags& flags, LanguageModelOptions options = {});
 
-/// `options` with what the flags say of a model that runs on these devices.
-LanguageModelOptions with_flags(LanguageModelOptions options, const ModelFlags& flags, const ModelConfig& config,
-                                const Devices& devices);
+// As in runtime/; warnings are printed.
+Devices open_devices(const ModelFlags& flags);
 OpenModel open_model(const ModelFlags& flags, LanguageModelOptions options = {});
 Tokenizer open_tokenizer(const ModelFlags& flags);
-
-/// The model's naive graph for a phase: dtypes from the checkpoint where there is one, else from config.json.
-Graph naive_graph(const std::filesystem::path& directory, const ModelConfig& config, Phase phase,
-                  const LanguageModelOptions& options);
 
 /// A graph file, or what stands on stdin where the path is "-".
 Graph read_graph(const std::filesystem::path& path);

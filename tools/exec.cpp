@@ -5,6 +5,7 @@
 #include "graph/check_plan.h"
 #include "graph/executor.h"
 #include "graph/interpret.h"
+#include "runtime/check_weights.h"
 #include "runtime/weights.h"
 #include "tools/common.h"
 #include "tools/pass_flags.h"
@@ -111,7 +112,7 @@ public:
         if (!flags.model.empty()) {
             checkpoint_.emplace(Checkpoint::open(flags.model));
             weights_.emplace(*checkpoint_, targets_);
-            weights_->check_sources(graph());
+            check_weight_sources(*checkpoint_, graph());
             const Program* const programs[] = {&program_};
             weights_->lay_out(programs);
             weights_->load();
@@ -258,7 +259,7 @@ void exec(const Flags& flags) {
         check_input(path, {DType::i32, {&size, 1}, numbers.data()}, readers, sample.symbols());
     }
 
-    const Devices devices = open_devices(flags.device.device, flags.device.threads);
+    const Devices devices = open_devices(flags.device);
     Run run(graph, devices.targets, sample.symbols(), flags.device.verify_plan);
     run.load(flags, sample);
     run.fill(given, sample);

@@ -1,11 +1,11 @@
 // vitro graph: the graph that runs, how it came about, and why. Works without weights.
-#include "graph/check_plan.h"
 #include "graph/dump/diff.h"
 #include "graph/dump/dot.h"
 #include "graph/dump/html.h"
 #include "graph/dump/json.h"
 #include "graph/dump/listing.h"
 #include "graph/dump/story.h"
+#include "runtime/compile_model.h"
 #include "tools/common.h"
 #include "tools/graph_report.h"
 #include "tools/graphviz.h"
@@ -25,6 +25,7 @@ struct Flags {
     std::string diff;               // FROM:TO
     std::string scope;              // a module
     PassFlags passes;
+    ReceiptFlags receipts;
     std::filesystem::path output;
     bool unfold = false;
     bool explain = false;
@@ -34,34 +35,32 @@ struct Flags {
 
 /// Compiles the model's graph and keeps every stage.
 Story compile_story(const Flags& flags, const Devices& devices) {
-    const std::span<const Target> targets = devices.targets;
     const ModelConfig config = read_model_config(flags.model.directory);
     const Phase phase = flags.phase == "prefill" ? Phase::prefill : Phase::decode;
     ModelFlags model = flags.model;
     if (model.context == 0 && flags.passes.check_numerics)  // its values are all kept: a small cache will do
         model.context = std::min(config.max_positions, kCheckedContext);
-    LanguageModelOptions model_options = with_flags(
-        {.max_sequences = flags.step.batch, .chunk = flags.step.chunk, .passes = pipeline_options(flags.passes)}, model,
-        config, devices);
-    Graph graph = naive_graph(flags.model.directory, config, phase, model_options);
+    LanguageModelOptions options = model_options(open_options(model, {.max_sequences = flags.step.batch,
+                                                                      .chunk = flags.step.chunk,
+                                                                      .passes = pipeline_options(flags.passes)}),
+                                                 config, devices);
     Story story;
     story.phase = flags.phase;
-    story.backend = &targets.back().backend;
-    PipelineOptions& options = model_options.passes;
-    options.after = [&](const Pass* pass, const Graph& now) {
+    story.backend = &devices.targets.back().backend;
+    PassChecks checks(flags.passes, *story.backend);
+    options.passes.after = [&](const Pass* pass, const Graph& now) {
+        checks.after(pass, now);
         if (pass == nullptr)
             story.stages.push_back({"build", "the model's equations", now});
         else
             story.stages.push_back({std::string(pass->name), std::string(pass->equation), now});
     };
-    story.report = optimize(graph, targets, flags.passes, options);
-    story.program = compile(std::move(graph), targets);
-    if (model_options.verify_plan) {
-        const auto start = std::chrono::steady_clock::now();
-        require_sound(story.program);
-        const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-        story.program.stages.push_back({"verify_plan", taken.count()});
-    }
+    const std::optional<Checkpoint> checkpoint = checkpoint_if_any(flags.model.directory);
+    CompiledModel compiled =
+        compile_model(config, phase, completed(options, config), devices.targets, checkpoint ? &*checkpoint : nullptr);
+    checks.print(compiled.report);
+    story.report = std::move(compiled.report);
+    story.program = std::move(compiled.program);
     story.stages.push_back({"program", "devices, kernels, an order and places in memory", story.program.graph});
     return story;
 }
@@ -95,16 +94,18 @@ std::string dump(const Story& story, const Flags& flags) {
     return listing(subject, flags.unfold);
 }
 
-void graph(Flags flags) {
+int graph(Flags flags) {
     if (flags.json && !flags.explain && !flags.timings) flags.format = "json";
-    const Devices devices = open_devices(flags.model.device, flags.model.threads);
+    const Devices devices = open_devices(flags.model);
     const Story story = compile_story(flags, devices);
     const std::string scope = flags.scope.empty() ? "" : whole_path(story.stage("build").graph, flags.scope);
-    const std::string text = flags.explain         ? explained(story.report, flags.json, scope)
+    const std::string text = flags.explain         ? explained(story.report, {flags.json, flags.unfold}, scope)
                              : flags.timings       ? timed(story.report, &story.program, flags.json)
                              : !flags.diff.empty() ? diff_text(story, flags)
                                                    : dump(story, flags);
-    print_or_write(text, flags.output);
+    const int exit_code = check_receipts(story.report, flags.receipts, story.program.graph.name, story.phase);
+    if (exit_code == 0) print_or_write(text, flags.output);
+    return exit_code;
 }
 
 }  // namespace
@@ -114,10 +115,7 @@ void add_graph(CommandLine& line) {
     const Command command = line.add("graph",
                                      "print the graph that runs, or as it was at another stage; works without weights\n"
                                      "Example: vitro graph --diff build:fuse_attention --scope layers.0",
-                                     [flags] {
-                                         graph(*flags);
-                                         return 0;
-                                     });
+                                     [flags] { return graph(*flags); });
     add_model_flags(command, flags->model);
     add_step_flags(command, flags->step);
     command.choice("--phase", flags->phase, {"prefill", "decode"},
@@ -137,6 +135,7 @@ void add_graph(CommandLine& line) {
     command.option("--scope", flags->scope, "only this module or value, such as layers.0 or lm_head", "PATH");
     command.flag("--unfold", flags->unfold, "show every layer, also those that are alike");
     add_pass_flags(command, flags->passes);
+    add_receipt_flags(command, flags->receipts);
     const Option explain =
         command.flag("--explain", flags->explain,
                      "print for every candidate whether a pass fired and why not, and what became of every value");

@@ -1,11 +1,16 @@
 #include "tools/graph_report.h"
 
+#include "frontend/file.h"
+#include "graph/dump/explain.h"
 #include "graph/dump/subject.h"
+#include "tools/common.h"
 
 #include <nlohmann/json.hpp>
 
 namespace vitro {
 namespace {
+
+constexpr std::size_t kMostReceiptBytes = std::size_t{256} << 20;
 
 /// The part of the story that is told of what is below `scope`.
 Journal scoped(const Journal& journal, std::string_view scope) {
@@ -19,26 +24,25 @@ Journal scoped(const Journal& journal, std::string_view scope) {
 
 }  // namespace
 
-std::string explained(const PipelineReport& report, bool json, std::string_view scope) {
+std::string explained(const PipelineReport& report, const ExplainFlags& flags, std::string_view scope) {
     const Journal journal = scope.empty() ? report.journal : scoped(report.journal, scope);
-    if (json) {
-        nlohmann::ordered_json out{{"findings", nlohmann::json::array()}, {"fates", nlohmann::json::array()}};
-        for (const Finding& finding : journal.findings)
-            out["findings"].push_back(
-                {{"pass", finding.pass}, {"path", finding.path}, {"fired", finding.fired}, {"reason", finding.reason}});
-        for (const auto& [path, fate] : journal.fates)
-            out["fates"].push_back(
-                {{"path", path}, {"kind", name(fate.kind)}, {"into", fate.into}, {"pass", fate.pass}});
-        return out.dump(2) + "\n";
-    }
-    std::string out;
-    for (const Finding& finding : journal.findings)
-        out += fmt::format("{:<28} {:<8} {}: {}\n", finding.pass, finding.fired ? "fired" : "refused", finding.path,
-                           finding.reason);
-    for (const auto& [path, fate] : journal.fates)
-        out += fmt::format("{:<28} {:<8} {}{}{}\n", fate.pass, name(fate.kind), path, fate.into.empty() ? "" : " in ",
-                           fate.into);
-    return out;
+    return flags.json ? explain_json(report, journal) : explain_text(report, journal, flags.unfold);
+}
+
+int check_receipts(const PipelineReport& report, const ReceiptFlags& flags, std::string_view graph,
+                   std::string_view phase) {
+    if (!flags.receipt.empty()) print_or_write(receipt_json(report, graph, phase), flags.receipt);
+    if (flags.expect.empty()) return 0;
+    const std::vector<std::string> missing =
+        missing_from(report, read_file(flags.expect, kMostReceiptBytes), flags.expect.string(), graph, phase);
+    for (const std::string& sentence : missing) print_err("error: {}: {}\n", flags.expect.string(), sentence);
+    return missing.empty() ? 0 : 1;
+}
+
+void add_receipt_flags(const Command& command, ReceiptFlags& flags) {
+    command.output("--receipt", flags.receipt, "write what fired, pass and path, to this JSON file");
+    command.option("--expect", flags.expect,
+                   "fail, with the pass and the path, when a fusion that this receipt lists does not fire", "FILE");
 }
 
 std::string timed(const PipelineReport& report, const Program* program, bool json) {

@@ -47,7 +47,7 @@ void flush_before_error() {
 
 int report(const std::exception& error, int exit_code) {
     flush_before_error();
-    print_err("error: {}\n", error.what());
+    print_err("error: {}{}\n", error.what(), hint(error));
     return exit_code;
 }
 

@@ -41,7 +41,7 @@ std::vector<const OpDef*> chosen_ops(const std::string& name) {
 /// Runs the checks; whether all passed.
 bool run_checks(const Flags& flags) {
     constexpr int kDraws = 3;
-    const Devices devices = open_devices(flags.device.device, flags.device.threads);
+    const Devices devices = open_devices(flags.device);
     nlohmann::ordered_json json = nlohmann::ordered_json::array();
     bool all_passed = true;
     for (const OpDef* op : chosen_ops(flags.name)) {

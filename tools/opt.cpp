@@ -2,6 +2,7 @@
 #include "frontend/file.h"
 #include "graph/text.h"
 #include "ops/op_list.h"
+#include "passes/passes.h"
 #include "tools/common.h"
 #include "tools/graph_report.h"
 #include "tools/pass_flags.h"
@@ -21,9 +22,13 @@ struct Flags {
 
 void opt(const Flags& flags) {
     Graph graph = read_graph(flags.file);
-    const Devices devices = open_devices(flags.device.device, flags.device.threads);
-    const PipelineReport report = optimize(graph, devices.targets, flags.passes, pipeline_options(flags.passes));
-    if (flags.explain) print_out("{}", explained(report, flags.json));
+    const Devices devices = open_devices(flags.device);
+    PassChecks checks(flags.passes, devices.targets.back().backend);
+    PipelineOptions options = pipeline_options(flags.passes);
+    options.after = [&](const Pass* pass, const Graph& now) { checks.after(pass, now); };
+    const PipelineReport report = optimize(graph, devices.targets, options);
+    checks.print(report);
+    if (flags.explain) print_out("{}", explained(report, {.json = flags.json}));
     if (flags.timings) print_out("{}", timed(report, nullptr, flags.json));
     if (!flags.output.empty() || (!flags.explain && !flags.timings)) print_or_write(print(graph), flags.output);
 }

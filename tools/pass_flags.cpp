@@ -64,30 +64,31 @@ PipelineOptions pipeline_options(const PassFlags& flags) {
     return options;
 }
 
-PipelineReport optimize(Graph& graph, std::span<const Target> targets, const PassFlags& flags,
-                        PipelineOptions options) {
-    const SymbolValues symbols = symbol_values(flags.sample, graph);
-    if (!flags.check_numerics) return optimize(graph, targets, options);
-    NumericsCheck check(targets.back().backend, symbols, flags.sample.seed);
-    const auto then = std::move(options.after);
-    options.after = [&](const Pass* pass, const Graph& now) {
-        if (pass != nullptr && pass->optional)
-            check.restart(pass->name, now);
-        else
-            check.check(pass == nullptr ? "the graph as given" : pass->name, now);
-        if (then) then(pass, now);
-    };
-    PipelineReport report = optimize(graph, targets, options);
+void PassChecks::after(const Pass* pass, const Graph& now) {
+    if (pass == nullptr) {
+        const SymbolValues symbols = symbol_values(flags_.sample, now);
+        if (!flags_.check_numerics) return;
+        for (const auto& [symbol, bound] : now.bounds) symbols_ += symbol;
+        check_.emplace(host_, symbols, flags_.sample.seed);
+    }
+    if (!check_) return;
+    if (pass != nullptr && pass->optional)
+        check_->restart(pass->name, now);
+    else
+        check_->check(pass == nullptr ? "the graph as given" : pass->name, now);
+}
+
+void PassChecks::print(const PipelineReport& report) const {
+    if (!check_) return;
     std::string sizes;
-    for (const auto& [symbol, bound] : graph.bounds)
-        sizes += fmt::format("{}{} = {}", sizes.empty() ? "" : ", ", symbol, check.symbols()[symbol]);
-    if (check.values_compared() == 0)
+    for (const char symbol : symbols_)
+        sizes += fmt::format("{}{} = {}", sizes.empty() ? "" : ", ", symbol, check_->symbols()[symbol]);
+    if (check_->values_compared() == 0)
         print_err("--check-numerics: {} passes, none changed a value: nothing to compare\n", report.passes.size());
     else
         print_err("--check-numerics: {} passes, {} nodes run, {} values compared, all near, with {}\n",
-                  report.passes.size(), check.nodes_run(), check.values_compared(),
+                  report.passes.size(), check_->nodes_run(), check_->values_compared(),
                   sizes.empty() ? "no symbols" : sizes);
-    return report;
 }
 
 }  // namespace vitro

@@ -31,7 +31,22 @@ void add_pass_flags(const Command& command, PassFlags& flags);
 /// The passes chosen. UsageError when one is not there.
 PipelineOptions pipeline_options(const PassFlags& flags);
 
-/// As optimize(), with --check-numerics if the flags say so; prints its outcome to stderr.
-PipelineReport optimize(Graph& graph, std::span<const Target> targets, const PassFlags& flags, PipelineOptions options);
+/// What the flags want checked while passes run.
+class PassChecks {
+public:
+    /// `host` runs the graph; both must outlive it.
+    PassChecks(const PassFlags& flags, Backend& host) : flags_(flags), host_(host) {}
+
+    /// For PipelineOptions::after. Error when --symbol does not fit the graph, or a pass has changed a value.
+    void after(const Pass* pass, const Graph& now);
+    /// Prints the outcome of --check-numerics to stderr, if it was asked for.
+    void print(const PipelineReport& report) const;
+
+private:
+    const PassFlags& flags_;
+    Backend& host_;
+    std::string symbols_;  // of the graph as given
+    std::optional<NumericsCheck> check_;
+};
 
 }  // namespace vitro

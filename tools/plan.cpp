@@ -1,5 +1,5 @@
 // vitro plan: how much memory a model takes, and what takes it, before any of it is loaded.
-#include "graph/check_plan.h"
+#include "runtime/compile_model.h"
 #include "runtime/memory_use.h"
 #include "tools/common.h"
 #include "tools/plan_drawing.h"
@@ -183,17 +183,17 @@ std::string html_of(const Report& report, const std::vector<const Planned*>& sho
 void plan(const Flags& flags) {
     Report report;
     report.config = read_model_config(flags.model.directory);
-    const Devices devices = open_devices(flags.model.device, flags.model.threads);
-    report.options = completed(
-        with_flags({.max_sequences = flags.step.batch, .chunk = flags.step.chunk}, flags.model, report.config, devices),
-        report.config);
+    const Devices devices = open_devices(flags.model);
+    const OpenOptions options =
+        open_options(flags.model, {.max_sequences = flags.step.batch, .chunk = flags.step.chunk});
+    report.options = completed(model_options(options, report.config, devices), report.config);
     report.targets = devices.targets;
-    for (const auto& [name, phase] : {std::pair{"prefill", Phase::prefill}, std::pair{"decode", Phase::decode}}) {
-        Graph graph = naive_graph(flags.model.directory, report.config, phase, report.options);
-        optimize(graph, devices.targets, report.options.passes);
-        report.programs.push_back({name, compile(std::move(graph), devices.targets)});
-        if (flags.model.verify_plan) require_sound(report.programs.back().program);
-    }
+    const std::optional<Checkpoint> checkpoint = checkpoint_if_any(flags.model.directory);
+    for (const Phase phase : {Phase::prefill, Phase::decode})
+        report.programs.push_back(
+            {std::string(name(phase)),
+             compile_model(report.config, phase, report.options, devices.targets, checkpoint ? &*checkpoint : nullptr)
+                 .program});
     const Program* both[] = {&report.programs[0].program, &report.programs[1].program};
     report.use = memory_use(both);
     std::vector<const Planned*> shown;

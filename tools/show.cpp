@@ -1,5 +1,5 @@
 // vitro show: the model as a tree of named modules, the way a PyTorch model prints.
-#include "models/model.h"
+#include "runtime/compile_model.h"
 #include "tools/common.h"
 
 #include <nlohmann/json.hpp>
@@ -118,7 +118,8 @@ Json json_of(const Graph& graph, const Tree& tree) {
 
 void show(const std::filesystem::path& directory, bool json) {
     const ModelConfig config = read_model_config(directory);
-    const Graph graph = naive_graph(directory, config, Phase::decode, {});
+    const std::optional<Checkpoint> checkpoint = checkpoint_if_any(directory);
+    const Graph graph = naive_graph(config, Phase::decode, completed({}, config), checkpoint ? &*checkpoint : nullptr);
     const Tree tree = tree_of(graph);
     if (json) {
         print_out("{}\n", json_of(graph, tree).dump(2));

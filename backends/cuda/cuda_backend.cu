@@ -69,6 +69,15 @@ struct OwnedGraph {
     }
 };
 
+/// Waits for what is queued, which may still use memory that is about to be freed. cudaFree does so by itself, for
+/// cudaFreeHost it is not promised. A fault of the emulation is thrown; whoever waits for the same work next is told.
+void wait_in_destructor(cudaStream_t stream) {
+    try {
+        cudaStreamSynchronize(stream);
+    } catch (...) {
+    }
+}
+
 }  // namespace
 
 int count_devices(std::string& why_none) {
@@ -167,7 +176,10 @@ Buffer CudaBackend::allocate_staging(std::size_t bytes, std::string_view what) {
     }
     std::memset(memory, 0, bytes);
     count_staging(bytes);
-    return {memory, bytes, [](void* p) { cudaFreeHost(p); }};
+    return {memory, bytes, [stream = stream_](void* p) {
+                wait_in_destructor(stream);
+                cudaFreeHost(p);
+            }};
 }
 
 void CudaBackend::upload(void* device, const void* host, std::size_t bytes) {

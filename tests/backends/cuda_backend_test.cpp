@@ -92,6 +92,20 @@ TEST_CASE("a recording does its work at each replay, with what stands in the mem
     }
 }
 
+TEST_CASE("staging memory may be given back while a copy from it is queued") {
+    CudaBackend backend(0);
+    const auto numbers = counted(50'000'000 / sizeof(std::int32_t));
+    const Buffer device = backend.allocate(numbers.size() * 4, "a test");
+    {
+        const Buffer staging = backend.allocate_staging(numbers.size() * 4, "a test");
+        std::copy(numbers.begin(), numbers.end(), reinterpret_cast<std::int32_t*>(staging.data()));
+        backend.queue_upload(device.data(), staging.data(), staging.bytes());
+    }
+    std::vector<std::int32_t> back(numbers.size());
+    backend.download(back.data(), device.data(), device.bytes());
+    CHECK(back == numbers);
+}
+
 TEST_CASE("what throws while it is recorded leaves the device usable") {
     CudaBackend backend(0);
     CHECK(error_of([&] { backend.record([] { fail("no such kernel"); }); }) == "no such kernel");

@@ -164,7 +164,7 @@ inline std::vector<MalformedCase> config_cases() {
         config("dtype unknown", "\"float32\"", "\"float8_e4m3fn\"",
                {"\"torch_dtype\": expected one of float32, float16, bfloat16, found \"float8_e4m3fn\""}),
         config("architecture unknown", "Phi3ForCausalLM", "MambaForCausalLM",
-               {"\"architectures[0]\": expected one of Phi3ForCausalLM, LlamaForCausalLM, MistralForCausalLM, found "
+               {"\"architectures[0]\": expected one of LlamaForCausalLM, MistralForCausalLM, Phi3ForCausalLM, found "
                 "\"MambaForCausalLM\""}),
         config("architectures empty", "[\"Phi3ForCausalLM\"]", "[]", {"\"architectures\": expected an array with"}),
         config("quantized", hidden, hidden + R"(, "quantization_config": {"quant_method": "gptq"})",
@@ -266,7 +266,7 @@ inline std::vector<MalformedCase> safetensors_cases() {
                {"\"a.dtype\": expected a safetensors dtype such as F32", "found \"F31\""}),
         header("dtype not text", one("32", "[1]", "[0,4]"), 4, {"\"a.dtype\": expected a string, found 32"}),
         header("dtype that vitro has not", one("\"F64\"", "[1]", "[0,8]"), 8,
-               {"tensor \"a\": expected dtype F32, F16, BF16 or I32, found F64"}),
+               {"tensor \"a\": expected dtype F32, F16, BF16, I32 or F8_E4M3, found F64"}),
         header("too many dimensions", one("\"F32\"", "[1,1,1,1,1,1]", "[0,4]"), 4,
                {"tensor \"a\": expected at most 5 dimensions, found 6"}),
         header("shape negative", one("\"F32\"", "[-1]", "[0,4]"), 4, {"\"a.shape[0]\": expected an integer in [0, "}),

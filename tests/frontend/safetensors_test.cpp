@@ -97,7 +97,8 @@ TEST_CASE("a tensor of a foreign dtype does no harm until it is asked for") {
     CHECK(file.find("w") != nullptr);
     CHECK(file.data_bytes() == 12);
     CHECK_THROWS_WITH_AS(file.find("count"),
-                         "t.safetensors: tensor \"count\": expected dtype F32, F16, BF16 or I32, found I64", Error);
+                         "t.safetensors: tensor \"count\": expected dtype F32, F16, BF16, I32 or F8_E4M3, found I64",
+                         Error);
 }
 
 TEST_CASE("a misplaced tensor is there, and says that it is misplaced") {

@@ -253,4 +253,22 @@ TEST_CASE("memory may be used again when nothing reads it any more") {
         CHECK(complaint.find("are in wave") != std::string::npos);
 }
 
+TEST_CASE("a view of a cache that is appended to the cache is refused") {
+    Program program = sound_program(R"(graph "g"
+%s = state f32 [4, 2, 1, 1]
+%v = reshape(%s) {shape = [8, 1, 1]} : f32 [8, 1, 1]
+%c = silu(%v) : f32 [8, 1, 1]
+%p = constant i32 [8] {1, 2, 3, 4, 5, 6, 7, 0}
+%q = constant i32 [8] {0, 0, 0, 0, 0, 0, 0, 0}
+%t = input i32 [1, 4]
+%n = kv_append(%s, %c, %p, %q, %t) : f32 [4, 2, 1, 1]
+return %n
+update %s = %n
+)");
+    CHECK(check_plan(program).empty());
+    program.graph.nodes.back().inputs[1] = program.graph.find("v");
+    CHECK_THROWS_WITH_AS(require_sound(program), doctest::Contains("output n at cpu states [0, 32) lies over input v"),
+                         Error);
+}
+
 }  // namespace vitro::test

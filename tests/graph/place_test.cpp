@@ -53,6 +53,24 @@ TEST_CASE("a node runs on the first device that takes it; where a value crosses 
           "return %c\nreturn %d\n");
 }
 
+TEST_CASE("copies make way for values of the graph that have their paths") {
+    TwoDevices devices;
+    CHECK(lines_of(devices.placed("%x.cpu = input i32 [T]\n%w = weight f32 [3]\n%w.cpu = input f32 [T, 3]\n"
+                                  "%a = add(%w.cpu, %w) : f32 [T, 3]\n%b = silu(%a) : f32 [T, 3]\n"
+                                  "%c = layer_norm(%b, %w, %w) : f32 [T, 3]\n%a.cpu = relu(%c) : f32 [T, 3]\n"
+                                  "return %a.cpu\n")) ==
+          "%x.cpu = input i32 [T] @far\n"
+          "%w = weight f32 [3] @far\n"
+          "%w.cpu.1 = weight f32 [3] @cpu from w\n"
+          "%w.cpu = input f32 [T, 3] @far\n"
+          "%a = add(%w.cpu, %w) : f32 [T, 3] @far\n"
+          "%a.cpu.1 = copy(%a) : f32 [T, 3] @cpu\n"
+          "%b = silu(%a.cpu.1) : f32 [T, 3] @cpu\n"
+          "%c = layer_norm(%b, %w.cpu.1, %w.cpu.1) : f32 [T, 3] @cpu\n"
+          "%a.cpu = relu(%c) : f32 [T, 3] @cpu\n"
+          "return %a.cpu\n");
+}
+
 TEST_CASE("weights and constants used on two devices become two; inputs are copied, or live where their users are") {
     TwoDevices devices;
     CHECK(lines_of(devices.placed("%x = input f32 [T, 3]\n%y = input f32 [T, 3]\n%w = weight f32 [3]\n"

@@ -66,6 +66,26 @@ TEST_CASE("a program has a step for every node but views, with kernels where the
     }
 }
 
+TEST_CASE("values of a decomposition make way for values of the graph that have their paths") {
+    CpuBackend host(1);
+    const Target target{host, {}};
+    const Program program = compile(parse("graph \"g\"\nsymbol T <= 4\n%x = input f32 [T, 4]\n%w = weight f32 [4, 4]\n"
+                                          "%y = linear(%x, %w) {activation = \"silu\"} : f32 [T, 4]\n"
+                                          "%y.matmul = relu(%y) : f32 [T, 4]\n%y.silu = relu(%y.matmul) : f32 [T, 4]\n"
+                                          "return %y\nreturn %y.matmul\nreturn %y.silu\n",
+                                          "g", find_op),
+                                    target);
+    const Graph& graph = program.graph;
+    CHECK(graph.nodes.size() == 4);
+    CHECK(graph.value(graph.results[0]).path == "y");
+    for (const auto& [result, path] : {std::pair{1, "y.matmul"}, std::pair{2, "y.silu"}}) {
+        const ValueId id = graph.results[static_cast<std::size_t>(result)];
+        CHECK(graph.value(id).path == path);
+        CHECK(graph.find(path) == id);
+        CHECK(graph.node(graph.value(id).producer).op->name == "relu");
+    }
+}
+
 TEST_CASE("the first kernel that does not refuse the types is taken") {
     static int chosen = 0;
     const auto refuses = [](std::span<const TensorType>, std::span<const TensorType>, const Attributes&) {

@@ -24,11 +24,12 @@
 namespace vitro::test {
 namespace {
 
-constexpr std::int64_t kTokens = 5, kSequences = 2, kPages = 5, kPageSize = 3, kPagesOfOne = 2;
+constexpr std::int64_t kTokens = 5, kSequences = 2, kPages = 4, kPageSize = 3, kPagesOfOne = 2,
+                       kSlots = kPages * kPageSize;
 
 class Maker {
 public:
-    explicit Maker(Random& random) : random_(random), b_("random") {
+    Maker(Random& random, bool careless) : random_(random), careless_(careless), b_("random") {
         b_.symbol('T', kTokens);
         b_.symbol('S', kSequences);
         b_.symbol('C', kSequences * kPagesOfOne * kPageSize);
@@ -38,25 +39,32 @@ public:
         sequences_ = b_.input("sequences", {DType::i32, {'T'}});
         page_table_ = b_.input("page_table", {DType::i32, {'S', kPagesOfOne}});
         lengths_ = b_.input("lengths", {DType::i32, {'S'}});
+        all_positions_ = b_.input("all_positions", {DType::i32, {kSlots}});
+        all_sequences_ = b_.input("all_sequences", {DType::i32, {kSlots}});
         down_ = b_.weight("down", {DType::f32, {4, 8}});
         up_ = b_.weight("up", {DType::f32, {8, 4}});
         row_ = b_.weight("row", {DType::f32, {8}});
         two_ = b_.constant(2.0f);
+        const TensorType cache{DType::f32, {kPages, kPageSize, 2, 4}};
         for (int i = 0; i < pick(0, 2); ++i) {
-            states_.push_back(b_.state(fmt::format("cache{}", i), {DType::f32, {kPages, kPageSize, 2, 4}}));
+            states_.push_back(b_.state(fmt::format("cache{}", i), cache));
             versions_.push_back({states_.back()});
         }
+        if (careless && pick(0, 5) == 0) versions_.push_back({b_.input("cache_input", cache)});
+        if (careless && pick(0, 9) == 0) versions_.push_back({b_.weight("cache_weight", cache)});
     }
 
     Graph make() {
         for (std::int64_t n = pick(3, 40); n > 0; --n) add_node();
-        for (const auto* list : {&wide_, &narrow_, &heads_, &gathered_})
+        for (const auto* list : {&wide_, &narrow_, &heads_, &gathered_, &all_})
             for (const Value value : *list)
                 if (pick(0, 5) == 0) b_.result(value);
         b_.result(wide_.back());
         for (std::size_t i = 0; i < states_.size(); ++i) {
-            if (versions_[i].size() > 1) b_.update(states_[i], versions_[i].back());
-            if (pick(0, 5) == 0) b_.result(versions_[i].back());
+            const auto& own = versions_[i];
+            const auto& from = careless_ && pick(0, 9) == 0 ? any_versions() : own;
+            if (from.size() > 1 && !(careless_ && pick(0, 9) == 0)) b_.update(states_[i], last(from));
+            if (pick(0, 5) == 0) b_.result(last(own));
         }
         return b_.finish();
     }
@@ -70,10 +78,18 @@ private:
                                                              : pick(std::max<std::int64_t>(0, last - 3), last))];
     }
 
+    std::vector<Value>& any_versions() {
+        return versions_[static_cast<std::size_t>(pick(0, static_cast<std::int64_t>(versions_.size()) - 1))];
+    }
+    /// The version that may be written over, returned and kept: the last one. Carelessly, any.
+    Value last(const std::vector<Value>& versions) {
+        return careless_ && pick(0, 9) == 0 ? any(versions) : versions.back();
+    }
+
     void add_node() {
         std::vector<Value>& same =
             *std::vector{&wide_, &wide_, &narrow_, &heads_}[static_cast<std::size_t>(pick(0, 3))];
-        switch (pick(0, 15)) {
+        switch (pick(0, 18)) {
             case 0:
                 if (!same.empty()) same.push_back(silu(b_, any(same)));
                 return;
@@ -121,28 +137,45 @@ private:
                     narrow_.push_back(slice(b_, any(wide_), {1, 2, 6}));
                 return;
             case 14:
-                if (!states_.empty() && !heads_.empty()) {
-                    auto& versions =
-                        versions_[static_cast<std::size_t>(pick(0, static_cast<std::int64_t>(states_.size()) - 1))];
+                if (!versions_.empty() && !heads_.empty()) {
+                    auto& versions = any_versions();
+                    versions.push_back(kv_append(b_, last(versions), any(heads_), positions_, sequences_, page_table_));
+                }
+                return;
+            case 15:
+                if (!versions_.empty() && !all_.empty()) {
+                    auto& versions = any_versions();
                     versions.push_back(
-                        kv_append(b_, versions.back(), any(heads_), positions_, sequences_, page_table_));
+                        kv_append(b_, last(versions), any(all_), all_positions_, all_sequences_, page_table_));
+                }
+                return;
+            case 16:  // of any version: a schedule has to read it before it is written over
+                if (!versions_.empty()) {
+                    const Value view = reshape(b_, any(any_versions()), {kSlots, 2, 4});
+                    all_.push_back(careless_ && pick(0, 4) == 0 ? view : silu(b_, view));
+                }
+                return;
+            case 17:
+                if (careless_ && !versions_.empty() && pick(0, 3) == 0) {
+                    auto& versions = any_versions();
+                    versions.push_back(pick(0, 1) == 0 ? silu(b_, any(versions))
+                                                       : add(b_, any(versions), any(versions)));
                 }
                 return;
             default:
-                if (!states_.empty()) {  // of any version: a schedule has to read it before it is written over
-                    const auto& versions =
-                        versions_[static_cast<std::size_t>(pick(0, static_cast<std::int64_t>(states_.size()) - 1))];
-                    gathered_.push_back(kv_gather(b_, any(versions), page_table_, lengths_, {}));
-                }
+                if (!versions_.empty())
+                    gathered_.push_back(kv_gather(b_, any(any_versions()), page_table_, lengths_, {}));
         }
     }
 
     Random& random_;
+    bool careless_;
     Builder b_;
-    std::vector<Value> wide_, narrow_, heads_, gathered_;  // f32 [T, 8], [T, 4], [T, 2, 4], [C, 2, 4]
+    // f32 [T, 8], [T, 4], [T, 2, 4], [C, 2, 4], [kSlots, 2, 4]
+    std::vector<Value> wide_, narrow_, heads_, gathered_, all_;
     std::vector<Value> states_;
-    std::vector<std::vector<Value>> versions_;  // of each state: itself, then each next one
-    Value positions_, sequences_, page_table_, lengths_, down_, up_, row_, two_;
+    std::vector<std::vector<Value>> versions_;  // of each state, and of other caches: itself, then each next one
+    Value positions_, sequences_, all_positions_, all_sequences_, page_table_, lengths_, down_, up_, row_, two_;
 };
 
 template <class T>
@@ -158,8 +191,9 @@ std::size_t size_of(const ValueInfo& value, const SymbolValues& symbols) {
 
 }  // namespace
 
-Graph random_graph(Random& random, const std::vector<std::string>& devices) {
-    Graph graph = Maker(random).make();
+Graph random_graph(Random& random, const RandomGraphOptions& options) {
+    Graph graph = Maker(random, options.careless).make();
+    const std::vector<std::string>& devices = options.devices;
     for (Node& node : graph.nodes) {
         // A cache's writers stay together by themselves; naming one device here and another there would be an error.
         if (devices.empty() || random.integer(0, 9) > 0 || !node.op->aliases.empty() || node.op == &kKvGather) continue;
@@ -184,14 +218,20 @@ SymbolValues random_sizes(const Graph& graph, Random& random) {
 Contents random_contents(const Graph& graph, const SymbolValues& symbols, Random& random) {
     Contents out;
     const std::int64_t tokens = symbols['T'], cached = symbols['C'], most = kPagesOfOne * kPageSize;
-    std::vector<std::int32_t> positions, sequences;
+    std::vector<std::int32_t> positions, sequences, all_positions, all_sequences;
     for (std::int64_t t = 0; t < tokens; ++t) {
         positions.push_back(static_cast<std::int32_t>(t / kSequences));
         sequences.push_back(static_cast<std::int32_t>(t % kSequences));
     }
+    for (std::int64_t slot = 0; slot < kSlots; ++slot) {
+        all_positions.push_back(static_cast<std::int32_t>(slot % most));
+        all_sequences.push_back(static_cast<std::int32_t>(slot / most));
+    }
+    out["all_positions"] = bytes_of_list(all_positions);
+    out["all_sequences"] = bytes_of_list(all_sequences);
     out["positions"] = bytes_of_list(positions);
     out["sequences"] = bytes_of_list(sequences);
-    out["page_table"] = bytes_of_list(std::vector<std::int32_t>{3, 0, 4, 1});
+    out["page_table"] = bytes_of_list(std::vector<std::int32_t>{3, 0, 2, 1});
     out["lengths"] = bytes_of_list(std::vector<std::int32_t>{
         static_cast<std::int32_t>(std::min(cached, most)), static_cast<std::int32_t>(cached - std::min(cached, most))});
     for (const ValueInfo& value : graph.values) {

@@ -12,8 +12,15 @@
 
 namespace vitro::test {
 
-/// A verified graph of up to 40 nodes, which differs for each state of `random`. With `devices`, some nodes name one.
-Graph random_graph(Random& random, const std::vector<std::string>& devices = {});
+struct RandomGraphOptions {
+    std::vector<std::string> devices{};  // some nodes name one of these
+    /// Also what there may be no memory for, which compile() then has to refuse: views of a cache appended to it,
+    /// versions of a cache that are written over and returned, swapped or kept, and caches that are no states.
+    bool careless = false;
+};
+
+/// A verified graph of up to 40 nodes, which differs for each state of `random`.
+Graph random_graph(Random& random, const RandomGraphOptions& options = {});
 
 /// Random sizes for its symbols, up to their bounds.
 SymbolValues random_sizes(const Graph& graph, Random& random);

@@ -113,7 +113,7 @@ TEST_CASE("programs of random graphs on two devices compute what the graphs say"
         Random random(seed);
         if (seed == kGraphsOfTwoDevices / 2) kernels.push_back(far_kernel<&kKvAppend>());
         const Target targets[] = {{far, kernels}, {host, {}}};
-        const Graph graph = random_graph(random, {"cpu"});
+        const Graph graph = random_graph(random, {.devices = {"cpu"}});
         const Program program = compile(graph, targets);
         check_sound(program);
         copies += static_cast<std::size_t>(std::count_if(program.steps.begin(), program.steps.end(),
@@ -125,6 +125,50 @@ TEST_CASE("programs of random graphs on two devices compute what the graphs say"
         check_same(run_plainly(graph, symbols, contents), run_program(program, targets, symbols, contents), program);
     }
     CHECK(copies > kGraphsOfTwoDevices);
+}
+
+/// Compiles careless graphs: each is refused, or computes what it says. Returns how many compile.
+std::size_t check_careless(std::span<const Target> targets, const std::vector<std::string>& devices,
+                           std::uint64_t graphs) {
+    std::map<std::string, std::size_t> refused{{"while it writes over the same memory", 0},
+                                               {"expected a value that an op writes into it", 0},
+                                               {"reads a value after an op has written over it", 0},
+                                               {", too", 0},
+                                               {"writes over cache", 0},
+                                               {"result ", 0},
+                                               {"next state ", 0},
+                                               {"weight ", 0},
+                                               {"a state without an update", 0}};
+    std::size_t compiled = 0;
+    for (std::uint64_t seed = 0; seed < graphs; ++seed) {
+        CAPTURE(seed);
+        Random random(seed);
+        const Graph graph = random_graph(random, {devices, true});
+        Program program;
+        try {
+            program = compile(graph, targets);
+        } catch (const Error& error) {
+            for (auto& [part, count] : refused) count += std::string(error.what()).find(part) != std::string::npos;
+            continue;
+        }
+        ++compiled;
+        check_sound(program);
+        const SymbolValues symbols = random_sizes(graph, random);
+        const Contents contents = random_contents(graph, symbols, random);
+        check_same(run_plainly(graph, symbols, contents), run_program(program, targets, symbols, contents), program);
+    }
+    MESSAGE(compiled << " of " << graphs << " careless graphs compile");
+    for (const auto& [part, count] : refused) CHECK_MESSAGE(count > 0, "no graph was refused for \"" << part << '"');
+    return compiled;
+}
+
+TEST_CASE("careless programs are refused, or compute what their graphs say") {
+    FarDevice far;
+    CpuBackend host(1);
+    const Target alone[] = {{host, {}}};
+    CHECK(check_careless(alone, {}, kGraphs) > kGraphs / 4);
+    const Target both[] = {{far, far_kernels()}, {host, {}}};
+    CHECK(check_careless(both, {"cpu"}, kGraphs / 2) > kGraphs / 8);
 }
 
 TEST_CASE("a schedule's peak is near the best that any order reaches") {

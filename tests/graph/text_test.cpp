@@ -173,6 +173,8 @@ TEST_CASE("malformed text: the error names file, line, column, what was expected
         {"symbol S <= 0", "g: symbol S: expected a bound of at least 1, found 0"},
         {"module \"a\" \"b\"", "g:5:15: expected a detail in quotes, found the end of the line"},
         {"%x = input f32 [4]", "g:5:1: expected a new value, found %x = input f32 [4]"},
+        {"%y, %z, %y = split(%x) {axis = 1, sizes = [1, 1, 2]} : f32 [T, 1], f32 [T, 1], f32 [T, 2]",
+         "g:5:9: expected a new value, found %y = split"},
         {"% = input f32 [4]", "g:5:3: expected a value's path, found = input f32 [4]"},
         {"%y input f32 [4]", "g:5:4: expected '=', found input f32 [4]"},
         {"%y = input f31 [4]", "g:5:12: expected a dtype, found f31 [4]"},

@@ -126,11 +126,31 @@ TEST_CASE("symbols need bounds, shapes sizes of at least 1 that fit, ranks at mo
     CHECK(contains(with_input({std::int64_t{1} << 40, std::int64_t{1} << 40}), "does not fit in 63 bits"));
 }
 
+TEST_CASE("weights and constants have constant sizes") {
+    for (const ValueKind kind : {ValueKind::weight, ValueKind::constant})
+        CHECK(contains(complaint([&](Graph& g) {
+                           ValueInfo info{kind, kType, "w"};
+                           info.sources = {"w"};
+                           info.data.resize(8 * 4 * 4);
+                           g.add_value(std::move(info));
+                       }),
+                       "value w: expected constant sizes, found f32 [T, 4]"));
+}
+
+TEST_CASE("a graph has a result or an update") {
+    CHECK(complaint([](Graph& g) { g.results.clear(); }) == "nothing");
+    CHECK(complaint([](Graph& g) { g.updates.clear(); }) == "nothing");
+    CHECK(complaint([](Graph& g) {
+              g.results.clear();
+              g.updates.clear();
+          }) == "graph sound: expected 'return' of a value or 'update' of a state, found neither");
+}
+
 TEST_CASE("constants have their bytes, weights a source") {
     CHECK(contains(complaint([](Graph& g) { g.value(g.find("constant")).data.pop_back(); }),
                    "value constant: expected 4 bytes of data, found 3"));
     CHECK(contains(complaint([](Graph& g) {
-                       g.add_value({ValueKind::weight, kType, "w"});
+                       g.add_value({ValueKind::weight, {DType::f32, {4}}, "w"});
                    }),
                    "value w: expected a checkpoint tensor, found none"));
 }

@@ -1,5 +1,6 @@
 // After the first step nothing is allocated. This file takes malloc and its kin away from the C library, counts, and
 // passes on; operator new ends in them. Sanitizers want them for themselves: there the test says that it is skipped.
+#include "passes/passes.h"
 #include "runtime/sampler.h"
 #include "tests/runtime/goldens.h"
 

@@ -2,6 +2,8 @@
 #include "runtime/memory_use.h"
 
 #include "graph/check_plan.h"
+#include "passes/passes.h"
+#include "runtime/compile_model.h"
 #include "tests/frontend/temp_dir.h"
 #include "tests/graph/far_device.h"
 #include "tests/paths.h"
@@ -17,9 +19,7 @@ namespace {
 /// From config.json alone; the dtype of all weights as there.
 Program program_of(const ModelConfig& config, const LanguageModelOptions& options, Phase phase,
                    std::span<const Target> targets) {
-    Graph graph = build_model(config, build_options(completed(options, config), phase, nullptr));
-    optimize(graph, targets, options.passes);
-    return compile(std::move(graph), targets);
+    return compile_model(config, phase, completed(options, config), targets, nullptr).program;
 }
 
 std::vector<MemoryUse> use_of(const LanguageModel& model) {

@@ -1,4 +1,5 @@
 // Optimized, unoptimized, with one pass left out, and with its fused ops decomposed again: always the same model.
+#include "passes/passes.h"
 #include "frontend/safetensors.h"
 #include "graph/check_numerics.h"
 #include "tests/paths.h"

@@ -3,6 +3,7 @@
 
 #include "base/half.h"
 #include "base/random.h"
+#include "passes/passes.h"
 #include "tests/runtime/goldens.h"
 
 #include <doctest/doctest.h>

@@ -133,3 +133,39 @@ TEST_CASE("exec refuses what does not fit, naming it") {
     check_error(run_vitro({"exec", kFfn, "-m", source_path("models/bundled/tiny-phi3").string()}), {"norm.weight"});
     check_error(run_vitro({"exec", kFfn, "--symbol", "T=17"}), {"symbol T: expected a value in [1, 16], found 17"});
 }
+
+TEST_CASE("f8e4m3 states are read from a file and written to one") {
+    const TempDir directory;
+    const std::string graph = (directory / "g.vt").string(), in = (directory / "in.safetensors").string(),
+                      out = (directory / "out.safetensors").string();
+    write_bytes(directory / "g.vt", R"(graph "one key more"
+%s = state f8e4m3 [1, 4, 1, 1]
+%x = input f32 [1, 1, 1]
+%p = constant i32 [1] {2}
+%q = constant i32 [1] {0}
+%t = constant i32 [1, 1] {0}
+%n = kv_append(%s, %x, %p, %q, %t) : f8e4m3 [1, 4, 1, 1]
+return %n
+update %s = %n
+)");
+    // OCP OFP8, E4M3: 1 is 0x38, -2 is 0xc0, 448 is 0x7e, 2^-9 is 0x01, NaN is 0x7f.
+    std::vector<std::uint8_t> s = {0x38, 0xc0, 0x7f, 0x01};
+    std::vector<float> x = {448};
+    const NamedTensor tensors[] = {tensor("s", DType::f8e4m3, {1, 4, 1, 1}, s), tensor("x", DType::f32, {1, 1, 1}, x)};
+    write_safetensors(in, tensors);
+    CHECK(out_of({"exec", graph, "--inputs", in, "-o", out}) == "n f8e4m3 [1, 4, 1, 1]: 1, -2, 448, 0.00195312\n");
+    const auto file = SafetensorsFile::open(out);
+    const TensorView* n = file.find("n");
+    REQUIRE(n != nullptr);
+    CHECK(n->dtype == DType::f8e4m3);
+    CHECK(std::memcmp(n->data, std::vector<std::uint8_t>{0x38, 0xc0, 0x7e, 0x01}.data(), 4) == 0);
+}
+
+TEST_CASE("a graph that gives nothing back is refused on every device") {
+    const TempDir directory;
+    write_bytes(directory / "g.vt", "graph \"g\"\n%x = input f32 [4]\n%y = relu(%x) : f32 [4]\n");
+    for (const char* device : {"cpu", "cuda-emulated"}) {
+        check_error(run_vitro({"exec", (directory / "g.vt").string(), "--device", device}),
+                    {"expected 'return' of a value or 'update' of a state, found neither"});
+    }
+}

@@ -1,0 +1,22 @@
+// Whether a checkpoint has the weights that a graph asks for.
+#pragma once
+
+#include "frontend/checkpoint.h"
+#include "graph/graph.h"
+
+#include <span>
+#include <string_view>
+
+namespace vitro {
+
+/// The dtype of a checkpoint tensor; Error when there is none of that name, or when it is no float.
+DType weight_dtype(const Checkpoint& checkpoint, std::string_view name);
+
+/// Error when the checkpoint lacks a weight of `graph`, or has it in another shape or dtype; it may have more tensors.
+void check_weight_sources(const Checkpoint& checkpoint, const Graph& graph);
+
+/// Error when the checkpoint's tensors are not exactly the weights of `graph`, by name, shape and dtype. Tensors whose
+/// names end as one of `spare` says may be left over.
+void check_weights(const Checkpoint& checkpoint, const Graph& graph, std::span<const std::string_view> spare);
+
+}  // namespace vitro

@@ -1,0 +1,34 @@
+#include "runtime/compile_model.h"
+
+#include "graph/check_plan.h"
+#include "passes/passes.h"
+#include "runtime/check_weights.h"
+
+#include <chrono>
+
+namespace vitro {
+
+Graph naive_graph(const ModelConfig& config, Phase phase, const LanguageModelOptions& options,
+                  const Checkpoint* checkpoint) {
+    std::function<DType(std::string_view)> dtype;
+    if (checkpoint != nullptr) dtype = [&](std::string_view name) { return weight_dtype(*checkpoint, name); };
+    Graph graph = build_model(config, build_options(options, phase, dtype));
+    if (checkpoint != nullptr) check_weights(*checkpoint, graph, find_architecture(config.architecture)->spare_tensors);
+    return graph;
+}
+
+CompiledModel compile_model(const ModelConfig& config, Phase phase, const LanguageModelOptions& options,
+                            std::span<const Target> targets, const Checkpoint* checkpoint) {
+    Graph graph = naive_graph(config, phase, options, checkpoint);
+    CompiledModel out;
+    out.report = optimize(graph, targets, options.passes);
+    out.program = compile(std::move(graph), targets);
+    if (!options.verify_plan) return out;
+    const auto start = std::chrono::steady_clock::now();
+    require_sound(out.program);
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+    out.program.stages.push_back({"verify_plan", taken.count()});
+    return out;
+}
+
+}  // namespace vitro

@@ -1,0 +1,41 @@
+// How a model is to run: bounds, types, and what its programs must be able to do.
+#pragma once
+
+#include "graph/pass.h"
+#include "models/model.h"
+
+#include <cstddef>
+#include <functional>
+#include <string_view>
+
+namespace vitro {
+
+struct LanguageModelOptions {
+    std::int64_t context = 0;        // longest sequence in tokens; 0: the model's own, at most 4096
+    std::int64_t max_sequences = 1;  // in the cache at the same time
+    std::int64_t chunk = 128;        // tokens of prompts that one step takes
+    bool all_logits = false;         // whether a step may want the logits of all its tokens
+    bool choose_tokens = false;      // whether the device may choose the next tokens
+    DType activation = DType::f32;   // of everything between embedding and logits
+    DType cache = DType::f32;        // of the KV cache; also f8e4m3
+    bool verify_plan = false;        // whether check_plan looks at the programs
+    PipelineOptions passes;          // which to leave out; `after` sees the prefill program's graph, then the decode's
+    /// Told the bytes of weights that are loaded, and of all weights, now and then.
+    std::function<void(std::size_t done, std::size_t all)> progress;
+};
+
+/// The options with every default filled in for a model. Error when the context is not one the model can have.
+LanguageModelOptions completed(LanguageModelOptions options, const ModelConfig& config);
+
+enum class Phase : std::uint8_t {
+    prefill,  // chunks of prompts
+    decode,   // one token of each sequence
+};
+/// "prefill", "decode".
+std::string_view name(Phase phase);
+
+/// What the naive graph of a phase is built for. `weight_dtype` as in BuildOptions.
+BuildOptions build_options(const LanguageModelOptions& completed_options, Phase phase,
+                           std::function<DType(std::string_view)> weight_dtype);
+
+}  // namespace vitro

@@ -1,0 +1,32 @@
+#include "runtime/open_model.h"
+
+namespace vitro {
+
+LanguageModelOptions model_options(const OpenOptions& options, const ModelConfig& config, const Devices& devices) {
+    LanguageModelOptions out = options.model;
+    const bool on_host = devices.targets.front().backend.is_host();
+    out.activation = options.activation.value_or(on_host ? DType::f32 : config.dtype.value_or(DType::bf16));
+    out.cache = options.cache.value_or(out.activation);
+    out.choose_tokens = !on_host && !out.all_logits;
+    if (options.fp8_weights) out.passes.enabled.emplace("quantize_weights");
+    return out;
+}
+
+OpenModel open_model(const std::filesystem::path& directory, const OpenOptions& options) {
+    ModelConfig config = read_model_config(directory);
+    GenerationConfig generation = read_generation_config(directory, config);
+    Devices devices = open_devices(options.device, options.threads);
+    auto model =
+        std::make_unique<LanguageModel>(directory, config, devices.targets, model_options(options, config, devices));
+    return {std::move(config), std::move(generation), std::move(devices), std::move(model)};
+}
+
+std::optional<Checkpoint> checkpoint_if_any(const std::filesystem::path& directory) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(directory / "model.safetensors", ignored) &&
+        !std::filesystem::exists(directory / "model.safetensors.index.json", ignored))
+        return {};
+    return Checkpoint::open(directory);
+}
+
+}  // namespace vitro

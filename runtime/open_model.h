@@ -1,0 +1,42 @@
+// A model directory opened to run: configuration, devices, weights, all from a few choices that have defaults.
+#pragma once
+
+#include "frontend/config.h"
+#include "runtime/devices.h"
+#include "runtime/language_model.h"
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace vitro {
+
+struct OpenOptions {
+    std::string device = "auto";      // as open_devices takes it
+    int threads = 0;                  // of the CPU; 0: one per core
+    std::optional<DType> activation;  // without: f32 on the CPU, on a GPU what the checkpoint's weights are
+    std::optional<DType> cache;       // without: as the activations
+    bool fp8_weights = false;         // weights are rounded to e4m3 with a scale per row
+    LanguageModelOptions model;       // for all else; its types and choose_tokens follow from the above
+};
+
+/// The options of a model that runs on these devices.
+LanguageModelOptions model_options(const OpenOptions& options, const ModelConfig& config, const Devices& devices);
+
+/// A model that is open to run. The devices live as long as the model; what went wrong without harm stands in their
+/// warnings.
+struct OpenModel {
+    ModelConfig config;
+    GenerationConfig generation;
+    Devices devices;
+    std::unique_ptr<LanguageModel> model;
+};
+
+/// `directory` as Hugging Face saves it.
+OpenModel open_model(const std::filesystem::path& directory, const OpenOptions& options = {});
+
+/// The weights of a directory, which may have none.
+std::optional<Checkpoint> checkpoint_if_any(const std::filesystem::path& directory);
+
+}  // namespace vitro

@@ -1,0 +1,107 @@
+// A directory opened with a few choices, and the one way from a configuration to a program.
+#include "runtime/open_model.h"
+
+#include "runtime/compile_model.h"
+#include "tests/frontend/temp_dir.h"
+#include "tests/paths.h"
+#include "tests/runtime/goldens.h"
+#include "tests/runtime/tiny_model.h"
+
+#include <doctest/doctest.h>
+
+#include <fstream>
+#include <regex>
+
+using namespace vitro;
+using namespace vitro::test;
+
+namespace {
+
+/// What an action says when it fails.
+template <class Action>
+std::string error_of(Action&& action) {
+    try {
+        action();
+    } catch (const Error& error) {
+        return error.what();
+    }
+    return "(no error)";
+}
+
+}  // namespace
+
+TEST_CASE("types follow the device where nothing else is said") {
+    ModelConfig config;
+    config.dtype = DType::bf16;
+    const Devices cpu = open_devices("cpu", 1), emulated = open_devices("cuda-emulated", 1);
+    const LanguageModelOptions on_cpu = model_options({}, config, cpu), on_gpu = model_options({}, config, emulated);
+    CHECK(on_cpu.activation == DType::f32);
+    CHECK(on_cpu.cache == DType::f32);
+    CHECK_FALSE(on_cpu.choose_tokens);
+    CHECK(on_gpu.activation == DType::bf16);
+    CHECK(on_gpu.cache == DType::bf16);
+    CHECK(on_gpu.choose_tokens);
+    const OpenOptions chosen{.activation = DType::f16, .cache = DType::f8e4m3, .fp8_weights = true};
+    const LanguageModelOptions own = model_options(chosen, config, cpu);
+    CHECK(own.activation == DType::f16);
+    CHECK(own.cache == DType::f8e4m3);
+    CHECK(own.passes.enabled.contains("quantize_weights"));
+    CHECK_FALSE(model_options({.model = {.all_logits = true}}, config, emulated).choose_tokens);
+}
+
+TEST_CASE("an opened model has its devices, and says without a flag's name what it cannot do") {
+    const TempDir directory;
+    write_tiny_model(directory.path());
+    const OpenModel open = open_model(directory.path(), {.device = "cpu", .threads = 1, .model = {.context = 40}});
+    CHECK(open.devices.targets.size() == 1);
+    CHECK(open.devices.warnings.empty());
+    CHECK(open.model->context() == 40);
+    CHECK(open.generation.eos_token_ids == std::vector<std::int64_t>{2, 7});
+    CHECK(error_of([] { open_devices("gpu", 1); }) ==
+          "device: expected auto, cpu, cuda, cuda:N or cuda-emulated, found 'gpu'");
+    CHECK(error_of([&] { open_model(directory.path(), {.device = "cpu", .model = {.context = 65}}); }) ==
+          "context: expected 1 to 64 tokens (the model's max_position_embeddings), found 65");
+    CHECK(error_of([&] { open_model(directory.path(), {.device = "cpu", .model = {.max_sequences = 0}}); }) ==
+          "max_sequences: expected at least 1, found 0");
+}
+
+TEST_CASE("no error of the library speaks of a command-line flag: tools add what helps") {
+    const std::regex flag(R"re("[^"]*--[a-z]|"[^"]*\(-[a-z]\))re");
+    CHECK(std::regex_search("fail(\"no room: give a larger context (-c)\");", flag));
+    CHECK(std::regex_search("fail(\"--device: expected cpu\");", flag));
+    for (const char* room : {"models", "frontend", "runtime"}) {
+        for (const auto& entry : std::filesystem::recursive_directory_iterator(source_path(room))) {
+            if (entry.path().extension() != ".cpp" && entry.path().extension() != ".h") continue;
+            std::ifstream file(entry.path());
+            for (std::string line; std::getline(file, line);)
+                if (line.find("//") == std::string::npos)
+                    CHECK_MESSAGE(!std::regex_search(line, flag), entry.path().string(), ": ", line);
+        }
+    }
+}
+
+TEST_CASE("compile_model refuses a checkpoint that is not the configuration's, but for what nobody needs") {
+    const TempDir directory;
+    write_tiny_model(directory.path());
+    CpuBackend backend(1);
+    const Target target{backend, cpu_kernels()};
+    const auto compiled = [&] {
+        const ModelConfig config = read_model_config(directory.path());
+        const Checkpoint checkpoint = Checkpoint::open(directory.path());
+        return compile_model(config, Phase::decode, completed({.verify_plan = true}, config), {&target, 1},
+                             &checkpoint);
+    };
+    const CompiledModel good = compiled();
+    CHECK_FALSE(good.program.steps.empty());
+    CHECK(good.program.stages.back().name == "verify_plan");
+    CHECK_FALSE(good.report.passes.empty());
+
+    std::vector<OwnedTensor> tensors = tiny_tensors();
+    tensors.push_back(random_tensor("model.layers.0.self_attn.rotary_emb.inv_freq", {2}, 1));
+    write_tensors(directory / "model.safetensors", tensors);
+    CHECK_NOTHROW(compiled());
+    tensors.push_back(random_tensor("model.layers.1.input_layernorm.weight", {16}, 1));
+    write_tensors(directory / "model.safetensors", tensors);
+    CHECK(error_of(compiled).find("\"model.layers.1.input_layernorm.weight\": expected only the weights of "
+                                  "Phi3ForCausalLM, found one it does not have") != std::string::npos);
+}
