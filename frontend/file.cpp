@@ -98,8 +98,8 @@ void remove_unfinished(const char* path) {
     }
 }
 
-/// Follows symbolic links to what is to be written; nothing when one is a descriptor's in /proc, which only opening it
-/// can follow.
+/// Follows symbolic links to what is to be written; nothing where only opening can follow them, such as a descriptor's
+/// in /proc, or nothing can.
 std::optional<std::filesystem::path> end_of_links(std::filesystem::path path) {
     constexpr int kMostLinks = 40;  // as in Linux
     std::error_code error;
@@ -108,6 +108,7 @@ std::optional<std::filesystem::path> end_of_links(std::filesystem::path path) {
         if (std::filesystem::canonical(parent, error).string().starts_with("/proc/")) return std::nullopt;
         path = parent / std::filesystem::read_symlink(path, error);
     }
+    if (std::filesystem::is_symlink(path, error)) return std::nullopt;  // a circle
     return path;
 }
 

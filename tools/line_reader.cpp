@@ -122,7 +122,10 @@ std::optional<std::string> LineReader::next_line() {
     int length = 0;
     const char* text = el_gets(edit_, &length);
     if (has_brackets_) write_err("\033[?2004l");
-    if (text == nullptr && interrupted) is_cleared_ = true;
+    if (text == nullptr && interrupted) {
+        is_cleared_ = true;
+        write_err("\n");
+    }
     if (is_cleared_) return "";
     if (text == nullptr || length <= 0) {
         write_err("\n");
