@@ -10,6 +10,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <mutex>
 #include <optional>
@@ -161,6 +162,14 @@ const char* mapped_file_at(const void* address) noexcept {
     for (const Mapping* entry = mappings; entry != nullptr; entry = entry->next)
         if (entry->begin != 0 && at >= entry->begin && at < entry->end) return entry->path.c_str();
     return nullptr;
+}
+
+void drop_pages(std::span<const std::byte> mapped) {
+    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    const auto address = reinterpret_cast<std::uintptr_t>(mapped.data());
+    const std::uintptr_t begin = (address + page - 1) / page * page, end = (address + mapped.size()) / page * page;
+    // Only an advice: where it is refused, the pages stay until memory is short.
+    if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 bool file_exists(const std::filesystem::path& path) {

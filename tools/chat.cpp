@@ -16,6 +16,7 @@ struct Flags {
     ModelFlags model;
     SamplingOptions sampling;
     std::string system;
+    std::string chat_template;
     std::optional<std::int64_t> max_tokens;
     bool context_shift = false;
 };
@@ -35,7 +36,7 @@ public:
         : flags_(flags),
           tokenizer_(open_tokenizer(flags.model)),
           open_(open_model(flags.model)),
-          format_(chat_format(flags.model.directory, tokenizer_)) {
+          format_(chat_format(flags.model.directory, tokenizer_, flags.chat_template)) {
         reset();
     }
 
@@ -177,6 +178,7 @@ void add_chat(CommandLine& line) {
         [flags] { return chat(*flags); });
     add_model_flags(command, flags->model);
     command.option("--system", flags->system, "a system message to begin with", "TEXT");
+    add_chat_template_flag(command, flags->chat_template);
     command.number("-n,--predict", flags->max_tokens, {0}, "tokens per answer at most");
     command.flag("--context-shift", flags->context_shift,
                  "drop the oldest turns when the conversation no longer fits the context");

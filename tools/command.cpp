@@ -35,6 +35,10 @@ void check_rules(const CLI::App& command) {
     for (const CLI::Option* option : command.get_options()) {
         if (option->get_required() && option->count() == 0)
             fail_usage("{}: expected {}, found nothing", command.get_name(), label_of(*option));
+        for (const CLI::Option* other : option->get_needs())
+            if (option->count() > 0 && other->count() == 0)
+                fail_usage("{}: expected {} with {}, found nothing", command.get_name(), label_of(*other),
+                           label_of(*option));
         for (const CLI::Option* other : option->get_excludes())
             if (option->count() > 0 && other->count() > 0)
                 fail_usage("{}: expected only one of {} and {}, found both", command.get_name(), label_of(*option),
@@ -83,6 +87,11 @@ const Option& Option::required() const {
 
 const Option& Option::excludes(Option other) const {
     option_->excludes(other.option_);
+    return *this;
+}
+
+const Option& Option::needs(Option other) const {
+    option_->needs(other.option_);
     return *this;
 }
 

@@ -37,6 +37,8 @@ public:
     const Option& required() const;
     /// Both together are a wrong command line.
     const Option& excludes(Option other) const;
+    /// This one without the other is a wrong command line.
+    const Option& needs(Option other) const;
 
 private:
     CLI::Option* option_;

@@ -70,8 +70,10 @@ Tokenizer open_tokenizer(const ModelFlags& flags);
 /// A graph file, or what stands on stdin where the path is "-".
 Graph read_graph(const std::filesystem::path& path);
 
-/// The chat template of a model directory.
-ChatFormat chat_format(const std::filesystem::path& directory, const Tokenizer& tokenizer);
+/// --chat-template
+Option add_chat_template_flag(const Command& command, std::string& choice);
+/// The chat template that --chat-template names, or of the model directory where it is empty.
+ChatFormat chat_format(const std::filesystem::path& directory, const Tokenizer& tokenizer, std::string_view choice);
 
 /// --temp, --top-k, --top-p, --min-p, --repeat-penalty, --logit-bias, --seed.
 void add_sampling_flags(const Command& command, SamplingOptions& options);
@@ -96,6 +98,6 @@ void add_ops(CommandLine& line);
 void add_plan(CommandLine& line);
 void add_devices(CommandLine& line);
 void add_bench(CommandLine& line);
-void add_completion(CommandLine& line);
+void add_tap(CommandLine& line);
 
 }  // namespace vitro

@@ -30,6 +30,7 @@ int run_command(int argc, char** argv) {
     add_plan(line);
     add_devices(line);
     add_bench(line);
+    add_tap(line);
     const std::function<int()> run = line.parse(argc, argv);
     for (const std::string& library : plugins) load_plugin(library);
     const int exit_code = run();

@@ -20,7 +20,7 @@ void require_pass(const std::string& name) {
 
 }  // namespace
 
-void add_sample_flags(const Command& command, SampleFlags& flags) {
+void add_synthetic_flags(const Command& command, SyntheticFlags& flags) {
     const auto take = [&flags](const std::string& text) {
         if (text.size() < 3 || text[0] < 'A' || text[0] > 'Z' || text[1] != '=')
             fail("expected a capital letter and a size, such as T=4, found '{}'", text);
@@ -30,7 +30,7 @@ void add_sample_flags(const Command& command, SampleFlags& flags) {
     command.number("--seed", flags.seed, "seed of what is made up (default 0)");
 }
 
-SymbolValues symbol_values(const SampleFlags& flags, const Graph& graph) {
+SymbolValues symbol_values(const SyntheticFlags& flags, const Graph& graph) {
     for (char symbol = 'A'; symbol <= 'Z'; ++symbol)
         if (flags.symbols[symbol] != 0 && !graph.bounds.contains(symbol))
             fail("--symbol: {} has no symbol {}", graph.name, symbol);
@@ -46,7 +46,7 @@ void add_pass_flags(const Command& command, PassFlags& flags) {
         "leave these passes out; may be repeated", "PASS,…");
     command.flag("--check-numerics", flags.check_numerics,
                  "after each pass, run what it changed on a made-up step and compare every value");
-    add_sample_flags(command, flags.sample);
+    add_synthetic_flags(command, flags.synthetic);
 }
 
 PipelineOptions pipeline_options(const PassFlags& flags) {
@@ -66,10 +66,10 @@ PipelineOptions pipeline_options(const PassFlags& flags) {
 
 void PassChecks::after(const Pass* pass, const Graph& now) {
     if (pass == nullptr) {
-        const SymbolValues symbols = symbol_values(flags_.sample, now);
+        const SymbolValues symbols = symbol_values(flags_.synthetic, now);
         if (!flags_.check_numerics) return;
         for (const auto& [symbol, bound] : now.bounds) symbols_ += symbol;
-        check_.emplace(host_, symbols, flags_.sample.seed);
+        check_.emplace(host_, symbols, flags_.synthetic.seed);
     }
     if (!check_) return;
     if (pass != nullptr && pass->optional)

@@ -12,19 +12,19 @@
 namespace vitro {
 
 /// --symbol and --seed: a step that is made up.
-struct SampleFlags {
+struct SyntheticFlags {
     SymbolValues symbols;  // those named, 0 for the others
     std::uint64_t seed = 0;
 };
-void add_sample_flags(const Command& command, SampleFlags& flags);
+void add_synthetic_flags(const Command& command, SyntheticFlags& flags);
 /// The sizes, as they are for `graph`. Error when one is not of a symbol of it.
-SymbolValues symbol_values(const SampleFlags& flags, const Graph& graph);
+SymbolValues symbol_values(const SyntheticFlags& flags, const Graph& graph);
 
 struct PassFlags {
     std::vector<std::string> passes;    // run only these
     std::vector<std::string> disabled;  // leave these out
     bool check_numerics = false;
-    SampleFlags sample;  // for check_numerics
+    SyntheticFlags synthetic;  // for check_numerics
 };
 void add_pass_flags(const Command& command, PassFlags& flags);
 

@@ -15,13 +15,15 @@ struct Flags {
     std::vector<std::string> stop;
     bool no_kv_cache = false;
     bool chat = false;
+    std::string chat_template;
     bool json = false;
 };
 
 std::vector<std::int32_t> prompt_tokens(const Flags& flags, const std::string& text, const Tokenizer& tokenizer) {
     if (!flags.chat) return tokenizer.encode(text);
     const Message message{"user", text};
-    return tokenizer.encode(chat_format(flags.model.directory, tokenizer).format({&message, 1}, true), false);
+    return tokenizer.encode(
+        chat_format(flags.model.directory, tokenizer, flags.chat_template).format({&message, 1}, true), false);
 }
 
 /// Without a tokenizer: token ids in, token ids out.
@@ -95,6 +97,7 @@ void add_run(CommandLine& line) {
     const Option stop = command.repeated("--stop", take_stop, "end before this text; may be repeated", "TEXT");
     command.flag("--no-kv-cache", flags->no_kv_cache, "compute all tokens anew for each, to see what the cache is for");
     const Option chat = command.flag("--chat", flags->chat, "the prompt is a user's message to a chat model");
+    add_chat_template_flag(command, flags->chat_template).needs(chat);
     tokens.excludes(text).excludes(file).excludes(stop).excludes(chat);
     command.flag("--json", flags->json, "print one JSON object at the end");
 }
