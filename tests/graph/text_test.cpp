@@ -73,7 +73,7 @@ void check_same(const Graph& a, const Graph& b) {
     // Ids may differ: in a file all other values stand before those of the nodes.
     const auto paths = [](const Graph& graph, const std::vector<ValueId>& ids) {
         std::vector<std::string> out;
-        for (const ValueId id : ids) out.push_back(graph.value(id).path);
+        for (const ValueId id : ids) out.push_back(id == kAbsent ? "none" : graph.value(id).path);
         return out;
     };
     for (const ValueInfo& value : a.values) {
