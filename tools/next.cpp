@@ -1,4 +1,5 @@
 // vitro next: how a text becomes the next token, step by step.
+#include "runtime/append.h"
 #include "tools/common.h"
 
 #include <nlohmann/json.hpp>
@@ -69,8 +70,7 @@ void next(const Flags& flags) {
     const OpenModel open = open_model(flags.model);
     const auto tokens = tokenizer.encode(flags.prompt);
     if (tokens.empty()) fail("the prompt has no tokens: expected at least one");
-    const LanguageModel::Part part{0, tokens, Want::last};
-    const std::span<const float> logits = open.model->feed({&part, 1});
+    const std::span<const float> logits = append(*open.model, {.tokens = tokens}).values;
 
     std::vector<std::int32_t> order(logits.size());
     std::iota(order.begin(), order.end(), 0);
