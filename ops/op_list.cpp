@@ -1,17 +1,12 @@
 #include "ops/op_list.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <vector>
-
-// Of the rows of op_list.def, what is for the CPU.
-#define VITRO_WITH_NONE(...)
-#define VITRO_WITH_CPU(...) __VA_ARGS__
 
 namespace vitro {
 
-#define VITRO_OP(Name, on_cpu, on_cuda) \
-    extern const OpDef k##Name;         \
-    VITRO_WITH_##on_cpu(extern const KernelDef k##Name##Cpu;)
+#define VITRO_OP(Name, on_cpu, on_cuda) extern const OpDef k##Name;
 #include "ops/op_list.def"
 #undef VITRO_OP
 
@@ -27,11 +22,13 @@ std::vector<const OpDef*>& ops() {
 }
 
 std::vector<KernelDef>& kernels() {
-    static std::vector<KernelDef> list = {
-#define VITRO_OP(Name, on_cpu, on_cuda) VITRO_WITH_##on_cpu(k##Name##Cpu, )
-#include "ops/op_list.def"
-#undef VITRO_OP
-    };
+    static std::vector<KernelDef> list = [] {
+        const Isa isa = isa_in_use();
+        const auto row = std::find_if(isa_kernels().begin(), isa_kernels().end(),
+                                      [&](const IsaKernels& one) { return one.isa == isa; });
+        const std::span<const KernelDef> all = row->kernels();
+        return std::vector<KernelDef>(all.begin(), all.end());
+    }();
     return list;
 }
 
@@ -45,7 +42,22 @@ const OpDef* find_op(std::string_view name) {
     return nullptr;
 }
 
+Isa isa_in_use() {
+    static const Isa isa = [] {
+        std::vector<Isa> compiled;
+        for (const IsaKernels& row : isa_kernels()) compiled.push_back(row.isa);
+        const char* wanted = std::getenv("VITRO_ISA");
+        return choose_isa(compiled, wanted == nullptr ? std::nullopt : std::optional<std::string_view>(wanted));
+    }();
+    return isa;
+}
+
 std::span<const KernelDef> cpu_kernels() { return kernels(); }
+
+const KernelDef* find_kernel(std::span<const KernelDef> kernels, std::string_view op) {
+    const auto found = std::find_if(kernels.begin(), kernels.end(), [&](const KernelDef& one) { return one.op == op; });
+    return found == kernels.end() ? nullptr : &*found;
+}
 
 void add_ops(std::span<const OpDef* const> more, std::span<const KernelDef> cpu) {
     for (const OpDef* op : more) {

@@ -47,8 +47,10 @@ public:
     std::int64_t free_pages() const { return pages_.free_pages(); }
 
     const ModelConfig& config() const { return config_; }
-    /// Completed.
+    /// Complete: with every default filled in.
     const LanguageModelOptions& options() const { return options_; }
+    const Checkpoint& checkpoint() const { return programs_.checkpoint(); }
+    std::span<const Target> targets() const { return programs_.targets(); }
     std::int64_t context() const { return options_.context; }
     /// For looking at what runs and measuring it.
     const Program& program(Phase phase) const { return programs_.runner(phase).program; }

@@ -35,6 +35,9 @@ public:
     Runner& runner(Phase phase) { return phase == Phase::prefill ? *prefill_ : *decode_; }
     const Runner& runner(Phase phase) const { return phase == Phase::prefill ? *prefill_ : *decode_; }
 
+    const Checkpoint& checkpoint() const { return checkpoint_; }
+    std::span<const Target> targets() const { return targets_; }
+
     /// Copies the content of pages of the KV cache, in all layers, by way of the host.
     void copy_pages(std::span<const PagePool::Copy> copies);
 
