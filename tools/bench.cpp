@@ -79,6 +79,9 @@ public:
         json_["load_seconds"] = load_seconds_;
         first_token();
         std::vector<DecodeCase> cases = flags_.decode;
+        for (const DecodeCase& one : cases) require_fits("--decode", one.context, 1);
+        for (const std::int64_t length : flags_.prefill) require_fits("--prefill", length, 0);
+        require_fits("--generate", flags_.generate, kPrompt);
         std::stable_sort(cases.begin(), cases.end(),
                          [](const DecodeCase& a, const DecodeCase& b) { return a.batch < b.batch; });
         for (std::size_t i = 0; i < cases.size(); ++i) {
@@ -95,6 +98,16 @@ public:
     }
 
 private:
+    static constexpr std::int64_t kPrompt = 5;  // tokens before those that --generate asks for
+
+    /// What does not fit the model is not measured in a smaller size.
+    void require_fits(std::string_view flag, std::int64_t found, std::int64_t besides) {
+        const std::int64_t most = open_->config.max_positions - besides;
+        if (found > most)
+            fail("{}: expected at most {} tokens, since the model is made for {}, found {}", flag, most,
+                 open_->config.max_positions, found);
+    }
+
     void open(std::int64_t sequences, std::int64_t context, std::int64_t chunk) {
         open_.reset();  // its memory first
         ModelFlags flags = flags_.model;
@@ -115,7 +128,7 @@ private:
     }
 
     void decode(const DecodeCase& wanted) {
-        const std::int64_t context = std::min(wanted.context, model().context() - 1);
+        const std::int64_t context = wanted.context;
         std::vector<std::vector<std::int32_t>> history;
         std::vector<StepPart> parts;
         for (std::int64_t s = 0; s < wanted.batch; ++s) {
@@ -150,9 +163,8 @@ private:
             json_["decode"].back()["kernels"] = kernel_times(model(), Phase::decode, open_->devices, flags_.repeats);
     }
 
-    void prefill(std::int64_t wanted) {
-        open(1, wanted + 8, wanted);
-        const std::int64_t length = std::min(wanted, model().context());
+    void prefill(std::int64_t length) {
+        open(1, length + 8, length);
         const auto tokens = random_tokens(open_->config, length, 5);
         std::vector<double> seconds;
         for (int i = 0; i < kWarmups + flags_.repeats; ++i) {
@@ -186,7 +198,6 @@ private:
 
     /// The same text with and without the cache: the textbook's comparison.
     void generate() {
-        constexpr std::int64_t kPrompt = 5;
         open(1, kPrompt + flags_.generate, kPrompt + flags_.generate);
         for (const bool use_cache : {true, false}) {
             auto tokens = random_tokens(open_->config, kPrompt, 3);
