@@ -1,4 +1,5 @@
 // vitro next: how a text becomes the next token, step by step.
+#include "runtime/append.h"
 #include "runtime/lens.h"
 #include "tools/common.h"
 
@@ -107,9 +108,8 @@ void next(const Flags& flags) {
     const auto tokens = tokenizer.encode(prompt);
     if (tokens.empty()) fail("the prompt has no tokens: expected at least one");
     const OpenModel open = open_model(flags.model, {.chunk = std::ssize(tokens)});
-    const LanguageModel::Part part{0, tokens, Want::last};
     std::span<const float> logits;
-    const auto feed = [&] { return logits = open.model->feed({&part, 1}); };
+    const auto feed = [&] { return logits = append(*open.model, {.tokens = tokens}).values; };
     std::vector<LensRow> lens;
     if (flags.lens)
         lens = looked_through(*open.model, tokens, feed);
