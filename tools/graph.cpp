@@ -57,13 +57,14 @@ std::string dump(const Story& story, const Flags& flags) {
 int graph(Flags flags) {
     if (flags.json && !flags.explain && !flags.timings) flags.format = "json";
     const Devices devices = open_devices(flags.model);
-    const Story story = compile_story(flags, devices);
+    Story story = compile_story(flags, devices);
+    const int exit_code = check_receipts(story.report, flags.receipts, story.program.graph.name, story.phase);
+    explain_load(flags.phase == "load" ? story.program.graph : story.program.load, story.report.journal);
     const std::string scope = flags.scope.empty() ? "" : whole_path(story.stages.front().graph, flags.scope);
     const std::string text = flags.explain         ? explained(story.report, {flags.json, flags.unfold}, scope)
                              : flags.timings       ? timed(story.report, &story.program, flags.json)
                              : !flags.diff.empty() ? diff_text(story, flags)
                                                    : dump(story, flags);
-    const int exit_code = check_receipts(story.report, flags.receipts, story.program.graph.name, story.phase);
     if (exit_code == 0) print_or_write(text, flags.output);
     return exit_code;
 }

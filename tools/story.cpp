@@ -37,7 +37,6 @@ Story load_story(const StoryFlags& flags, const Devices& devices) {
         story.stages.push_back({std::string(name(phase)),
                                 fmt::format("what {} reads that depends on weights alone", name(phase)),
                                 compiled.program.load});
-        explain_load(compiled.program, compiled.report.journal);
         story.report = std::move(compiled.report);
         programs.push_back(std::move(compiled.program));
     }
@@ -78,7 +77,6 @@ Story compile_story(const StoryFlags& flags, const Devices& devices) {
     const std::optional<Checkpoint> checkpoint = checkpoint_if_any(flags.model.directory);
     CompiledModel compiled =
         compile_model(config, phase, options, devices.targets, checkpoint ? &*checkpoint : nullptr);
-    explain_load(compiled.program, compiled.report.journal);
     checks.print(compiled.report);
     story.report = std::move(compiled.report);
     story.program = std::move(compiled.program);
