@@ -9,8 +9,6 @@ void add_look_flags(const Command& command, LookFlags& flags) {
     command.option("-p,--prompt", flags.prompt, "the text to look at", "TEXT")
         .excludes(
             command.list("--tokens", flags.tokens, "token ids in place of a text: no tokenizer is needed", "1,2,3"));
-    command.number("-n,--predict", flags.predict, {0},
-                   "tokens to generate after the text (default 0), the most probable ones");
 }
 
 Looked open_to_look(const LookFlags& flags) {
