@@ -40,6 +40,8 @@ std::string hint(const std::exception& error) {
     if (dynamic_cast<const ContextError*>(&error) != nullptr) return ": shorten it, or give a larger context (-c)";
     if (dynamic_cast<const MemoryError*>(&error) != nullptr)
         return ": give a smaller context (-c), or weights or a cache of a smaller type (--weights, --kv-type)";
+    if (dynamic_cast<const NoChatTemplate*>(&error) != nullptr)
+        return "; give raw prompts, or name a template by --chat-template " + chat_template_choices();
     return {};
 }
 
