@@ -103,6 +103,28 @@ TEST_CASE("split gives consecutive pieces, and concat of the pieces is x") {
     CHECK(refusal(kSplit, {type}, Split{0, {1}}) == "expected a constant size along axis 0, found T");
 }
 
+TEST_CASE("concat joins rows of blocks, whose bytes stay as they are") {
+    Data a({DType::q4_k, {2, 512}}), b({DType::q4_k, {3, 512}}), c({DType::q4_k, {2, 256}});
+    CHECK(a.memory.size() == 2 * 2 * 144);
+    std::uint8_t next = 0;
+    for (Data* each : {&a, &b, &c})
+        for (std::byte& byte : each->memory) byte = std::byte(next += 7);
+    std::vector<std::byte> below = a.memory;
+    below.insert(below.end(), b.memory.begin(), b.memory.end());
+    std::vector<std::byte> beside;
+    for (std::ptrdiff_t row = 0; row < 2; ++row) {
+        beside.insert(beside.end(), a.memory.begin() + row * 288, a.memory.begin() + (row + 1) * 288);
+        beside.insert(beside.end(), c.memory.begin() + row * 144, c.memory.begin() + (row + 1) * 144);
+    }
+    for (const int threads : {0, 1, 2}) {  // 0: the reference
+        CAPTURE(threads);
+        CHECK(run_op(kConcat, {a, b}, Concat{0}, threads)[0].memory == below);
+        CHECK(run_op(kConcat, {a, c}, Concat{1}, threads)[0].memory == beside);
+    }
+    CHECK(refusal(kConcat, {{DType::q4_k, {2, 128}}, {DType::q4_k, {2, 128}}}, Concat{0}) ==
+          "expected rows of whole blocks of 256 elements, found q4_k [2, 128]");
+}
+
 TEST_CASE("concat puts one behind the other") {
     const Data a = counting({2, 2}), b = floats({2, 1}, {7, 8});
     CHECK(output(kConcat, {a, b}, Concat{-1}) == Numbers{0, 1, 7, 2, 3, 8});
