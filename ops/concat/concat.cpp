@@ -1,6 +1,5 @@
 #include "ops/concat/concat.h"
 
-#include "base/blocks.h"
 #include "base/checked.h"
 #include "ops/common/axis.h"
 
@@ -12,9 +11,6 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     const int axis = resolve_axis(attributes.as<Concat>().axis, out);
     const auto at = static_cast<std::size_t>(axis);
     std::int64_t size = constant_size(out, axis);
-    for (const TensorType& x : inputs)
-        if (x.rank() > 0 && is_block_quantized(x.dtype) && constant_size(x, -1) % info(x.dtype).block_elements != 0)
-            fail("expected rows of whole blocks of {} elements, found {}", info(x.dtype).block_elements, to_string(x));
     for (const TensorType& x : inputs.subspan(1)) {
         TensorType expected = out;
         if (x.rank() == out.rank()) expected.shape[at] = x.shape[at];
@@ -47,16 +43,6 @@ std::vector<Example> examples(Random& random) {
             {{{DType::i32, {a}}, {DType::i32, {b}}}, Concat{0}, symbols}};
 }
 
-/// The tensor; one of blocks as the bytes of its rows, which can be moved like elements.
-StridedView movable(Tensor tensor) {
-    if (is_block_quantized(tensor.dtype)) {
-        std::int64_t& row = tensor.sizes[std::size_t(tensor.rank - 1)];
-        row = bytes_of(tensor.dtype, row);
-        tensor.dtype = DType::f8e4m3;  // one byte
-    }
-    return view(tensor);
-}
-
 bool is_identity(std::span<const TensorType> inputs, std::span<const TensorType>, const Attributes&) {
     return inputs.size() == 1;
 }
@@ -64,11 +50,11 @@ bool is_identity(std::span<const TensorType> inputs, std::span<const TensorType>
 }  // namespace
 
 void concat_by(const Call& call, CopyView copy) {
-    const StridedView out = movable(call.out());
+    const StridedView out = view(call.out());
     const int axis = resolve_axis(call.attributes.as<Concat>().axis, out.rank);
     std::int64_t begin = 0;
     for (const Tensor& x : call.inputs) {
-        const StridedView from = movable(x);
+        const StridedView from = view(x);
         const std::int64_t size = from.sizes[std::size_t(axis)];
         const StridedView place = narrow(out, axis, begin, size);
         if (from.data != place.data) copy(call, from, place);

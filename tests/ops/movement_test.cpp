@@ -121,8 +121,33 @@ TEST_CASE("concat joins rows of blocks, whose bytes stay as they are") {
         CHECK(run_op(kConcat, {a, b}, Concat{0}, threads)[0].memory == below);
         CHECK(run_op(kConcat, {a, c}, Concat{1}, threads)[0].memory == beside);
     }
-    CHECK(refusal(kConcat, {{DType::q4_k, {2, 128}}, {DType::q4_k, {2, 128}}}, Concat{0}) ==
-          "expected rows of whole blocks of 256 elements, found q4_k [2, 128]");
+}
+
+TEST_CASE("whole rows of blocks are moved like others, their parts are not") {
+    Data x({DType::q8_0, {4, 3, 64}});
+    std::uint8_t next = 0;
+    for (std::byte& byte : x.memory) byte = std::byte(next += 7);
+    constexpr std::ptrdiff_t kRow = 68;
+    const auto rows = [&](std::vector<std::ptrdiff_t> order) {
+        std::vector<std::byte> out;
+        for (const std::ptrdiff_t row : order)
+            out.insert(out.end(), x.memory.begin() + row * kRow, x.memory.begin() + (row + 1) * kRow);
+        return out;
+    };
+    for (const int threads : {0, 1, 2}) {  // 0: the reference
+        CAPTURE(threads);
+        CHECK(run_op(kTranspose, {x}, Transpose{{1, 0, 2}}, threads)[0].memory ==
+              rows({0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11}));
+        CHECK(run_op(kSlice, {x}, Slice{1, 1, 3}, threads)[0].memory == rows({1, 2, 4, 5, 7, 8, 10, 11}));
+        CHECK(run_op(kSplit, {x}, Split{0, {1, 3}}, threads)[1].memory == rows({3, 4, 5, 6, 7, 8, 9, 10, 11}));
+    }
+    const std::string reason =
+        "expected an axis other than the rows' own, whose elements stand in blocks, found 2 of "
+        "q8_0 [4, 3, 64]";
+    CHECK(refusal(kTranspose, {x.type}, Transpose{{0, 2, 1}}) == reason);
+    CHECK(refusal(kSlice, {x.type}, Slice{-1, 0, 32}) == reason);
+    CHECK(refusal(kSplit, {x.type}, Split{2, {32, 32}}) == reason);
+    CHECK(refusal(kRepeat, {x.type}, Repeat{0, 2}) == "expected a type without blocks, found q8_0 [4, 3, 64]");
 }
 
 TEST_CASE("concat puts one behind the other") {
