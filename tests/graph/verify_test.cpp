@@ -151,6 +151,19 @@ TEST_CASE("weights and constants have constant sizes") {
                        "value w: expected constant sizes, found f32 [T, 4]"));
 }
 
+TEST_CASE("values of blocks have rows of whole blocks") {
+    const auto with_weight = [](const Shape& shape) {
+        return complaint([&](Graph& g) {
+            ValueInfo info{ValueKind::weight, {DType::q4_k, shape}, "w"};
+            info.source = "w";
+            g.add_value(std::move(info));
+        });
+    };
+    CHECK(with_weight({3, 512}) == "nothing");
+    CHECK(contains(with_weight({512, 128}), "value w: q4_k [512, 128]: expected rows of whole blocks of 256 elements"));
+    CHECK(contains(with_weight({}), "expected rows of whole blocks"));
+}
+
 TEST_CASE("a graph has a result or an update") {
     CHECK(complaint([](Graph& g) { g.results.clear(); }) == "nothing");
     CHECK(complaint([](Graph& g) { g.updates.clear(); }) == "nothing");
