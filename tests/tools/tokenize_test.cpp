@@ -1,6 +1,7 @@
 // vitro tokenize and detokenize from a tokenizer.json alone, and the report of where tokenizers part.
 #include "tests/frontend/temp_dir.h"
 #include "tests/frontend/tokenizer_files.h"
+#include "tests/runtime/tiny_text_model.h"
 #include "tests/tools/process.h"
 
 #include <doctest/doctest.h>
@@ -38,6 +39,23 @@ TEST_CASE("a tokenizer.json is enough to tokenize and detokenize") {
     CHECK(text.out == "the tin\n");
 }
 
+TEST_CASE("a model with tokenizer.json and no tokenizer.model runs and chats") {
+    const TempDir directory;
+    write_tiny_text_model(directory.path());
+    const auto answer = [&] {
+        const ProcessResult run = run_vitro({"run", "-m", directory.path().string(), "-n", "4", "--json", "the a"});
+        check_success(run);
+        return json::parse(run.out).at("tokens");
+    };
+    const json before = answer();
+    std::filesystem::remove(directory / "tokenizer.model");
+    write_bytes(directory / "tokenizer_config.json", R"({"add_bos_token": true, "bos_token": "<s>"})");
+    write_tokenizer(directory, std::string(kMetaspace) + ", " + std::string(kDecoder));
+    CHECK(answer() == before);
+    check_success(
+        run_vitro({"run", "-m", directory.path().string(), "-n", "4", "--chat", "--chat-template", "phi3", "the"}));
+}
+
 TEST_CASE("tokenize --check names the text, both cuts and the rule, and ends with 1 where tokenizers part") {
     const TempDir ours, theirs, files;
     write_tokenizer(ours, kMetaspace);
@@ -60,6 +78,9 @@ TEST_CASE("tokenize --check names the text, both cuts and the rule, and ends wit
     CHECK(other.out.find("text:2:1: pre-tokenizer \"abc\"") != std::string::npos);
     CHECK(other.out.find("1 of 1 texts differ") != std::string::npos);
 
+    write_bytes(files / "text", std::string("abc\xff\xff the tin ab\xc3", 17));  // longer once it is made UTF-8
+    CHECK(check(theirs.path().string()).exit_code == 1);
+
     write_bytes(files / "ids", "[261, 259, 262]");
     const ProcessResult ids = check((files / "ids").string());
     CHECK(ids.exit_code == 1);
@@ -79,6 +100,9 @@ TEST_CASE("tokenize --check compares with a table of ids") {
     const json out = json::parse(report.out);
     CHECK(out.at("texts") == 3);
     CHECK(out.at("different") == 2);
+    CHECK(out.at("bytes") == 3 + 4 + 3);
+    CHECK(out.at("tokens") == 1 + 3 + 1);
+    CHECK(out.at("seconds") > 0.0);
     CHECK(out.at("rules").contains("vocabulary: no such id"));
     write_bytes(files / "table", "{\"text\": 1}");
     const ProcessResult broken =
