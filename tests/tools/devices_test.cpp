@@ -1,4 +1,5 @@
 // vitro devices, --device and vitro bench, through the binary.
+#include "tests/paths.h"
 #include "tests/tools/process.h"
 
 #include <doctest/doctest.h>
