@@ -1,54 +1,55 @@
-// Conversations as the text a chat model was trained on. The families whose templates are common are written out here;
-// a directory's template is recognized by what it contains, and one that is not known is an Error, never a guess.
+// Conversations as the text a chat model was trained on: the model's own Jinja template makes it, as in transformers'
+// apply_chat_template. Nothing is guessed from a template's words.
 #pragma once
 
+#include "frontend/jinja/template.h"
+
+#include <ctime>
 #include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace vitro {
 
 struct Message {
-    std::string role;  // "system", "user" or "assistant"
+    std::string role;  // "system", "user", "assistant" or what else the template knows
     std::string content;
 };
 
-enum class ChatFamily {
-    phi3,          ///< <|role|>\ncontent<|end|>\n
-    phi3_initial,  ///< Phi-3's first template: starts with bos, has no system role, opens a reply after each user
-                   ///< message
-    llama2,        ///< <s>[INST] <<SYS>>\nsystem\n<</SYS>>\n\nuser [/INST] assistant </s>
-    mistral,       ///< <s>[INST] user [/INST]assistant</s>, without a system role
-    llama3,        ///< <|start_header_id|>role<|end_header_id|>\n\ncontent<|eot_id|>
-};
+/// The tokens that templates speak of by name, with their spellings: {"bos_token", "<s>"}. One that is not here is
+/// undefined to the template, which prints nothing for it.
+using SpecialTokens = std::vector<std::pair<std::string, std::string>>;
 
-/// Turns messages into the text that transformers' apply_chat_template makes of them. Encode it with add_special =
-/// false: a template that wants bos has it in its text. As there, role tokens inside a message's content are recognized
-/// like any others: who passes on text from strangers must take them out.
+/// Turns messages into text. Encode it with add_special = false: a template that wants bos has it in its text. As in
+/// transformers, role tokens inside a message's content are recognized like any others: who passes on text from
+/// strangers must take them out.
 class ChatFormat {
 public:
-    /// `bos` and `eos` are the spellings of the tokenizer's tokens ("<s>").
-    ChatFormat(ChatFamily family, std::string bos, std::string eos)
-        : family_(family), bos_(std::move(bos)), eos_(std::move(eos)) {}
+    /// Error, which speaks of `file`, when `source` is no Jinja template. What strftime_now tells is the time of this
+    /// call, so that a conversation's beginning stays as it is.
+    ChatFormat(std::string_view source, std::string file, SpecialTokens tokens);
 
-    /// Reads chat_template.jinja, or else "chat_template" of tokenizer_config.json. Error when neither is there or the
-    /// template is of no family above.
-    static ChatFormat load(const std::filesystem::path& model_directory, std::string_view bos, std::string_view eos);
+    /// `choice` is a built-in template's name (chat_templates.h) or a file; empty for the directory's own template:
+    /// chat_template.jinja, or "chat_template" of tokenizer_config.json (the one named "default" of several), or of
+    /// chat_template.json. `tokens` are used beside those that tokenizer_config.json names, and before them. Error when
+    /// there is none.
+    static ChatFormat load(const std::filesystem::path& model_directory, SpecialTokens tokens,
+                           std::string_view choice = {});
 
-    ChatFamily family() const { return family_; }
-
-    /// `add_generation_prompt` opens the assistant's reply, for families that mark where one begins. Error for a role
-    /// the family does not have, and where it wants user and assistant to alternate and they do not.
+    /// `add_generation_prompt` opens the assistant's reply, where the template marks where one begins. Error, with the
+    /// template's line, when the template refuses the messages.
     std::string format(std::span<const Message> messages, bool add_generation_prompt) const;
 
 private:
-    ChatFamily family_;
-    std::string bos_;
-    std::string eos_;
+    jinja::Template template_;
+    SpecialTokens tokens_;
+    std::time_t now_;
 };
 
-/// The family of a Jinja chat template. Error, which names `file`, when it is none of them.
-ChatFamily chat_family_of(std::string_view chat_template, std::string_view file);
+/// "FILE|chatml|gemma|...": what `choice` may be.
+std::string chat_template_choices();
 
 }  // namespace vitro

@@ -3,8 +3,6 @@
 namespace vitro {
 namespace {
 
-constexpr std::string_view kWeightForms[] = {"stored", "fp8_rows", "fp8_scales"};  // by WeightForm
-
 /// Takes the path for the value; gives it a suffix if it is taken.
 void take_path(std::unordered_map<std::string, ValueId>& by_path, std::string& path, ValueId id) {
     if (by_path.try_emplace(path, id).second) return;
@@ -15,14 +13,6 @@ void take_path(std::unordered_map<std::string, ValueId>& by_path, std::string& p
 }
 
 }  // namespace
-
-std::string_view name(WeightForm form) { return kWeightForms[static_cast<std::size_t>(form)]; }
-
-std::optional<WeightForm> weight_form_named(std::string_view name) {
-    for (std::size_t i = 0; i < std::size(kWeightForms); ++i)
-        if (kWeightForms[i] == name) return static_cast<WeightForm>(i);
-    return std::nullopt;
-}
 
 ValueId Graph::add_value(ValueInfo info) {
     const auto id = static_cast<ValueId>(values.size());
@@ -62,7 +52,7 @@ std::vector<int> Graph::use_counts() const {
     std::vector<int> uses(values.size());
     auto use = [&](ValueId id) { ++uses[static_cast<std::size_t>(id)]; };
     for (const Node& node : nodes)
-        for (const ValueId id : node.inputs) use(id);
+        for (const ValueId id : present(node.inputs)) use(id);
     for (const ValueId id : results) use(id);
     for (const StateUpdate& update : updates) use(update.next);
     return uses;
@@ -76,15 +66,37 @@ const std::string& device_of(const Graph& graph, ValueId id) {
 std::vector<TensorType> types_of(const Graph& graph, const std::vector<ValueId>& ids) {
     std::vector<TensorType> types;
     types.reserve(ids.size());
-    for (const ValueId id : ids) types.push_back(graph.value(id).type);
+    for (const ValueId id : ids) types.push_back(id == kAbsent ? TensorType::none() : graph.value(id).type);
     return types;
 }
 
 std::string describe(const Graph& graph, const Node& node) {
     std::string text = fmt::format("{} at {}", node.op->name,
                                    node.outputs.empty() ? "(no output)" : graph.value(node.outputs[0]).path);
-    if (!node.place.file.empty()) text += fmt::format(" ({}:{})", node.place.file, node.place.line);
+    if (!node.source.file.empty()) text += fmt::format(" ({}:{})", node.source.file, node.source.line);
     return text;
+}
+
+bool keeps_type(std::span<const TensorType> inputs, std::span<const TensorType> outputs, const Attributes&) {
+    return inputs[0] == outputs[0];
+}
+
+int input_index(const OpDef& op, std::string_view name) {
+    for (std::size_t i = 0; i < op.inputs.size(); ++i)
+        if (op.inputs[i].name == name) return static_cast<int>(i);
+    return -1;
+}
+
+std::vector<std::string_view> input_names(const OpDef& op) {
+    std::vector<std::string_view> names;
+    for (const InputDef& input : op.inputs) names.push_back(input.name);
+    return names;
+}
+
+std::size_t required_inputs(const OpDef& op) {
+    const auto optional =
+        std::find_if(op.inputs.begin(), op.inputs.end(), [](const InputDef& input) { return input.is_optional; });
+    return static_cast<std::size_t>(optional - op.inputs.begin());
 }
 
 Cost cost_of(const OpDef& op, const Call& call) {

@@ -23,7 +23,7 @@ public:
         for (std::size_t i = 0; i < graph.values.size(); ++i) content_[i] = static_cast<ValueId>(i);
         for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
             const Node& node = graph.nodes[n];
-            for (const ValueId id : node.inputs) {
+            for (const ValueId id : present(node.inputs)) {
                 const NodeId producer = graph.value(id).producer;
                 if (producer >= 0) add(producer, static_cast<NodeId>(n));
                 readers[index(content_[index(id)])].push_back(static_cast<NodeId>(n));
@@ -186,7 +186,7 @@ private:
     /// What the node reads, each memory once. Valid until the next call.
     const std::vector<std::size_t>& inputs(const Node& node) {
         inputs_.clear();
-        for (const ValueId id : node.inputs)
+        for (const ValueId id : present(node.inputs))
             if (const std::size_t used = root(id); std::find(inputs_.begin(), inputs_.end(), used) == inputs_.end())
                 inputs_.push_back(used);
         return inputs_;

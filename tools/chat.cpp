@@ -13,6 +13,7 @@ struct Flags {
     ModelFlags model;
     SamplingFlags sampling;
     std::string system;
+    std::string chat_template;
     std::optional<std::int64_t> max_tokens;
 };
 
@@ -65,7 +66,7 @@ private:
 int chat(const Flags& flags) {
     const Tokenizer tokenizer = open_tokenizer(flags.model);
     const OpenModel open = open_model(flags.model);
-    const ChatFormat format = chat_format(flags.model.directory, tokenizer);
+    const ChatFormat format = chat_format(flags.model.directory, tokenizer, flags.chat_template);
     GenerationOptions options{.max_tokens = flags.max_tokens,
                               .sampling = sampling_options(flags.sampling),
                               .end_tokens = open.generation.eos_token_ids,
@@ -100,6 +101,7 @@ void add_chat(CLI::App& app, int& exit_code) {
         "talk with a chat model; Ctrl-C ends an answer, Ctrl-D the conversation\nExample: vitro chat --temp 0.7");
     add_model_flags(*command, flags->model);
     command->add_option("--system", flags->system, "a system message to begin with")->type_name("TEXT");
+    add_chat_template_flag(*command, flags->chat_template);
     command->add_option("-n,--predict", flags->max_tokens, "tokens of an answer at most")
         ->type_name("N")
         ->check(CLI::NonNegativeNumber);

@@ -124,13 +124,18 @@ OpenModel open_model(const ModelFlags& flags, LanguageModelOptions options) {
     return open;
 }
 
-Tokenizer open_tokenizer(const ModelFlags& flags) {
-    return Tokenizer::load(flags.directory, read_model_config(flags.directory).vocab_size);
+Tokenizer open_tokenizer(const ModelFlags& flags) { return Tokenizer::load(flags.directory); }
+
+CLI::Option* add_chat_template_flag(CLI::App& app, std::string& choice) {
+    return app.add_option("--chat-template", choice, "format messages by this template in place of the model's own")
+        ->type_name(chat_template_choices());
 }
 
-ChatFormat chat_format(const std::filesystem::path& directory, const Tokenizer& tokenizer) {
-    const auto spelled = [&](std::optional<std::int32_t> id) { return id ? tokenizer.piece(*id) : std::string_view{}; };
-    return ChatFormat::load(directory, spelled(tokenizer.bos_id()), spelled(tokenizer.eos_id()));
+ChatFormat chat_format(const std::filesystem::path& directory, const Tokenizer& tokenizer, std::string_view choice) {
+    SpecialTokens tokens;
+    if (tokenizer.bos_id()) tokens.emplace_back("bos_token", tokenizer.piece(*tokenizer.bos_id()));
+    if (tokenizer.eos_id()) tokens.emplace_back("eos_token", tokenizer.piece(*tokenizer.eos_id()));
+    return ChatFormat::load(directory, std::move(tokens), choice);
 }
 
 void add_sampling_flags(CLI::App& app, SamplingFlags& flags) {

@@ -65,8 +65,10 @@ Tokenizer open_tokenizer(const ModelFlags& flags);
 /// A graph file, or what stands on stdin where the path is "-".
 Graph read_graph(const std::filesystem::path& path);
 
-/// The chat template of a model directory.
-ChatFormat chat_format(const std::filesystem::path& directory, const Tokenizer& tokenizer);
+/// --chat-template
+CLI::Option* add_chat_template_flag(CLI::App& app, std::string& choice);
+/// The chat template that --chat-template names, or of the model directory where it is empty.
+ChatFormat chat_format(const std::filesystem::path& directory, const Tokenizer& tokenizer, std::string_view choice);
 
 struct SamplingFlags {
     SamplingOptions options;
@@ -97,5 +99,6 @@ void add_ops(CLI::App& app, int& exit_code);
 void add_plan(CLI::App& app, int& exit_code);
 void add_devices(CLI::App& app, int& exit_code);
 void add_bench(CLI::App& app, int& exit_code);
+void add_tap(CLI::App& app, int& exit_code);
 
 }  // namespace vitro

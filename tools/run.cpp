@@ -15,13 +15,15 @@ struct Flags {
     std::vector<std::string> stop;
     bool no_kv_cache = false;
     bool chat = false;
+    std::string chat_template;
     bool json = false;
 };
 
 std::vector<std::int32_t> prompt_tokens(const Flags& flags, const Tokenizer& tokenizer) {
     if (!flags.chat) return tokenizer.encode(flags.prompt);
     const Message message{"user", flags.prompt};
-    return tokenizer.encode(chat_format(flags.model.directory, tokenizer).format({&message, 1}, true), false);
+    return tokenizer.encode(
+        chat_format(flags.model.directory, tokenizer, flags.chat_template).format({&message, 1}, true), false);
 }
 
 /// Without a tokenizer: token ids in, token ids out.
@@ -92,7 +94,8 @@ void add_run(CLI::App& app, int& exit_code) {
     command->add_option("--stop", flags->stop, "end before this text; may be repeated")->type_name("S");
     command->add_flag("--no-kv-cache", flags->no_kv_cache,
                       "compute all tokens anew for each, to see what the cache is for");
-    command->add_flag("--chat", flags->chat, "the prompt is a user's message to a chat model");
+    CLI::Option* chat = command->add_flag("--chat", flags->chat, "the prompt is a user's message to a chat model");
+    add_chat_template_flag(*command, flags->chat_template)->needs(chat);
     command->add_flag("--json", flags->json, "print one JSON object at the end");
     command->callback([flags, &exit_code] { exit_code = run(*flags); });
 }

@@ -76,7 +76,7 @@ TEST_CASE("the number of inputs is checked before the op sees them") {
     CHECK(complaint_of(kLayerNorm, {x, w, w}, LayerNorm{}) == "nothing");
     CHECK(contains(complaint_of(kLayerNorm, {x}, LayerNorm{}), "expected 2 to 3 inputs, found 1"));
     CHECK(contains(complaint_of(kLayerNorm, {x, w, w, w}, LayerNorm{}), "expected 2 to 3 inputs, found 4"));
-    CHECK(contains(complaint_of(kAdd, {x, Value{}}, {}), "expected a value, found none"));
+    CHECK(contains(complaint_of(kAdd, {x, Value{}}, {}), "expected 2 inputs, found 1"));
 }
 
 TEST_CASE("a sound graph passes") {
@@ -98,7 +98,8 @@ TEST_CASE("values must be defined before they are used, once, by the node that s
 }
 
 TEST_CASE("ids that are no value are errors, wherever they stand") {
-    for (const ValueId id : {-1, 1000}) {
+    CHECK(contains(complaint([&](Graph& g) { g.nodes[0].inputs[0] = kAbsent; }), "x: expected a value, found none"));
+    for (const ValueId id : {-2, 1000}) {
         CHECK(contains(complaint([&](Graph& g) { g.nodes[0].inputs[0] = id; }), "expected a value"));
         CHECK(contains(complaint([&](Graph& g) { g.nodes[0].outputs[0] = id; }), "expected a value"));
         CHECK(contains(complaint([&](Graph& g) { g.results[0] = id; }), "expected a value"));
@@ -143,7 +144,7 @@ TEST_CASE("weights and constants have constant sizes") {
     for (const ValueKind kind : {ValueKind::weight, ValueKind::constant})
         CHECK(contains(complaint([&](Graph& g) {
                            ValueInfo info{kind, kType, "w"};
-                           info.sources = {"w"};
+                           info.source = "w";
                            info.data.resize(8 * 4 * 4);
                            g.add_value(std::move(info));
                        }),

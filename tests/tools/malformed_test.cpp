@@ -176,8 +176,11 @@ TEST_CASE("a model without a chat template runs, but does not chat") {
     write_tiny_text_model(directory.path());
     const std::string model = directory.path().string();
     check_success(run_vitro({"run", "-m", model, "the tin", "-n", "2"}));
-    check_error(run_vitro({"run", "-m", model, "the tin", "-n", "2", "--chat"}), {"chat_template"});
-    check_error(run_vitro({"chat", "-m", model}, {.input = "the tin\n"}), {"chat_template"});
-    write_bytes(directory / "chat_template.jinja", "{% for m in messages %}{{ m }}{% endfor %}");
-    check_error(run_vitro({"chat", "-m", model}, {.input = "the tin\n"}), {"chat_template.jinja: expected "});
+    check_error(run_vitro({"run", "-m", model, "the tin", "-n", "2", "--chat"}), {"--chat-template FILE|chatml|"});
+    check_error(run_vitro({"chat", "-m", model}, {.input = "the tin\n"}), {"--chat-template FILE|chatml|"});
+    check_success(run_vitro({"run", "-m", model, "the tin", "-n", "2", "--chat", "--chat-template", "chatml"}));
+    check_success(run_vitro({"chat", "-m", model, "-n", "2", "--chat-template", "llama2"}, {.input = "the tin\n"}));
+    write_bytes(directory / "chat_template.jinja", "{% for m in messages %}{{ m }}");
+    check_error(run_vitro({"chat", "-m", model}, {.input = "the tin\n"}),
+                {"chat_template.jinja: line 1: expected {% endfor %}, found the end of the template"});
 }
