@@ -2,12 +2,12 @@
 #include "tools/bench.h"
 
 #include "base/random.h"
+#include "runtime/append.h"
 #include "tools/common.h"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <optional>
 
@@ -26,9 +26,13 @@ double median(std::vector<double> values) {
     return values[values.size() / 2];
 }
 
+struct DecodeCase {
+    std::int64_t batch = 1, context = 0;
+};
+
 struct Flags {
     ModelFlags model;
-    std::vector<std::string> decode;  // BATCH:CONTEXT
+    std::vector<DecodeCase> decode;
     std::vector<std::int64_t> prefill;
     std::int64_t generate = 0;
     int repeats = 9;
@@ -36,25 +40,10 @@ struct Flags {
     bool json = false;
 };
 
-struct DecodeCase {
-    std::int64_t batch = 1, context = 0;
-};
-
 DecodeCase decode_case(const std::string& text) {
-    DecodeCase out;
     const std::size_t colon = text.find(':');
-    const auto number = [&](std::string_view part) {
-        std::int64_t value = 0;
-        const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
-        if (error != std::errc{} || end != part.data() + part.size())
-            fail("--decode: expected BATCH:CONTEXT, such as 1:1000, found '{}'", text);
-        return value;
-    };
-    if (colon == std::string::npos) fail("--decode: expected BATCH:CONTEXT, such as 1:1000, found '{}'", text);
-    out.batch = number(std::string_view(text).substr(0, colon));
-    out.context = number(std::string_view(text).substr(colon + 1));
-    if (out.batch < 1 || out.context < 0) fail("--decode: expected a batch above 0 and a context, found '{}'", text);
-    return out;
+    if (colon == std::string::npos) fail("expected BATCH:CONTEXT, such as 1:1000, found '{}'", text);
+    return {parse_whole(text.substr(0, colon), {1, 4096}), parse_whole(text.substr(colon + 1), {0, 1 << 30})};
 }
 
 std::vector<std::int32_t> random_tokens(const ModelConfig& config, std::int64_t count, std::uint64_t seed) {
@@ -63,16 +52,6 @@ std::vector<std::int32_t> random_tokens(const ModelConfig& config, std::int64_t 
         tokens.push_back(
             static_cast<std::int32_t>(random_bits(seed, std::uint64_t(i)) % std::uint64_t(config.vocab_size)));
     return tokens;
-}
-
-/// A step of the model as generation makes it: only tokens leave the device.
-void step(LanguageModel& model, std::span<const LanguageModel::Part> parts) {
-    if (!model.chooses_tokens()) {
-        model.feed(parts);
-        return;
-    }
-    const std::vector<SampleRow> rows(parts.size());
-    model.choose(parts, rows);
 }
 
 /// Bytes that a decode step has to read: all weights but the embedding table, and the cache of `cached` tokens.
@@ -99,8 +78,10 @@ public:
         json_["device"] = device().description();
         json_["load_seconds"] = load_seconds_;
         first_token();
-        std::vector<DecodeCase> cases;
-        for (const std::string& text : flags_.decode) cases.push_back(decode_case(text));
+        std::vector<DecodeCase> cases = flags_.decode;
+        for (const DecodeCase& one : cases) require_fits("--decode", one.context, 1);
+        for (const std::int64_t length : flags_.prefill) require_fits("--prefill", length, 0);
+        require_fits("--generate", flags_.generate, kPrompt);
         std::stable_sort(cases.begin(), cases.end(),
                          [](const DecodeCase& a, const DecodeCase& b) { return a.batch < b.batch; });
         for (std::size_t i = 0; i < cases.size(); ++i) {
@@ -117,6 +98,16 @@ public:
     }
 
 private:
+    static constexpr std::int64_t kPrompt = 5;  // tokens before those that --generate asks for
+
+    /// What does not fit the model is not measured in a smaller size.
+    void require_fits(std::string_view flag, std::int64_t found, std::int64_t besides) {
+        const std::int64_t most = open_->config.max_positions - besides;
+        if (found > most)
+            fail("{}: expected at most {} tokens, since the model is made for {}, found {}", flag, most,
+                 open_->config.max_positions, found);
+    }
+
     void open(std::int64_t sequences, std::int64_t context, std::int64_t chunk) {
         open_.reset();  // its memory first
         ModelFlags flags = flags_.model;
@@ -131,31 +122,31 @@ private:
 
     void first_token() {
         const auto tokens = random_tokens(open_->config, 8, 1);
-        const LanguageModel::Part part{0, tokens, Want::last};
         const auto start = Clock::now();
-        step(model(), {&part, 1});
+        append(model(), {.tokens = tokens, .want = Want::token});
         json_["first_token_seconds"] = load_seconds_ + seconds_since(start);
     }
 
     void decode(const DecodeCase& wanted) {
-        const std::int64_t context = std::min(wanted.context, model().context() - 1);
+        const std::int64_t context = wanted.context;
         std::vector<std::vector<std::int32_t>> history;
-        std::vector<LanguageModel::Part> parts;
+        std::vector<StepPart> parts;
         for (std::int64_t s = 0; s < wanted.batch; ++s) {
             history.push_back(random_tokens(open_->config, context, std::uint64_t(s)));
             model().truncate(s, 0);
-            const LanguageModel::Part part{s, history.back(), Want::none};
-            if (context > 0) model().feed({&part, 1});
+            const StepPart prompt{.sequence = s, .tokens = history.back(), .want = Want::nothing};
+            if (context > 0) append(model(), prompt);
         }
         const auto next = random_tokens(open_->config, wanted.batch, 99);
-        for (std::int64_t s = 0; s < wanted.batch; ++s) parts.push_back({s, {&next[std::size_t(s)], 1}, Want::last});
+        for (std::int64_t s = 0; s < wanted.batch; ++s)
+            parts.push_back({.sequence = s, .tokens = {&next[std::size_t(s)], 1}, .want = Want::token});
         std::vector<double> seconds;
         std::optional<std::size_t> free;
         for (int i = 0; i < kWarmups + flags_.repeats; ++i) {
             if (i == kWarmups) free = device().free_bytes();
             for (std::int64_t s = 0; s < wanted.batch; ++s) model().truncate(s, context);
             const auto start = Clock::now();
-            step(model(), parts);
+            model().step(parts);
             if (i >= kWarmups) seconds.push_back(seconds_since(start));
         }
         const double time = median(seconds), bytes = step_bytes(model(), double(wanted.batch * (context + 1)));
@@ -172,16 +163,14 @@ private:
             json_["decode"].back()["kernels"] = kernel_times(model(), Phase::decode, open_->devices, flags_.repeats);
     }
 
-    void prefill(std::int64_t wanted) {
-        open(1, wanted + 8, wanted);
-        const std::int64_t length = std::min(wanted, model().context());
+    void prefill(std::int64_t length) {
+        open(1, length + 8, length);
         const auto tokens = random_tokens(open_->config, length, 5);
-        const LanguageModel::Part part{0, tokens, Want::last};
         std::vector<double> seconds;
         for (int i = 0; i < kWarmups + flags_.repeats; ++i) {
             model().truncate(0, 0);
             const auto start = Clock::now();
-            step(model(), {&part, 1});
+            append(model(), {.tokens = tokens, .want = Want::token});
             if (i >= kWarmups) seconds.push_back(seconds_since(start));
         }
         const double time = median(seconds), flops = prefill_flops(double(length));
@@ -209,7 +198,6 @@ private:
 
     /// The same text with and without the cache: the textbook's comparison.
     void generate() {
-        constexpr std::int64_t kPrompt = 5;
         open(1, kPrompt + flags_.generate, kPrompt + flags_.generate);
         for (const bool use_cache : {true, false}) {
             auto tokens = random_tokens(open_->config, kPrompt, 3);
@@ -218,8 +206,7 @@ private:
             for (std::int64_t i = 0; i < flags_.generate; ++i) {
                 if (!use_cache) model().truncate(0, 0);
                 const auto cached = model().tokens(0).size();
-                const LanguageModel::Part part{0, std::span<const std::int32_t>(tokens).subspan(cached), Want::last};
-                step(model(), {&part, 1});
+                append(model(), {.tokens = std::span<const std::int32_t>(tokens).subspan(cached), .want = Want::token});
                 tokens.push_back(7);
             }
             json_["generate"]["tokens"] = flags_.generate;
@@ -239,68 +226,66 @@ private:
 };
 
 void print(const Json& json) {
-    fmt::print("{} on {}: loaded in {:.3f} s, first token after {:.3f} s\n", json["model"].get<std::string>(),
-               json["device"].get<std::string>(), json["load_seconds"].get<double>(),
-               json["first_token_seconds"].get<double>());
+    print_out("{} on {}: loaded in {:.3f} s, first token after {:.3f} s\n", json["model"].get<std::string>(),
+              json["device"].get<std::string>(), json["load_seconds"].get<double>(),
+              json["first_token_seconds"].get<double>());
     const auto number = [](const Json& row, const char* name) { return row[name].get<double>(); };
     const auto kernels = [&](const Json& row) {
         if (!row.contains("kernels")) return;
-        fmt::print("  {:<20} {:>6} {:>10} {:>12} {:>9} {:>10}  {}\n", "op", "times", "us", "bytes", "GB/s", "GFLOP/s",
-                   "first");
+        print_out("  {:<20} {:>6} {:>10} {:>12} {:>9} {:>10}  {}\n", "op", "times", "us", "bytes", "GB/s", "GFLOP/s",
+                  "first");
         for (const Json& kernel : row["kernels"])
-            fmt::print("  {:<20} {:>6} {:>10.2f} {:>12} {:>9.1f} {:>10.1f}  {}\n", kernel["op"].get<std::string>(),
-                       kernel["count"].get<std::int64_t>(), 1e6 * number(kernel, "seconds"),
-                       kernel["bytes"].get<std::int64_t>(), number(kernel, "bytes_per_second") / 1e9,
-                       number(kernel, "flops_per_second") / 1e9, kernel["first"].get<std::string>());
+            print_out("  {:<20} {:>6} {:>10.2f} {:>12} {:>9.1f} {:>10.1f}  {}\n", kernel["op"].get<std::string>(),
+                      kernel["count"].get<std::int64_t>(), 1e6 * number(kernel, "seconds"),
+                      kernel["bytes"].get<std::int64_t>(), number(kernel, "bytes_per_second") / 1e9,
+                      number(kernel, "flops_per_second") / 1e9, kernel["first"].get<std::string>());
     };
     for (const Json& row : json.value("decode", Json::array())) {
-        fmt::print("decode  batch {:>4} context {:>5} {:>10.3f} ms {:>9.1f} tokens/s {:>8.1f} GB/s {:>4} launches\n",
-                   row["batch"].get<std::int64_t>(), row["context"].get<std::int64_t>(), 1e3 * number(row, "seconds"),
-                   number(row, "tokens_per_second"), number(row, "bytes_per_second") / 1e9,
-                   row["launches"].get<std::int64_t>());
+        print_out("decode  batch {:>4} context {:>5} {:>10.3f} ms {:>9.1f} tokens/s {:>8.1f} GB/s {:>4} launches\n",
+                  row["batch"].get<std::int64_t>(), row["context"].get<std::int64_t>(), 1e3 * number(row, "seconds"),
+                  number(row, "tokens_per_second"), number(row, "bytes_per_second") / 1e9,
+                  row["launches"].get<std::int64_t>());
         kernels(row);
     }
     for (const Json& row : json.value("prefill", Json::array())) {
-        fmt::print("prefill {:>6} tokens {:>19.3f} ms {:>9.1f} tokens/s {:>8.2f} TFLOP/s\n",
-                   row["tokens"].get<std::int64_t>(), 1e3 * number(row, "seconds"), number(row, "tokens_per_second"),
-                   number(row, "flops_per_second") / 1e12);
+        print_out("prefill {:>6} tokens {:>19.3f} ms {:>9.1f} tokens/s {:>8.2f} TFLOP/s\n",
+                  row["tokens"].get<std::int64_t>(), 1e3 * number(row, "seconds"), number(row, "tokens_per_second"),
+                  number(row, "flops_per_second") / 1e12);
         kernels(row);
     }
     if (json.contains("generate"))
-        fmt::print("generate {} tokens: {:.3f} s with the KV cache, {:.3f} s without\n",
-                   json["generate"]["tokens"].get<std::int64_t>(), number(json["generate"], "seconds"),
-                   number(json["generate"], "seconds_without_cache"));
+        print_out("generate {} tokens: {:.3f} s with the KV cache, {:.3f} s without\n",
+                  json["generate"]["tokens"].get<std::int64_t>(), number(json["generate"], "seconds"),
+                  number(json["generate"], "seconds_without_cache"));
 }
 
 }  // namespace
 
-void add_bench(CLI::App& app, int&) {
+void add_bench(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
-    CLI::App* command = app.add_subcommand(
-        "bench", "measure decode, prefill and generation\nExample: vitro bench --decode 1:0,1:100 --kernels");
-    add_model_flags(*command, flags->model);
-    command->add_option("--decode", flags->decode, "steps of BATCH sequences after CONTEXT tokens each")
-        ->delimiter(',')
-        ->type_name("BATCH:CONTEXT,…");
-    command->add_option("--prefill", flags->prefill, "prompts of so many tokens")
-        ->delimiter(',')
-        ->type_name("N,…")
-        ->check(CLI::PositiveNumber);
-    command->add_option("--generate", flags->generate, "so many tokens, with and without the KV cache")
-        ->type_name("N")
-        ->check(CLI::PositiveNumber);
-    command->add_option("--repeats", flags->repeats, "every time is the median of so many (default 9)")
-        ->type_name("N")
-        ->check(CLI::Range(1, 1000000));
-    command->add_flag("--kernels", flags->kernels, "the time of each kind of step, by itself");
-    command->add_flag("--json", flags->json, "print JSON");
-    command->callback([flags] {
-        const Json json = Bench(*flags).run();
-        if (flags->json)
-            fmt::print("{}\n", json.dump());
-        else
-            print(json);
-    });
+    const Command command = line.add(
+        "bench", "measure decode, prefill and generation\nExample: vitro bench --decode 1:0,1:100 --kernels", [flags] {
+            const Json json = Bench(*flags).run();
+            if (flags->json)
+                print_out("{}\n", json.dump());
+            else
+                print(json);
+            return 0;
+        });
+    add_model_flags(command, flags->model);
+    command.list(
+        "--decode", [flags](const std::string& text) { flags->decode.push_back(decode_case(text)); },
+        "steps of BATCH sequences after CONTEXT tokens each", "BATCH:CONTEXT,…");
+    command.list(
+        "--prefill",
+        [flags](const std::string& text) {
+            flags->prefill.push_back(parse_whole(text, {1, 1 << 30}));
+        },
+        "prompts of so many tokens", "N,…");
+    command.number("--generate", flags->generate, {1, 1 << 30}, "so many tokens, with and without the KV cache");
+    command.number("--repeats", flags->repeats, {1, 1000000}, "every time is the median of so many (default 9)");
+    command.flag("--kernels", flags->kernels, "the time of each kind of step, by itself");
+    command.flag("--json", flags->json, "print JSON");
 }
 
 }  // namespace vitro

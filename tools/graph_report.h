@@ -3,15 +3,15 @@
 
 #include "graph/pass.h"
 #include "graph/program.h"
-
-#include <CLI/CLI.hpp>
+#include "tools/command.h"
 
 #include <string>
 
 namespace vitro {
 
-/// Adds to the journal what a program's weights are made of when the model is loaded, as findings of "split_load".
-void explain_load(const Program& program, Journal& journal);
+/// Adds to the journal what is made of which tensors when a model is loaded, as findings of "split_load". `load` is a
+/// program's load graph, or that of a LoadProgram.
+void explain_load(const Graph& load, Journal& journal);
 struct ExplainFlags {
     bool json = false;
     bool unfold = false;
@@ -21,9 +21,9 @@ std::string explained(const PipelineReport& report, const ExplainFlags& flags, s
 
 /// --receipt and --expect: a gate that keeps fusions from being lost.
 struct ReceiptFlags {
-    std::string receipt, expect;
+    std::filesystem::path receipt, expect;
 };
-void add_receipt_flags(CLI::App& app, ReceiptFlags& flags);
+void add_receipt_flags(const Command& command, ReceiptFlags& flags);
 /// Writes the receipt and holds the report against the expected one, as the flags say; the exit code.
 int check_receipts(const PipelineReport& report, const ReceiptFlags& flags, std::string_view graph,
                    std::string_view phase);

@@ -1,9 +1,14 @@
 // vitro next: how a text becomes the next token, step by step.
+#include "runtime/append.h"
+#include "runtime/lens.h"
 #include "tools/common.h"
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
+#include <map>
 #include <numeric>
 
 namespace vitro {
@@ -11,10 +16,43 @@ namespace {
 
 struct Flags {
     ModelFlags model;
-    std::string prompt;
-    std::size_t top = 10;
+    TextFlags prompt;
+    std::int64_t top = 10;
+    bool lens = false;
     bool json = false;
 };
+
+/// What a model would say after a layer.
+struct LensRow {
+    std::string path;
+    std::int32_t id;
+    double probability, rms;
+};
+
+/// The most probable token of these logits, and its probability.
+std::pair<std::int32_t, double> best_of(std::span<const float> logits) {
+    const auto best = std::max_element(logits.begin(), logits.end());
+    double sum = 0;
+    for (const float value : logits) sum += std::exp(static_cast<double>(value - *best));
+    return {static_cast<std::int32_t>(best - logits.begin()), 1 / sum};
+}
+
+/// Feeds the tokens with the residual stream tapped; a row for what stands in front of the layers and after each.
+std::vector<LensRow> looked_through(LanguageModel& model, std::span<const std::int32_t> tokens,
+                                    const std::function<std::span<const float>()>& feed) {
+    ModelTaps taps(model, tokens.size() > 1 ? Phase::prefill : Phase::decode);
+    const Lens lens(taps);
+    taps.tap(lens.paths());
+    feed();
+    std::map<std::string, LensRow> rows;
+    taps.read([&](const SeenValue& seen) {
+        const auto [id, probability] = best_of(lens.logits(seen, model.targets().back().backend));
+        rows[seen.path] = {seen.path, id, probability, Lens::rms(seen)};
+    });
+    std::vector<LensRow> out;
+    for (const std::string& path : lens.paths()) out.push_back(rows.at(path));
+    return out;
+}
 
 /// What a top-level part of the model makes of the tokens: "model.layers.0-3 (4 x Phi3DecoderLayer)", [1, 5, 256].
 struct Stage {
@@ -65,16 +103,22 @@ std::vector<Stage> stages_of(const Graph& graph, std::int64_t tokens) {
 }
 
 void next(const Flags& flags) {
+    const std::string prompt = read_text(flags.prompt);
     const Tokenizer tokenizer = open_tokenizer(flags.model);
-    const OpenModel open = open_model(flags.model);
-    const auto tokens = tokenizer.encode(flags.prompt);
+    const auto tokens = tokenizer.encode(prompt);
     if (tokens.empty()) fail("the prompt has no tokens: expected at least one");
-    const LanguageModel::Part part{0, tokens, Want::last};
-    const std::span<const float> logits = open.model->feed({&part, 1});
+    const OpenModel open = open_model(flags.model, {.chunk = std::ssize(tokens)});
+    std::span<const float> logits;
+    const auto feed = [&] { return logits = append(*open.model, {.tokens = tokens}).values; };
+    std::vector<LensRow> lens;
+    if (flags.lens)
+        lens = looked_through(*open.model, tokens, feed);
+    else
+        feed();
 
     std::vector<std::int32_t> order(logits.size());
     std::iota(order.begin(), order.end(), 0);
-    const std::size_t top = std::min(flags.top, order.size());
+    const std::size_t top = std::min(static_cast<std::size_t>(flags.top), order.size());
     const auto logit = [&](std::int32_t id) { return logits[static_cast<std::size_t>(id)]; };
     std::partial_sort(
         order.begin(), order.begin() + static_cast<std::ptrdiff_t>(top), order.end(),
@@ -87,7 +131,7 @@ void next(const Flags& flags) {
     const auto n = static_cast<std::int64_t>(tokens.size());
     const auto stages = stages_of(build_model(open.config, {}), n);
     if (flags.json) {
-        nlohmann::ordered_json json{{"prompt", flags.prompt}};
+        nlohmann::ordered_json json{{"prompt", prompt}};
         for (const std::int32_t id : tokens) json["tokens"].push_back({{"id", id}, {"piece", tokenizer.piece(id)}});
         json["stages"].push_back({{"name", "tokens"}, {"shape", fmt::format("[1, {}]", n)}});
         for (const Stage& stage : stages) json["stages"].push_back({{"name", stage.name}, {"shape", stage.shape}});
@@ -96,34 +140,48 @@ void next(const Flags& flags) {
                                     {"piece", tokenizer.piece(order[i])},
                                     {"probability", probability(order[i])},
                                     {"logit", logit(order[i])}});
+        for (const LensRow& row : lens)
+            json["lens"].push_back({{"after", row.path},
+                                    {"id", row.id},
+                                    {"piece", tokenizer.piece(row.id)},
+                                    {"probability", row.probability},
+                                    {"rms", row.rms}});
         // The prompt may be any bytes; JSON is UTF-8.
-        fmt::print("{}\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+        print_out("{}\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
         return;
     }
-    fmt::print("tokens\n");
-    for (const std::int32_t id : tokens) fmt::print("{:>8}  {}\n", id, tokenizer.piece(id));
-    fmt::print("shapes\n  {:<48} [1, {}]\n", "tokens", n);
-    for (const Stage& stage : stages) fmt::print("  {:<48} -> {}\n", stage.name, stage.shape);
-    fmt::print("the last of the {} rows of logits ranks the next token\n  {:>6}  {:<16} {:>11} {:>9}\n", n, "id",
-               "piece", "probability", "logit");
+    print_out("tokens\n");
+    for (const std::int32_t id : tokens) print_out("{:>8}  {}\n", id, tokenizer.piece(id));
+    print_out("shapes\n  {:<48} [1, {}]\n", "tokens", n);
+    for (const Stage& stage : stages) print_out("  {:<48} -> {}\n", stage.name, stage.shape);
+    print_out("the last of the {} rows of logits ranks the next token\n  {:>6}  {:<16} {:>11} {:>9}\n", n, "id",
+              "piece", "probability", "logit");
     for (std::size_t i = 0; i < top; ++i)
-        fmt::print("  {:>6}  {:<16} {:>11.6f} {:>9.4f}\n", order[i], tokenizer.piece(order[i]), probability(order[i]),
-                   logit(order[i]));
+        print_out("  {:>6}  {:<16} {:>11.6f} {:>9.4f}\n", order[i], tokenizer.piece(order[i]), probability(order[i]),
+                  logit(order[i]));
+    if (lens.empty()) return;
+    print_out("what the head makes of the residual stream on its way\n  {:<44} {:>9}  {:<16} {:>11}\n", "after", "rms",
+              "piece", "probability");
+    for (const LensRow& row : lens)
+        print_out("  {:<44} {:>9.4f}  {:<16} {:>11.6f}\n", row.path, row.rms, tokenizer.piece(row.id), row.probability);
 }
 
 }  // namespace
 
-void add_next(CLI::App& app, int&) {
+void add_next(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
-    CLI::App* command = app.add_subcommand(
-        "next", "show how a text becomes the next token\nExample: vitro next \"The capital of France is\" --top 5");
-    add_model_flags(*command, flags->model);
-    command->add_option("-p,--prompt,prompt", flags->prompt, "the text")->required()->type_name("PROMPT");
-    command->add_option("--top", flags->top, "how many next tokens to list (default 10)")
-        ->type_name("N")
-        ->check(CLI::PositiveNumber);
-    command->add_flag("--json", flags->json, "print JSON: tokens, stages, next");
-    command->callback([flags] { next(*flags); });
+    const Command command = line.add(
+        "next", "show how a text becomes the next token\nExample: vitro next \"The capital of France is\" --top 5",
+        [flags] {
+            next(*flags);
+            return 0;
+        });
+    add_model_flags(command, flags->model);
+    add_text_flags(command, flags->prompt, "the text");
+    command.number("--top", flags->top, {1}, "how many next tokens to list (default 10)");
+    command.flag("--lens", flags->lens,
+                 "also apply the head after every layer: which token the model would choose if it ended there");
+    command.flag("--json", flags->json, "print JSON: tokens, stages, next, lens");
 }
 
 }  // namespace vitro

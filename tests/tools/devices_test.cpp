@@ -1,4 +1,5 @@
 // vitro devices, --device and vitro bench, through the binary.
+#include "tests/paths.h"
 #include "tests/tools/process.h"
 
 #include <doctest/doctest.h>
@@ -88,7 +89,13 @@ TEST_CASE("bench measures steps, prompts, generation and kinds of kernels") {
     CHECK(json.at("prefill").at(0).at("tokens") == 8);
     CHECK(json.at("prefill").at(0).at("flops") > 0);
     CHECK(json.at("generate").at("seconds_without_cache") > 0);
-    check_error(run_vitro({"bench", "--decode", "1"}), {"--decode: expected BATCH:CONTEXT", "found '1'"});
+}
+
+TEST_CASE("bench refuses what the model is not made for, and measures nothing smaller in its place") {
+    check_error(run_vitro({"bench", "--prefill", "100000"}),
+                {"--prefill: expected at most 512 tokens", "found 100000"});
+    check_error(run_vitro({"bench", "--decode", "1:0,1:512"}), {"--decode: expected at most 511 tokens", "found 512"});
+    check_error(run_vitro({"bench", "--generate", "508"}), {"--generate: expected at most 507 tokens", "found 508"});
 }
 
 TEST_CASE("limits are measured on a device that is no host") {
