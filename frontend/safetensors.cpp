@@ -54,7 +54,7 @@ const FileDType& file_dtype(const JsonValue& value) {
 std::string_view file_name_of(DType dtype) {
     const auto* row = std::find_if(kFileDTypes.begin(), kFileDTypes.end(),
                                    [&](const FileDType& known) { return known.dtype == dtype; });
-    VITRO_CHECK(row != kFileDTypes.end(), "no safetensors name for {}", name(dtype));
+    if (row == kFileDTypes.end()) fail("safetensors has no dtype for {}", name(dtype));
     return row->name;
 }
 

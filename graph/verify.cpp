@@ -56,6 +56,9 @@ void check_type(const TensorType& type, const Graph& graph) {
 void check_value(const Graph& graph, const ValueInfo& value) {
     try {
         check_type(value.type, graph);
+        if (info(value.type.dtype).block_elements > 1 && value.kind != ValueKind::weight &&
+            value.kind != ValueKind::result)
+            fail("expected only weights in blocks, found {}", to_string(value.type));
         const bool is_fixed = value.kind == ValueKind::weight || value.kind == ValueKind::constant;
         for (const Dim dim : value.type.shape)
             if (is_fixed && dim.is_symbol()) fail("expected constant sizes, found {}", to_string(value.type));
@@ -127,6 +130,9 @@ std::vector<TensorType> infer_types(const Graph& graph, const Node& node, std::s
         for (const ValueId id : present(node.inputs)) check_id(graph, id);
         inputs = types_of(graph, node.inputs);
         check_inputs(*node.op, node.inputs);
+        for (const TensorType& type : inputs)
+            if (node.op->locality == Locality::moves && node.op != &kCopy && info(type.dtype).block_elements > 1)
+                fail("expected elements that stand alone, found blocks of {}", info(type.dtype).block_elements);
         node.attributes.check();
         return node.op->infer(inputs, node.attributes);
     } catch (const Error& error) {

@@ -1,5 +1,6 @@
 #include "ops/linear/linear.h"
 
+#include "base/checked.h"
 #include "base/half.h"
 #include "ops/add/add.h"
 #include "ops/cast/cast.h"
@@ -111,7 +112,7 @@ Cost cost(const Call& call) {
     const auto flops = [&](const OpDef& op, const Tensor& of) {
         return cost_of(op, {{&of, 1}, {&of, 1}, call.attributes, call.backend}).flops;
     };
-    cost.flops = 2 * x.rows() * weight.elements();
+    cost.flops = capped_product({2, x.rows(), weight.elements()});
     if (call.has(Linear::kNormWeight)) cost.flops += flops(kRmsNorm, x);
     cost.flops += (call.has(Linear::kWeightScale) + call.has(Linear::kBias)) * x.rows() * weight.dim(0);
     if (const OpDef* op = activation_of(linear)) cost.flops += flops(*op, out);

@@ -1,5 +1,6 @@
 #include "ops/matmul/matmul.h"
 
+#include "base/checked.h"
 #include "base/half.h"
 
 namespace vitro {
@@ -50,7 +51,7 @@ void reference(const Call& call) {
 
 Cost cost(const Call& call) {
     const Tensor &a = call.in(0), &b = call.in(1), &out = call.out();
-    return {a.bytes() + b.bytes() + out.bytes(), 2 * out.elements() * a.dim(-1)};
+    return {a.bytes() + b.bytes() + out.bytes(), capped_product({2, out.elements(), a.dim(-1)})};
 }
 
 std::vector<Example> examples(Random& random) {
