@@ -229,6 +229,8 @@ TOKENIZERS = {
     "mistral": ("mistral", mistral, "tokenizer.model"),
     "gemma3": ("gemma3-270m", gemma3, "tokenizer.model"),
     "gemma3-json": ("gemma3-270m", gemma3, "tokenizer.json"),
+    "smollm2-gguf": ("smollm2", smollm2, "model.gguf"),
+    "gemma3-gguf": ("gemma3-270m", gemma3, "model.gguf"),
     "unigram": (None, unigram, "tokenizer.model"),
     "unigram-json": (None, unigram, "tokenizer.json"),
 }
@@ -247,8 +249,12 @@ def compare(name: str, vitro: str, timed: bool) -> int:
     tokenizer, second = make(folder)
     work = ROOT / "build" / "models" / "tokenizers" / name
     work.mkdir(parents=True, exist_ok=True)
+    before = []  # the tokens that the file puts in front
     if file == "tokenizer.json":
         tokenizer.save(str(work / file))
+    elif file == "model.gguf":
+        work, field = folder, gguf_fields(folder)
+        before = [field("bos_token_id")] if field("add_bos_token") else []
     else:
         for part in [file, "tokenizer_config.json"]:
             (work / part).write_bytes((folder / part).read_bytes())
@@ -261,10 +267,11 @@ def compare(name: str, vitro: str, timed: bool) -> int:
         if other is not None and ids != other:
             apart += 1
             continue  # the sources part: nobody says what is right
-        rows.append({"text": text, "ids": ids})
+        rows.append({"text": text, "ids": before + ids})
     table = work / "table.jsonl"
     table.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    out = subprocess.run([vitro, "tokenize", "-m", str(work), "--check", str(table), "--json"], capture_output=True, text=True)
+    model = work / "model.gguf" if file == "model.gguf" else work
+    out = subprocess.run([vitro, "tokenize", "-m", str(model), "--check", str(table), "--json"], capture_output=True, text=True)
     if out.returncode not in (0, 1) or not out.stdout:
         sys.exit(f"{name}: vitro ended with {out.returncode}: {out.stderr}")
     report = json.loads(out.stdout)
@@ -281,13 +288,14 @@ def compare(name: str, vitro: str, timed: bool) -> int:
         print(f"  {len(found)}: {reason}")
     for text, partings in unknown[:5]:
         print(f"  {text!r}\n    {partings}")
-    if timed:
-        measure(tokenizer, vitro, work)
+    if timed and not before:
+        measure(tokenizer, vitro, model)
     return len(unknown)
 
 
-def measure(tokenizer: Tokenizer, vitro: str, work: Path) -> None:
+def measure(tokenizer: Tokenizer, vitro: str, model: Path) -> None:
     text = sample_text()
+    work = model if model.is_dir() else model.parent
     (work / "text").write_text(text)
     times = []
     for _ in range(5):
@@ -295,7 +303,7 @@ def measure(tokenizer: Tokenizer, vitro: str, work: Path) -> None:
         ids = tokenizer.encode(text).ids
         times.append(time.perf_counter() - began)
     (work / "ids").write_text(json.dumps(ids))
-    command = [vitro, "tokenize", "-m", str(work), "--check", str(work / "text"), "--against", str(work / "ids"), "--json"]
+    command = [vitro, "tokenize", "-m", str(model), "--check", str(work / "text"), "--against", str(work / "ids"), "--json"]
     ours = [json.loads(subprocess.run(command, capture_output=True, text=True).stdout) for _ in range(3)]
     seconds = min(report["seconds"] for report in ours)
     print(f"  {len(text.encode())} bytes: tokenizers {min(times) * 1e3:.1f} ms, vitro {seconds * 1e3:.1f} ms", end="")
