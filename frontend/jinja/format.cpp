@@ -12,24 +12,24 @@ namespace {
 
 void append_quoted(TextBuilder& out, std::string_view text) {
     const bool doubled = text.find('\'') != std::string_view::npos && text.find('"') == std::string_view::npos;
-    const char mark = doubled ? '"' : '\'';
-    std::string quoted(1, mark);
+    const std::string_view mark = doubled ? "\"" : "'";
+    out.append(mark);
     while (!text.empty()) {
         const char32_t c = code_point_of(text);
+        const auto code = static_cast<unsigned>(c);
         const std::string_view bytes = text.substr(0, code_point_length(text[0]));
         text.remove_prefix(bytes.size());
-        if (c == static_cast<unsigned char>(mark) || c == '\\')
-            (quoted += '\\') += bytes;
-        else if (c == '\n' || c == '\r' || c == '\t')
-            quoted += c == '\n' ? "\\n" : (c == '\r' ? "\\r" : "\\t");
+        if (bytes == mark || c == '\\') out.append("\\");
+        if (c == '\n' || c == '\r' || c == '\t')
+            out.append(c == '\n' ? "\\n" : (c == '\r' ? "\\r" : "\\t"));
         else if (is_printable(c))
-            quoted += bytes;
+            out.append(bytes);
+        else if (c < 0x100)
+            out.append(fmt::format("\\x{:02x}", code));
         else
-            quoted += c < 0x100 ? fmt::format("\\x{:02x}", static_cast<unsigned>(c))
-                                : (c < 0x10000 ? fmt::format("\\u{:04x}", static_cast<unsigned>(c))
-                                               : fmt::format("\\U{:08x}", static_cast<unsigned>(c)));
+            out.append(c < 0x10000 ? fmt::format("\\u{:04x}", code) : fmt::format("\\U{:08x}", code));
     }
-    out.append(quoted + mark);
+    out.append(mark);
 }
 
 void append_items(TextBuilder& out, const std::vector<Value>& items) {
@@ -95,6 +95,18 @@ void append_str(TextBuilder& out, const Value& value) {
         out.append(*text);
     else if (!value.is<Undefined>())
         append_repr(out, value);
+}
+
+void append_html(TextBuilder& out, std::string_view text) {
+    while (!text.empty()) {
+        const std::size_t plain = std::min(text.find_first_of("&<>'\""), text.size());
+        out.append(text.substr(0, plain));
+        text.remove_prefix(plain);
+        if (text.empty()) break;
+        const char c = text[0];
+        out.append(c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '"' ? "&#34;" : "&#39;");
+        text.remove_prefix(1);
+    }
 }
 
 std::string str_of(Heap& heap, const Value& value) {

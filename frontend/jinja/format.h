@@ -12,6 +12,9 @@ void append_str(TextBuilder& out, const Value& value);
 void append_repr(TextBuilder& out, const Value& value);
 std::string str_of(Heap& heap, const Value& value);
 
+/// `text` with the five characters that mean something in HTML escaped, as markupsafe does it.
+void append_html(TextBuilder& out, std::string_view text);
+
 /// What json.dumps has as keyword arguments.
 struct JsonStyle {
     bool ensure_ascii = false;

@@ -36,7 +36,7 @@ private:
     }
 
     void write_text(std::string_view text) {
-        std::string quoted = "\"";
+        out_.append("\"");
         while (!text.empty()) {
             const char32_t c = code_point_of(text);
             const std::string_view bytes = text.substr(0, code_point_length(text[0]));
@@ -44,16 +44,16 @@ private:
             constexpr std::string_view kSpecial = "\"\\\n\r\t\f\b", kLetters = "\"\\nrtfb";
             const std::size_t special = bytes.size() == 1 ? kSpecial.find(bytes[0]) : std::string_view::npos;
             if (special != std::string_view::npos)
-                (quoted += '\\') += kLetters[special];
+                out_.append(std::string{'\\', kLetters[special]});
             else if (c < 0x20 || (style_.ensure_ascii && c >= 0x7f && c < 0x10000))
-                quoted += c == 0x7f ? "\x7f" : fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+                out_.append(c == 0x7f ? "\x7f" : fmt::format("\\u{:04x}", static_cast<unsigned>(c)));
             else if (style_.ensure_ascii && c >= 0x10000)
-                quoted += fmt::format("\\u{:04x}\\u{:04x}", 0xd800 + (static_cast<unsigned>(c - 0x10000) >> 10),
-                                      0xdc00 + (static_cast<unsigned>(c - 0x10000) & 0x3ff));
+                out_.append(fmt::format("\\u{:04x}\\u{:04x}", 0xd800 + (static_cast<unsigned>(c - 0x10000) >> 10),
+                                        0xdc00 + (static_cast<unsigned>(c - 0x10000) & 0x3ff)));
             else
-                quoted += bytes;
+                out_.append(bytes);
         }
-        out_.append(quoted + "\"");
+        out_.append("\"");
     }
 
     void new_line(std::size_t level) {

@@ -69,7 +69,7 @@ Value joined(Heap& heap, const Value& a, const Value& b) {
     const bool markup = a.is_markup() || b.is_markup();
     TextBuilder out(heap);
     for (const Value* part : {&a, &b})
-        out.append(markup && !part->is_markup() ? escaped_html(*part->text()) : *part->text());
+        markup && !part->is_markup() ? append_html(out, *part->text()) : out.append(*part->text());
     return make_text(out, markup);
 }
 

@@ -204,7 +204,7 @@ Value unique(Heap& heap, const Value& input, const Arguments& arguments) {
     std::vector<Value> seen, out;
     for (const Value& item : items_of(heap, input)) {
         Value own = key.of(item);
-        heap.work(1 + seen.size() / 8);
+        heap.work(1 + seen.size() / 2);
         if (std::any_of(seen.begin(), seen.end(), [&](const Value& other) { return equal(heap, own, other); }))
             continue;
         seen.push_back(std::move(own));
@@ -248,6 +248,7 @@ Value batch(Heap& heap, const Value& input, const Arguments& arguments) {
     const bool fills = given[1] != nullptr && !given[1]->is<None>();
     std::vector<Value> row, rows;
     const auto finish_row = [&] {
+        const Charge room(heap, fills ? size * sizeof(Value) : 0);
         while (fills && row.size() < size) {
             heap.work();
             row.push_back(*given[1]);

@@ -127,24 +127,16 @@ std::string capitalized(std::string_view text) {
     });
 }
 
-std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends) {
+Line first_line(std::string_view text) {
     const auto ends_line = [](char32_t c) {
         return (c >= 0x0a && c <= 0x0d) || (c >= 0x1c && c <= 0x1e) || c == 0x85 || c == 0x2028 || c == 0x2029;
     };
-    std::vector<std::string_view> lines;
-    std::size_t begin = 0;
-    for (std::size_t at = 0; at < text.size();) {
-        const char32_t c = code_point_of(text.substr(at));
-        std::size_t end = at + code_point_length(text[at]);
-        if (ends_line(c)) {
-            if (c == '\r' && end < text.size() && text[end] == '\n') ++end;
-            lines.push_back(text.substr(begin, (keep_ends ? end : at) - begin));
-            begin = end;
-        }
-        at = end;
+    for (std::size_t at = 0; at < text.size(); at += code_point_length(text[at])) {
+        if (!ends_line(code_point_of(text.substr(at)))) continue;
+        const std::size_t end = text.substr(at).starts_with("\r\n") ? 2 : code_point_length(text[at]);
+        return {at + end, end};
     }
-    if (begin < text.size()) lines.push_back(text.substr(begin));
-    return lines;
+    return {text.size(), 0};
 }
 
 std::string float_text(double value) {
@@ -189,32 +181,6 @@ std::optional<double> parse_float(std::string_view text) {
     const double value = std::strtod(digits->c_str(), &end);
     if (hexadecimal || end != digits->c_str() + digits->size()) return std::nullopt;
     return value;
-}
-
-std::string escaped_html(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        switch (c) {
-            case '&':
-                out += "&amp;";
-                break;
-            case '<':
-                out += "&lt;";
-                break;
-            case '>':
-                out += "&gt;";
-                break;
-            case '\'':
-                out += "&#39;";
-                break;
-            case '"':
-                out += "&#34;";
-                break;
-            default:
-                out += c;
-        }
-    }
-    return out;
 }
 
 }  // namespace vitro::jinja

@@ -6,7 +6,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace vitro::jinja {
 
@@ -47,16 +46,17 @@ std::string lower(std::string_view text);
 /// The first character in title case, the others in lower case.
 std::string capitalized(std::string_view text);
 
-/// Lines as str.splitlines() finds them.
-std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends);
+/// How many bytes the line that starts `text` has, as str.splitlines() finds it, and how many of them end it.
+struct Line {
+    std::size_t length = 0;
+    std::size_t end = 0;
+};
+Line first_line(std::string_view text);
 
 /// As repr() writes a float: 0.1, 1e+16, 2.0.
 std::string float_text(double value);
 /// What int() and float() read, white space around it and underscores between digits included.
 std::optional<std::int64_t> parse_integer(std::string_view text, int base = 10);
 std::optional<double> parse_float(std::string_view text);
-
-/// `text` with the five characters of HTML that mean something escaped as markupsafe does.
-std::string escaped_html(std::string_view text);
 
 }  // namespace vitro::jinja

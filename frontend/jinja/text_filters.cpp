@@ -85,13 +85,15 @@ Value indent(Heap& heap, const Value& input, const Arguments& arguments) {
     const bool first = given[1] != nullptr && truth(*given[1]), blank = given[2] != nullptr && truth(*given[2]);
     const std::string text = str_of(heap, input) + "\n";
     heap.work_on_bytes(8 * text.size());
-    const auto lines = split_lines(text, false);
     TextBuilder out(heap);
-    for (std::size_t i = 0; i < lines.size(); ++i) {
+    bool is_first = true;
+    for (std::string_view rest = text; !rest.empty(); is_first = false) {
         heap.work();
-        if (i > 0) out.append("\n");
-        if (i == 0 ? first : blank || !lines[i].empty()) out.append(margin);
-        out.append(lines[i]);
+        const Line line = first_line(rest);
+        if (!is_first) out.append("\n");
+        if (is_first ? first : blank || line.length > line.end) out.append(margin);
+        out.append(rest.substr(0, line.length - line.end));
+        rest.remove_prefix(line.length);
     }
     return make_text(out, input.is_markup());
 }
@@ -140,7 +142,7 @@ Value escape(Heap& heap, const Value& input, const Arguments& arguments) {
     arguments.bind("escape", {});
     if (input.is_markup()) return input;
     TextBuilder out(heap);
-    out.append(escaped_html(str_of(heap, input)));
+    append_html(out, str_of(heap, input));
     return make_text(out, true);
 }
 

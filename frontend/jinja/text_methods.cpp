@@ -45,26 +45,30 @@ Value strip(Heap& heap, const Value& text, const Arguments& arguments) {
     return of(heap, text, stripped(*text.text(), set, left, right));
 }
 
-std::vector<std::string_view> words_of(std::string_view text, std::int64_t count, bool from_right) {
-    std::vector<std::string_view> words;
-    for (text = stripped(text); !text.empty(); text = stripped(text)) {
+/// The last character of `text` (not empty).
+std::string_view last_of(std::string_view text) {
+    std::size_t at = text.size() - 1;
+    while ((static_cast<unsigned char>(text[at]) & 0xc0) == 0x80) --at;
+    return text.substr(at);
+}
+
+std::vector<Value> words_of(Heap& heap, const Value& like, std::int64_t count, bool from_right) {
+    std::vector<Value> words;
+    for (std::string_view text = stripped(*like.text()); !text.empty(); text = stripped(text)) {
         if (count-- == 0) {
-            words.push_back(text);
+            words.push_back(of(heap, like, text));
             break;
         }
-        std::size_t end = 0, begin = text.size();
         if (from_right) {
-            while (begin > 0) {
-                std::size_t at = begin - 1;
-                while ((static_cast<unsigned char>(text[at]) & 0xc0) == 0x80) --at;
-                if (is_space(code_point_of(text.substr(at)))) break;
-                begin = at;
-            }
-            words.push_back(text.substr(begin));
-            text = text.substr(0, begin);
+            std::string_view before = text;
+            while (!before.empty() && !is_space(code_point_of(last_of(before))))
+                before.remove_suffix(last_of(before).size());
+            words.push_back(of(heap, like, text.substr(before.size())));
+            text = before;
         } else {
+            std::size_t end = 0;
             while (end < text.size() && !is_space(code_point_of(text.substr(end)))) end += code_point_length(text[end]);
-            words.push_back(text.substr(0, end));
+            words.push_back(of(heap, like, text.substr(0, end)));
             text = text.substr(end);
         }
     }
@@ -72,32 +76,20 @@ std::vector<std::string_view> words_of(std::string_view text, std::int64_t count
     return words;
 }
 
-std::vector<std::string_view> parts_of(std::string_view text, std::string_view separator, std::int64_t count,
-                                       bool from_right) {
-    std::vector<std::string_view> parts;
-    if (!from_right) {
-        for (std::size_t at = 0; count-- != 0 && (at = find_in(text, separator)) != std::string_view::npos;) {
-            parts.push_back(text.substr(0, at));
-            text.remove_prefix(at + separator.size());
-        }
-        parts.push_back(text);
-        return parts;
-    }
+std::vector<Value> parts_of(Heap& heap, const Value& like, std::string_view separator, std::int64_t count,
+                            bool from_right) {
+    std::vector<Value> parts;
+    std::string_view text = *like.text();
     while (count-- != 0) {
-        const std::size_t at = text.rfind(separator);
+        const std::size_t at = from_right ? text.rfind(separator) : find_in(text, separator);
         if (at == std::string_view::npos) break;
-        parts.push_back(text.substr(at + separator.size()));
-        text = text.substr(0, at);
+        const std::string_view before = text.substr(0, at), behind = text.substr(at + separator.size());
+        parts.push_back(of(heap, like, from_right ? behind : before));
+        text = from_right ? before : behind;
     }
-    parts.push_back(text);
-    std::reverse(parts.begin(), parts.end());
+    parts.push_back(of(heap, like, text));
+    if (from_right) std::reverse(parts.begin(), parts.end());
     return parts;
-}
-
-Value list_of(Heap& heap, const Value& like, const std::vector<std::string_view>& parts) {
-    std::vector<Value> items;
-    for (const std::string_view part : parts) items.push_back(of(heap, like, part));
-    return make_list(heap, std::move(items));
 }
 
 template <bool from_right>
@@ -105,12 +97,12 @@ Value split(Heap& heap, const Value& text, const Arguments& arguments) {
     const auto given = arguments.bind("split", {"sep", "maxsplit"});
     const std::int64_t count = integer_argument("split", given[1], -1);
     heap.work_on_bytes(text.text()->size() * 4);
-    if (given[0] == nullptr || given[0]->is<None>())
-        return list_of(heap, text, words_of(*text.text(), count, from_right));
+    if (given[0] == nullptr || given[0]->is<None>()) return make_list(heap, words_of(heap, text, count, from_right));
     const std::string& separator = text_argument("split", *given[0]);
     if (separator.empty()) fail("split: expected a separator, found an empty text");
-    if (from_right) heap.work_on_bytes(text.text()->size() * std::min<std::size_t>(separator.size(), 1 << 20));
-    return list_of(heap, text, parts_of(*text.text(), separator, count, from_right));
+    // Looking from the right compares the separator at every place.
+    if (from_right) heap.work_on_bytes(text.text()->size() * separator.size());
+    return make_list(heap, parts_of(heap, text, separator, count, from_right));
 }
 
 template <bool end>
@@ -247,8 +239,15 @@ Value without(Heap& heap, const Value& text, const Arguments& arguments) {
 
 Value lines(Heap& heap, const Value& text, const Arguments& arguments) {
     const Value* keep = arguments.bind("splitlines", {"keepends"})[0];
+    const bool keeps = keep != nullptr && truth(*keep);
     heap.work_on_bytes(8 * text.text()->size());
-    return list_of(heap, text, split_lines(*text.text(), keep != nullptr && truth(*keep)));
+    std::vector<Value> all;
+    for (std::string_view rest = *text.text(); !rest.empty();) {
+        const Line line = first_line(rest);
+        all.push_back(of(heap, text, rest.substr(0, keeps ? line.length : line.length - line.end)));
+        rest.remove_prefix(line.length);
+    }
+    return make_list(heap, std::move(all));
 }
 
 /// Whether every character is of a class, of a text that has some.

@@ -118,7 +118,7 @@ bool Value::is_markup() const {
 }
 
 const Value* DictBody::find(Heap& heap, const Value& key) const {
-    heap.work_on_values(members.size());
+    heap.work(members.size() / 2);
     for (const auto& [own, value] : members)
         if (equal(heap, own, key)) return &value;
     return nullptr;
@@ -332,7 +332,7 @@ bool contains(Heap& heap, const Value& b, const Value& a) {
     }
     heap.work();
     if (const Sequence* sequence = b.get<Sequence>()) {
-        heap.work_on_values((*sequence)->items.size());
+        heap.work((*sequence)->items.size() / 2);
         return std::any_of((*sequence)->items.begin(), (*sequence)->items.end(),
                            [&](const Value& item) { return equal(heap, item, a); });
     }
