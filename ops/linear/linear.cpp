@@ -135,8 +135,7 @@ std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const At
     const auto has = [&](Linear::Input input) { return inputs[input].is_given(); };
     Value x = inputs[Linear::kX], weight = inputs[Linear::kWeight];
     if (has(Linear::kNormWeight)) x = rms_norm(b, x, inputs[Linear::kNormWeight], {.eps = linear.eps});
-    // Also of block-quantized weights: their kernel rounds x to 8 bits, which this does not.
-    if (!is_float(b.type(weight).dtype)) weight = cast(b, weight, {.dtype = DType::f32});
+    if (b.type(weight).dtype == DType::f8e4m3) weight = cast(b, weight, {.dtype = DType::f32});
     Value y = matmul(b, x, weight, {.transpose_b = true});
     if (has(Linear::kWeightScale)) y = mul(b, y, inputs[Linear::kWeightScale]);
     if (has(Linear::kBias)) y = add(b, y, inputs[Linear::kBias]);

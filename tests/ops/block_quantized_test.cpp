@@ -4,6 +4,7 @@
 #include "ops/cast/cast.h"
 #include "ops/embed/embed.h"
 #include "ops/linear/linear.h"
+#include "ops/matmul/matmul.h"
 #include "tests/ops/run_op.h"
 
 #include <doctest/doctest.h>
@@ -104,7 +105,10 @@ TEST_CASE("activations of any size, rounded to 8 bits, change a product by less 
     Random random(2);
     each_block_type([&](DType dtype) {
         const Data x = random_rows(33, 1024, random), weight = random_blocks(dtype, 64, 1024, random);
-        const double error = relative_error(linear_of(x, weight, 0), linear_of(x, weight, 2));
+        const std::vector<float> found = linear_of(x, weight, 2);
+        const double error = relative_error(linear_of(x, weight, 0), found);
+        CHECK(run_op(kMatmul, {x, weight}, Matmul{.transpose_b = true}, 2)[0].floats() == found);
+        CHECK(relative_error(run_op(kMatmul, {x, weight}, Matmul{.transpose_b = true}, 0)[0].floats(), found) == error);
         CHECK(error < 1e-3);
         CHECK(error > 0);
     });
@@ -166,6 +170,8 @@ TEST_CASE("rows of blocks are whole blocks") {
     const TensorType x{DType::f32, {2, 48}}, weight{DType::q8_0, {4, 48}};
     CHECK(refusal(kLinear, {x, weight}, Linear{}) ==
           "weight: expected blocks of rank 2, the last dimension a constant multiple of 32, found q8_0 [4, 48]");
+    CHECK(refusal(kMatmul, {{DType::f32, {2, 64}}, {DType::q8_0, {64, 32}}}, Matmul{}) ==
+          "b: expected blocks along the summed dimension, as transpose_b has them");
     CHECK(refusal(kEmbed, {{DType::i32, {2}}, weight}, Embed{}) ==
           "table: expected blocks of rank 2, the last dimension a constant multiple of 32, found q8_0 [4, 48]");
 }
