@@ -3,6 +3,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "frontend/json.h"
+#include "frontend/model_directory.h"
 
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
@@ -83,6 +84,8 @@ Tensor TensorView::tensor() const {
 
 SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
     SafetensorsFile file(MappedFile::open(path), path.filename().string());
+    const std::span<const std::byte> bytes = file.file_.bytes();
+    refuse_lfs_pointer({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path);
     file.read_header();
     return file;
 }

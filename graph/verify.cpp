@@ -49,7 +49,7 @@ void check_type(const TensorType& type, const Graph& graph) {
     }
     if (const std::int64_t block = info(type.dtype).block_elements;
         block > 1 && (type.rank() == 0 || type.dim(-1).is_symbol() || type.dim(-1).size % block != 0))
-        fail("{}: expected a last dimension of whole blocks of {}", to_string(type), block);
+        fail("{}: expected rows of whole blocks of {} elements", to_string(type), block);
     bytes_of(type, graph.bound_values());
 }
 

@@ -93,7 +93,7 @@ TEST_CASE("what does not fit the device is said before anything is allocated") {
     try {
         const LanguageModel model(bundled_directory(), read_model_config(bundled_directory()),
                                   {{*device, cuda_emulated::kernels()}, {host, cpu_kernels()}},
-                                  {.context = 512, .max_sequences = 200'000});
+                                  {.context = 512, .max_sequences = 75'000});
     } catch (const Error& error) {
         text = error.what();
     }
