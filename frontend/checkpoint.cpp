@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "frontend/file.h"
 #include "frontend/json.h"
+#include "frontend/model_directory.h"
 
 #include <cstring>
 #include <system_error>
@@ -41,7 +42,7 @@ Checkpoint Checkpoint::open(const std::filesystem::path& directory) {
         checkpoint.name_ = kIndex;
         checkpoint.open_shards(directory);
     } else {
-        fail("{}: expected {} or {}, found neither", directory.string(), kSingle, kIndex);
+        fail("{}: expected {} or {}, found neither{}", directory.string(), kSingle, kIndex, weights_hint(directory));
     }
     return checkpoint;
 }

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "frontend/file.h"
 #include "frontend/json.h"
+#include "frontend/model_directory.h"
 #include "frontend/rope_config.h"
 #include "models/model.h"
 
@@ -150,6 +151,7 @@ std::int64_t token_id(const JsonValue& value, const ModelConfig& model) {
 }  // namespace
 
 ModelConfig read_model_config(const std::filesystem::path& directory) {
+    require_model_directory(directory);
     const JsonValue config = JsonValue::read(directory / "config.json", kConfigLimits);
     const Architecture& known = architecture_of(config);
     const ConfigKeys& keys = known.keys;

@@ -1,5 +1,6 @@
 #include "runtime/model_programs.h"
 
+#include "graph/check_plan.h"
 #include "runtime/compile_model.h"
 #include "runtime/errors.h"
 #include "runtime/memory_use.h"
@@ -55,6 +56,7 @@ ModelPrograms::ModelPrograms(const std::filesystem::path& directory, const Model
     Program prefill = compiled(Phase::prefill), decode = compiled(Phase::decode);
     const Program* const programs[] = {&prefill, &decode};
     weights_.lay_out(programs);
+    if (options.verify_plan) require_sound(weights_.load_program().program());
     check_memory(programs);
     weights_.load(options.progress);
     states_ = shared_memory(targets_, prefill, decode, Region::states, "the KV cache");

@@ -101,5 +101,6 @@ void add_bench(CommandLine& line);
 void add_tap(CommandLine& line);
 void add_why(CommandLine& line);
 void add_attend(CommandLine& line);
+void add_completion(CommandLine& line);
 
 }  // namespace vitro

@@ -1,4 +1,5 @@
 // vitro graph: the graph that runs, how it came about, and why. Works without weights.
+#include "base/nearest.h"
 #include "graph/dump/diff.h"
 #include "graph/dump/dot.h"
 #include "graph/dump/html.h"
@@ -8,6 +9,10 @@
 #include "tools/graph_report.h"
 #include "tools/graphviz.h"
 #include "tools/story.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
 
 namespace vitro {
 namespace {
@@ -25,26 +30,60 @@ struct Flags : StoryFlags {
     bool json = false;
 };
 
+const Stage& stage_of(const Story& story, const std::string& name, std::string_view option) {
+    std::vector<std::string_view> known;
+    for (const Stage& stage : story.stages) known.push_back(stage.name);
+    if (std::find(known.begin(), known.end(), name) != known.end()) return story.stage(name);
+    const std::string hint = did_you_mean(name, known);
+    fail_usage("{}: no stage is called '{}'{}", option, name,
+               hint.empty() ? fmt::format("; there are {}", fmt::join(known, ", ")) : hint);
+}
+
+/// ": elided in logits by last_rows_only", of a value or module that the source graph has; empty when that is not
+/// known.
+std::string fate_of(const Story& story, const std::string& path) {
+    for (const auto& [value, fate] : story.report.journal.fates)
+        if (is_below(value, path))
+            return fmt::format(": {}{}{}{} by {}", value == path ? "" : value + " was ", name(fate.kind),
+                               fate.into.empty() ? "" : " in ", fate.into, fate.pass);
+    return {};
+}
+
+/// The part of a stage that --scope names. Error that tells what became of it where passes have removed it.
+Graph part_of(const Story& story, const Stage& stage, const std::string& scope) {
+    try {
+        return scoped(stage.graph, scope);
+    } catch (const Error&) {
+        const Stage& source = story.stages.front();
+        if (&stage == &source) throw;
+        const std::string path = whole_path(source.graph, scope);
+        scoped(source.graph, path);  // what it refuses there is no pass's doing
+        fail("--scope: {} is not there after {}{}; try --after {}", path, stage.name, fate_of(story, path),
+             source.name);
+    }
+}
+
 std::string diff_text(const Story& story, const Flags& flags) {
     const std::size_t colon = flags.diff.find(':');
     if (colon == std::string::npos)
-        fail("--diff: expected two stages, such as build:fuse_attention, found '{}'", flags.diff);
-    const Stage &from = story.stage(flags.diff.substr(0, colon)), &to = story.stage(flags.diff.substr(colon + 1));
+        fail_usage("--diff: expected two stages, such as build:fuse_attention, found '{}'", flags.diff);
+    const Stage& from = stage_of(story, flags.diff.substr(0, colon), "--diff");
+    const Stage& to = stage_of(story, flags.diff.substr(colon + 1), "--diff");
     const bool is_whole = flags.scope.empty();
-    GraphDiff found = is_whole
-                          ? diff(from.graph, to.graph, story.report.journal)
-                          : diff(scoped(from.graph, flags.scope), scoped(to.graph, flags.scope), story.report.journal);
+    GraphDiff found =
+        is_whole ? diff(from.graph, to.graph, story.report.journal)
+                 : diff(part_of(story, from, flags.scope), part_of(story, to, flags.scope), story.report.journal);
     found.from = from.name;
     found.to = to.name;
     if (flags.format == "json") return json_of(found);
-    if (flags.format != "text") fail("--diff: expected --format text or json, found {}", flags.format);
+    if (flags.format != "text") fail_usage("--diff: expected --format text or json, found {}", flags.format);
     return text_of(found, flags.unfold);
 }
 
 std::string dump(const Story& story, const Flags& flags) {
     if (flags.format == "html") return html_of(story);
-    const Stage& stage = story.stage(flags.after);
-    const Graph part = flags.scope.empty() ? Graph{} : scoped(stage.graph, flags.scope);
+    const Stage& stage = stage_of(story, flags.after, "--after");
+    const Graph part = flags.scope.empty() ? Graph{} : part_of(story, stage, flags.scope);
     const Subject subject = story.subject(stage, flags.scope.empty() ? stage.graph : part);
     if (flags.format == "json") return json_of(subject);
     if (flags.format == "dot") return dot_of(subject, flags.unfold);

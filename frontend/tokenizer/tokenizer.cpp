@@ -1,6 +1,7 @@
 #include "frontend/tokenizer/tokenizer.h"
 
 #include "base/error.h"
+#include "frontend/model_directory.h"
 #include "frontend/tokenizer/tokenizer_files.h"
 #include "frontend/tokenizer/unicode.h"
 
@@ -43,10 +44,12 @@ std::vector<std::size_t> origins_of_replaced(std::string_view text) {
 }  // namespace
 
 Tokenizer Tokenizer::load(const std::filesystem::path& model_directory, std::int64_t vocab_size) {
+    require_model_directory(model_directory);
     return Tokenizer(read_tokenizer_files(model_directory, vocab_size), vocab_size);
 }
 
 Tokenizer Tokenizer::load(const std::filesystem::path& model_directory) {
+    require_model_directory(model_directory);
     if (const auto vocab_size = read_vocab_size(model_directory)) return load(model_directory, *vocab_size);
     TokenizerParts parts = read_tokenizer_files(model_directory, kMaxVocabSize);
     std::size_t size = parts.tokens.size();
