@@ -92,7 +92,7 @@ TEST_CASE("a plugin that was built in another way is refused; one built with the
     const std::string library = (directory / "built.so").string();
     const ProcessResult built = run_program({"sh", "-c",
                                              "c++ $('" + vitro_binary() + "' --plugin-flags) -o '" + library + "' '" +
-                                                 source_path("tests/tools/plugin/square_relu.cpp") + "'"});
+                                                 source_path("tests/tools/plugin/square_relu.cpp").string() + "'"});
     CHECK(built.err == "");
     REQUIRE(built.exit_code == 0);
     CHECK(out_of({"--plugin", library, "ops", "square_relu"}).starts_with("square_relu(x)  fused\n"));
