@@ -1,5 +1,5 @@
-// Element types. Every type is a block of `block_elements` stored in `block_bytes`; the plain ones have blocks of one,
-// block-quantized ones take their row in the table when they come.
+// Element types. Every type is a block of `block_elements` stored in `block_bytes`: the plain ones have blocks of one,
+// what is in the blocks of the others base/blocks.h says.
 #pragma once
 
 #include <array>
@@ -9,7 +9,26 @@
 
 namespace vitro {
 
-enum class DType : std::uint8_t { f32, f16, bf16, i32, f8e4m3 };
+enum class DType : std::uint8_t {
+    f32,
+    f16,
+    bf16,
+    i32,
+    f8e4m3,
+    q8_0,
+    q4_0,
+    q4_1,
+    q5_0,
+    q5_1,
+    q2_k,
+    q3_k,
+    q4_k,
+    q5_k,
+    q6_k,
+    iq4_nl,
+    iq4_xs,
+    mxfp4,
+};
 
 struct DTypeInfo {
     DType dtype;
@@ -19,12 +38,25 @@ struct DTypeInfo {
     bool is_float;  // every op computes with it
 };
 
-inline constexpr std::array<DTypeInfo, 5> kDTypes{{
+inline constexpr std::array<DTypeInfo, 18> kDTypes{{
     {DType::f32, "f32", 1, 4, true},
     {DType::f16, "f16", 1, 2, true},
     {DType::bf16, "bf16", 1, 2, true},
     {DType::i32, "i32", 1, 4, false},
     {DType::f8e4m3, "f8e4m3", 1, 1, false},
+    {DType::q8_0, "q8_0", 32, 34, false},
+    {DType::q4_0, "q4_0", 32, 18, false},
+    {DType::q4_1, "q4_1", 32, 20, false},
+    {DType::q5_0, "q5_0", 32, 22, false},
+    {DType::q5_1, "q5_1", 32, 24, false},
+    {DType::q2_k, "q2_k", 256, 84, false},
+    {DType::q3_k, "q3_k", 256, 110, false},
+    {DType::q4_k, "q4_k", 256, 144, false},
+    {DType::q5_k, "q5_k", 256, 176, false},
+    {DType::q6_k, "q6_k", 256, 210, false},
+    {DType::iq4_nl, "iq4_nl", 32, 18, false},
+    {DType::iq4_xs, "iq4_xs", 256, 136, false},
+    {DType::mxfp4, "mxfp4", 32, 17, false},
 }};
 
 constexpr const DTypeInfo& info(DType dtype) { return kDTypes[static_cast<std::size_t>(dtype)]; }

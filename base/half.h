@@ -62,7 +62,10 @@ struct f8e4m3 {
     }
 };
 
-/// Calls `body` with a value of the C++ type that stores `dtype`: `dispatch(x.dtype, [&](auto t) { using T =
+/// Fails a check: `dtype` is block-quantized, and an element of a block is no object by itself (base/blocks.h).
+[[noreturn]] void no_element_type(DType dtype);
+
+/// Calls `body` with a value of the C++ type that stores `dtype`, which has blocks of one element: `dispatch(x.dtype, [&](auto t) { using T =
 /// decltype(t); … })`.
 template <class Body>
 decltype(auto) dispatch(DType dtype, Body&& body) {
@@ -76,9 +79,10 @@ decltype(auto) dispatch(DType dtype, Body&& body) {
         case DType::f8e4m3:
             return body(f8e4m3{});
         case DType::f32:
-            break;
+            return body(float{});
+        default:
+            no_element_type(dtype);
     }
-    return body(float{});
 }
 
 /// As dispatch, for kernels that only take floats; i32 was refused when the graph was verified.

@@ -20,12 +20,21 @@ struct Tensor {
     int rank = 0;
     std::array<std::int64_t, kMaxRank> sizes{};  // outermost first
     void* data = nullptr;
+    bool absent = false;  // stands for an optional input that is not given; has no elements
 
     Tensor() = default;
     Tensor(DType type, std::span<const std::int64_t> shape, void* memory)
         : dtype(type), rank(static_cast<int>(shape.size())), data(memory) {
         VITRO_CHECK(shape.size() <= kMaxRank);
         for (std::size_t i = 0; i < shape.size(); ++i) sizes[i] = shape[i];
+    }
+
+    /// What stands for an optional input that is not given.
+    static Tensor none() {
+        Tensor tensor;
+        tensor.rank = 1;
+        tensor.absent = true;
+        return tensor;
     }
 
     /// Size of dimension `axis`; negative counts from the innermost (-1).

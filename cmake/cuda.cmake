@@ -7,7 +7,7 @@
 # become calls of memset or memcpy, which have no hook, and vectors (uint4) must not fall apart into their parts.
 file(GLOB emulation_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/backends/emulation/*.cpp)
 add_library(vitro_emulation STATIC ${emulation_sources})
-target_link_libraries(vitro_emulation PUBLIC vitro_base Threads::Threads)
+target_link_libraries(vitro_emulation PUBLIC vitro_backends)
 
 # Both names that the source directory may have: ccache makes paths relative where it is told to.
 cmake_path(RELATIVE_PATH PROJECT_SOURCE_DIR BASE_DIRECTORY ${PROJECT_BINARY_DIR} OUTPUT_VARIABLE source_from_build)

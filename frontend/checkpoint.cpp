@@ -114,6 +114,12 @@ Tensor Checkpoint::tensor(std::string_view name) {
     return {view.dtype, view.shape, copy.get()};
 }
 
+void Checkpoint::release(std::string_view name) {
+    const TensorView& view = at(name);
+    drop_pages({view.data, view.bytes});
+    if (const auto copy = copies_.find(name); copy != copies_.end()) copies_.erase(copy);
+}
+
 std::size_t Checkpoint::total_bytes() const {
     std::size_t total = 0;
     for (const SafetensorsFile& shard : shards_) total += shard.data_bytes();

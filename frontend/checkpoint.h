@@ -32,6 +32,10 @@ public:
     /// is copied once, and kept. Read-only memory, valid as long as this checkpoint.
     Tensor tensor(std::string_view name);
 
+    /// Drops the tensor from memory, as far as nobody else uses its pages, and its copy if there is one. What tensor()
+    /// gave is no longer valid; it may be asked for again.
+    void release(std::string_view name);
+
     /// Bytes of all tensors together.
     std::size_t total_bytes() const;
     /// The file that lists the tensors, for errors: "model.safetensors" or "model.safetensors.index.json".

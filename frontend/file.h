@@ -32,6 +32,10 @@ private:
     std::size_t size_;
 };
 
+/// Drops whole memory pages within a part of a MappedFile that nobody reads any more. Whoever does read it after all
+/// has the file's bytes again, from the disk or the system's cache of it.
+void drop_pages(std::span<const std::byte> mapped);
+
 /// Whether the path names something that can be looked at: unlike std::filesystem::exists, no path makes it throw.
 bool file_exists(const std::filesystem::path& path);
 

@@ -32,7 +32,7 @@ Value Builder::input(std::string path, TensorType type) {
 
 Value Builder::weight(std::string_view name, TensorType type) {
     ValueInfo info{ValueKind::weight, std::move(type), path(name)};
-    info.sources = {info.path};
+    info.source = info.path;
     return add(std::move(info));
 }
 
@@ -49,9 +49,9 @@ Value Builder::constant(std::span<const std::int32_t> values) {
 }
 
 std::vector<Value> Builder::apply(const OpDef& op, std::span<const Value> inputs, Attributes attributes,
-                                  std::string_view name, SourcePlace place) {
-    Node node{&op, std::move(attributes), {}, {}, std::move(place), {}};
-    for (const Value value : inputs) node.inputs.push_back(value.id);
+                                  std::string_view name, SourceLine source) {
+    Node node{&op, std::move(attributes), {}, {}, std::move(source), {}};
+    for (const Value value : with_absent(op, inputs, Value{})) node.inputs.push_back(value.id);
     const std::string full = path(name.empty() ? op.name : name);
     const auto id = static_cast<NodeId>(graph_.nodes.size());
     std::vector<TensorType> types = infer_types(graph_, node, full);

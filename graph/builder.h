@@ -33,9 +33,10 @@ public:
     Value constant(std::span<const std::int32_t> values);
 
     /// Appends a node; its output is called `name`, or as the op when that is empty, below the current scope; several
-    /// outputs by that and their index. Error with op, path, types and place when the op refuses the types.
+    /// outputs by that and their index. A default Value stands for an optional input that is not given; those at the
+    /// end may be left out. Error with op, path, types and line when the op refuses the types.
     std::vector<Value> apply(const OpDef& op, std::span<const Value> inputs, Attributes attributes,
-                             std::string_view name, SourcePlace place);
+                             std::string_view name, SourceLine source);
 
     /// This builder, for an op whose node gets a name of its own: `add(b.named("residual"), x, y)`.
     At named(std::string name, std::source_location where = std::source_location::current());
@@ -74,15 +75,15 @@ private:
     std::string scope_;
 };
 
-/// A builder, the place of the call in the model's source, and a name for the node: what op functions take. Made by
+/// A builder, the line of the call in the model's source, and a name for the node: what op functions take. Made by
 /// itself from a Builder, or by Builder::named.
 struct At {
     Builder& builder;
-    SourcePlace place;
+    SourceLine source;
     std::string name;
 
     At(Builder& b, std::source_location where = std::source_location::current())  // NOLINT: implicit by design
-        : builder(b), place{std::string(file_in_project(where.file_name())), static_cast<int>(where.line())} {}
+        : builder(b), source{std::string(file_in_project(where.file_name())), static_cast<int>(where.line())} {}
 
     At named(std::string node_name) const {
         At copy = *this;
@@ -95,7 +96,7 @@ struct At {
         return apply_all(op, std::span(inputs.begin(), inputs.size()), std::move(attributes)).front();
     }
     std::vector<Value> apply_all(const OpDef& op, std::span<const Value> inputs, Attributes attributes = {}) const {
-        return builder.apply(op, inputs, std::move(attributes), name, place);
+        return builder.apply(op, inputs, std::move(attributes), name, source);
     }
 
     static std::string_view file_in_project(std::string_view file);

@@ -14,7 +14,8 @@ std::string text_of(const Graph& graph, const Node& node) {
     for (const auto* ids : {&node.inputs, &node.outputs}) {
         text += " :";
         for (const ValueId id : *ids)
-            text += fmt::format(" {} {}", graph.value(id).path, to_string(graph.value(id).type));
+            text +=
+                id == kAbsent ? " none" : fmt::format(" {} {}", graph.value(id).path, to_string(graph.value(id).type));
     }
     return text;
 }
@@ -30,7 +31,7 @@ DType coarser(DType a, DType b) {
 void NumericsCheck::check_size(const Graph& graph) const {
     std::int64_t kept = 0, weight = 0;
     for (const ValueInfo& value : graph.values) {
-        const std::int64_t bytes = bytes_of(value.type, sample_->symbols());
+        const std::int64_t bytes = bytes_of(value.type, synthetic_->symbols());
         if (value.kind == ValueKind::weight)
             weight = std::max(weight, bytes);
         else
@@ -49,8 +50,9 @@ const Elements& NumericsCheck::elements(const ValueInfo& value, const std::map<s
     }
     const auto [at, is_new] = leaves.try_emplace(value.path);
     if (is_new)
-        at->second = leaf_elements(value, sample_->symbols(),
-                                   [&](const ValueInfo& leaf, const Tensor& tensor) { sample_->fill(leaf, tensor); });
+        at->second = leaf_elements(value, synthetic_->symbols(), [&](const ValueInfo& leaf, const Tensor& tensor) {
+            synthetic_->fill(leaf, tensor);
+        });
     return at->second;
 }
 
@@ -72,12 +74,16 @@ void NumericsCheck::run(std::string_view stage, const Graph& graph, const Node& 
     std::vector<const Elements*> inputs;
     DType coarsest = DType::f32;
     for (const ValueId id : node.inputs) {
+        if (id == kAbsent) {
+            inputs.push_back(nullptr);
+            continue;
+        }
         const ValueInfo& value = graph.value(id);
         inputs.push_back(&elements(value, fresh, leaves));
         if (value.kind != ValueKind::weight && value.kind != ValueKind::state)
             coarsest = coarser(coarsest, value.type.dtype);
     }
-    std::vector<Elements> outputs = interpret(graph, node, inputs, sample_->symbols(), host_);
+    std::vector<Elements> outputs = interpret(graph, node, inputs, synthetic_->symbols(), host_);
     ++nodes_run_;
     for (std::size_t i = 0; i < outputs.size(); ++i) {
         const ValueInfo& value = graph.value(node.outputs[i]);
@@ -117,14 +123,14 @@ void NumericsCheck::compare_ends(std::string_view stage, const Graph& graph,
 }
 
 void NumericsCheck::restart(std::string_view stage, const Graph& graph) {
-    sample_.reset();
+    synthetic_.reset();
     before_ = {};
     check(stage, graph);
 }
 
 void NumericsCheck::check(std::string_view stage, const Graph& graph) {
-    const bool is_first = !sample_;
-    if (is_first) sample_.emplace(graph, wanted_, seed_);
+    const bool is_first = !synthetic_;
+    if (is_first) synthetic_.emplace(graph, wanted_, seed_);
     check_size(graph);
 
     std::map<std::string, Known> fresh;
@@ -133,8 +139,8 @@ void NumericsCheck::check(std::string_view stage, const Graph& graph) {
         std::string text = text_of(graph, node);
         // A node of the same text reads the same names; where they stand for something else now, it must run again.
         const bool is_known = before_.nodes.contains(text) &&
-                              std::none_of(node.inputs.begin(), node.inputs.end(),
-                                           [&](ValueId id) { return fresh.contains(graph.value(id).path); });
+                              std::ranges::none_of(present(node.inputs),
+                                                   [&](ValueId id) { return fresh.contains(graph.value(id).path); });
         if (!is_known) run(stage, graph, node, fresh);
         now.nodes.insert(std::move(text));
     }

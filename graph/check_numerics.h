@@ -3,7 +3,7 @@
 #pragma once
 
 #include "graph/interpret.h"
-#include "graph/sample_step.h"
+#include "graph/synthetic_step.h"
 
 #include <map>
 #include <optional>
@@ -14,7 +14,7 @@ namespace vitro {
 
 class NumericsCheck {
 public:
-    /// Sizes of symbols as SampleStep takes them. `host` is a backend whose memory is the host's.
+    /// Sizes of symbols as SyntheticStep takes them. `host` is a backend whose memory is the host's.
     NumericsCheck(Backend& host, SymbolValues symbols, std::uint64_t seed)
         : host_(host), wanted_(symbols), seed_(seed) {}
 
@@ -29,7 +29,7 @@ public:
     /// Nodes that were run and values that were compared, all calls together.
     std::size_t nodes_run() const { return nodes_run_; }
     std::size_t values_compared() const { return values_compared_; }
-    const SymbolValues& symbols() const { return sample_->symbols(); }
+    const SymbolValues& symbols() const { return synthetic_->symbols(); }
 
     /// Weights are made up one after the other, as nodes read them; all else is kept.
     static constexpr std::int64_t kMostBytes = std::int64_t{8} << 30;
@@ -58,7 +58,7 @@ private:
     Backend& host_;
     SymbolValues wanted_;
     std::uint64_t seed_;
-    std::optional<SampleStep> sample_;
+    std::optional<SyntheticStep> synthetic_;
     Before before_;
     std::size_t nodes_run_ = 0, values_compared_ = 0;
 };

@@ -78,14 +78,7 @@ public:
         for (const Step& step : program_.steps) check_step(step);
         if (!complaints_.empty()) return std::move(complaints_);
 
-        std::vector<std::size_t> order(program_.steps.size());
-        for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-        replay(order);
-        if (!complaints_.empty()) return std::move(complaints_);
-        std::stable_sort(order.begin(), order.end(),
-                         [&](std::size_t a, std::size_t b) { return program_.steps[a].wave < program_.steps[b].wave; });
-        check_waves(order);
-        if (complaints_.empty()) replay(order);
+        replay();
         return std::move(complaints_);
     }
 
@@ -185,7 +178,7 @@ private:
         };
         for (const ValueId id : node.outputs) on_its_device(id);
         if (node.op != &kCopy)
-            for (const ValueId id : node.inputs) on_its_device(id);
+            for (const ValueId id : present(node.inputs)) on_its_device(id);
         const Place& scratch_place = plan_.scratch[static_cast<std::size_t>(step.node)];
         if (step.scratch_bytes == 0 && scratch_place.bytes == 0) return;
         check_range(fmt::format("scratch of {}", what), scratch_place, step.scratch_bytes);
@@ -203,7 +196,7 @@ private:
         return id;
     }
 
-    void replay(const std::vector<std::size_t>& order) {
+    void replay() {
         owners_.assign(plan_.devices.size() * kRegions, {});
         for (std::size_t i = 0; i < graph_.values.size(); ++i) {
             const auto id = static_cast<ValueId>(i);
@@ -218,10 +211,10 @@ private:
         }
         for (const Node& node : graph_.nodes)
             if (node.op->is_view) check_view(node);
-        for (const std::size_t i : order) {
+        for (std::size_t i = 0; i < program_.steps.size(); ++i) {
             const Step& step = program_.steps[i];
             const Node& node = graph_.node(step.node);
-            for (const ValueId id : node.inputs) read(id, [&] { return describe_step(i); });
+            for (const ValueId id : present(node.inputs)) read(id, [&] { return describe_step(i); });
             check_writes(i);
             write(scratch(step), kScratch, i);
             for (const ValueId id : node.outputs) write(range(id), id, i);
@@ -281,8 +274,19 @@ private:
     bool may_share(const Node& node, std::size_t output, std::size_t input) const {
         const ValueId to = node.outputs[output], from = node.inputs[input];
         if (is_alias(node, output, input)) return true;
+        if (node.op->joins_inputs != nullptr && stands_in_output(node, input)) return true;
         return output == 0 && node.op->in_place == input && range(from) == range(to) &&
                graph_.value(from).type == graph_.value(to).type;
+    }
+
+    /// Whether an input of an op that joins them stands where the output has its bytes.
+    bool stands_in_output(const Node& node, std::size_t input) const {
+        if (!node.op->joins_inputs(types_of(graph_, node.inputs), node.attributes)) return false;
+        Range part = range(node.outputs[0]);
+        for (std::size_t i = 0; i < input; ++i)
+            part.begin += static_cast<std::size_t>(bytes_of(graph_.value(node.inputs[i]).type, bounds_));
+        part.end = part.begin + static_cast<std::size_t>(bytes_of(graph_.value(node.inputs[input]).type, bounds_));
+        return range(node.inputs[input]) == part;
     }
 
     /// What a step writes: apart from what it reads, and its parts from each other.
@@ -292,7 +296,7 @@ private:
         for (std::size_t o = 0; o < node.outputs.size(); ++o) {
             const Range out = range(node.outputs[o]);
             for (std::size_t in = 0; in < node.inputs.size(); ++in)
-                if (out.overlaps(range(node.inputs[in])) && !may_share(node, o, in))
+                if (node.inputs[in] != kAbsent && out.overlaps(range(node.inputs[in])) && !may_share(node, o, in))
                     complain("{}: output {} at {} lies over input {} at {}", describe_step(i), path(node.outputs[o]),
                              text(out), path(node.inputs[in]), text(range(node.inputs[in])));
             for (const Alias& alias : node.op->aliases)
@@ -307,37 +311,9 @@ private:
                 complain("{}: its scratch at {} lies over output {}", describe_step(i), text(own_scratch),
                          path(node.outputs[o]));
         }
-        for (const ValueId id : node.inputs)
+        for (const ValueId id : present(node.inputs))
             if (own_scratch.overlaps(range(id)))
                 complain("{}: its scratch at {} lies over input {}", describe_step(i), text(own_scratch), path(id));
-    }
-
-    /// Two steps of one wave may read the same, and that is all. `order` is sorted by wave.
-    void check_waves(const std::vector<std::size_t>& order) {
-        for (std::size_t first = 0, end; first < order.size(); first = end) {
-            const int wave = program_.steps[order[first]].wave;
-            for (end = first; end < order.size() && program_.steps[order[end]].wave == wave;) ++end;
-            if (end - first == 1) continue;
-            owners_.assign(plan_.devices.size() * kRegions, {});
-            const auto check = [&](std::size_t i, const Range& at) {
-                owners(at).others(at.begin, at.end, static_cast<int>(i), [&](std::size_t, std::size_t, int owner) {
-                    if (owner == kNobody || owner == static_cast<int>(i)) return;
-                    complain("{} and {} are in wave {}, but touch the same bytes at {}",
-                             describe_step(static_cast<std::size_t>(owner)), describe_step(i), wave, text(at));
-                });
-            };
-            for (std::size_t at = first; at < end; ++at) {
-                const Step& step = program_.steps[order[at]];
-                std::vector<Range> writes{scratch(step)};
-                for (const ValueId id : graph_.node(step.node).outputs) writes.push_back(range(id));
-                for (const Range& write : writes) {
-                    check(order[at], write);
-                    owners(write).write(write.begin, write.end, static_cast<int>(order[at]));
-                }
-            }
-            for (std::size_t at = first; at < end; ++at)
-                for (const ValueId id : graph_.node(program_.steps[order[at]].node).inputs) check(order[at], range(id));
-        }
     }
 
     const Program& program_;

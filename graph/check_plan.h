@@ -1,4 +1,5 @@
-// A second opinion on a program's memory, from the program alone: shares no code with place, schedule, arena or plan.
+// A second opinion on a program's memory, from the program alone: shares no code with assign_devices, schedule, arena
+// or plan.
 #pragma once
 
 #include "graph/program.h"
@@ -10,10 +11,9 @@ namespace vitro {
 
 /// What is wrong with a program, at the symbols' bounds, one line each; nothing when all is well. Every place must lie
 /// in its region, aligned and large enough, on the device of the step that writes it; then the steps are replayed over
-/// a map of which value's bytes stand where, once in their order and once wave by wave, and it is an error when
+/// a map of which value's bytes stand where, and it is an error when
 /// - a step reads, or the caller or the next step of the model will read, what another value has overwritten,
 /// - a step writes where it reads (unless its op may) or where the weights are,
-/// - two steps of one wave touch the same bytes and one of them writes,
 /// - a node has no step, two, or one before what it needs.
 std::vector<std::string> check_plan(const Program& program);
 

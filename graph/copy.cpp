@@ -24,6 +24,7 @@ const OpDef kCopy{
     .name = "copy",
     .doc = "out = x, in the memory of the node's device: stands where a value crosses from one device to another.",
     .inputs = {"x"},
+    .locality = Locality::moves,
     .infer = infer,
     .reference = reference,
     .examples = examples,

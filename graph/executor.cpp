@@ -45,9 +45,15 @@ Executor::Executor(const Program& program, std::vector<Memory> memory, std::span
                           node.outputs.size(),
                           {memory_[step.device].arena + scratch.offset, scratch.bytes}});
         steps_.back().fixed_inputs = fixed_inputs_of(node);
-        for (const ValueId id : node.inputs) bind(id);
+        for (const ValueId id : node.inputs) {
+            if (id != kAbsent)
+                bind(id);
+            else
+                tensors_.push_back(Tensor::none());
+        }
         for (const ValueId id : node.outputs) bind(id);
     }
+    find_unchecked_indices();
     for (std::size_t i = 1; i < steps_.size(); ++i)
         if (program.steps[i].device == program.steps[i - 1].device) steps_[i - 1].next_weights = weights_of(i);
     find_stretches();
@@ -60,7 +66,7 @@ std::span<const std::byte> Executor::weights_of(std::size_t step) const {
         const ValueId id = program_.graph.node(program_.steps[step].node).inputs[i];
         const Tensor& tensor = tensors_[steps_[step].first_tensor + i];
         const auto bytes = static_cast<std::size_t>(tensor.bytes());
-        if (weight_of_value_[static_cast<std::size_t>(id)] != nullptr && bytes > largest.size())
+        if (id != kAbsent && weight_of_value_[static_cast<std::size_t>(id)] != nullptr && bytes > largest.size())
             largest = {static_cast<const std::byte*>(tensor.data), bytes};
     }
     return largest;
@@ -71,6 +77,7 @@ std::uint64_t Executor::fixed_inputs_of(const Node& node) const {
     std::uint64_t fixed = 0;
     for (std::size_t i = 0; i < std::min<std::size_t>(node.inputs.size(), 64); ++i) {
         const ValueId id = node.inputs[i];
+        if (id == kAbsent) continue;
         const bool is_fixed = weight_of_value_[static_cast<std::size_t>(id)] != nullptr ||
                               program_.graph.value(id).kind == ValueKind::constant;
         fixed |= std::uint64_t{is_fixed} << i;
@@ -83,7 +90,7 @@ void Executor::make_staging() {
         Backend& backend = memory_[device].backend;
         Staging& staging = staging_.emplace_back();
         const std::size_t bytes = program_.plan.bytes(Region::io, device);
-        if (backend.is_host() || bytes == 0) continue;
+        if (backend.is_host() || bytes == 0 || program_.graph.values_of(ValueKind::input).empty()) continue;
         staging.memory = backend.allocate_staging(bytes, "inputs and results");
         staging.begin = bytes;
         for (const ValueId id : program_.graph.values_of(ValueKind::input)) {
@@ -101,10 +108,46 @@ std::size_t Executor::staging_bytes() const {
     return bytes;
 }
 
+/// Those of constants that fit at every step are checked here, and never again.
+void Executor::find_unchecked_indices() {
+    const Graph& graph = program_.graph;
+    std::map<NodeId, std::size_t> step_of;
+    for (std::size_t i = 0; i < program_.steps.size(); ++i) step_of[program_.steps[i].node] = i;
+    for (UncheckedIndices& each : unchecked_indices(graph)) {
+        const ValueInfo& value = graph.value(graph.node(each.node).inputs[each.input]);
+        if (value.kind == ValueKind::constant && each.rule.is_constant()) {
+            Tensor tensor = tensor_of(value.type, {});
+            tensor.data = const_cast<std::byte*>(value.data.data());  // is only read
+            check_indices(value.path, tensor, each.rule, {});
+        } else {
+            unchecked_[step_of.at(each.node)].push_back(std::move(each));
+        }
+    }
+}
+
+void Executor::check_indices_of(std::size_t step) const {
+    const auto found = unchecked_.find(step);
+    if (found == unchecked_.end()) return;
+    const Call call = this->call(step);
+    for (const UncheckedIndices& each : found->second) {
+        Tensor tensor = call.in(each.input);
+        std::vector<std::byte> copy;
+        if (!call.backend.is_host() && tensor.elements() > 0) {
+            copy.resize(static_cast<std::size_t>(tensor.bytes()));
+            call.backend.download(copy.data(), tensor.data, copy.size());
+            tensor.data = copy.data();
+        }
+        check_indices(program_.graph.value(program_.graph.node(each.node).inputs[each.input]).path, tensor, each.rule,
+                      symbols_);
+    }
+}
+
 void Executor::find_stretches() {
     for (std::size_t i = 0; i < steps_.size(); ++i) {
         const Step& step = program_.steps[i];
+        // A step whose indices are checked stands alone: it is never part of a recording.
         const bool joins = i > 0 && step.run != nullptr && program_.steps[i - 1].run != nullptr &&
+                           !unchecked_.contains(i) && !unchecked_.contains(i - 1) &&
                            stretches_.back().device == step.device;
         if (!joins) stretches_.push_back({i, i, step.device});
         stretches_.back().end = i + 1;
@@ -214,6 +257,7 @@ void Executor::run_step(std::size_t index) {
     const Node& node = program_.graph.node(step.node);
     Backend& backend = memory_[step.device].backend;
     const Call call = this->call(index);
+    check_indices_of(index);
     try {
         if (step.run != nullptr)
             step.run(call);

@@ -5,10 +5,12 @@
 // tensors have count, so a decode step's recording serves every position.
 #pragma once
 
+#include "graph/index_check.h"
 #include "graph/program.h"
 #include "graph/tap_memory.h"
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -28,7 +30,9 @@ public:
     /// graph's weights, each on the device that the plan places it on.
     Executor(const Program& program, std::vector<Memory> memory, std::span<const void* const> weights);
 
-    /// Runs all steps with these symbol values, each within [0, bound].
+    /// Runs all steps with these symbol values, each within [0, bound]. Whoever writes inputs holds them to input_rules
+    /// (graph/index_check.h); other indices are checked before the step that reads them: an Error, and the steps behind
+    /// it have not run.
     /// Errors of a device name it, and the step where that is known: an observer makes every step wait.
     void run(const SymbolValues& symbols);
     /// Queues these steps alone, by their order in the program, with the sizes of the latest run: to measure them.
@@ -57,13 +61,16 @@ public:
     void observe(Observer observer) { observer_ = std::move(observer); }
 
     const Program& program() const { return program_; }
+    /// Of the latest run; the bounds before the first.
+    const SymbolValues& symbols() const { return symbols_; }
     /// Bytes of host memory for what a device that is not the host exchanges with it: its inputs and results.
     std::size_t staging_bytes() const;
     /// The recording that the latest run has replayed, if it was only one; null otherwise.
     const Recording* replayed() const { return replayed_; }
 
 private:
-    /// Host memory beside a device's io region, byte for byte.
+    /// Host memory beside a device's io region, byte for byte; none for a program without inputs, which is not run step
+    /// after step.
     struct Staging {
         Buffer memory;
         std::size_t begin = 0, end = 0;  // the inputs, and constants between them
@@ -86,11 +93,13 @@ private:
     std::span<const std::byte> weights_of(std::size_t step) const;
     std::uint64_t fixed_inputs_of(const Node& node) const;
     void make_staging();
+    void find_unchecked_indices();
     void find_stretches();
     void set_symbol_sizes(const SymbolValues& symbols);
     void queue_inputs(std::size_t device);
     void run_stretch(std::size_t index);
     void run_step(std::size_t index);
+    void check_indices_of(std::size_t step) const;
     void copy(ValueId from, ValueId to, const Call& call) const;
     void begin(std::size_t device);
     void queue_tap(const TapMemory::Tap& tap) const;
@@ -116,7 +125,8 @@ private:
     std::vector<Tensor> tensors_;         // inputs and outputs of all steps, one after the other
     std::vector<BoundStep> steps_;        // beside program_.steps
     std::vector<SymbolSize> symbol_sizes_;
-    std::vector<Staging> staging_;  // by device; none for the host
+    std::map<std::size_t, std::vector<UncheckedIndices>> unchecked_;  // by step, none in a model
+    std::vector<Staging> staging_;                                    // by device; none for the host
     std::vector<Stretch> stretches_;
     bool records_ = false;      // some stretch may be recorded
     std::string used_symbols_;  // of all steps' tensors

@@ -3,28 +3,20 @@
 namespace vitro {
 namespace {
 
-constexpr std::string_view kWeightForms[] = {"stored", "fp8_rows", "fp8_scales"};  // by WeightForm
-
-/// Takes `wanted` for the value, with a suffix if it is taken.
-std::string take_path(std::unordered_map<std::string, ValueId>& by_path, const std::string& wanted, ValueId id) {
-    std::string path = wanted;
-    for (int n = 1; !by_path.emplace(path, id).second; ++n) path = fmt::format("{}.{}", wanted, n);
-    return path;
+/// Takes the path for the value; gives it a suffix if it is taken.
+void take_path(std::unordered_map<std::string, ValueId>& by_path, std::string& path, ValueId id) {
+    if (by_path.try_emplace(path, id).second) return;
+    const std::string wanted = std::move(path);
+    int n = 1;
+    do path = fmt::format("{}.{}", wanted, n++);
+    while (!by_path.try_emplace(path, id).second);
 }
 
 }  // namespace
 
-std::string_view name(WeightForm form) { return kWeightForms[static_cast<std::size_t>(form)]; }
-
-std::optional<WeightForm> weight_form_named(std::string_view name) {
-    for (std::size_t i = 0; i < std::size(kWeightForms); ++i)
-        if (kWeightForms[i] == name) return static_cast<WeightForm>(i);
-    return std::nullopt;
-}
-
 ValueId Graph::add_value(ValueInfo info) {
     const auto id = static_cast<ValueId>(values.size());
-    info.path = take_path(by_path_, info.path, id);
+    take_path(by_path_, info.path, id);
     values.push_back(std::move(info));
     return id;
 }
@@ -35,7 +27,7 @@ void Graph::rename(ValueId id, std::string path) {
     const auto [at, is_free] = by_path_.emplace(path, id);
     const ValueId other = std::exchange(at->second, id);
     value(id).path = std::move(path);
-    if (!is_free) value(other).path = take_path(by_path_, value(other).path, other);
+    if (!is_free) take_path(by_path_, value(other).path, other);
 }
 
 ValueId Graph::find(std::string_view path) const {
@@ -60,7 +52,7 @@ std::vector<int> Graph::use_counts() const {
     std::vector<int> uses(values.size());
     auto use = [&](ValueId id) { ++uses[static_cast<std::size_t>(id)]; };
     for (const Node& node : nodes)
-        for (const ValueId id : node.inputs) use(id);
+        for (const ValueId id : present(node.inputs)) use(id);
     for (const ValueId id : results) use(id);
     for (const StateUpdate& update : updates) use(update.next);
     return uses;
@@ -74,15 +66,37 @@ const std::string& device_of(const Graph& graph, ValueId id) {
 std::vector<TensorType> types_of(const Graph& graph, const std::vector<ValueId>& ids) {
     std::vector<TensorType> types;
     types.reserve(ids.size());
-    for (const ValueId id : ids) types.push_back(graph.value(id).type);
+    for (const ValueId id : ids) types.push_back(id == kAbsent ? TensorType::none() : graph.value(id).type);
     return types;
 }
 
 std::string describe(const Graph& graph, const Node& node) {
     std::string text = fmt::format("{} at {}", node.op->name,
                                    node.outputs.empty() ? "(no output)" : graph.value(node.outputs[0]).path);
-    if (!node.place.file.empty()) text += fmt::format(" ({}:{})", node.place.file, node.place.line);
+    if (!node.source.file.empty()) text += fmt::format(" ({}:{})", node.source.file, node.source.line);
     return text;
+}
+
+bool keeps_type(std::span<const TensorType> inputs, std::span<const TensorType> outputs, const Attributes&) {
+    return inputs[0] == outputs[0];
+}
+
+int input_index(const OpDef& op, std::string_view name) {
+    for (std::size_t i = 0; i < op.inputs.size(); ++i)
+        if (op.inputs[i].name == name) return static_cast<int>(i);
+    return -1;
+}
+
+std::vector<std::string_view> input_names(const OpDef& op) {
+    std::vector<std::string_view> names;
+    for (const InputDef& input : op.inputs) names.push_back(input.name);
+    return names;
+}
+
+std::size_t required_inputs(const OpDef& op) {
+    const auto optional =
+        std::find_if(op.inputs.begin(), op.inputs.end(), [](const InputDef& input) { return input.is_optional; });
+    return static_cast<std::size_t>(optional - op.inputs.begin());
 }
 
 Cost cost_of(const OpDef& op, const Call& call) {

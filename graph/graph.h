@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <ranges>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -15,29 +16,24 @@ namespace vitro {
 using ValueId = std::int32_t;
 using NodeId = std::int32_t;
 
-/// A handle to a value of a graph.
+/// Stands in Node::inputs for an optional input that is not given.
+inline constexpr ValueId kAbsent = -1;
+
+/// A handle to a value of a graph; a default one stands for an optional input that is not given.
 struct Value {
-    ValueId id = -1;
+    ValueId id = kAbsent;
     bool operator==(const Value&) const = default;
+
+    bool is_given() const { return id != kAbsent; }
 };
 
 enum class ValueKind {
     input,     // data of the step: tokens, positions …
-    weight,    // read-only, named as in the checkpoint
+    weight,    // read-only: a tensor of the checkpoint, or what the load program makes of some
     state,     // a cache: memory that lives from step to step
     constant,  // small, its data stands in the graph
     result,    // an output of a node
 };
-
-/// How the elements of a weight come from the checkpoint's.
-enum class WeightForm : std::uint8_t {
-    stored,      // as they are
-    fp8_rows,    // each row divided by its scale, rounded to f8e4m3
-    fp8_scales,  // of fp8_rows: the largest magnitude of each row / 448; 1 for a row of zeros
-};
-/// "fp8_rows", as the text form has it.
-std::string_view name(WeightForm form);
-std::optional<WeightForm> weight_form_named(std::string_view name);
 
 struct ValueInfo {
     ValueKind kind = ValueKind::result;
@@ -45,25 +41,25 @@ struct ValueInfo {
     std::string path;             // unique in the graph: "model.layers.3.self_attn.qkv_proj"
     NodeId producer = -1;         // of a result
     std::vector<std::byte> data;  // of a constant: the elements
-    std::vector<std::string>
-        sources;  // of a weight: the checkpoint tensors it is made of, one below the other (axis 0)
-    WeightForm form = WeightForm::stored;  // of a weight
-    std::string device{};                  // of all but results: where it lives; empty where there is only one device
+    std::string source{};         // of a weight: the checkpoint tensor it is or, prepared, the load program's result
+    bool prepared = false;        // of a weight: the load program makes it (graph/split_load.h)
+    std::string device{};         // of all but results: where it lives; empty where there is only one device
 };
 
 /// Where in the model's source code a node was written; file is relative to the project.
-struct SourcePlace {
+struct SourceLine {
     std::string file;
     int line = 0;
-    bool operator==(const SourcePlace&) const = default;
+    bool operator==(const SourceLine&) const = default;
 };
 
 struct Node {
     const OpDef* op = nullptr;
     Attributes attributes;
+    /// One for each of OpDef::inputs, in their order, kAbsent for those not given; `present(inputs)` are the others.
     std::vector<ValueId> inputs;
     std::vector<ValueId> outputs;
-    SourcePlace place;
+    SourceLine source;
     /// Paths of the source graph's values that a fused node stands for; empty means its own outputs.
     std::vector<std::string> realizes;
     /// The device it runs on, and its outputs live on; before placement, if it is named, the one it is to run on.
@@ -95,8 +91,8 @@ public:
     std::vector<StateUpdate> updates;
     std::vector<Module> modules;  // in the order of definition
 
-    const ValueInfo& value(ValueId id) const { return values[static_cast<std::size_t>(id)]; }
-    ValueInfo& value(ValueId id) { return values[static_cast<std::size_t>(id)]; }
+    const ValueInfo& value(ValueId id) const { return values[checked(id)]; }
+    ValueInfo& value(ValueId id) { return values[checked(id)]; }
     const Node& node(NodeId id) const { return nodes[static_cast<std::size_t>(id)]; }
 
     /// Adds a value; its path gets a suffix (".1") if it is taken.
@@ -111,13 +107,23 @@ public:
     std::vector<int> use_counts() const;
 
 private:
+    std::size_t checked(ValueId id) const {
+        VITRO_CHECK(id >= 0 && static_cast<std::size_t>(id) < values.size(), "value {} of {}", id, values.size());
+        return static_cast<std::size_t>(id);
+    }
     std::unordered_map<std::string, ValueId> by_path_;
 };
+
+/// The ids of `ids` that are not kAbsent: `for (const ValueId id : present(node.inputs))`.
+template <class Ids>
+auto present(Ids& ids) {
+    return ids | std::views::filter([](ValueId id) { return id != kAbsent; });
+}
 
 /// The device that a value lives on, as written into the graph; empty when none is.
 const std::string& device_of(const Graph& graph, ValueId id);
 
-/// Types of the values, in order.
+/// Types of the values, in order; TensorType::none() for kAbsent.
 std::vector<TensorType> types_of(const Graph& graph, const std::vector<ValueId>& ids);
 
 /// "rms_norm at model.norm (models/phi3.cpp:40)", for errors.

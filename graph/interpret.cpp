@@ -1,5 +1,6 @@
 #include "graph/interpret.h"
 
+#include "graph/index_check.h"
 #include "graph/program.h"
 
 namespace vitro {
@@ -9,6 +10,10 @@ std::vector<Elements> interpret(const Graph& graph, const Node& node, std::span<
     std::vector<Tensor> in, out;
     std::vector<Elements> memory;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
+        if (inputs[i] == nullptr) {
+            in.push_back(Tensor::none());
+            continue;
+        }
         in.push_back(tensor_of(graph.value(node.inputs[i]).type, symbols));
         VITRO_CHECK(in[i].bytes() == static_cast<std::int64_t>(inputs[i]->size()));
         in[i].data = const_cast<std::byte*>(inputs[i]->data());  // references only read their inputs
@@ -18,6 +23,7 @@ std::vector<Elements> interpret(const Graph& graph, const Node& node, std::span<
         memory.emplace_back(static_cast<std::size_t>(out.back().bytes()));
         out.back().data = memory.back().data();
     }
+    check_indices(graph, node, in, symbols);
     for (const auto& [output, input] : node.op->aliases) {
         memory[output] = *inputs[input];
         out[output].data = in[input].data = memory[output].data();
@@ -41,7 +47,8 @@ std::vector<Elements> interpret(const Graph& graph, const SymbolValues& symbols,
         if (graph.values[i].kind != ValueKind::result) all[i] = leaf_elements(graph.values[i], symbols, fill);
     for (const Node& node : graph.nodes) {
         std::vector<const Elements*> inputs;
-        for (const ValueId id : node.inputs) inputs.push_back(&all[static_cast<std::size_t>(id)]);
+        for (const ValueId id : node.inputs)
+            inputs.push_back(id == kAbsent ? nullptr : &all[static_cast<std::size_t>(id)]);
         std::vector<Elements> outputs = interpret(graph, node, inputs, symbols, host);
         for (std::size_t i = 0; i < outputs.size(); ++i)
             all[static_cast<std::size_t>(node.outputs[i])] = std::move(outputs[i]);

@@ -9,8 +9,9 @@
 
 namespace vitro {
 
-/// Runs one node. `inputs` hold its inputs in order and stay as they are; returns its outputs. Sizes are those of the
-/// types at `symbols`; `host` is a backend whose memory is the host's.
+/// Runs one node. `inputs` hold its inputs in order, null for absent ones, and stay as they are; returns its outputs.
+/// Sizes are those of the types at `symbols`; `host` is a backend whose memory is the host's. Error on an index that is
+/// none (graph/index_check.h).
 std::vector<Elements> interpret(const Graph& graph, const Node& node, std::span<const Elements* const> inputs,
                                 const SymbolValues& symbols, Backend& host);
 

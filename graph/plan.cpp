@@ -12,11 +12,16 @@ namespace {
 class Planner {
 public:
     Planner(const Graph& graph, const PlanRequest& request)
-        : graph_(graph), request_(request), bounds_(graph.bound_values()), sharing_(graph.values.size()) {}
+        : graph_(graph),
+          request_(request),
+          bounds_(graph.bound_values()),
+          sharing_(graph.values.size()),
+          parts_(graph.values.size()) {}
 
     Plan plan() {
         share_aliases();
         check_updates();
+        share_parts();
         assign_regions();
         find_last_uses();
         share_in_place();
@@ -25,10 +30,12 @@ public:
         plan.devices = request_.devices;
         place_fixed_regions(plan);
         place_arenas(plan);
+        place_parts(plan);
         return plan;
     }
 
 private:
+    static std::size_t index(ValueId id) { return static_cast<std::size_t>(id); }
     std::size_t device(ValueId id) const { return request_.value_devices[static_cast<std::size_t>(id)]; }
     std::size_t value_bytes(ValueId id) const {
         return round_up(static_cast<std::size_t>(bytes_of(graph_.value(id).type, bounds_)),
@@ -46,6 +53,40 @@ private:
             if (sharing_.root(state) != sharing_.root(next))
                 fail("update of {}: expected a value that an op writes into it, found {}", graph_.value(state).path,
                      graph_.value(next).path);
+    }
+
+    /// Gives the inputs of ops that join them their places within the output: those that a node computes for this one
+    /// alone, apart from what they are made of. From the end, so that an output's own place is known before its parts'.
+    void share_parts() {
+        const std::vector<int> uses = graph_.use_counts();
+        std::vector<bool> has_alias(graph_.values.size());
+        for (const Node& node : graph_.nodes)
+            for (const auto& [output, input] : node.op->aliases)
+                has_alias[index(node.outputs[output])] = has_alias[index(node.inputs[input])] = true;
+        for (std::size_t n = graph_.nodes.size(); n-- > 0;) {
+            const Node& node = graph_.nodes[n];
+            if (node.op->joins_inputs == nullptr ||
+                !node.op->joins_inputs(types_of(graph_, node.inputs), node.attributes) || !has_fixed_size(node))
+                continue;
+            const ValueId out = node.outputs[0];
+            if (sharing_.root(out) != index(out) && !parts_[index(out)].is_part) continue;
+            const std::size_t alignment = request_.devices[device(out)].alignment;
+            std::size_t offset = parts_[index(out)].offset;
+            for (const ValueId id : node.inputs) {
+                const std::size_t begin = offset;
+                offset += static_cast<std::size_t>(bytes_of(graph_.value(id).type, bounds_));
+                if (graph_.value(id).producer < 0 || has_alias[index(id)] || uses[index(id)] != 1 ||
+                    device(id) != device(out) || begin % alignment != 0)
+                    continue;
+                parts_[index(id)] = {true, begin};
+                sharing_.join(out, id);
+            }
+        }
+    }
+
+    bool has_fixed_size(const Node& node) const {
+        const Shape& shape = graph_.value(node.outputs[0]).type.shape;
+        return std::none_of(shape.begin(), shape.end(), [](Dim dim) { return dim.is_symbol(); });
     }
 
     /// The region of a set: a state, weight or I/O value anywhere in it decides.
@@ -78,7 +119,7 @@ private:
         last_use_.assign(graph_.values.size(), -1);
         for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
             const auto use = [&](ValueId id) { last_use_[sharing_.root(id)] = static_cast<NodeId>(n); };
-            for (const ValueId id : graph_.nodes[n].inputs) use(id);
+            for (const ValueId id : present(graph_.nodes[n].inputs)) use(id);
             for (const ValueId id : graph_.nodes[n].outputs) use(id);
         }
     }
@@ -90,10 +131,11 @@ private:
             if (!node.op->in_place) continue;
             const ValueId from = node.inputs[*node.op->in_place], to = node.outputs[0];
             if (region(from) != Region::arena || region(to) != Region::arena) continue;
+            if (parts_[index(from)].is_part || parts_[index(to)].is_part) continue;
             if (last_use_[sharing_.root(from)] != static_cast<NodeId>(n)) continue;
             if (graph_.value(from).type != graph_.value(to).type || device(from) != device(to)) continue;
             const auto same = [&](ValueId id) { return sharing_.root(id) == sharing_.root(from); };
-            if (std::count_if(node.inputs.begin(), node.inputs.end(), same) != 1) continue;
+            if (std::ranges::count_if(present(node.inputs), same) != 1) continue;
             const NodeId last = last_use_[sharing_.root(to)];
             sharing_.join(from, to);
             last_use_[sharing_.root(from)] = last;
@@ -128,7 +170,8 @@ private:
                 if (region(id) != Region::arena) continue;
                 if (block_of[root] == kNone) {
                     block_of[root] = plan.blocks.size();
-                    plan.blocks.push_back({{device(id), Region::arena, 0, value_bytes(id)}, node, last_use_[root], {}});
+                    const std::size_t bytes = value_bytes(static_cast<ValueId>(root));
+                    plan.blocks.push_back({{device(id), Region::arena, 0, bytes}, node, last_use_[root], {}});
                 }
                 plan.blocks[block_of[root]].values.push_back(id);
             }
@@ -148,6 +191,15 @@ private:
         }
     }
 
+    /// Until here they stand where the whole stands.
+    void place_parts(Plan& plan) const {
+        for (std::size_t i = 0; i < parts_.size(); ++i) {
+            if (!parts_[i].is_part) continue;
+            plan.values[i].offset += parts_[i].offset;
+            plan.values[i].bytes = static_cast<std::size_t>(bytes_of(graph_.values[i].type, bounds_));
+        }
+    }
+
     static void pack_arena(Plan& plan, std::size_t device) {
         std::vector<Piece> pieces;
         for (const Block& block : plan.blocks)
@@ -163,6 +215,12 @@ private:
     const PlanRequest& request_;
     SymbolValues bounds_;
     Sharing sharing_;
+    /// A value that is computed in its place within another.
+    struct Part {
+        bool is_part = false;
+        std::size_t offset = 0;  // in the root of its set
+    };
+    std::vector<Part> parts_;       // by ValueId
     std::vector<Region> region_;    // by root
     std::vector<NodeId> last_use_;  // by root
 };

@@ -65,8 +65,9 @@ struct PlanRequest {
 };
 
 /// Lays out `graph` at its bounds, nodes running in their order. Values that an op declares to be one memory
-/// (OpDef::aliases) share a place, and in-place ops write over an input that nothing reads afterwards. Error when a
-/// state is updated by a value that is not its memory. Each arena is packed by graph/arena.h.
+/// (OpDef::aliases) share a place, in-place ops write over an input that nothing reads afterwards, and what an op joins
+/// (OpDef::joins_inputs) is computed in its place within the output, if nothing else reads it. Error when a state is
+/// updated by a value that is not its memory. Each arena is packed by graph/arena.h.
 Plan make_plan(const Graph& graph, const PlanRequest& request);
 
 }  // namespace vitro

@@ -3,6 +3,7 @@
 #include "graph/builder.h"
 #include "graph/copy.h"
 #include "graph/schedule.h"
+#include "graph/split_load.h"
 
 #include <algorithm>
 #include <chrono>
@@ -45,6 +46,7 @@ void check_copy(const Graph& graph, const Node& node, const PlanRequest& request
 /// A step for each node but views; writes the scratch that kernels want into `request`.
 std::vector<Step> chosen_steps(const Graph& graph, std::span<const Target> targets, PlanRequest& request) {
     std::vector<Step> steps;
+    std::size_t left = static_cast<std::size_t>(INT64_MAX) / 2;  // of what is laid out beside the graph's values
     for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
         const Node& node = graph.nodes[n];
         if (node.op->is_view) continue;
@@ -62,6 +64,9 @@ std::vector<Step> chosen_steps(const Graph& graph, std::span<const Target> targe
             const auto inputs = tensors_at_bounds(graph, node.inputs), outputs = tensors_at_bounds(graph, node.outputs);
             step.scratch_bytes = kernel->scratch({inputs, outputs, node.attributes, target.backend});
         }
+        if (step.scratch_bytes > left)
+            fail("{}: {} bytes of scratch are too many", describe(graph, node), step.scratch_bytes);
+        left -= step.scratch_bytes;
         request.scratch_bytes[n] = step.scratch_bytes;
         step.run = kernel ? kernel->run : node.op->reference;
         step.is_reference = kernel == nullptr;
@@ -103,6 +108,7 @@ Program planned(const Graph& graph, const std::vector<Step>& steps, PlanRequest 
 
 Tensor tensor_of(const TensorType& type, const SymbolValues& symbols) {
     Tensor tensor;
+    tensor.absent = type.absent;
     tensor.dtype = type.dtype;
     tensor.rank = type.rank();
     for (std::size_t i = 0; i < type.shape.size(); ++i) tensor.sizes[i] = symbols(type.shape[i]);
@@ -111,7 +117,7 @@ Tensor tensor_of(const TensorType& type, const SymbolValues& symbols) {
 
 std::vector<Tensor> tensors_at_bounds(const Graph& graph, const std::vector<ValueId>& ids) {
     std::vector<Tensor> tensors;
-    for (const ValueId id : ids) tensors.push_back(tensor_of(graph.value(id).type, graph.bound_values()));
+    for (const TensorType& type : types_of(graph, ids)) tensors.push_back(tensor_of(type, graph.bound_values()));
     return tensors;
 }
 
@@ -135,17 +141,18 @@ Graph decompose_unsupported(const Graph& graph, std::span<const Target> targets)
     Graph& out = builder.graph();
     for (const Node& node : graph.nodes) {
         std::vector<Value> inputs, outputs;
-        for (const ValueId id : node.inputs) inputs.push_back({moved[static_cast<std::size_t>(id)]});
+        for (const ValueId id : node.inputs)
+            inputs.push_back({id == kAbsent ? kAbsent : moved[static_cast<std::size_t>(id)]});
         if (unsupported(graph, node)) {
             const std::size_t first = out.nodes.size();
             const auto scope = builder.scope(graph.value(node.outputs[0]).path);
             outputs = node.op->decompose(builder, inputs, node.attributes);
             for (std::size_t n = first; n < out.nodes.size(); ++n) {
-                out.nodes[n].place = node.place;
+                out.nodes[n].source = node.source;
                 out.nodes[n].device = node.device;
             }
         } else {
-            outputs = builder.apply(*node.op, inputs, node.attributes, graph.value(node.outputs[0]).path, node.place);
+            outputs = builder.apply(*node.op, inputs, node.attributes, graph.value(node.outputs[0]).path, node.source);
             out.nodes.back().realizes = node.realizes;
             out.nodes.back().device = node.device;
         }
@@ -161,10 +168,11 @@ Graph decompose_unsupported(const Graph& graph, std::span<const Target> targets)
     return decompose_unsupported(builder.finish(), targets);
 }
 
-Program compile(Graph graph, std::span<const Target> targets) {
-    Stages stages;
+namespace {
+
+Program compile_timed(Graph graph, std::span<const Target> targets, Stages stages) {
     graph = stages.timed("decompose", [&] { return decompose_unsupported(graph, targets); });
-    graph = stages.timed("place", [&] { return place(std::move(graph), targets); });
+    graph = stages.timed("assign_devices", [&] { return assign_devices(std::move(graph), targets); });
     PlanRequest request = request_of(graph, targets);
     std::vector<Step> steps = stages.timed("choose_kernels", [&] { return chosen_steps(graph, targets, request); });
     const auto orders = stages.timed("schedule", [&] { return schedules(graph, request.scratch_bytes); });
@@ -176,12 +184,22 @@ Program compile(Graph graph, std::span<const Target> targets) {
         }
         return 0;
     });
-    stages.timed("number_waves", [&] {
-        number_waves(best);
-        return 0;
-    });
     best.stages = std::move(stages.records);
     return best;
+}
+
+}  // namespace
+
+Program compile(Graph graph, std::span<const Target> targets) {
+    Stages stages;
+    auto [load, step] = stages.timed("split_load", [&] { return split_load(std::move(graph)); });
+    Program program = compile_timed(std::move(step), targets, std::move(stages));
+    program.load = std::move(load);
+    return program;
+}
+
+Program compile_whole(Graph graph, std::span<const Target> targets) {
+    return compile_timed(std::move(graph), targets, {});
 }
 
 }  // namespace vitro

@@ -1,7 +1,7 @@
 // A graph made ready to run on one or more devices: a kernel for every node, a place for every value.
 #pragma once
 
-#include "graph/place.h"
+#include "graph/assign_devices.h"
 #include "graph/plan.h"
 
 #include <span>
@@ -14,7 +14,6 @@ struct Step {
     void (*run)(const Call& call) = nullptr;  // null for a copy: upload and download do it
     bool is_reference = false;                // no kernel takes these types: the op's reference runs
     std::size_t scratch_bytes = 0;            // what the kernel asks for at the symbols' bounds
-    int wave = 0;                             // see number_waves (graph/schedule.h)
 };
 
 /// A stage of compile(): what --timings shows after the passes.
@@ -25,16 +24,21 @@ struct StageRecord {
 
 struct Program {
     Graph graph;
+    Graph
+        load;  // what makes the prepared weights of `graph`: runs once, as part of a LoadProgram (graph/load_program.h)
     Plan plan;
     std::vector<Step> steps;  // in order; views have none
     std::vector<StageRecord> stages;
 };
 
-/// Decomposes, places (graph/place.h), chooses kernels, an order (graph/schedule.h: the one whose arenas are the
-/// smallest) and places in memory (graph/plan.h). Error when an op has no kernel on the only device and the host cannot
-/// reach that one's memory.
+/// Splits off what depends on weights alone (graph/split_load.h), decomposes, assigns devices (graph/assign_devices.h),
+/// chooses kernels, an order (graph/schedule.h: the one whose arenas are the smallest) and places in memory
+/// (graph/plan.h). Error when an op has no kernel on the only device and the host cannot reach that one's memory.
 Program compile(Graph graph, std::span<const Target> targets);
 inline Program compile(Graph graph, const Target& target) { return compile(std::move(graph), {&target, 1}); }
+
+/// The same without splitting: every node becomes a step or a view of this program.
+Program compile_whole(Graph graph, std::span<const Target> targets);
 
 /// Puts their decomposition in the place of fused ops that no kernel of the preferred device takes (or of the one a
 /// node names), again and again, until what is left has a kernel or is a primitive.

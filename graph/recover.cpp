@@ -112,7 +112,7 @@ std::vector<bool> Recovery::needed_nodes(std::span<const ValueId> wanted) const 
         const auto node = static_cast<std::size_t>(graph_.value(id).producer);
         if (needed[node]) continue;
         needed[node] = true;
-        open.insert(open.end(), graph_.nodes[node].inputs.begin(), graph_.nodes[node].inputs.end());
+        for (const ValueId input : present(graph_.nodes[node].inputs)) open.push_back(input);
     }
     return needed;
 }
@@ -123,8 +123,7 @@ std::vector<ValueId> Recovery::taps_for(std::span<const ValueId> wanted) const {
     const std::vector<bool> needed = needed_nodes(wanted);
     for (std::size_t n = 0; n < needed.size(); ++n)
         if (needed[n])
-            for (const ValueId id : graph_.nodes[n].inputs)
-                if (id >= 0) read[static_cast<std::size_t>(id)] = true;
+            for (const ValueId id : present(graph_.nodes[n].inputs)) read[static_cast<std::size_t>(id)] = true;
     std::vector<ValueId> taps;
     for (std::size_t i = 0; i < read.size(); ++i) {
         const ValueKind kind = graph_.values[i].kind;
@@ -142,8 +141,7 @@ void Recovery::compute(std::span<const ValueId> wanted, const SymbolValues& symb
     std::vector<int> uses(graph_.values.size());
     for (std::size_t n = 0; n < needed.size(); ++n)
         if (needed[n])
-            for (const ValueId id : graph_.nodes[n].inputs)
-                if (id >= 0) ++uses[static_cast<std::size_t>(id)];
+            for (const ValueId id : present(graph_.nodes[n].inputs)) ++uses[static_cast<std::size_t>(id)];
 
     std::vector<Elements> elements(graph_.values.size());
     std::vector<bool> there(graph_.values.size());
@@ -170,8 +168,8 @@ void Recovery::compute(std::span<const ValueId> wanted, const SymbolValues& symb
         const Node& node = graph_.nodes[n];
         std::vector<const Elements*> inputs;
         for (const ValueId id : node.inputs) {
-            fetch(id);
-            inputs.push_back(&elements[static_cast<std::size_t>(id)]);
+            if (id != kAbsent) fetch(id);
+            inputs.push_back(id == kAbsent ? nullptr : &elements[static_cast<std::size_t>(id)]);
         }
         std::vector<Elements> outputs = interpret(graph_, node, inputs, symbols, host);
         for (std::size_t i = 0; i < outputs.size(); ++i) {
@@ -181,7 +179,7 @@ void Recovery::compute(std::span<const ValueId> wanted, const SymbolValues& symb
             there[static_cast<std::size_t>(id)] = true;
             give(id);
         }
-        for (const ValueId id : node.inputs)
+        for (const ValueId id : present(node.inputs))
             if (--uses[static_cast<std::size_t>(id)] == 0) Elements().swap(elements[static_cast<std::size_t>(id)]);
     }
 }

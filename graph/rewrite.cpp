@@ -1,5 +1,7 @@
 #include "graph/rewrite.h"
 
+#include "graph/split_load.h"
+
 #include <algorithm>
 #include <queue>
 
@@ -29,7 +31,7 @@ std::vector<bool> needed_values(const Graph& graph, const std::vector<Node>& nod
         const NodeId from = producer[static_cast<std::size_t>(id)];
         if (from < 0) continue;
         const Node& node = nodes[static_cast<std::size_t>(from)];
-        open.insert(open.end(), node.inputs.begin(), node.inputs.end());
+        for (const ValueId input : present(node.inputs)) open.push_back(input);
         for (const ValueId sibling : node.outputs) open.push_back(sibling);
     }
     return needed;
@@ -56,7 +58,7 @@ std::vector<std::size_t> ordered(const std::vector<Node>& nodes, const std::vect
     std::priority_queue<Entry, std::vector<Entry>, std::greater<>> ready;
     for (std::size_t n = 0; n < nodes.size(); ++n) {
         if (!wanted[n]) continue;
-        for (const ValueId id : nodes[n].inputs) {
+        for (const ValueId id : present(nodes[n].inputs)) {
             const NodeId from = producer[static_cast<std::size_t>(id)];
             if (from < 0) continue;
             ++missing[n];
@@ -98,9 +100,10 @@ Rewriter::Rewriter(Graph& graph, Journal& journal, std::string_view pass)
       pass_(pass),
       users_(graph.values.size()),
       final_uses_(graph.values.size()),
-      taken_(graph.nodes.size()) {
+      taken_(graph.nodes.size()),
+      load_nodes_(load_nodes(graph)) {
     for (std::size_t n = 0; n < graph.nodes.size(); ++n)
-        for (const ValueId id : graph.nodes[n].inputs)
+        for (const ValueId id : present(graph.nodes[n].inputs))
             users_[static_cast<std::size_t>(id)].push_back(static_cast<NodeId>(n));
     for (const ValueId id : graph.results) ++final_uses_[static_cast<std::size_t>(id)];
     for (const StateUpdate& update : graph.updates) ++final_uses_[static_cast<std::size_t>(update.next)];
@@ -108,8 +111,14 @@ Rewriter::Rewriter(Graph& graph, Journal& journal, std::string_view pass)
 
 int Rewriter::extra_uses(ValueId id) const { return final_uses_[static_cast<std::size_t>(id)]; }
 
+bool Rewriter::is_weight(ValueId id) const {
+    const ValueInfo& value = graph_.value(id);
+    return value.kind == ValueKind::weight ||
+           (value.producer >= 0 && load_nodes_[static_cast<std::size_t>(value.producer)]);
+}
+
 NodeId Rewriter::producer(ValueId id, std::string_view op) const {
-    const NodeId node = graph_.value(id).producer;
+    const NodeId node = id == kAbsent ? -1 : graph_.value(id).producer;
     return node >= 0 && graph_.node(node).op->name == op ? node : -1;
 }
 
@@ -125,26 +134,6 @@ bool Rewriter::refuse(ValueId at, std::string reason) {
 bool Rewriter::require_single_use(ValueId at, ValueId id) {
     if (uses(id) == 1) return true;
     return refuse(at, fmt::format("intermediate {} has {} uses", graph_.value(id).path, uses(id)));
-}
-
-ValueId Rewriter::merged_weight(std::string path, std::span<const ValueId> parts) {
-    ValueInfo merged{ValueKind::weight, graph_.value(parts[0]).type, std::move(path)};
-    merged.type.shape[0] = 0;
-    for (const ValueId part : parts) {
-        const ValueInfo& weight = graph_.value(part);
-        VITRO_CHECK(weight.kind == ValueKind::weight && weight.type.dtype == merged.type.dtype);
-        merged.type.shape[0].size += weight.type.shape[0].size;
-        merged.sources.insert(merged.sources.end(), weight.sources.begin(), weight.sources.end());
-    }
-    return graph_.add_value(std::move(merged));
-}
-
-ValueId Rewriter::reformed_weight(std::string path, ValueId weight, WeightForm form, TensorType type) {
-    if (const ValueId known = graph_.find(path); known >= 0) return known;
-    ValueInfo reformed{ValueKind::weight, std::move(type), std::move(path)};
-    reformed.sources = graph_.value(weight).sources;
-    reformed.form = form;
-    return graph_.add_value(std::move(reformed));
 }
 
 ValueId Rewriter::constant(std::string path, TensorType type, std::vector<std::byte> data) {
@@ -169,7 +158,7 @@ void Rewriter::replace(std::span<const NodeId> matched, Node node) {
         }
     }
     if (node.realizes.empty()) node.realizes = std::move(realizes);
-    if (node.place.file.empty()) node.place = graph_.node(matched.back()).place;
+    if (node.source.file.empty()) node.source = graph_.node(matched.back()).source;
     if (node.device.empty()) node.device = graph_.node(matched.back()).device;
     added_.push_back({std::move(node), *std::max_element(matched.begin(), matched.end())});
     changed_ = true;
@@ -204,7 +193,7 @@ bool Rewriter::finish() {
         for (auto at = replaced_.find(id); at != replaced_.end(); at = replaced_.find(id)) id = at->second;
     };
     for (Node& node : nodes)
-        for (ValueId& id : node.inputs) follow(id);
+        for (ValueId& id : present(node.inputs)) follow(id);
     for (ValueId& id : graph_.results) follow(id);
     for (StateUpdate& update : graph_.updates) follow(update.next);
 
@@ -227,7 +216,7 @@ bool Rewriter::finish() {
     }
     for (const std::size_t n : ordered(nodes, positions, producer, wanted)) {
         Node& node = nodes[n];
-        for (ValueId& id : node.inputs) id = moved[static_cast<std::size_t>(id)];
+        for (ValueId& id : present(node.inputs)) id = moved[static_cast<std::size_t>(id)];
         for (ValueId& id : node.outputs) {
             move(static_cast<std::size_t>(id));
             id = moved[static_cast<std::size_t>(id)];

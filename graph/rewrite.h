@@ -51,12 +51,14 @@ public:
 
     const Graph& graph() const { return graph_; }
     const ValueInfo& value(ValueId id) const { return graph_.value(id); }
-    /// The node that computes `id` with this op, or -1: `producer(x, "matmul")`.
+    /// The node that computes `id` with this op, or -1 (also for kAbsent): `producer(x, "matmul")`.
     NodeId producer(ValueId id, std::string_view op) const;
     /// How often a value is used, by nodes, results and updates.
     int uses(ValueId id) const {
         return static_cast<int>(users_[static_cast<std::size_t>(id)].size()) + extra_uses(id);
     }
+    /// Whether a value is the same in every step: a weight, or computed from weights and constants alone.
+    bool is_weight(ValueId id) const;
     /// The nodes that use a value.
     std::span<const NodeId> users(ValueId id) const { return users_[static_cast<std::size_t>(id)]; }
     /// Whether an edit of this pass already took the node.
@@ -68,10 +70,6 @@ public:
     /// Refuses unless `id` is used only once: the usual condition of a fusion.
     bool require_single_use(ValueId at, ValueId id);
 
-    /// A weight made of several, one below the other.
-    ValueId merged_weight(std::string path, std::span<const ValueId> parts);
-    /// A weight of the same checkpoint tensors in another form; the one there is when it has been made before.
-    ValueId reformed_weight(std::string path, ValueId weight, WeightForm form, TensorType type);
     ValueId constant(std::string path, TensorType type, std::vector<std::byte> data);
     /// A new value for a node of replace() to define.
     ValueId new_value(std::string path, TensorType type);
@@ -96,6 +94,7 @@ private:
     std::vector<std::vector<NodeId>> users_;  // by ValueId
     std::vector<int> final_uses_;             // by ValueId: results and updates
     std::vector<bool> taken_;                 // by NodeId
+    std::vector<bool> load_nodes_;            // by NodeId
     std::map<ValueId, ValueId> replaced_;
     struct Placed {
         Node node;

@@ -1,6 +1,5 @@
 #include "graph/schedule.h"
 
-#include "graph/program.h"
 #include "graph/sharing.h"
 
 #include <algorithm>
@@ -24,7 +23,7 @@ public:
         for (std::size_t i = 0; i < graph.values.size(); ++i) content_[i] = static_cast<ValueId>(i);
         for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
             const Node& node = graph.nodes[n];
-            for (const ValueId id : node.inputs) {
+            for (const ValueId id : present(node.inputs)) {
                 const NodeId producer = graph.value(id).producer;
                 if (producer >= 0) add(producer, static_cast<NodeId>(n));
                 readers[index(content_[index(id)])].push_back(static_cast<NodeId>(n));
@@ -187,7 +186,7 @@ private:
     /// What the node reads, each memory once. Valid until the next call.
     const std::vector<std::size_t>& inputs(const Node& node) {
         inputs_.clear();
-        for (const ValueId id : node.inputs)
+        for (const ValueId id : present(node.inputs))
             if (const std::size_t used = root(id); std::find(inputs_.begin(), inputs_.end(), used) == inputs_.end())
                 inputs_.push_back(used);
         return inputs_;
@@ -292,39 +291,6 @@ void reorder(Graph& graph, const Order& order) {
             graph.value(output).producer = static_cast<NodeId>(nodes.size() - 1);
     }
     graph.nodes = std::move(nodes);
-}
-
-void number_waves(Program& program) {
-    const auto overlap = [](const Place& a, const Place& b) {
-        return a.bytes > 0 && b.bytes > 0 && a.device == b.device && a.region == b.region &&
-               a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
-    };
-    struct Use {
-        std::vector<Place> reads, writes;
-    };
-    std::vector<Use> uses;
-    const auto conflict = [&](const Use& a, const Use& b) {
-        const auto any = [&](const std::vector<Place>& x, const std::vector<Place>& y) {
-            for (const Place& p : x)
-                for (const Place& q : y)
-                    if (overlap(p, q)) return true;
-            return false;
-        };
-        return any(a.writes, b.writes) || any(a.writes, b.reads) || any(a.reads, b.writes);
-    };
-    for (std::size_t i = 0; i < program.steps.size(); ++i) {
-        Step& step = program.steps[i];
-        const Node& node = program.graph.node(step.node);
-        Use use;
-        for (const ValueId id : node.inputs)
-            if (program.plan.place(id).region != Region::weights) use.reads.push_back(program.plan.place(id));
-        for (const ValueId id : node.outputs) use.writes.push_back(program.plan.place(id));
-        use.writes.push_back(program.plan.scratch[index(step.node)]);
-        step.wave = 0;
-        for (std::size_t j = i; j-- > 0;)
-            if (program.steps[j].wave >= step.wave && conflict(uses[j], use)) step.wave = program.steps[j].wave + 1;
-        uses.push_back(std::move(use));
-    }
 }
 
 }  // namespace vitro

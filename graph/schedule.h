@@ -1,4 +1,4 @@
-// In which order nodes run, and which of them may run side by side.
+// In which order nodes run.
 #pragma once
 
 #include "graph/graph.h"
@@ -7,8 +7,6 @@
 #include <vector>
 
 namespace vitro {
-
-struct Program;
 
 /// Orders in which a graph's nodes may run, each a list of all nodes. The first is the given one, as near as it may be;
 /// others follow if they keep fewer bytes live at once: one found greedily by what each node adds and frees, and one
@@ -19,9 +17,5 @@ std::vector<std::vector<NodeId>> schedules(const Graph& graph, const std::vector
 
 /// Puts the nodes into this order.
 void reorder(Graph& graph, const std::vector<NodeId>& order);
-
-/// Numbers the steps of a planned program: steps of one wave need nothing from each other, neither a value nor a byte
-/// of memory that another one writes, so that a backend may run them side by side. The waves run one after the other.
-void number_waves(Program& program);
 
 }  // namespace vitro

@@ -24,6 +24,8 @@ std::string to_string(const Shape& shape) {
     return text + "]";
 }
 
-std::string to_string(const TensorType& type) { return fmt::format("{} {}", name(type.dtype), to_string(type.shape)); }
+std::string to_string(const TensorType& type) {
+    return type.absent ? "none" : fmt::format("{} {}", name(type.dtype), to_string(type.shape));
+}
 
 }  // namespace vitro

@@ -49,7 +49,11 @@ private:
 struct TensorType {
     DType dtype = DType::f32;
     Shape shape;
+    bool absent = false;  // stands for an optional input that is not given; has no elements
     bool operator==(const TensorType&) const = default;
+
+    /// What stands for an optional input that is not given.
+    static TensorType none() { return {DType::f32, {0}, true}; }
 
     int rank() const { return static_cast<int>(shape.size()); }
     /// Dimension `axis`; negative counts from the innermost.
@@ -61,6 +65,6 @@ std::int64_t bytes_of(const TensorType& type, const SymbolValues& symbols);
 
 std::string to_string(Dim dim);
 std::string to_string(const Shape& shape);      // [T, 3072]
-std::string to_string(const TensorType& type);  // bf16 [T, 3072]
+std::string to_string(const TensorType& type);  // bf16 [T, 3072]; "none" of an absent one
 
 }  // namespace vitro

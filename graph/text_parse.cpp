@@ -7,6 +7,7 @@
 #include <cstring>
 #include <map>
 #include <optional>
+#include <utility>
 
 namespace vitro {
 namespace {
@@ -323,21 +324,8 @@ private:
         ValueInfo info{kind, std::move(type), std::move(path)};
         if (accept("@")) info.device = word("a device");
         if (kind == ValueKind::weight) {
-            if (accept("from ")) {
-                do info.sources.push_back(absolute(word("a checkpoint tensor")));
-                while (accept(","));
-            } else {
-                info.sources = {info.path};
-            }
-            if (accept("as ")) {
-                const std::size_t begin = at_;
-                const auto form = weight_form_named(word("a form"));
-                if (!form) {
-                    at_ = begin;
-                    expected("stored, fp8_rows or fp8_scales");
-                }
-                info.form = *form;
-            }
+            info.source = accept("from ") ? absolute(word("a checkpoint tensor")) : info.path;
+            info.prepared = accept("prepared");
         }
         if (kind == ValueKind::constant) {
             expect("{");
@@ -365,12 +353,7 @@ private:
 
     void node(const OpDef& op, std::vector<std::string> paths, std::vector<TensorType> types) {
         Node node{.op = &op};
-        expect("(");
-        if (!accept(")")) {
-            do node.inputs.push_back(use());
-            while (accept(","));
-            expect(")");
-        }
+        node.inputs = inputs(op);
         node.attributes = attributes(op);
         if (types.empty()) {
             expect(":");
@@ -388,7 +371,7 @@ private:
             std::string name = word("a device or a file");
             if (name.find_first_of("./") != std::string::npos || line_.substr(at_, 1) == ":") {
                 expect(":");
-                node.place = {std::move(name), static_cast<int>(value<std::int64_t>("a line number"))};
+                node.source = {std::move(name), static_cast<int>(value<std::int64_t>("a line number"))};
             } else {
                 node.device = std::move(name);
             }
@@ -400,6 +383,35 @@ private:
             while (accept(","));
         }
         graph_.nodes.push_back(std::move(node));
+    }
+
+    /// (%x, %weight, bias = %b): values in the order of the op's inputs, then others by name.
+    std::vector<ValueId> inputs(const OpDef& op) {
+        std::vector<ValueId> given;
+        expect("(");
+        if (accept(")")) return with_absent(op, std::span<const ValueId>(given), kAbsent);
+        bool named = false;
+        do {
+            if (!named && line_.substr(at_, 1) == "%") {
+                given.push_back(use());
+                continue;
+            }
+            if (!std::exchange(named, true)) given = with_absent(op, std::span<const ValueId>(given), kAbsent);
+            const std::size_t begin = at_;
+            const std::string name = line_.substr(at_, 1) == "%" ? "" : word("the name of an input");
+            const int index = input_index(op, name);
+            const bool is_new = index >= 0 && given[static_cast<std::size_t>(index)] == kAbsent;
+            if (op.variadic || !is_new) {
+                at_ = begin;
+                std::string names;
+                for (const std::string_view each : input_names(op)) names += fmt::format(" {}", each);
+                expected(fmt::format("an input of {} that has no value yet, by name; of{}", op.name, names));
+            }
+            expect("=");
+            given[static_cast<std::size_t>(index)] = use();
+        } while (accept(","));
+        expect(")");
+        return with_absent(op, std::span<const ValueId>(given), kAbsent);
     }
 
     Attributes attributes(const OpDef& op) {

@@ -31,9 +31,8 @@ std::string line(const ValueInfo& value) {
     std::string text =
         fmt::format("%{} = {} {}", value.path, kKinds[static_cast<int>(value.kind)], to_string(value.type));
     if (!value.device.empty()) text += " @" + value.device;
-    if (value.kind == ValueKind::weight && value.sources != std::vector{value.path})
-        text += " from " + joined(value.sources, [](const std::string& s) { return s; });
-    if (value.form != WeightForm::stored) text += fmt::format(" as {}", name(value.form));
+    if (value.kind == ValueKind::weight && value.source != value.path) text += " from " + value.source;
+    if (value.prepared) text += " prepared";
     if (value.kind == ValueKind::constant) text += " " + constant_text(value);
     return text;
 }
@@ -44,15 +43,27 @@ std::string constant_text(const ValueInfo& value) {
     return value.type.dtype == DType::i32 ? elements_text<std::int32_t>(value.data) : elements_text<float>(value.data);
 }
 
+std::string inputs_text(const Node& node, const std::function<std::string(ValueId id)>& use) {
+    std::string text;
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+        if (node.inputs[i] == kAbsent) continue;
+        const InputDef& input = input_def(*node.op, i);
+        text += text.empty() ? "" : ", ";
+        if (input.is_optional) text += fmt::format("{} = ", input.name);
+        text += use(node.inputs[i]);
+    }
+    return text;
+}
+
 std::string print(const Graph& graph, const Node& node) {
     const auto use = [&](ValueId id) { return "%" + graph.value(id).path; };
-    std::string text = fmt::format("{} = {}({})", joined(node.outputs, use), node.op->name, joined(node.inputs, use));
+    std::string text = fmt::format("{} = {}({})", joined(node.outputs, use), node.op->name, inputs_text(node, use));
     const auto attributes = node.attributes.texts();
     if (!attributes.empty())
         text += " {" + joined(attributes, [](const auto& field) { return field.first + " = " + field.second; }) + "}";
     text += " : " + joined(node.outputs, [&](ValueId id) { return to_string(graph.value(id).type); });
     if (!node.device.empty()) text += " @" + node.device;
-    if (!node.place.file.empty()) text += fmt::format(" @{}:{}", node.place.file, node.place.line);
+    if (!node.source.file.empty()) text += fmt::format(" @{}:{}", node.source.file, node.source.line);
     if (!node.realizes.empty()) text += " <= " + joined(node.realizes, [](const std::string& s) { return s; });
     return text;
 }

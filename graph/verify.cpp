@@ -7,12 +7,18 @@
 namespace vitro {
 namespace {
 
-void check_arity(const OpDef& op, std::size_t found) {
-    const std::size_t most = op.inputs.size(), least = std::min(op.optional_from, most);
-    if (found >= least && (found <= most || op.variadic)) return;
-    if (op.variadic) fail("expected at least {} inputs, found {}", least, found);
-    if (least < most) fail("expected {} to {} inputs, found {}", least, most, found);
-    fail("expected {} inputs, found {}", most, found);
+/// Those that must be given are, and there is a place for each of the others.
+void check_inputs(const OpDef& op, const std::vector<ValueId>& inputs) {
+    const std::size_t most = op.inputs.size(), least = required_inputs(op);
+    const auto first_absent =
+        static_cast<std::size_t>(std::find(inputs.begin(), inputs.end(), kAbsent) - inputs.begin());
+    const auto given = static_cast<std::size_t>(std::ranges::distance(present(inputs)));
+    const bool has_place_for_each = op.variadic ? inputs.size() >= most : inputs.size() == most;
+    if (has_place_for_each && first_absent >= (op.variadic ? inputs.size() : least)) return;
+    if (given > first_absent) fail("{}: expected a value, found none", input_def(op, first_absent).name);
+    if (op.variadic) fail("expected at least {} inputs, found {}", least, given);
+    if (least < most) fail("expected {} to {} inputs, found {}", least, most, given);
+    fail("expected {} inputs, found {}", most, given);
 }
 
 void check_id(const Graph& graph, ValueId id) {
@@ -22,7 +28,7 @@ void check_id(const Graph& graph, ValueId id) {
 /// Every id stands for a value, so that what follows may look it up.
 void check_ids(const Graph& graph) {
     for (const Node& node : graph.nodes) {
-        for (const ValueId id : node.inputs) check_id(graph, id);
+        for (const ValueId id : present(node.inputs)) check_id(graph, id);
         for (const ValueId id : node.outputs) check_id(graph, id);
     }
     for (const ValueId id : graph.results) check_id(graph, id);
@@ -38,6 +44,8 @@ void check_type(const TensorType& type, const Graph& graph) {
         if (dim.is_symbol() && !graph.bounds.contains(dim.symbol))
             fail("{}: symbol {} has no bound", to_string(type), dim.symbol);
         if (!dim.is_symbol() && dim.size < 1) fail("{}: expected sizes of at least 1", to_string(type));
+        if (!dim.is_symbol() && dim.size > kMostSize)
+            fail("{}: expected sizes of at most {}", to_string(type), kMostSize);
     }
     bytes_of(type, graph.bound_values());
 }
@@ -52,7 +60,7 @@ void check_value(const Graph& graph, const ValueInfo& value) {
             const auto bytes = static_cast<std::size_t>(bytes_of(value.type, graph.bound_values()));
             if (value.data.size() != bytes) fail("expected {} bytes of data, found {}", bytes, value.data.size());
         }
-        if (value.kind == ValueKind::weight && value.sources.empty()) fail("expected a checkpoint tensor, found none");
+        if (value.kind == ValueKind::weight && value.source.empty()) fail("expected a checkpoint tensor, found none");
     } catch (const Error& error) {
         fail("value {}: {}", value.path, error.what());
     }
@@ -72,6 +80,20 @@ void check_updates(const Graph& graph) {
     }
 }
 
+/// The sum keeps the arithmetic of everything that lays values out from wrapping around: offsets, regions, arenas and
+/// what is live at once are sums of these.
+void check_total(const Graph& graph) {
+    const SymbolValues bounds = graph.bound_values();
+    std::int64_t left = kMostGraphBytes;
+    for (const ValueInfo& value : graph.values) {
+        const std::int64_t bytes = bytes_of(value.type, bounds);
+        if (bytes > left)
+            fail("graph {}: expected values of at most {} bytes together, found more: {} is {}, of {} bytes",
+                 graph.name, kMostGraphBytes, value.path, to_string(value.type), bytes);
+        left -= bytes;
+    }
+}
+
 /// A name that the text form can read back.
 void check_device(std::string_view device, std::string_view path) {
     const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; };
@@ -85,7 +107,7 @@ void check_devices(const Graph& graph) {
     for (const Node& node : graph.nodes) {
         if (node.device.empty() || node.op == &kCopy) continue;
         check_device(node.device, describe(graph, node));
-        for (const ValueId id : node.inputs) {
+        for (const ValueId id : present(node.inputs)) {
             const std::string& device = device_of(graph, id);
             if (!device.empty() && device != node.device)
                 fail("{}: expected inputs on {}, found {} on {}", describe(graph, node), node.device,
@@ -99,37 +121,36 @@ void check_devices(const Graph& graph) {
 std::vector<TensorType> infer_types(const Graph& graph, const Node& node, std::string_view path) {
     std::vector<TensorType> inputs;
     try {
-        for (const ValueId id : node.inputs) {
-            check_id(graph, id);
-            inputs.push_back(graph.value(id).type);
-        }
-        check_arity(*node.op, inputs.size());
+        for (const ValueId id : present(node.inputs)) check_id(graph, id);
+        inputs = types_of(graph, node.inputs);
+        check_inputs(*node.op, node.inputs);
+        node.attributes.check();
         return node.op->infer(inputs, node.attributes);
     } catch (const Error& error) {
         std::string text = fmt::format("{} at {}", node.op->name, path);
-        if (!node.place.file.empty()) text += fmt::format(" ({}:{})", node.place.file, node.place.line);
+        if (!node.source.file.empty()) text += fmt::format(" ({}:{})", node.source.file, node.source.line);
         text += fmt::format(": {}", error.what());
-        for (std::size_t i = 0; i < inputs.size(); ++i) {
-            const auto& names = node.op->inputs;
-            text += fmt::format("{} {} {}", i == 0 ? ";" : ",",
-                                names.empty() ? "" : names[std::min(i, names.size() - 1)], to_string(inputs[i]));
-        }
+        for (std::size_t i = 0; i < inputs.size(); ++i)
+            if (!inputs[i].absent)
+                text += fmt::format("{} {} {}", i == 0 ? ";" : ",",
+                                    node.op->inputs.empty() ? "" : input_def(*node.op, i).name, to_string(inputs[i]));
         throw Error(text);
     }
 }
 
 void verify(const Graph& graph) {
     for (const auto& [symbol, bound] : graph.bounds)
-        if (symbol < 'A' || symbol > 'Z' || bound < 1)
-            fail("symbol {}: expected a bound of at least 1, found {}", symbol, bound);
+        if (symbol < 'A' || symbol > 'Z' || bound < 1 || bound > kMostSize)
+            fail("symbol {}: expected a bound in [1, {}], found {}", symbol, kMostSize, bound);
     for (const ValueInfo& value : graph.values) check_value(graph, value);
+    check_total(graph);
     check_ids(graph);
 
     std::vector<bool> defined(graph.values.size());
     for (std::size_t i = 0; i < graph.values.size(); ++i) defined[i] = graph.values[i].kind != ValueKind::result;
     for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
         const Node& node = graph.nodes[n];
-        for (const ValueId id : node.inputs) {
+        for (const ValueId id : present(node.inputs)) {
             if (!defined[static_cast<std::size_t>(id)])
                 fail("{}: input {} is used before it is defined", describe(graph, node), graph.value(id).path);
         }

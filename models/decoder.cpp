@@ -39,7 +39,7 @@ Decoder::Decoder(const ModelConfig& config, const BuildOptions& options)
     lengths_ = input("lengths", {'S'});
     rows_ = input("rows", {'R'});
     if (!config.rope.is_static()) rope_lengths_ = input("rope_lengths", {'S'});
-    mask_ = attention_mask(b, positions_, sequences_, lengths_, {.window = config.sliding_window});
+    mask_ = attention_mask(b, positions_, sequences_, lengths_, {.visibility = {.window = config.sliding_window}});
 }
 
 DType Decoder::weight_dtype(std::string_view path) const {
@@ -97,10 +97,10 @@ Value Decoder::rotate(At at, Value x) {
     const auto is_one = [](float factor) { return factor == 1; };
     if (!std::all_of(c.rope.short_factor.begin(), c.rope.short_factor.end(), is_one))
         rope.short_factor = c.rope.short_factor;
-    if (!rope_lengths_) return vitro::rope(at, x, positions_, std::move(rope));
+    if (!rope_lengths_.is_given()) return vitro::rope(at, x, positions_, std::move(rope));
     rope.long_factor = c.rope.long_factor;
     rope.original_max = c.rope.original_max_positions;
-    return vitro::rope(at, x, positions_, sequences_, *rope_lengths_, std::move(rope));
+    return vitro::rope(at, x, positions_, std::move(rope), sequences_, rope_lengths_);
 }
 
 Value Decoder::cached(std::string_view name, Value x) {

@@ -38,7 +38,7 @@ private:
 
     const BuildOptions& options_;
     Value tokens_, positions_, sequences_, page_table_, lengths_, rows_, table_, mask_;
-    std::optional<Value> rope_lengths_;
+    Value rope_lengths_{};  // absent where rope does not depend on lengths
 };
 
 }  // namespace vitro

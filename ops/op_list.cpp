@@ -1,17 +1,12 @@
 #include "ops/op_list.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <vector>
-
-// Of the rows of op_list.def, what is for the CPU.
-#define VITRO_WITH_NONE(...)
-#define VITRO_WITH_CPU(...) __VA_ARGS__
 
 namespace vitro {
 
-#define VITRO_OP(Name, on_cpu, on_cuda) \
-    extern const OpDef k##Name;         \
-    VITRO_WITH_##on_cpu(extern const KernelDef k##Name##Cpu;)
+#define VITRO_OP(Name, on_cpu, on_cuda) extern const OpDef k##Name;
 #include "ops/op_list.def"
 #undef VITRO_OP
 
@@ -27,11 +22,13 @@ std::vector<const OpDef*>& ops() {
 }
 
 std::vector<KernelDef>& kernels() {
-    static std::vector<KernelDef> list = {
-#define VITRO_OP(Name, on_cpu, on_cuda) VITRO_WITH_##on_cpu(k##Name##Cpu, )
-#include "ops/op_list.def"
-#undef VITRO_OP
-    };
+    static std::vector<KernelDef> list = [] {
+        const Isa isa = isa_in_use();
+        const auto row = std::find_if(isa_kernels().begin(), isa_kernels().end(),
+                                      [&](const IsaKernels& one) { return one.isa == isa; });
+        const std::span<const KernelDef> all = row->kernels();
+        return std::vector<KernelDef>(all.begin(), all.end());
+    }();
     return list;
 }
 
@@ -43,6 +40,16 @@ const OpDef* find_op(std::string_view name) {
     for (const OpDef* op : ops())
         if (op->name == name) return op;
     return nullptr;
+}
+
+Isa isa_in_use() {
+    static const Isa isa = [] {
+        std::vector<Isa> compiled;
+        for (const IsaKernels& row : isa_kernels()) compiled.push_back(row.isa);
+        const char* wanted = std::getenv("VITRO_ISA");
+        return choose_isa(compiled, wanted == nullptr ? std::nullopt : std::optional<std::string_view>(wanted));
+    }();
+    return isa;
 }
 
 std::span<const KernelDef> cpu_kernels() { return kernels(); }

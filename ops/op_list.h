@@ -1,6 +1,7 @@
 // Every op there is, and its kernels for the CPU: the rows of op_list.def, and what plugins add.
 #pragma once
 
+#include "backends/cpu/isa.h"
 #include "graph/op_def.h"
 
 #include <span>
@@ -12,6 +13,18 @@ std::span<const OpDef* const> all_ops();
 
 /// The op with this name, or null.
 const OpDef* find_op(std::string_view name);
+
+/// The kernels that were compiled for one instruction set.
+struct IsaKernels {
+    Isa isa;
+    std::span<const KernelDef> (*kernels)();  // only to be called where the CPU runs the set
+};
+/// Of every set that this binary has, from the plainest to the best.
+std::span<const IsaKernels> isa_kernels();
+
+/// The set that cpu_kernels() are of: the one that the environment variable VITRO_ISA names, else the best that this
+/// CPU runs. Error when that variable names none of those.
+Isa isa_in_use();
 
 /// The CPU's kernels.
 std::span<const KernelDef> cpu_kernels();

@@ -3,12 +3,12 @@
 // x * 1, cast(x) to its own dtype, reshape and transpose and slice that change nothing, concat of one -> x
 #include "ops/cast/cast.h"
 #include "ops/matmul/matmul.h"
+#include "ops/mul/mul.h"
 #include "ops/reshape/reshape.h"
 #include "ops/transpose/transpose.h"
 #include "passes/passes.h"
 
 #include <cstring>
-#include <numeric>
 #include <optional>
 
 namespace vitro {
@@ -25,19 +25,12 @@ bool is_one(const ValueInfo& value) {
 
 /// The input that the node's output equals, or -1.
 ValueId same_as(const Graph& graph, const Node& node) {
+    const OpDef& op = *node.op;
+    if (op.is_identity && op.is_identity(types_of(graph, node.inputs), types_of(graph, node.outputs), node.attributes))
+        return node.inputs[0];
     const TensorType& out = graph.value(node.outputs[0]).type;
-    const std::string_view op = node.op->name;
     const auto input = [&](std::size_t i) -> const ValueInfo& { return graph.value(node.inputs[i]); };
-    if (op == "cast" || op == "reshape" || op == "slice" || op == "repeat")
-        return input(0).type == out ? node.inputs[0] : -1;
-    if (op == "concat" || op == "split")
-        return node.inputs.size() == 1 && node.outputs.size() == 1 ? node.inputs[0] : -1;
-    if (op == "transpose") {
-        std::vector<std::int64_t> identity(out.shape.size());
-        std::iota(identity.begin(), identity.end(), 0);
-        return node.attributes.as<Transpose>().permutation == identity ? node.inputs[0] : -1;
-    }
-    if (op == "mul") {
+    if (node.op == &kMul) {
         if (is_one(input(1)) && input(0).type == out) return node.inputs[0];
         if (is_one(input(0)) && input(1).type == out) return node.inputs[1];
     }

@@ -1,6 +1,7 @@
 // f(constants) -> constant
 //
 // Runs the op's reference at compile time, for results small enough to stand in the graph.
+#include "graph/index_check.h"
 #include "graph/program.h"
 #include "passes/passes.h"
 
@@ -11,7 +12,7 @@ constexpr std::int64_t kMaxBytes = 16384;
 
 bool is_foldable(const Graph& graph, const Node& node) {
     if (node.outputs.size() != 1 || node.inputs.empty()) return false;
-    for (const ValueId id : node.inputs)
+    for (const ValueId id : present(node.inputs))
         if (graph.value(id).kind != ValueKind::constant) return false;
     const TensorType& out = graph.value(node.outputs[0]).type;
     for (const Dim dim : out.shape)
@@ -22,9 +23,14 @@ bool is_foldable(const Graph& graph, const Node& node) {
 std::vector<std::byte> evaluate(const Graph& graph, const Node& node, Backend& host) {
     std::vector<Tensor> inputs;
     for (const ValueId id : node.inputs) {
+        if (id == kAbsent) {
+            inputs.push_back(Tensor::none());
+            continue;
+        }
         inputs.push_back(tensor_of(graph.value(id).type, {}));
         inputs.back().data = const_cast<std::byte*>(graph.value(id).data.data());
     }
+    check_indices(graph, node, inputs, {});
     Tensor out = tensor_of(graph.value(node.outputs[0]).type, {});
     std::vector<std::byte> data(static_cast<std::size_t>(out.bytes()));
     out.data = data.data();

@@ -3,6 +3,7 @@
 // The scores of a step never stand in memory, and keys and values are read where they lie.
 #include "ops/attention/attention.h"
 #include "ops/attention_mask/attention_mask.h"
+#include "ops/kv_gather/kv_gather.h"
 #include "ops/matmul/matmul.h"
 #include "ops/softcap/softcap.h"
 #include "ops/softmax/softmax.h"
@@ -84,11 +85,12 @@ private:
             return rewriter_.refuse(at_, fmt::format("{}' heads are not put first", what));
         const Node* gather = step(transpose->inputs[0], "kv_gather", what);
         if (!gather) return false;
-        if (page_table_ >= 0 && (gather->inputs[1] != page_table_ || gather->inputs[2] != lengths_))
+        if (page_table_ >= 0 &&
+            (gather->inputs[KvGather::kPageTable] != page_table_ || gather->inputs[KvGather::kLengths] != lengths_))
             return rewriter_.refuse(at_, "keys and values are gathered by different page tables");
-        cache = gather->inputs[0];
-        page_table_ = gather->inputs[1];
-        lengths_ = gather->inputs[2];
+        cache = gather->inputs[KvGather::kCache];
+        page_table_ = gather->inputs[KvGather::kPageTable];
+        lengths_ = gather->inputs[KvGather::kLengths];
         return true;
     }
 
@@ -121,21 +123,23 @@ private:
     }
 
     bool check_and_replace() {
-        if (mask_->inputs[2] != lengths_) return rewriter_.refuse(at_, "the mask is made for other lengths");
+        if (mask_->inputs[AttentionMask::kLengths] != lengths_)
+            return rewriter_.refuse(at_, "the mask is made for other lengths");
         const TensorType &q = graph_.value(q_).type, &out = graph_.value(out_).type;
         if (out.rank() != 2 || out.dim(1) != Dim(q.dim(1).size * q.dim(2).size))
             return rewriter_.refuse(at_, "the heads are not laid side by side");
         if (graph_.value(k_cache_).type != graph_.value(v_cache_).type)
             return rewriter_.refuse(at_, "the caches of keys and values differ in type");
-        attributes_.window = mask_->attributes.as<AttentionMask>().window;
+        attributes_.visibility = mask_->attributes.as<AttentionMask>().visibility;
+        attributes_.keys = mask_->attributes.as<AttentionMask>().keys;
         rewriter_.fired(out_, fmt::format("{} nodes stream over the pages", matched_.size()));
-        rewriter_.replace(matched_,
-                          {&kAttention,
-                           attributes_,
-                           {q_, k_cache_, v_cache_, mask_->inputs[0], mask_->inputs[1], page_table_, lengths_},
-                           {out_},
-                           graph_.node(softmax_).place,
-                           {}});
+        rewriter_.replace(matched_, {&kAttention,
+                                     attributes_,
+                                     {q_, k_cache_, v_cache_, mask_->inputs[AttentionMask::kPositions],
+                                      mask_->inputs[AttentionMask::kSequences], page_table_, lengths_},
+                                     {out_},
+                                     graph_.node(softmax_).source,
+                                     {}});
         return true;
     }
 

@@ -9,8 +9,7 @@ bool fuse_bias(Graph& graph, PassContext& context) {
     for (const Node& node : graph.nodes) {
         if (node.op != &kAdd) continue;
         const ValueId out = node.outputs[0];
-        const ValueInfo& bias = graph.value(node.inputs[1]);
-        if (bias.kind != ValueKind::weight || bias.type.rank() != 1) continue;
+        if (!rewriter.is_weight(node.inputs[1]) || graph.value(node.inputs[1]).type.rank() != 1) continue;
         const auto layer = linear_layer_of(rewriter, out);
         if (!layer) {
             rewriter.refuse(out, "what it is added to is no matmul with a weight, used once");

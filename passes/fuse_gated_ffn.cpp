@@ -46,7 +46,7 @@ bool fuse(Rewriter& rewriter, NodeId mul_id) {
             if (!rewriter.require_single_use(out, id)) return false;
         const auto layer = linear_layer_of(rewriter, split.inputs[0]);
         if (!layer) return rewriter.refuse(out, "gate and up do not come from a matmul with a weight");
-        if (!layer->linear.activation.empty() || layer->linear.residual)
+        if (!layer->linear.activation.empty() || layer->residual != kAbsent)
             return rewriter.refuse(out, "their matmul already has an activation or a residual");
         LinearLayer fused = *layer;
         fused.linear.activation = *activation;

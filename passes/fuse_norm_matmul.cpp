@@ -10,8 +10,7 @@ bool fuse(Rewriter& rewriter, const PassContext& context, NodeId norm_id) {
     const Node& norm = graph.node(norm_id);
     const ValueId normed = norm.outputs[0];
     if (!rewriter.require_single_use(normed, normed)) return false;
-    if (const ValueKind kind = graph.value(norm.inputs[1]).kind;
-        kind != ValueKind::weight && kind != ValueKind::constant)
+    if (!rewriter.is_weight(norm.inputs[1]) && graph.value(norm.inputs[1]).kind != ValueKind::constant)
         return rewriter.refuse(normed, "what it is multiplied by is no weight");
     if (rewriter.users(normed).empty()) return rewriter.refuse(normed, "it is a result of the graph");
     const NodeId user = rewriter.users(normed)[0];
@@ -19,8 +18,7 @@ bool fuse(Rewriter& rewriter, const PassContext& context, NodeId norm_id) {
     auto layer = linear_layer_of(rewriter, out);
     if (!layer || layer->matched.size() != 1 || layer->x != normed)
         return rewriter.refuse(normed, fmt::format("its user {} is no matmul with a weight", graph.value(out).path));
-    if (layer->linear.norm) return rewriter.refuse(normed, "the matmul already has a norm");
-    layer->linear.norm = true;
+    if (layer->norm_weight != kAbsent) return rewriter.refuse(normed, "the matmul already has a norm");
     layer->linear.eps = norm.attributes.as<RmsNorm>().eps;
     layer->x = norm.inputs[0];
     layer->norm_weight = norm.inputs[1];

@@ -10,26 +10,23 @@ namespace {
 bool fuse(Rewriter& rewriter, const PassContext& context, NodeId append_id) {
     const Graph& graph = rewriter.graph();
     const Node& append = graph.node(append_id);
-    const ValueId out = append.outputs[0], qkv = append.inputs[0];
+    const ValueId out = append.outputs[0], qkv = append.inputs[QkvRopeAppend::kQkv];
     auto layer = linear_layer_of(rewriter, qkv);
     if (!layer) return rewriter.refuse(out, "qkv does not come from a matmul with a weight");
     if (!rewriter.require_single_use(out, qkv)) return false;
     const Linear& linear = layer->linear;
-    if (!linear.activation.empty() || linear.gated || linear.residual)
+    if (!linear.activation.empty() || linear.gated || layer->residual != kAbsent)
         return rewriter.refuse(out, "the matmul has more around it than norm and bias");
 
     Node node{&kQkvProjection,
-              QkvProjection{linear.scaled, linear.norm, linear.eps, linear.bias, append.attributes.as<QkvRopeAppend>()},
-              {layer->x, layer->weight},
+              QkvProjection{linear.eps, append.attributes.as<QkvRopeAppend>()},
+              {layer->x, layer->weight, append.inputs[QkvRopeAppend::kKCache], append.inputs[QkvRopeAppend::kVCache],
+               append.inputs[QkvRopeAppend::kPositions], append.inputs[QkvRopeAppend::kSequences],
+               append.inputs[QkvRopeAppend::kPageTable], layer->weight_scale, layer->norm_weight, layer->bias,
+               append.inputs[QkvRopeAppend::kRopeLengths]},
               append.outputs,
-              append.place,
+              append.source,
               {}};
-    const auto rest = append.inputs.begin() + 1, lengths = append.inputs.begin() + 6;
-    node.inputs.insert(node.inputs.end(), rest, lengths);
-    if (linear.scaled) node.inputs.push_back(layer->weight_scale);
-    if (linear.norm) node.inputs.push_back(layer->norm_weight);
-    if (linear.bias) node.inputs.push_back(layer->bias);
-    node.inputs.insert(node.inputs.end(), lengths, append.inputs.end());
     if (const std::string reason = context.refuses(graph, node); !reason.empty()) return rewriter.refuse(out, reason);
 
     layer->matched.push_back(append_id);

@@ -1,4 +1,5 @@
 // q, k, v = split(qkv); rope(q); kv_append(rope(k)); kv_append(v) -> qkv_rope_append(qkv)
+#include "ops/kv_append/kv_append.h"
 #include "ops/qkv_rope_append/qkv_rope_append.h"
 #include "ops/rope/rope.h"
 #include "ops/split/split.h"
@@ -29,29 +30,36 @@ public:
         const auto rest = [](const Node& node, std::size_t from) {
             return std::vector<ValueId>(node.inputs.begin() + static_cast<std::ptrdiff_t>(from), node.inputs.end());
         };
-        if (!(q->attributes == k->attributes) || rest(*q, 1) != rest(*k, 1))
+        if (!(q->attributes == k->attributes) ||
+            rest(*q, RopeAttributes::kPositions) != rest(*k, RopeAttributes::kPositions))
             return rewriter_.refuse(at_, "q and k are turned differently");
-        if (rest(*k_append, 2) != rest(*v_append, 2))
+        if (rest(*k_append, KvAppend::kPositions) != rest(*v_append, KvAppend::kPositions))
             return rewriter_.refuse(at_, "k and v are appended at different places");
-        if (q->inputs[1] != k_append->inputs[2])
+        if (q->inputs[RopeAttributes::kPositions] != k_append->inputs[KvAppend::kPositions])
             return rewriter_.refuse(at_, "rope and kv_append have different positions");
-        if (q->inputs.size() > 2 && q->inputs[2] != k_append->inputs[3])
+        if (const ValueId sequences = q->inputs[RopeAttributes::kSequences];
+            sequences != kAbsent && sequences != k_append->inputs[KvAppend::kSequences])
             return rewriter_.refuse(at_, "rope and kv_append have different sequences");
-        const TensorType &k_type = graph_.value(k_append->inputs[0]).type, &q_type = graph_.value(q->outputs[0]).type;
-        if (k_type != graph_.value(v_append->inputs[0]).type)
+        const TensorType &k_type = graph_.value(k_append->inputs[KvAppend::kCache]).type,
+                         &q_type = graph_.value(q->outputs[0]).type;
+        if (k_type != graph_.value(v_append->inputs[KvAppend::kCache]).type)
             return rewriter_.refuse(at_, "the caches of keys and values differ in type");
         if (q_type.dim(2) != k_type.dim(3))
             return rewriter_.refuse(at_, "the heads of q and of the cache differ in size");
 
-        std::vector<ValueId> inputs{split.inputs[0],     k_append->inputs[0], v_append->inputs[0],
-                                    k_append->inputs[2], k_append->inputs[3], k_append->inputs[4]};
-        if (q->inputs.size() > 2) inputs.push_back(q->inputs[3]);
+        std::vector<ValueId> inputs{split.inputs[0],
+                                    k_append->inputs[KvAppend::kCache],
+                                    v_append->inputs[KvAppend::kCache],
+                                    k_append->inputs[KvAppend::kPositions],
+                                    k_append->inputs[KvAppend::kSequences],
+                                    k_append->inputs[KvAppend::kPageTable],
+                                    q->inputs[RopeAttributes::kRopeLengths]};
         rewriter_.fired(q->outputs[0], "q and k turned, k and v appended in one step");
         rewriter_.replace(matched_, {&kQkvRopeAppend,
                                      QkvRopeAppend{q->attributes.as<RopeAttributes>(), q_type.dim(1).size},
                                      std::move(inputs),
                                      {q->outputs[0], k_append->outputs[0], v_append->outputs[0]},
-                                     q->place,
+                                     q->source,
                                      {}});
         return true;
     }
@@ -61,7 +69,7 @@ private:
     const Node* user(ValueId id, std::string_view op) {
         if (!rewriter_.require_single_use(at_, id)) return nullptr;
         const auto users = rewriter_.users(id);
-        const std::size_t x = op == "kv_append" ? 1 : 0;
+        const std::size_t x = op == kKvAppend.name ? KvAppend::kX : 0;
         if (users.empty() || graph_.node(users[0]).op->name != op || graph_.node(users[0]).inputs[x] != id) {
             rewriter_.refuse(at_, fmt::format("{} does not go into {}", graph_.value(id).path, op));
             return nullptr;

@@ -14,9 +14,8 @@ bool fuse(Rewriter& rewriter, NodeId add_id) {
         const ValueId y = add.inputs[side];
         auto layer = linear_layer_of(rewriter, y);
         if (!layer) continue;
-        if (layer->linear.residual) return rewriter.refuse(out, "the matmul already has a residual");
+        if (layer->residual != kAbsent) return rewriter.refuse(out, "the matmul already has a residual");
         if (!rewriter.require_single_use(out, y)) return false;
-        layer->linear.residual = true;
         layer->residual = add.inputs[1 - side];
         layer->matched.push_back(add_id);
         rewriter.fired(out, fmt::format("{} added in the matmul", graph.value(layer->residual).path));

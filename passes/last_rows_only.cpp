@@ -2,7 +2,6 @@
 //
 // Only the rows whose logits are wanted reach the head: in a prefill, one of many.
 #include "ops/gather_rows/gather_rows.h"
-#include "ops/matmul/matmul.h"
 #include "passes/passes.h"
 
 namespace vitro {
@@ -10,15 +9,16 @@ namespace {
 
 /// Why row r of the node's output does not depend on row r of its first input alone, or empty.
 std::string not_row_by_row(const Graph& graph, const Node& node) {
-    const std::string_view op = node.op->name;
-    const auto rank = [&](std::size_t i) { return graph.value(node.inputs[i]).type.rank(); };
-    if (node.inputs.empty() || rank(0) != 2) return "it is not a matrix of rows";
-    if (op == "cast" || op == "silu" || op == "gelu" || op == "relu" || op == "rms_norm" || op == "layer_norm" ||
-        op == "softmax")
-        return {};
-    if (op == "matmul") return rank(1) == 2 ? "" : "its matmul is batched";
-    if (op == "add" || op == "mul") return rank(1) == 1 ? "" : fmt::format("{} has two inputs with rows", op);
-    return fmt::format("{} does not work row by row", op);
+    const OpDef& op = *node.op;
+    const auto rank = [&](ValueId id) { return graph.value(id).type.rank(); };
+    if (op.locality != Locality::rows && op.locality != Locality::elements)
+        return fmt::format("{} does not work row by row", op.name);
+    if (node.outputs.size() != 1 || rank(node.inputs[0]) != 2 || rank(node.outputs[0]) != 2)
+        return "it is not a matrix of rows";
+    for (std::size_t i = 1; i < node.inputs.size(); ++i)
+        if (node.inputs[i] != kAbsent && input_def(op, i).role == InputRole::values && rank(node.inputs[i]) > 1)
+            return fmt::format("{} has two inputs with rows", op.name);
+    return {};
 }
 
 bool move_up(Rewriter& rewriter, NodeId gather_id) {
@@ -34,7 +34,7 @@ bool move_up(Rewriter& rewriter, NodeId gather_id) {
     TensorType type = graph.value(f.inputs[0]).type;
     type.shape[0] = graph.value(gather.inputs[1]).type.dim(0);
     const ValueId rows = rewriter.new_value(graph.value(f.inputs[0]).path + ".rows", std::move(type));
-    Node moved{gather.op, gather.attributes, {f.inputs[0], gather.inputs[1]}, {rows}, gather.place, {}};
+    Node moved{gather.op, gather.attributes, {f.inputs[0], gather.inputs[1]}, {rows}, gather.source, {}};
     Node then = f;
     then.inputs[0] = rows;
     then.outputs = {out};

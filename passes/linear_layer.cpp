@@ -6,18 +6,15 @@
 namespace vitro {
 namespace {
 
-bool is_row_weight(const ValueInfo& value) { return value.kind == ValueKind::weight && value.type.rank() == 1; }
+bool is_row_weight(const Rewriter& rewriter, ValueId id) {
+    return rewriter.is_weight(id) && rewriter.value(id).type.rank() == 1;
+}
 
 LinearLayer from_linear(const Node& node, NodeId id) {
-    LinearLayer layer{node.attributes.as<Linear>(), node.inputs[0], node.inputs[1]};
-    const LinearInputs at(layer.linear);
-    const auto input = [&](int index) { return index < 0 ? -1 : node.inputs[static_cast<std::size_t>(index)]; };
-    layer.weight_scale = input(at.weight_scale);
-    layer.norm_weight = input(at.norm_weight);
-    layer.bias = input(at.bias);
-    layer.residual = input(at.residual);
-    layer.matched = {id};
-    return layer;
+    return {node.attributes.as<Linear>(),     node.inputs[Linear::kX],
+            node.inputs[Linear::kWeight],     node.inputs[Linear::kWeightScale],
+            node.inputs[Linear::kNormWeight], node.inputs[Linear::kBias],
+            node.inputs[Linear::kResidual],   {id}};
 }
 
 }  // namespace
@@ -29,20 +26,18 @@ std::optional<LinearLayer> linear_layer_of(const Rewriter& rewriter, ValueId y) 
     const Node& node = graph.node(id);
     if (node.op == &kLinear) return from_linear(node, id);
     if (node.op == &kMatmul) {
-        const ValueInfo& weight = graph.value(node.inputs[1]);
-        if (!node.attributes.as<Matmul>().transpose_b || weight.kind != ValueKind::weight || weight.type.rank() != 2 ||
-            graph.value(node.inputs[0]).type.rank() != 2)
+        if (!node.attributes.as<Matmul>().transpose_b || !rewriter.is_weight(node.inputs[1]) ||
+            graph.value(node.inputs[1]).type.rank() != 2 || graph.value(node.inputs[0]).type.rank() != 2)
             return std::nullopt;
         LinearLayer layer{{}, node.inputs[0], node.inputs[1]};
         layer.matched = {id};
         return layer;
     }
-    if (node.op == &kAdd && is_row_weight(graph.value(node.inputs[1])) && rewriter.uses(node.inputs[0]) == 1) {
+    if (node.op == &kAdd && is_row_weight(rewriter, node.inputs[1]) && rewriter.uses(node.inputs[0]) == 1) {
         auto layer = linear_layer_of(rewriter, node.inputs[0]);
-        if (!layer || layer->linear.bias || !layer->linear.activation.empty() || layer->linear.gated ||
-            layer->linear.residual)
+        if (!layer || layer->bias != kAbsent || !layer->linear.activation.empty() || layer->linear.gated ||
+            layer->residual != kAbsent)
             return std::nullopt;
-        layer->linear.bias = true;
         layer->bias = node.inputs[1];
         layer->matched.push_back(id);
         return layer;
@@ -51,10 +46,12 @@ std::optional<LinearLayer> linear_layer_of(const Rewriter& rewriter, ValueId y) 
 }
 
 Node linear_node(const LinearLayer& layer, ValueId out) {
-    Node node{&kLinear, layer.linear, {layer.x, layer.weight}, {out}, {}, {}};
-    for (const ValueId id : {layer.weight_scale, layer.norm_weight, layer.bias, layer.residual})
-        if (id >= 0) node.inputs.push_back(id);
-    return node;
+    return {&kLinear,
+            layer.linear,
+            {layer.x, layer.weight, layer.weight_scale, layer.norm_weight, layer.bias, layer.residual},
+            {out},
+            {},
+            {}};
 }
 
 void replace_by(Rewriter& rewriter, const LinearLayer& layer, ValueId out) {

@@ -11,8 +11,9 @@ namespace vitro {
 
 struct LinearLayer {
     Linear linear;
-    ValueId x = -1, weight = -1, weight_scale = -1, norm_weight = -1, bias = -1, residual = -1;
-    std::vector<NodeId> matched;  // the nodes it stands for, in order
+    ValueId x = kAbsent, weight = kAbsent, weight_scale = kAbsent, norm_weight = kAbsent, bias = kAbsent,
+            residual = kAbsent;
+    std::vector<NodeId> matched{};  // the nodes it stands for, in order
 };
 
 /// The layer that computes `y`: a linear, a matmul by a transposed weight, or such a matmul plus a bias. The values in

@@ -1,8 +1,9 @@
 // x·Aᵀ, x·Bᵀ -> split(x·[A; B]ᵀ); with biases x·Aᵀ + a, x·Bᵀ + b -> split(x·[A; B]ᵀ + [a; b])
 //
 // Matmuls of one input with weights become one: the input is read once, and one larger matmul runs better than several.
-// The weights are laid one below the other when they are loaded.
+// The weights are joined when they are loaded: what depends on weights alone runs then.
 #include "ops/add/add.h"
+#include "ops/concat/concat.h"
 #include "ops/matmul/matmul.h"
 #include "ops/split/split.h"
 #include "passes/passes.h"
@@ -22,9 +23,9 @@ struct Projection {
     ValueId weight(const Graph& graph) const { return graph.node(matmul).inputs[1]; }
 };
 
-bool is_projection(const Graph& graph, const Node& node) {
-    return node.op == &kMatmul && node.attributes.as<Matmul>().transpose_b &&
-           graph.value(node.inputs[1]).kind == ValueKind::weight && graph.value(node.inputs[1]).type.rank() == 2;
+bool is_projection(const Rewriter& rewriter, const Node& node) {
+    return node.op == &kMatmul && node.attributes.as<Matmul>().transpose_b && rewriter.is_weight(node.inputs[1]) &&
+           rewriter.value(node.inputs[1]).type.rank() == 2;
 }
 
 Projection with_bias(const Rewriter& rewriter, NodeId matmul) {
@@ -35,8 +36,7 @@ Projection with_bias(const Rewriter& rewriter, NodeId matmul) {
     const NodeId user = rewriter.users(y)[0];
     const Node& add = graph.node(user);
     if (add.op != &kAdd || add.inputs[0] != y) return projection;
-    const ValueInfo& bias = graph.value(add.inputs[1]);
-    if (bias.kind != ValueKind::weight || bias.type.rank() != 1) return projection;
+    if (!rewriter.is_weight(add.inputs[1]) || graph.value(add.inputs[1]).type.rank() != 1) return projection;
     projection.add = user;
     projection.bias = add.inputs[1];
     return projection;
@@ -53,6 +53,17 @@ std::string joined_path(const Graph& graph, const std::vector<ValueId>& values) 
         path += "+" + other.substr(dot == std::string::npos ? 0 : dot + 1);
     }
     return path;
+}
+
+/// The rows of these weights, one behind the other.
+ValueId joined_weight(Rewriter& rewriter, std::string path, const std::vector<ValueId>& parts, const Node& like,
+                      NodeId before) {
+    TensorType type = rewriter.value(parts[0]).type;
+    type.shape[0] = 0;
+    for (const ValueId part : parts) type.shape[0].size += rewriter.value(part).type.dim(0).size;
+    const ValueId joined = rewriter.new_value(std::move(path), type);
+    rewriter.insert({&kConcat, Concat{0}, parts, {joined}, like.source, {}}, before);
+    return joined;
 }
 
 bool merge(Rewriter& rewriter, const std::vector<Projection>& group) {
@@ -86,17 +97,17 @@ bool merge(Rewriter& rewriter, const std::vector<Projection>& group) {
     // Several values are moved about: the split stands for the matched nodes and computes their outputs.
     const Node matmul = graph.node(group[0].matmul);
     const Node add = has_bias ? graph.node(group[0].add) : Node{};
-    const ValueId weight = rewriter.merged_weight(path + ".weight", weights);
-    ValueId y = rewriter.new_value(path, type);
     const NodeId at = *std::min_element(matched.begin(), matched.end());
-    rewriter.insert({matmul.op, matmul.attributes, {matmul.inputs[0], weight}, {y}, matmul.place, {}}, at);
+    const ValueId weight = joined_weight(rewriter, path + ".weight", weights, matmul, at);
+    ValueId y = rewriter.new_value(path, type);
+    rewriter.insert({matmul.op, matmul.attributes, {matmul.inputs[0], weight}, {y}, matmul.source, {}}, at);
     if (has_bias) {
-        const ValueId bias = rewriter.merged_weight(path + ".bias", biases);
+        const ValueId bias = joined_weight(rewriter, path + ".bias", biases, add, at);
         const ValueId sum = rewriter.new_value(path + ".add_bias", type);
-        rewriter.insert({add.op, add.attributes, {y, bias}, {sum}, add.place, {}}, at);
+        rewriter.insert({add.op, add.attributes, {y, bias}, {sum}, add.source, {}}, at);
         y = sum;
     }
-    rewriter.replace(matched, {&kSplit, split, {y}, outputs, matmul.place, {}});
+    rewriter.replace(matched, {&kSplit, split, {y}, outputs, matmul.source, {}});
     return true;
 }
 
@@ -106,7 +117,7 @@ bool merge_projections(Graph& graph, PassContext& context) {
     Rewriter rewriter(graph, context.journal, "merge_projections");
     std::map<ValueId, std::vector<Projection>> by_input;
     for (std::size_t n = 0; n < graph.nodes.size(); ++n)
-        if (is_projection(graph, graph.nodes[n]))
+        if (is_projection(rewriter, graph.nodes[n]))
             by_input[graph.nodes[n].inputs[0]].push_back(with_bias(rewriter, static_cast<NodeId>(n)));
     for (const auto& [input, group] : by_input)
         if (group.size() > 1) merge(rewriter, group);

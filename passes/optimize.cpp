@@ -22,8 +22,8 @@ std::vector<Pass>& passes() {
         {"fuse_residual", "r + x·Wᵀ -> linear(x, W, r)", fuse_residual},
         // Last: takes the matmuls that the others made into linears, too.
         {"fuse_norm_matmul", "rms_norm(x, n)·Wᵀ -> linear(x, W, n)", fuse_norm_matmul},
-        {"quantize_weights", "x·Wᵀ -> linear(x, fp8(W), scales(W)) {scaled}; only with --weights fp8", quantize_weights,
-         true},
+        {"quantize_weights", "x·Wᵀ -> linear(x, fp8(W), weight_scale = scales(W)); only with --weights fp8",
+         quantize_weights, true},
         // What no matmul took.
         {"fuse_residual_norm", "s = x + y, rms_norm(s) -> add_rms_norm(x, y)", fuse_residual_norm},
         // Takes the matmul with its norm and bias, where the device has a kernel for all of it.

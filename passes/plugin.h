@@ -7,8 +7,8 @@
 //         return plugin;
 //     }
 //
-// There is no stable binary interface: a library is built with the headers, the compiler and the options of the binary
-// that loads it, and refused by name of what differs otherwise.
+// There is no stable binary interface: a library is built with the headers and the compiler of the binary that loads
+// it, and refused by name of what differs otherwise. It may be built for any instruction set (-march) that the CPU has.
 #pragma once
 
 #include "passes/passes.h"
@@ -20,9 +20,9 @@
 namespace vitro {
 
 /// Grows whenever what a plugin sees changes its meaning.
-inline constexpr std::uint32_t kPluginApi = 1;
+inline constexpr std::uint32_t kPluginApi = 2;
 
-/// Compiler, standard library, instruction set and sizes, as this translation unit has them.
+/// Compiler, standard library and sizes, as this translation unit has them.
 inline constexpr std::size_t kPluginAbiBytes = 128;
 struct PluginAbi {
     char text[kPluginAbiBytes] = {};
@@ -77,11 +77,6 @@ constexpr PluginAbi::PluginAbi() {
     put(__VERSION__);
 #ifdef _GLIBCXX_RELEASE
     number(", libstdc++ ", _GLIBCXX_RELEASE);
-#endif
-#if defined(__AVX512F__)
-    put(", avx512");
-#elif defined(__AVX2__)
-    put(", avx2");
 #endif
     number(", op ", sizeof(OpDef));
     number(", kernel ", sizeof(KernelDef));

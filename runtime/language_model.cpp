@@ -99,17 +99,17 @@ LanguageModel::LanguageModel(const std::filesystem::path& directory, ModelConfig
 }
 
 void LanguageModel::check_memory(std::span<const Program* const> programs) const {
-    const std::vector<MemoryUse> uses = memory_use(programs);
+    const std::vector<MemoryUse> uses = memory_use(programs, weights_.load_program());
     for (std::size_t device = 0; device < targets_.size(); ++device) {
         const Backend& backend = targets_[device].backend;
         const MemoryUse& use = uses[device];
         const auto free = backend.free_bytes();
-        if (use.is_host || !free || use.allocated() <= *free) continue;
+        if (use.is_host || !free || use.peak() <= *free) continue;
         const auto gigabytes = [](std::size_t bytes) { return static_cast<double>(bytes) / 1e9; };
         throw MemoryError(fmt::format(
             "{}: not enough memory: expected {:.2f} GB (weights {:.2f}, KV cache {:.2f}, arena {:.2f}, inputs and "
             "results {:.2f}), found {:.2f} GB free",
-            backend.description(), gigabytes(use.allocated()), gigabytes(use.weights), gigabytes(use.states),
+            backend.description(), gigabytes(use.peak()), gigabytes(use.weights), gigabytes(use.states),
             gigabytes(use.arena), gigabytes(use.io), gigabytes(*free)));
     }
 }

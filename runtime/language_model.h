@@ -27,6 +27,10 @@ public:
                   const LanguageModelOptions& options);
 
     const ModelConfig& config() const { return config_; }
+    /// Complete: with every default filled in.
+    const LanguageModelOptions& options() const { return options_; }
+    const Checkpoint& checkpoint() const { return checkpoint_; }
+    std::span<const Target> targets() const { return targets_; }
     std::int64_t context() const { return options_.context; }
     const Program& program(Phase phase) const { return (phase == Phase::prefill ? prefill_ : decode_)->program; }
     /// For looking at what runs and measuring it.

@@ -17,7 +17,7 @@ struct Kind {
 std::string kind_of(const Graph& graph, const Node& node) {
     std::string text(node.op->name);
     for (const auto& [name, value] : node.attributes.texts()) text += " " + name + "=" + value;
-    for (const ValueId id : node.inputs) text += " " + to_string(graph.value(id).type);
+    for (const ValueId id : present(node.inputs)) text += " " + to_string(graph.value(id).type);
     return text + " " + node.device;
 }
 

@@ -124,9 +124,7 @@ OpenModel open_model(const ModelFlags& flags, LanguageModelOptions options) {
     return open;
 }
 
-Tokenizer open_tokenizer(const ModelFlags& flags) {
-    return Tokenizer::load(flags.directory, read_model_config(flags.directory).vocab_size);
-}
+Tokenizer open_tokenizer(const ModelFlags& flags) { return Tokenizer::load(flags.directory); }
 
 CLI::Option* add_chat_template_flag(CLI::App& app, std::string& choice) {
     return app.add_option("--chat-template", choice, "format messages by this template in place of the model's own")

@@ -99,5 +99,6 @@ void add_ops(CLI::App& app, int& exit_code);
 void add_plan(CLI::App& app, int& exit_code);
 void add_devices(CLI::App& app, int& exit_code);
 void add_bench(CLI::App& app, int& exit_code);
+void add_tap(CLI::App& app, int& exit_code);
 
 }  // namespace vitro

@@ -4,6 +4,7 @@
 #include "backends/cpu/cpu_backend.h"
 #include "tools/common.h"
 
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 namespace vitro {
@@ -42,10 +43,19 @@ void print_facts(std::string_view device, const DeviceFacts& facts) {
         facts.runtime_version % 1000 / 10);
 }
 
+/// Instruction sets that this program has kernels for and this CPU runs.
+std::vector<std::string_view> usable_isas() {
+    std::vector<std::string_view> names;
+    for (const IsaKernels& row : isa_kernels())
+        if (runs(row.isa)) names.push_back(name(row.isa));
+    return names;
+}
+
 void devices(const Flags& flags) {
     std::string why_none;
     const int gpus = count_gpus(why_none);
-    nlohmann::ordered_json json{{"cpu", {{"threads", CpuBackend().pool().threads()}}},
+    const int threads = CpuBackend().pool().threads();
+    nlohmann::ordered_json json{{"cpu", {{"threads", threads}, {"isa", name(isa_in_use())}, {"isas", usable_isas()}}},
                                 {"cuda", nlohmann::json::array()}};
     for (int device = 0; device < gpus; ++device) json["cuda"].push_back(facts_json(gpu_facts(device)));
     if (gpus == 0) json["why_no_cuda"] = why_none;
@@ -67,7 +77,8 @@ void devices(const Flags& flags) {
         fmt::print("{}\n", json.dump());
         return;
     }
-    fmt::print("{:<14} {} threads\n", "cpu", CpuBackend().pool().threads());
+    fmt::print("{:<14} {} threads, kernels for {} (VITRO_ISA chooses among {})\n", "cpu", threads, name(isa_in_use()),
+               fmt::join(usable_isas(), ", "));
     if (gpus == 0) fmt::print("{:<14} none: {}\n", "cuda", why_none);
     for (int device = 0; device < gpus; ++device) print_facts(fmt::format("cuda:{}", device), gpu_facts(device));
     fmt::print("{:<14} the CUDA kernels on the CPU, checked and slow\n", "cuda-emulated");

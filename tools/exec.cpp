@@ -24,7 +24,7 @@ struct Flags {
     std::filesystem::path model;  // empty: random weights
     std::filesystem::path output;
     ModelFlags device;
-    SampleFlags sample;
+    SyntheticFlags synthetic;
     bool json = false;
 };
 
@@ -82,13 +82,12 @@ private:
 };
 
 /// Positions, sequences, pages and lengths fit together only as a whole.
-void check_completeness(const GivenInputs& given, const std::map<std::string, std::vector<InputMeaning>>& meanings) {
-    using Kind = InputMeaning::Kind;
+void check_completeness(const GivenInputs& given, const std::map<std::string, std::vector<IndexRule>>& rules) {
     std::vector<std::string> there, missing;
-    for (const auto& [path, readers] : meanings)
-        for (const InputMeaning& reader : readers)
-            if (reader.kind == Kind::position || reader.kind == Kind::sequence || reader.kind == Kind::page ||
-                reader.kind == Kind::length) {
+    for (const auto& [path, readers] : rules)
+        for (const IndexRule& rule : readers)
+            if (rule.role == InputRole::positions || rule.role == InputRole::sequences ||
+                rule.role == InputRole::pages || rule.role == InputRole::lengths) {
                 (given.find(path) != nullptr ? there : missing).push_back(path);
                 break;
             }
@@ -107,24 +106,23 @@ public:
 
     const Graph& graph() const { return program_.graph; }
 
-    void load(const Flags& flags, const SampleStep& sample) {
+    void load(const Flags& flags, const Graph& source, const SyntheticStep& synthetic) {
+        const Program* const programs[] = {&program_};
         std::vector<const void*> addresses;
         if (!flags.model.empty()) {
             checkpoint_.emplace(Checkpoint::open(flags.model));
             weights_.emplace(*checkpoint_, targets_);
-            check_weight_sources(*checkpoint_, graph());
-            const Program* const programs[] = {&program_};
+            check_weight_sources(*checkpoint_, source);
             weights_->lay_out(programs);
             weights_->load();
             addresses = weights_->addresses(program_);
         } else {
-            for (const ValueId id : graph().values_of(ValueKind::weight)) {
-                const Elements elements = made_up(graph().value(id), sample);
-                Backend& backend = targets_[program_.plan.place(id).device].backend;
-                buffers_.push_back(backend.allocate(elements.size(), graph().value(id).path));
-                backend.upload(buffers_.back().data(), elements.data(), elements.size());
-                addresses.push_back(buffers_.back().data());
-            }
+            load_.emplace(programs, targets_);
+            random_.emplace(*load_, targets_);
+            random_->make(
+                {[&](const ValueInfo& weight) { return (tensors_[weight.source] = made_up(weight, synthetic)).data(); },
+                 [&](const ValueInfo& weight) { tensors_.erase(weight.source); }});
+            addresses = random_->addresses(program_);
         }
         std::vector<Memory> memory;
         for (std::size_t device = 0; device < targets_.size(); ++device) {
@@ -138,7 +136,7 @@ public:
         executor_.emplace(program_, std::move(memory), addresses);
     }
 
-    void fill(const GivenInputs& given, const SampleStep& sample) {
+    void fill(const GivenInputs& given, const SyntheticStep& synthetic) {
         for (std::size_t i = 0; i < graph().values.size(); ++i) {
             const ValueInfo& value = graph().values[i];
             if (value.kind != ValueKind::input && value.kind != ValueKind::state) continue;
@@ -146,7 +144,7 @@ public:
             if (const TensorView* view = given.find(value.path))
                 elements.assign(view->data, view->data + view->bytes);
             else
-                elements = made_up(value, sample);
+                elements = made_up(value, synthetic);
             executor_->write(static_cast<ValueId>(i), elements.data(), symbols_);
         }
     }
@@ -160,9 +158,9 @@ public:
     }
 
 private:
-    Elements made_up(const ValueInfo& value, const SampleStep& sample) const {
+    Elements made_up(const ValueInfo& value, const SyntheticStep& synthetic) const {
         return leaf_elements(value, symbols_,
-                             [&](const ValueInfo& leaf, const Tensor& tensor) { sample.fill(leaf, tensor); });
+                             [&](const ValueInfo& leaf, const Tensor& tensor) { synthetic.fill(leaf, tensor); });
     }
 
     std::span<const Target> targets_;
@@ -170,6 +168,9 @@ private:
     Program program_;
     std::optional<Checkpoint> checkpoint_;
     std::optional<Weights> weights_;
+    std::optional<LoadProgram> load_;          // without a model
+    std::map<std::string, Elements> tensors_;  // likewise: weights by their sources
+    std::optional<PreparedWeights> random_;    // likewise
     std::vector<Buffer> buffers_;
     std::optional<Executor> executor_;
 };
@@ -239,32 +240,31 @@ std::vector<Output> outputs_of(const Run& run, const Graph& graph, const SymbolV
 
 void exec(const Flags& flags) {
     const Graph graph = read_graph(flags.file);
-    SymbolValues symbols = symbol_values(flags.sample, graph);
+    SymbolValues symbols = symbol_values(flags.synthetic, graph);
     const GivenInputs given(flags.inputs, graph, symbols);
-    const auto meanings = input_meanings(graph);
-    check_completeness(given, meanings);
+    const auto rules = input_rules(graph);
+    check_completeness(given, rules);
     // Lengths say how many tokens are cached.
-    if (graph.bounds.contains('C') && symbols['C'] == 0)
-        for (const auto& [path, readers] : meanings)
-            for (const InputMeaning& reader : readers)
-                if (reader.kind == InputMeaning::Kind::length && given.find(path) != nullptr) {
-                    symbols['C'] = 0;
-                    for (const std::int32_t length : given.numbers(path)) symbols['C'] += length;
-                }
-    const SampleStep sample(graph, symbols, flags.sample.seed);
-    for (const auto& [path, readers] : meanings) {
+    for (const auto& [path, readers] : rules)
+        for (const IndexRule& rule : readers)
+            if (rule.sum && rule.sum->is_symbol() && symbols(*rule.sum) == 0 && given.find(path) != nullptr)
+                for (const std::int32_t length : given.numbers(path)) symbols[rule.sum->symbol] += length;
+    const SyntheticStep synthetic(graph, symbols, flags.synthetic.seed);
+    for (const auto& [path, readers] : rules) {
         if (given.find(path) == nullptr) continue;
         std::vector<std::int32_t> numbers = given.numbers(path);
         const std::int64_t size = std::ssize(numbers);
-        check_input(path, {DType::i32, {&size, 1}, numbers.data()}, readers, sample.symbols());
+        const Tensor tensor(DType::i32, {&size, 1}, numbers.data());
+        for (const IndexRule& rule : readers)
+            check_indices(fmt::format("input {}", path), tensor, rule, synthetic.symbols());
     }
 
     const Devices devices = open_devices(flags.device);
-    Run run(graph, devices.targets, sample.symbols(), flags.device.verify_plan);
-    run.load(flags, sample);
-    run.fill(given, sample);
+    Run run(graph, devices.targets, synthetic.symbols(), flags.device.verify_plan);
+    run.load(flags, graph, synthetic);
+    run.fill(given, synthetic);
     run.run();
-    const std::vector<Output> outputs = outputs_of(run, graph, sample.symbols());
+    const std::vector<Output> outputs = outputs_of(run, graph, synthetic.symbols());
 
     if (!flags.output.empty()) {
         std::vector<NamedTensor> tensors;
@@ -299,7 +299,7 @@ void add_exec(CLI::App& app, int&) {
         ->type_name("FILE.safetensors");
     command->add_option("-m,--model", flags->model, "directory of the weights (default: random ones)")
         ->type_name("DIR");
-    add_sample_flags(*command, flags->sample);
+    add_synthetic_flags(*command, flags->synthetic);
     add_device_flags(*command, flags->device);
     command->add_option("-o,--output", flags->output, "write results and next states to a safetensors file")
         ->type_name("FILE");

@@ -1,10 +1,12 @@
 // vitro graph: the graph that runs, how it came about, and why. Works without weights.
+#include "graph/check_plan.h"
 #include "graph/dump/diff.h"
 #include "graph/dump/dot.h"
 #include "graph/dump/html.h"
 #include "graph/dump/json.h"
 #include "graph/dump/listing.h"
 #include "graph/dump/story.h"
+#include "graph/load_program.h"
 #include "runtime/compile_model.h"
 #include "tools/common.h"
 #include "tools/graph_report.h"
@@ -33,17 +35,49 @@ struct Flags {
     bool json = false;
 };
 
-/// Compiles the model's graph and keeps every stage.
-Story compile_story(const Flags& flags, const Devices& devices) {
-    const ModelConfig config = read_model_config(flags.model.directory);
-    const Phase phase = flags.phase == "prefill" ? Phase::prefill : Phase::decode;
+LanguageModelOptions options_of(const Flags& flags, const ModelConfig& config, const Devices& devices) {
     ModelFlags model = flags.model;
     if (model.context == 0 && flags.passes.check_numerics)  // its values are all kept: a small cache will do
         model.context = std::min(config.max_positions, kCheckedContext);
-    LanguageModelOptions options = model_options(open_options(model, {.max_sequences = flags.step.batch,
-                                                                      .chunk = flags.step.chunk,
-                                                                      .passes = pipeline_options(flags.passes)}),
-                                                 config, devices);
+    const OpenOptions options = open_options(
+        model,
+        {.max_sequences = flags.step.batch, .chunk = flags.step.chunk, .passes = pipeline_options(flags.passes)});
+    return completed(model_options(options, config, devices), config);
+}
+
+/// Compiles both phases, and what they split off into one program. Its stages are what each of them needs, and that
+/// program.
+Story load_story(const Flags& flags, const Devices& devices) {
+    const ModelConfig config = read_model_config(flags.model.directory);
+    const LanguageModelOptions options = options_of(flags, config, devices);
+    const std::optional<Checkpoint> checkpoint = checkpoint_if_any(flags.model.directory);
+    Story story;
+    story.phase = flags.phase;
+    story.backend = &devices.targets.back().backend;
+    std::vector<Program> programs;
+    for (const Phase phase : {Phase::prefill, Phase::decode}) {
+        CompiledModel compiled =
+            compile_model(config, phase, options, devices.targets, checkpoint ? &*checkpoint : nullptr);
+        story.stages.push_back({std::string(name(phase)),
+                                fmt::format("what {} reads that depends on weights alone", name(phase)),
+                                compiled.program.load});
+        explain_load(compiled.program, compiled.report.journal);
+        story.report = std::move(compiled.report);
+        programs.push_back(std::move(compiled.program));
+    }
+    const Program* const both[] = {&programs[0], &programs[1]};
+    story.program = LoadProgram(both, devices.targets).program();
+    if (options.verify_plan) require_sound(story.program);
+    story.stages.push_back({"program", "all weights of both, equal ones once", story.program.graph});
+    return story;
+}
+
+/// Compiles the model's graph and keeps every stage.
+Story compile_story(const Flags& flags, const Devices& devices) {
+    if (flags.phase == "load") return load_story(flags, devices);
+    const ModelConfig config = read_model_config(flags.model.directory);
+    const Phase phase = flags.phase == "prefill" ? Phase::prefill : Phase::decode;
+    LanguageModelOptions options = options_of(flags, config, devices);
     Story story;
     story.phase = flags.phase;
     story.backend = &devices.targets.back().backend;
@@ -57,11 +91,12 @@ Story compile_story(const Flags& flags, const Devices& devices) {
     };
     const std::optional<Checkpoint> checkpoint = checkpoint_if_any(flags.model.directory);
     CompiledModel compiled =
-        compile_model(config, phase, completed(options, config), devices.targets, checkpoint ? &*checkpoint : nullptr);
+        compile_model(config, phase, options, devices.targets, checkpoint ? &*checkpoint : nullptr);
+    explain_load(compiled.program, compiled.report.journal);
     checks.print(compiled.report);
     story.report = std::move(compiled.report);
     story.program = std::move(compiled.program);
-    story.stages.push_back({"program", "devices, kernels, an order and places in memory", story.program.graph});
+    story.stages.push_back({"program", "devices, kernels, an order and places in memory", joined(story.program)});
     return story;
 }
 
@@ -98,7 +133,7 @@ int graph(Flags flags) {
     if (flags.json && !flags.explain && !flags.timings) flags.format = "json";
     const Devices devices = open_devices(flags.model);
     const Story story = compile_story(flags, devices);
-    const std::string scope = flags.scope.empty() ? "" : whole_path(story.stage("build").graph, flags.scope);
+    const std::string scope = flags.scope.empty() ? "" : whole_path(story.stages.front().graph, flags.scope);
     const std::string text = flags.explain         ? explained(story.report, {flags.json, flags.unfold}, scope)
                              : flags.timings       ? timed(story.report, &story.program, flags.json)
                              : !flags.diff.empty() ? diff_text(story, flags)
@@ -118,8 +153,11 @@ void add_graph(CLI::App& app, int& exit_code) {
                            "Example: vitro graph --diff build:fuse_attention --scope layers.0");
     add_model_flags(*command, flags->model);
     add_step_flags(*command, flags->step);
-    command->add_option("--phase", flags->phase, "prefill (chunks of a prompt) or decode (the default)")
-        ->check(CLI::IsMember({"prefill", "decode"}));
+    command
+        ->add_option("--phase", flags->phase,
+                     "prefill (chunks of a prompt), decode (the default), or load:\n"
+                     "what runs once, when the model is loaded, and makes weights of the checkpoint's tensors")
+        ->check(CLI::IsMember({"prefill", "decode", "load"}));
     CLI::Option* format =
         command
             ->add_option("--format", flags->format,
@@ -131,6 +169,7 @@ void add_graph(CLI::App& app, int& exit_code) {
     command
         ->add_option("--after", flags->after,
                      "the stage: build (as the model wrote it), a pass (as it left the graph),\n"
+                     "with --phase load: prefill or decode (what that phase needs),\n"
                      "or program (what runs, with kernels and places in memory; the default)")
         ->type_name("STAGE");
     CLI::Option* diff =

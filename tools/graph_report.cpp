@@ -5,7 +5,10 @@
 #include "graph/dump/subject.h"
 #include "tools/common.h"
 
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
+
+#include <set>
 
 namespace vitro {
 namespace {
@@ -23,6 +26,23 @@ Journal scoped(const Journal& journal, std::string_view scope) {
 }
 
 }  // namespace
+
+void explain_load(const Program& program, Journal& journal) {
+    const Graph& load = program.load;
+    std::vector<std::set<std::string>> tensors(load.values.size());  // that a value is made of
+    for (std::size_t i = 0; i < load.values.size(); ++i)
+        if (load.values[i].kind == ValueKind::weight) tensors[i].insert(load.values[i].source);
+    for (const Node& node : load.nodes)
+        for (const ValueId out : node.outputs)
+            for (const ValueId in : node.inputs)
+                tensors[static_cast<std::size_t>(out)].insert(tensors[static_cast<std::size_t>(in)].begin(),
+                                                              tensors[static_cast<std::size_t>(in)].end());
+    for (const ValueId id : load.results)
+        journal.findings.push_back(
+            {"split_load", load.value(id).path, true,
+             fmt::format("runs once, at load: {} of {}", load.node(load.value(id).producer).op->name,
+                         fmt::join(tensors[static_cast<std::size_t>(id)], ", "))});
+}
 
 std::string explained(const PipelineReport& report, const ExplainFlags& flags, std::string_view scope) {
     const Journal journal = scope.empty() ? report.journal : scoped(report.journal, scope);

@@ -10,6 +10,8 @@
 
 namespace vitro {
 
+/// Adds to the journal what a program's weights are made of when the model is loaded, as findings of "split_load".
+void explain_load(const Program& program, Journal& journal);
 struct ExplainFlags {
     bool json = false;
     bool unfold = false;

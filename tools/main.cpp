@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
     vitro::add_plan(app, exit_code);
     vitro::add_devices(app, exit_code);
     vitro::add_bench(app, exit_code);
+    vitro::add_tap(app, exit_code);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

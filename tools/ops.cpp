@@ -66,13 +66,13 @@ void ops(const Flags& flags) {
             json.push_back({{"name", op->name},
                             {"kind", kind(*op)},
                             {"doc", op->doc},
-                            {"inputs", op->inputs},
+                            {"inputs", input_names(*op)},
                             {"cpu", on_cpu(*op)}});
         fmt::print("{}\n", json.dump(2));
         return;
     }
     for (const OpDef* op : chosen)
-        fmt::print("{}({}{})  {}\n    {}\n", op->name, fmt::join(op->inputs, ", "), op->variadic ? ", …" : "",
+        fmt::print("{}({}{})  {}\n    {}\n", op->name, fmt::join(input_names(*op), ", "), op->variadic ? ", …" : "",
                    kind(*op), op->doc);
 }
 

@@ -7,6 +7,7 @@
 #include "tools/graph_report.h"
 #include "tools/pass_flags.h"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace vitro {
@@ -40,9 +41,12 @@ void opt(const Flags& flags) {
 Graph read_graph(const std::filesystem::path& path) {
     constexpr std::size_t kMostBytes = std::size_t{256} << 20;
     if (path == "-") {
-        std::string text(kMostBytes + 1, '\0');
-        text.resize(std::fread(text.data(), 1, text.size(), stdin));
-        if (text.size() > kMostBytes) fail("stdin: expected at most {} bytes", kMostBytes);
+        std::string text;
+        for (std::size_t size = 0, read = 1; read > 0; text.resize(size += read)) {
+            text.resize(std::max(2 * size, std::size_t{1} << 16));
+            read = std::fread(text.data() + size, 1, text.size() - size, stdin);
+            if (size + read > kMostBytes) fail("stdin: expected at most {} bytes", kMostBytes);
+        }
         return parse(text, "stdin", find_op);
     }
     return parse(read_file(path, kMostBytes), path.string(), find_op);

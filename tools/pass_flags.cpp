@@ -6,14 +6,14 @@
 
 namespace vitro {
 
-void add_sample_flags(CLI::App& app, SampleFlags& flags) {
+void add_synthetic_flags(CLI::App& app, SyntheticFlags& flags) {
     app.add_option("--symbol", flags.symbols, "the size of a symbol in the step that is made up (default: small)")
         ->delimiter(',')
         ->type_name("T=4,…");
     app.add_option("--seed", flags.seed, "seed of what is made up (default 0)")->type_name("N");
 }
 
-SymbolValues symbol_values(const SampleFlags& flags, const Graph& graph) {
+SymbolValues symbol_values(const SyntheticFlags& flags, const Graph& graph) {
     SymbolValues out;
     for (const std::string& text : flags.symbols) {
         std::int64_t size = 0;
@@ -33,7 +33,7 @@ void add_pass_flags(CLI::App& app, PassFlags& flags) {
     app.add_option("--disable-pass", flags.disabled, "leave a pass out; may be repeated")->type_name("PASS");
     app.add_flag("--check-numerics", flags.check_numerics,
                  "after each pass, run what it changed on a made-up step and compare every value");
-    add_sample_flags(app, flags.sample);
+    add_synthetic_flags(app, flags.synthetic);
 }
 
 PipelineOptions pipeline_options(const PassFlags& flags) {
@@ -52,10 +52,10 @@ PipelineOptions pipeline_options(const PassFlags& flags) {
 
 void PassChecks::after(const Pass* pass, const Graph& now) {
     if (pass == nullptr) {
-        const SymbolValues symbols = symbol_values(flags_.sample, now);
+        const SymbolValues symbols = symbol_values(flags_.synthetic, now);
         if (!flags_.check_numerics) return;
         for (const auto& [symbol, bound] : now.bounds) symbols_ += symbol;
-        check_.emplace(host_, symbols, flags_.sample.seed);
+        check_.emplace(host_, symbols, flags_.synthetic.seed);
     }
     if (!check_) return;
     if (pass != nullptr && pass->optional)

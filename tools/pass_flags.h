@@ -13,19 +13,19 @@
 namespace vitro {
 
 /// --symbol and --seed: a step that is made up.
-struct SampleFlags {
+struct SyntheticFlags {
     std::vector<std::string> symbols;  // T=4
     std::uint64_t seed = 0;
 };
-void add_sample_flags(CLI::App& app, SampleFlags& flags);
+void add_synthetic_flags(CLI::App& app, SyntheticFlags& flags);
 /// Sizes of the symbols named, 0 for the others. Error when one is not like T=4 or not a symbol of `graph`.
-SymbolValues symbol_values(const SampleFlags& flags, const Graph& graph);
+SymbolValues symbol_values(const SyntheticFlags& flags, const Graph& graph);
 
 struct PassFlags {
     std::vector<std::string> passes;    // run only these
     std::vector<std::string> disabled;  // leave these out
     bool check_numerics = false;
-    SampleFlags sample;  // for check_numerics
+    SyntheticFlags synthetic;  // for check_numerics
 };
 void add_pass_flags(CLI::App& app, PassFlags& flags);
 

@@ -1,4 +1,5 @@
 // vitro plan: how much memory a model takes, and what takes it, before any of it is loaded.
+#include "graph/check_plan.h"
 #include "runtime/compile_model.h"
 #include "runtime/memory_use.h"
 #include "tools/common.h"
@@ -14,7 +15,7 @@ using Json = nlohmann::ordered_json;
 struct Flags {
     ModelFlags model;
     StepFlags step;
-    std::string phase = "both";
+    std::string phase = "all";
     std::string format = "text";
     std::string output;
     bool json = false;
@@ -30,13 +31,13 @@ struct Report {
     ModelConfig config;
     LanguageModelOptions options;
     std::span<const Target> targets;
-    std::vector<Planned> programs;  // both: they share memory
+    std::vector<Planned> programs;  // prefill, decode and load: they share memory
     std::vector<MemoryUse> use;
 
     /// Whether what is allocated there fits; nothing where the device does not say how much there is.
     std::optional<bool> fits(std::size_t device) const {
         const auto free = targets[device].backend.free_bytes();
-        return free ? std::optional(use[device].allocated() <= *free) : std::nullopt;
+        return free ? std::optional(use[device].peak() <= *free) : std::nullopt;
     }
 };
 
@@ -51,13 +52,16 @@ std::string fit_text(const Report& report, std::size_t device) {
 std::vector<std::tuple<std::string, std::size_t, std::string>> rows_of(const MemoryUse& use) {
     std::vector<std::tuple<std::string, std::size_t, std::string>> rows;
     if (use.is_host) rows.emplace_back("weights, mapped", use.mapped_weights, "used where the files are mapped");
-    rows.emplace_back(use.is_host ? "weights, packed" : "weights", use.weights,
-                      use.is_host ? "merged or rounded when they are loaded" : "uploaded");
+    rows.emplace_back(use.is_host ? "weights, prepared" : "weights", use.weights,
+                      use.is_host ? "made when they are loaded (vitro graph --phase load)" : "uploaded");
     rows.emplace_back("KV cache", use.states, "");
     rows.emplace_back("arena", use.arena, "shared by prefill and decode");
     rows.emplace_back("inputs and results", use.io, "");
     if (!use.is_host) rows.emplace_back("staging", use.staging, "pinned memory of the host, for inputs and results");
     rows.emplace_back("allocated", use.allocated(), use.is_host ? "all but what is mapped" : "");
+    rows.emplace_back("peak", use.peak(),
+                      use.loading == 0 ? "loading needs no more"
+                                       : fmt::format("loading works in {} more", readable_bytes(use.loading)));
     return rows;
 }
 
@@ -89,12 +93,6 @@ std::string text_of(const Report& report, const std::vector<const Planned*>& sho
     return out;
 }
 
-int waves_of(const Program& program) {
-    int waves = 0;
-    for (const Step& step : program.steps) waves = std::max(waves, step.wave + 1);
-    return waves;
-}
-
 Json json_of(const Report& report, const std::vector<const Planned*>& shown) {
     Json out{{"model", report.config.architecture},
              {"context", report.options.context},
@@ -114,16 +112,15 @@ Json json_of(const Report& report, const std::vector<const Planned*>& shown) {
                                   {"io", use.io},
                                   {"staging", use.staging},
                                   {"allocated", use.allocated()},
+                                  {"loading", use.loading},
+                                  {"peak", use.peak()},
                                   {"free", or_null(backend.free_bytes())},
                                   {"total", or_null(backend.total_bytes())},
                                   {"fits", or_null(report.fits(device))}});
     }
     for (const Planned* planned : shown) {
         const Program& program = planned->program;
-        Json entry{{"phase", planned->phase},
-                   {"steps", program.steps.size()},
-                   {"waves", waves_of(program)},
-                   {"arenas", Json::array()}};
+        Json entry{{"phase", planned->phase}, {"steps", program.steps.size()}, {"arenas", Json::array()}};
         for (std::size_t device = 0; device < report.use.size(); ++device) {
             const Peak peak = peak_of(program, device);
             Json blocks = Json::array();
@@ -194,11 +191,14 @@ void plan(const Flags& flags) {
             {std::string(name(phase)),
              compile_model(report.config, phase, report.options, devices.targets, checkpoint ? &*checkpoint : nullptr)
                  .program});
-    const Program* both[] = {&report.programs[0].program, &report.programs[1].program};
-    report.use = memory_use(both);
+    const Program* const both[] = {&report.programs[0].program, &report.programs[1].program};
+    const LoadProgram load(both, devices.targets);
+    report.use = memory_use(both, load);
+    report.programs.push_back({"load", load.program()});
+    if (report.options.verify_plan) require_sound(load.program());
     std::vector<const Planned*> shown;
     for (const Planned& planned : report.programs)
-        if (flags.phase == "both" || flags.phase == planned.phase) shown.push_back(&planned);
+        if (flags.phase == "all" || flags.phase == planned.phase) shown.push_back(&planned);
 
     const std::string text = flags.json               ? json_of(report, shown).dump(2) + "\n"
                              : flags.format == "html" ? html_of(report, shown)
@@ -216,8 +216,8 @@ void add_plan(CLI::App& app, int&) {
                                            "weights\nExample: vitro plan -c 2048 --format html -o build/plan.html");
     add_model_flags(*command, flags->model);
     add_step_flags(*command, flags->step);
-    command->add_option("--phase", flags->phase, "whose arena to show: prefill, decode, both (the default)")
-        ->check(CLI::IsMember({"prefill", "decode", "both"}));
+    command->add_option("--phase", flags->phase, "whose arena to show: prefill, decode, load, all (the default)")
+        ->check(CLI::IsMember({"prefill", "decode", "load", "all"}));
     command->add_option("--format", flags->format, "text, html, or svg (one arena, offset against time)")
         ->check(CLI::IsMember({"text", "html", "svg"}));
     command->add_flag("--json", flags->json, "print it as JSON");

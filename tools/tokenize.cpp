@@ -1,5 +1,14 @@
-// vitro tokenize and vitro detokenize: text to token ids and back.
+// vitro tokenize and vitro detokenize: text to token ids and back, and where two tokenizers part.
+#include "frontend/file.h"
+#include "frontend/json.h"
+#include "frontend/tokenizer/conformance.h"
 #include "tools/common.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
 
 #include <nlohmann/json.hpp>
 
@@ -12,7 +21,125 @@ struct Flags {
     std::vector<std::int32_t> ids;
     bool json = false;
     bool keep_special = false;
+    std::filesystem::path check;
+    std::filesystem::path against;
 };
+
+constexpr std::size_t kMaxText = std::size_t{64} << 20;
+
+/// "12:5" of the character at `place`, lines and columns from 1.
+std::string line_and_column(std::string_view text, std::size_t place) {
+    const std::string_view before = text.substr(0, place);
+    const std::size_t line_start = before.rfind('\n') + 1;  // npos + 1 is 0
+    return fmt::format("{}:{}", std::count(before.begin(), before.end(), '\n') + 1, place - line_start + 1);
+}
+
+std::string spelled(const Tokenizer& tokenizer, std::span<const std::int32_t> ids) {
+    std::vector<std::string> pieces;
+    for (const std::int32_t id : ids)
+        pieces.push_back(id < 0 || id >= tokenizer.vocab_size() ? fmt::format("(no token {})", id)
+                                                                : fmt::format("{} {}", id, quote(tokenizer.piece(id))));
+    return fmt::format("{}", fmt::join(pieces, ", "));
+}
+
+/// What the partings are between, and how often each rule was the reason.
+class Report {
+public:
+    Report(const Tokenizer& ours, const Tokenizer& theirs, bool json) : ours_(ours), theirs_(theirs), json_(json) {}
+
+    void add(std::string_view name, std::string_view text, const std::vector<Parting>& partings) {
+        ++texts_;
+        bytes_ += text.size();
+        const auto began = std::chrono::steady_clock::now();
+        tokens_ += ours_.encode(text).size();
+        seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+        different_ += !partings.empty();
+        for (const Parting& parting : partings) {
+            ++rules_[parting.rule];
+            const std::string_view stretch = text.substr(parting.begin, parting.end - parting.begin);
+            if (json_) {
+                lines_.push_back({{"text", name},
+                                  {"begin", parting.begin},
+                                  {"end", parting.end},
+                                  {"rule", parting.rule},
+                                  {"ours", parting.ours},
+                                  {"theirs", parting.theirs}});
+                continue;
+            }
+            fmt::print("{}:{}: {} {}\n  ours    {}\n  theirs  {}\n", name, line_and_column(text, parting.begin),
+                       parting.rule, quote(stretch), spelled(ours_, parting.ours), spelled(theirs_, parting.theirs));
+        }
+    }
+
+    /// Whether nothing differs.
+    bool finish() const {
+        if (json_) {
+            fmt::print("{}\n",
+                       nlohmann::ordered_json{
+                           {"texts", texts_}, {"different", different_}, {"rules", rules_}, {"partings", lines_}}
+                           .dump());
+        } else {
+            for (const auto& [rule, count] : rules_) fmt::print("{:>6}  {}\n", count, rule);
+            fmt::print("{} of {} texts differ\n", different_, texts_);
+        }
+        return different_ == 0;
+    }
+
+private:
+    const Tokenizer& ours_;
+    const Tokenizer& theirs_;
+    bool json_;
+    std::size_t texts_ = 0, different_ = 0, bytes_ = 0, tokens_ = 0;
+    double seconds_ = 0;  // that ours took for all texts
+    std::map<std::string, std::size_t> rules_;
+    std::vector<nlohmann::ordered_json> lines_;
+};
+
+std::vector<std::int32_t> read_ids(const JsonValue& list) {
+    std::vector<std::int32_t> ids;
+    for (const JsonValue& id : list.array()) ids.push_back(static_cast<std::int32_t>(id.integer(0, INT32_MAX)));
+    return ids;
+}
+
+/// A table: lines of {"text": …, "ids": […]}.
+bool check_table(const Flags& flags, const Tokenizer& tokenizer, std::string_view table) {
+    Report report(tokenizer, tokenizer, flags.json);
+    const std::string file = flags.check.filename().string();
+    std::size_t number = 0;
+    while (!table.empty()) {
+        const std::string_view line = table.substr(0, table.find('\n'));
+        table.remove_prefix(std::min(table.size(), line.size() + 1));
+        ++number;
+        if (line.empty()) continue;
+        const std::string name = fmt::format("{} line {}", file, number);
+        const JsonValue row = JsonValue::parse(line, name);
+        const std::string_view text = row.at("text").string();
+        report.add(name, text, compare_with_ids(tokenizer, read_ids(row.at("ids")), text));
+    }
+    return report.finish();
+}
+
+/// A text file, against another tokenizer or the ids that one made of it.
+bool check_text(const Flags& flags, const Tokenizer& tokenizer, std::string_view text) {
+    const std::string name = flags.check.filename().string();
+    if (std::filesystem::is_directory(flags.against)) {
+        const Tokenizer other = Tokenizer::load(flags.against);
+        Report report(tokenizer, other, flags.json);
+        report.add(name, text, compare_tokenizers(tokenizer, other, text));
+        return report.finish();
+    }
+    Report report(tokenizer, tokenizer, flags.json);
+    report.add(name, text, compare_with_ids(tokenizer, read_ids(JsonValue::read(flags.against)), text));
+    return report.finish();
+}
+
+/// The exit code: 1 when something differs.
+int check(const Flags& flags) {
+    const Tokenizer tokenizer = open_tokenizer(flags.model);
+    const std::string text = read_file(flags.check, kMaxText);
+    const bool same = flags.against.empty() ? check_table(flags, tokenizer, text) : check_text(flags, tokenizer, text);
+    return same ? 0 : 1;
+}
 
 void tokenize(const Flags& flags) {
     const Tokenizer tokenizer = open_tokenizer(flags.model);
@@ -41,14 +168,32 @@ void detokenize(const Flags& flags) {
 
 }  // namespace
 
-void add_tokenize(CLI::App& app, int&) {
+void add_tokenize(CLI::App& app, int& exit_code) {
     auto flags = std::make_shared<Flags>();
     CLI::App* command =
         app.add_subcommand("tokenize", "print the token ids of a text\nExample: vitro tokenize \"Hello world\"");
     add_model_flags(*command, flags->model, false);
-    command->add_option("text,-p,--prompt", flags->text, "the text")->required()->type_name("TEXT");
-    command->add_flag("--json", flags->json, "print JSON: ids, pieces, byte offsets in the text");
-    command->callback([flags] { tokenize(*flags); });
+    auto* what = command->add_option_group("what");
+    what->add_option("text,-p,--prompt", flags->text, "the text")->type_name("TEXT");
+    auto* check_file =
+        what->add_option("--check", flags->check,
+                         "print where tokenizers part, and by which rule: FILE is a text (with --against), or a table "
+                         "of lines {\"text\": ..., \"ids\": [...]}")
+            ->type_name("FILE");
+    what->require_option(1);
+    command
+        ->add_option("--against", flags->against,
+                     "another tokenizer's directory, or a JSON list of the ids that one made of the text")
+        ->type_name("DIR|IDS")
+        ->needs(check_file);
+    command->add_flag("--json", flags->json,
+                      "print JSON: ids, pieces, byte offsets in the text; or what --check found");
+    command->callback([flags, &exit_code] {
+        if (flags->check.empty())
+            tokenize(*flags);
+        else
+            exit_code = check(*flags);
+    });
 
     CLI::App* inverse =
         app.add_subcommand("detokenize", "print the text of token ids\nExample: vitro detokenize 450,7483");

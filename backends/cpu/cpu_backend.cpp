@@ -1,10 +1,9 @@
 #include "backends/cpu/cpu_backend.h"
 
 #include "backends/cpu/host_memory.h"
+#include "backends/cpu/host_threads.h"
 #include "base/checked.h"
 #include "base/error.h"
-
-#include <sched.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -13,6 +12,7 @@
 namespace vitro {
 namespace {
 
+constexpr int kMostThreads = 1024;
 constexpr int kSpins = 4000;  // about the gap between two steps of a program; longer waits sleep
 
 void pause_briefly() {
@@ -21,16 +21,10 @@ void pause_briefly() {
 #endif
 }
 
-int usable_cores() {
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
-
 }  // namespace
 
 ThreadPool::ThreadPool(int threads) {
-    for (int thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread] { serve(thread); });
+    workers_ = start_threads(std::min(threads, kMostThreads) - 1, [this](int worker) { serve(worker + 1); });
 }
 
 ThreadPool::~ThreadPool() {
@@ -103,7 +97,7 @@ void ThreadPool::serve(int thread) {
     }
 }
 
-CpuBackend::CpuBackend(int threads) : pool_(threads > 0 ? threads : usable_cores()) {}
+CpuBackend::CpuBackend(int threads) : pool_(threads > 0 ? threads : usable_threads()) {}
 
 Buffer CpuBackend::allocate(std::size_t bytes, std::string_view what) {
     // calloc leaves large blocks untouched until they are used; it aligns to 16 bytes only.

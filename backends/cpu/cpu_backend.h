@@ -17,7 +17,7 @@ namespace vitro {
 /// take part, not for those that have not woken up yet: on a busy machine the caller does the work alone.
 class ThreadPool {
 public:
-    /// The caller is one of the `threads` (>= 1).
+    /// The caller is one of the `threads` (>= 1): at most 1024, and no more than the system lets start.
     explicit ThreadPool(int threads);
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;
@@ -60,7 +60,7 @@ private:
 
 class CpuBackend final : public Backend {
 public:
-    /// `threads` 0: one a core that this process may use.
+    /// `threads` 0: as many as this process may keep busy (usable_threads).
     explicit CpuBackend(int threads = 0);
 
     std::string_view name() const override { return "cpu"; }

@@ -1,7 +1,8 @@
 #include "backends/cpu/host_memory.h"
 
+#include "backends/cpu/control_groups.h"
+
 #include <algorithm>
-#include <fstream>
 #include <string>
 
 namespace vitro {
@@ -45,25 +46,13 @@ std::optional<HostMemory> host_memory(const fs::path& root) {
     if (!total || !free) return std::nullopt;
     HostMemory memory{*free * 1024, *total * 1024};
 
-    std::ifstream groups(root / "proc/self/cgroup");
-    for (std::string line; std::getline(groups, line);) {  // "4:memory:/a/b", or "0::/a/b" of version 2
-        const std::size_t first = line.find(':'), second = line.find(':', first + 1);
-        if (first == std::string::npos || second == std::string::npos) continue;
-        const std::string controllers = line.substr(first + 1, second - first - 1);
-        const bool is_v2 = controllers.empty();
-        if (!is_v2 && controllers != "memory") continue;
-        const fs::path top = root / (is_v2 ? "sys/fs/cgroup" : "sys/fs/cgroup/memory");
-        fs::path group = fs::path(line.substr(second + 1)).relative_path();
-        for (;; group = group.parent_path()) {  // a group's limit holds for all below it
-            const fs::path at = top / group;
-            if (is_v2)
-                limit(memory, at / "memory.max", at / "memory.current", at / "memory.stat", "inactive_file");
-            else
-                limit(memory, at / "memory.limit_in_bytes", at / "memory.usage_in_bytes", at / "memory.stat",
-                      "total_inactive_file");
-            if (group.empty()) break;
-        }
-    }
+    each_control_group(root, "memory", [&](const fs::path& at, bool is_v2) {
+        if (is_v2)
+            limit(memory, at / "memory.max", at / "memory.current", at / "memory.stat", "inactive_file");
+        else
+            limit(memory, at / "memory.limit_in_bytes", at / "memory.usage_in_bytes", at / "memory.stat",
+                  "total_inactive_file");
+    });
     return memory;
 }
 

@@ -3,6 +3,7 @@
 // result depends on the row alone.
 #pragma once
 
+#include "backends/cpu/isa.h"
 #include "base/half.h"
 
 #include <cstdint>
@@ -12,11 +13,8 @@
 #if defined(__F16C__) || defined(__AVX2__)
 #include <immintrin.h>
 #endif
-#ifndef __AVX__
-#pragma GCC diagnostic ignored "-Wpsabi"  // how 32-byte vectors are passed matters only between differing builds
-#endif
 
-namespace vitro::simd {
+namespace vitro::inline VITRO_ISA::simd {
 
 inline constexpr std::int64_t kLanes = 8;
 
@@ -186,4 +184,4 @@ inline Floats erfc(Floats z) {
     return t * p * exp(-z * z);
 }
 
-}  // namespace vitro::simd
+}  // namespace vitro::inline VITRO_ISA::simd

@@ -6,7 +6,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace vitro::simd {
+namespace vitro::inline VITRO_ISA::simd {
 
 using Floats4 = float __attribute__((vector_size(16)));
 
@@ -94,4 +94,4 @@ template <int kA, int kB, class A, class B>
     }
 }
 
-}  // namespace vitro::simd
+}  // namespace vitro::inline VITRO_ISA::simd

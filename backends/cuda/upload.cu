@@ -1,5 +1,6 @@
 // Weights come from a mapped file: reading it (a copy by the CPU, and the disk's work the first time) is slower than
 // the bus, so several threads read, each into two pinned buffers that take turns.
+#include "backends/cpu/host_threads.h"
 #include "backends/cuda/cuda_backend.h"
 #include "backends/cuda/launch.h"
 
@@ -88,10 +89,8 @@ void upload_in_parallel(int device, std::span<const Upload> uploads, const std::
             if (!failure) failure = std::current_exception();
         }
     };
-    const std::size_t threads =
-        std::min({kMostThreads, pieces.size(), std::size_t{std::max(1u, std::thread::hardware_concurrency())}});
-    std::vector<std::thread> helpers;
-    for (std::size_t i = 1; i < threads; ++i) helpers.emplace_back(work, false);
+    const std::size_t threads = std::min({kMostThreads, pieces.size(), static_cast<std::size_t>(usable_threads())});
+    std::vector<std::thread> helpers = start_threads(static_cast<int>(threads) - 1, [&](int) { work(false); });
     work(true);
     for (std::thread& helper : helpers) helper.join();
     if (failure) std::rethrow_exception(failure);

@@ -1,5 +1,6 @@
 #include "backends/emulation/device_heap.h"
 
+#include "backends/cpu/host_memory.h"
 #include "backends/emulation/options.h"
 #include "base/checked.h"
 
@@ -45,6 +46,8 @@ std::byte* DeviceHeap::allocate(std::size_t bytes) {
     const std::lock_guard lock(mutex_);
     const std::size_t begin = top_;
     if (bytes > kReserved - begin - 2 * kAlignment) return nullptr;
+    // All of it is written at once: what the host has not is not there.
+    if (const auto memory = host_memory(); memory && bytes > memory->free_bytes) return nullptr;
     top_ = round_up(begin + bytes + kAlignment, kAlignment);
     blocks_[begin] = bytes;
     used_bytes_ += bytes;

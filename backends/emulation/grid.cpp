@@ -1,5 +1,6 @@
 #include "backends/emulation/grid.h"
 
+#include "backends/cpu/host_threads.h"
 #include "backends/emulation/block.h"
 #include "backends/emulation/options.h"
 
@@ -16,9 +17,7 @@ namespace {
 /// OS threads that wait for grids to help with.
 class Workers {
 public:
-    explicit Workers(int count) {
-        for (int i = 0; i < count; ++i) threads_.emplace_back([this] { help(); });
-    }
+    explicit Workers(int count) : count_(count), threads_(start_threads(count, [this](int) { help(); })) {}
     ~Workers() {
         {
             const std::lock_guard lock(mutex_);
@@ -28,7 +27,8 @@ public:
         for (std::thread& thread : threads_) thread.join();
     }
 
-    int count() const { return int(threads_.size()); }
+    /// How many were wanted; the system may not let all start.
+    int count() const { return count_; }
 
     /// Calls `work` on the calling thread, and on each helper that wakes up before that call has ended: `work` must
     /// come back only when nothing is left to start. Comes back when all calls have.
@@ -68,13 +68,14 @@ private:
     unsigned round_ = 0;
     int busy_ = 0;
     bool stop_ = false;
-    std::vector<std::thread> threads_;
+    int count_ = 0;
+    std::vector<std::thread> threads_;  // last: they use the others
 };
 
 Workers& workers() {
     static std::unique_ptr<Workers> pool;
     int wanted = options().workers;
-    if (wanted == 0) wanted = std::max(1, int(std::thread::hardware_concurrency()));
+    if (wanted == 0) wanted = usable_threads();
     if (pool == nullptr || pool->count() != wanted - 1) {
         pool.reset();
         pool = std::make_unique<Workers>(wanted - 1);

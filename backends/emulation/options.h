@@ -15,7 +15,7 @@ public:
 };
 
 struct Options {
-    int workers = 0;          // OS threads that run blocks; 0 is one a core
+    int workers = 0;          // OS threads that run blocks; 0: usable_threads()
     int multiprocessors = 8;  // what the device says it has: few, so that persistent kernels stay cheap to run here
     std::size_t shared_bytes = 227 * 1024;  // that a block may have; at most those of sm_90
     bool check_accesses = true;

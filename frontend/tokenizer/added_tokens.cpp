@@ -35,23 +35,20 @@ bool stands_alone(std::string_view before, std::string_view after) {
 }  // namespace
 
 AddedTokenSplitter::AddedTokenSplitter(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
-    std::stable_sort(tokens_.begin(), tokens_.end(),
-                     [](const AddedToken& a, const AddedToken& b) { return a.content.size() > b.content.size(); });
-    for (std::size_t i = 0; i < tokens_.size(); ++i)
-        by_first_byte_[static_cast<unsigned char>(tokens_[i].content[0])].push_back(i);
-}
-
-const AddedToken* AddedTokenSplitter::starting(std::string_view text) const {
-    for (const std::size_t i : by_first_byte_[static_cast<unsigned char>(text[0])])
-        if (text.starts_with(tokens_[i].content)) return &tokens_[i];
-    return nullptr;
+    for (std::size_t i = 0; i < tokens_.size(); ++i) trie_.add(tokens_[i].content, static_cast<std::int32_t>(i));
 }
 
 std::vector<AddedTokenSplitter::Segment> AddedTokenSplitter::split(std::string_view text) const {
     std::vector<Segment> segments;
+    if (tokens_.empty()) {
+        if (!text.empty()) segments.push_back({kText, 0, text.size()});
+        return segments;
+    }
     std::size_t done = 0;
     for (std::size_t at = 0; at < text.size();) {
-        const AddedToken* token = starting(text.substr(at));
+        const AddedToken* token = nullptr;
+        trie_.prefixes(text.substr(at),
+                       [&](std::int32_t i, std::size_t) { token = &tokens_[static_cast<std::size_t>(i)]; });
         if (token == nullptr) {
             ++at;
             continue;

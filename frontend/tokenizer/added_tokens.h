@@ -1,7 +1,8 @@
 // Tokens that are found in the text before anything else is: `<|user|>`, `</s>`.
 #pragma once
 
-#include <array>
+#include "frontend/tokenizer/byte_trie.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -19,6 +20,7 @@ struct AddedToken {
     bool rstrip = false;       ///< takes the whitespace after it
     bool normalized = false;   ///< looked for after all others, in the normalized text
     bool special = false;      ///< left out when text is decoded for people
+    bool operator==(const AddedToken&) const = default;
 };
 
 /// Finds added tokens in a text: leftmost first, the longest of those that start at the same place.
@@ -39,11 +41,11 @@ public:
     /// The segments of `text` (valid UTF-8) in order; none is empty.
     std::vector<Segment> split(std::string_view text) const;
 
-private:
-    const AddedToken* starting(std::string_view text) const;
+    bool empty() const { return tokens_.empty(); }
 
-    std::vector<AddedToken> tokens_;                           // longest first
-    std::array<std::vector<std::size_t>, 256> by_first_byte_;  // indices into tokens_, in its order
+private:
+    std::vector<AddedToken> tokens_;
+    ByteTrie trie_;  // of their contents
 };
 
 }  // namespace vitro

@@ -10,9 +10,8 @@
 namespace vitro {
 
 Detokenizer::Detokenizer(const Tokenizer& tokenizer, std::span<const std::int32_t> prompt, Options options)
-    : tokenizer_(tokenizer),
-      options_(std::move(options)),
-      strip_space_(tokenizer.strips_leading_space() && (prompt.empty() || tokenizer.is_special(prompt.back()))) {
+    : tokenizer_(tokenizer), options_(std::move(options)), stream_(tokenizer.decode_stream()) {
+    if (!prompt.empty() && !tokenizer.is_special(prompt.back())) stream_.continue_text();
     for (const std::string& stop : options_.stop)
         if (stop.empty() || !is_valid_utf8(stop))
             fail("stop string {}: expected UTF-8 text that is not empty", quote(stop));
@@ -20,36 +19,17 @@ Detokenizer::Detokenizer(const Tokenizer& tokenizer, std::span<const std::int32_
 
 std::string Detokenizer::push(std::int32_t id) {
     tokenizer_.check_id(id);
-    if (stopped_ || tokenizer_.piece(id).empty() || (options_.skip_special && tokenizer_.is_special(id))) return {};
-    if (const std::optional<unsigned char> byte = tokenizer_.byte(id)) {
-        bytes_ += static_cast<char>(*byte);
-        // A later byte can still make the run invalid, so it waits; but a stop string in it ends the text here and now.
-        if (!is_valid_utf8(bytes_) || !find_stop(held_ + std::string(without_space(bytes_)))) return {};
-        bytes_.clear();
-        return std::exchange(held_, {});
-    }
-    append(text_of_bytes(std::exchange(bytes_, {})));
-    append(tokenizer_.text(id));
+    if (stopped_) return {};
+    held_ += tokenizer_.push(stream_, id, options_.skip_special);
     return release();
 }
 
 std::string Detokenizer::finish() {
     if (!stopped_) {
-        append(text_of_bytes(std::exchange(bytes_, {})));
+        held_ += stream_.finish();
         find_stop(held_);
     }
     return std::exchange(held_, {});
-}
-
-void Detokenizer::append(std::string_view text) {
-    if (text.empty()) return;
-    held_ += without_space(text);
-    strip_space_ = false;
-}
-
-/// `text` as it counts when it comes next.
-std::string_view Detokenizer::without_space(std::string_view text) const {
-    return text.substr(strip_space_ && text.starts_with(' ') ? 1 : 0);
 }
 
 /// If a stop string is complete in `text`: holds what stands before it. The one that ends first counts, of those that

@@ -30,7 +30,8 @@ public:
     /// tokenizer.decode(all ids), up to the stop string. Error for an id outside the vocabulary.
     std::string push(std::int32_t id);
 
-    /// The rest, when no token follows: held-back beginnings of stop strings, unfinished bytes as U+FFFD.
+    /// The rest, when no token follows: held-back beginnings of stop strings, the bytes of an unfinished character as
+    /// U+FFFD.
     std::string finish();
 
     /// Whether a stop string was found; its text and what follows are dropped.
@@ -39,16 +40,13 @@ public:
     const std::string& stop_string() const { return stop_string_; }
 
 private:
-    void append(std::string_view text);
-    std::string_view without_space(std::string_view text) const;
     bool find_stop(std::string_view text);
     std::string release();
 
     const Tokenizer& tokenizer_;
     Options options_;
-    std::string held_;   // decoded, not returned yet
-    std::string bytes_;  // the run of byte pieces at the end; it is decoded as a whole
-    bool strip_space_;
+    DecodeStream stream_;
+    std::string held_;  // decoded, not returned yet
     bool stopped_ = false;
     std::string stop_string_;
 };

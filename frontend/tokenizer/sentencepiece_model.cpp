@@ -1,182 +1,106 @@
 #include "frontend/tokenizer/sentencepiece_model.h"
 
 #include "base/error.h"
-#include "frontend/file.h"
-#include "frontend/json.h"
-#include "frontend/tokenizer/unicode.h"
+
+#include <sentencepiece_processor.h>
 
 #include <bit>
-#include <cmath>
-#include <cstring>
-#include <optional>
-#include <unordered_map>
+#include <cstdint>
+#include <string>
 
 namespace vitro {
 namespace {
 
-constexpr std::size_t kMaxBytes = std::size_t{64} << 20;
-
-enum WireType : std::uint64_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
-
-// Field numbers of sentencepiece_model.proto.
-constexpr std::uint64_t kModelPieces = 1, kModelTrainer = 2;
-constexpr std::uint64_t kPieceText = 1, kPieceScore = 2, kPieceType = 3;
-constexpr std::uint64_t kTrainerModelType = 3;
-constexpr std::uint64_t kBytePair = 2;
-
-struct Field {
-    std::uint64_t number = 0;
-    std::uint64_t wire_type = 0;
-    std::uint64_t value = 0;  // of a varint or a fixed number
-    std::string_view bytes;   // of a string or a message
-};
-
-/// Walks the fields of one protobuf message.
+/// Writes protobuf's wire format.
 class Message {
 public:
-    /// `bytes` is a part of `whole`, the contents of `file`.
-    Message(std::string_view bytes, std::string_view file, std::string_view whole)
-        : rest_(bytes), file_(file), whole_(whole) {}
+    void number(std::uint64_t field, std::uint64_t value) {
+        varint(field << 3);
+        varint(value);
+    }
+    void bytes(std::uint64_t field, std::string_view value) {
+        varint(field << 3 | 2);
+        varint(value.size());
+        text_ += value;
+    }
+    void fixed(std::uint64_t field, float value) {
+        varint(field << 3 | 5);
+        const auto bits = std::bit_cast<std::uint32_t>(value);
+        for (int shift = 0; shift < 32; shift += 8) text_ += static_cast<char>(bits >> shift & 0xff);
+    }
+    const std::string& text() const { return text_; }
 
-    std::optional<Field> next() {
-        if (rest_.empty()) return std::nullopt;
-        const std::uint64_t tag = varint();
-        Field field{tag >> 3, tag & 7, 0, {}};
-        if (field.number == 0) broken("a field number above 0", "0");
-        switch (field.wire_type) {
-            case kVarint:
-                field.value = varint();
-                break;
-            case kFixed64:
-                field.value = fixed(8);
-                break;
-            case kFixed32:
-                field.value = fixed(4);
-                break;
-            case kBytes:
-                field.bytes = take(varint());
-                break;
-            default:
-                broken("wire type 0, 1, 2 or 5", fmt::format("{}", field.wire_type));
+private:
+    void varint(std::uint64_t value) {
+        for (; value > 127; value >>= 7) text_ += static_cast<char>((value & 127) | 128);
+        text_ += static_cast<char>(value);
+    }
+    std::string text_;
+};
+
+/// The ModelProto of `data` (sentencepiece_model.proto has the numbers), without what the library does not need.
+std::string serialized(const SentencePieceData& data, bool dummy_prefix) {
+    Message model;
+    for (const SentencePiece& piece : data.pieces) {
+        Message message;
+        message.bytes(1, piece.text);
+        message.fixed(2, piece.score);
+        message.number(3, static_cast<std::uint64_t>(piece.type));
+        model.bytes(1, message.text());
+    }
+    Message trainer;
+    trainer.number(3, data.unigram ? 1 : 2);
+    trainer.number(35, data.byte_fallback ? 1 : 0);
+    model.bytes(2, trainer.text());
+    Message normalizer;
+    normalizer.bytes(2, data.charsmap);
+    normalizer.number(3, dummy_prefix ? 1 : 0);
+    normalizer.number(4, data.remove_extra_whitespaces ? 1 : 0);
+    normalizer.number(5, 1);
+    model.bytes(3, normalizer.text());
+    return model.text();
+}
+
+class Sentencepiece final : public TokenModel {
+public:
+    Sentencepiece(const SentencePieceData& data, bool dummy_prefix, std::string_view where) {
+        const auto status = processor_.LoadFromSerializedProto(serialized(data, dummy_prefix));
+        if (!status.ok()) fail("{}: libsentencepiece refuses it: {}", where, status.ToString());
+        for (const SentencePiece& piece : data.pieces) is_byte_.push_back(piece.type == PieceType::byte);
+    }
+
+    void encode(std::string_view word, std::vector<Symbol>& out) const override {
+        sentencepiece::ImmutableSentencePieceText text;
+        const auto status = processor_.Encode({word.data(), word.size()}, text.mutable_proto());
+        if (!status.ok()) fail("libsentencepiece: {}", status.ToString());
+        const std::size_t first = out.size();
+        for (std::size_t i = 0; i < text.pieces_size(); ++i) {
+            const auto piece = text.pieces(static_cast<int>(i));
+            out.push_back({static_cast<std::int32_t>(piece.id()), piece.begin(), piece.end()});
         }
-        return field;
-    }
-
-    void require(const Field& field, WireType expected, std::string_view name) const {
-        if (field.wire_type != expected)
-            broken(fmt::format("wire type {} for {}", std::uint64_t{expected}, name),
-                   fmt::format("{}", field.wire_type));
-    }
-
-    [[noreturn]] void broken(std::string_view expected, std::string_view found) const {
-        fail("{}: not a sentencepiece model: expected {} before byte {}, found {}", file_, expected,
-             rest_.data() - whole_.data(), found);
+        for (std::size_t i = first; i < out.size(); ++i) share_bytes(out, i);
     }
 
 private:
-    std::string_view take(std::uint64_t size) {
-        if (size > rest_.size()) broken(fmt::format("{} more bytes", size), fmt::format("{}", rest_.size()));
-        const std::string_view taken = rest_.substr(0, size);
-        rest_.remove_prefix(size);
-        return taken;
+    /// The library gives the last byte piece of a character all of it; here each has its byte.
+    void share_bytes(std::vector<Symbol>& symbols, std::size_t last) const {
+        const Symbol whole = symbols[last];
+        const std::size_t size = whole.end - whole.begin;
+        if (!is_byte_[static_cast<std::size_t>(whole.id)] || size < 2) return;
+        for (std::size_t i = 0; i < size && i <= last; ++i)
+            symbols[last - i] = {symbols[last - i].id, whole.end - i - 1, whole.end - i};
     }
 
-    std::uint64_t fixed(std::size_t size) {
-        std::uint64_t value = 0;  // the format is little-endian, as the machines we run on
-        std::memcpy(&value, take(size).data(), size);
-        return value;
-    }
-
-    std::uint64_t varint() {
-        std::uint64_t value = 0;
-        for (unsigned shift = 0; shift < 64; shift += 7) {
-            const auto byte = static_cast<unsigned char>(take(1)[0]);
-            value |= std::uint64_t{byte & 0x7fu} << shift;
-            if (byte < 0x80) return value;
-        }
-        broken("a number of at most 10 bytes", "a longer one");
-    }
-
-    std::string_view rest_;
-    std::string_view file_;
-    std::string_view whole_;
+    sentencepiece::SentencePieceProcessor processor_;
+    std::vector<bool> is_byte_;  // [pieces]
 };
-
-SentencePiece read_piece(Message message, std::string_view where) {
-    SentencePiece piece;
-    while (const std::optional<Field> field = message.next()) {
-        if (field->number == kPieceText) {
-            message.require(*field, kBytes, "a piece's text");
-            piece.text = field->bytes;
-        } else if (field->number == kPieceScore) {
-            message.require(*field, kFixed32, "a piece's score");
-            const auto score = std::bit_cast<float>(static_cast<std::uint32_t>(field->value));
-            if (!std::isfinite(score)) fail("{}: expected a finite score, found {}", where, score);
-        } else if (field->number == kPieceType) {
-            message.require(*field, kVarint, "a piece's type");
-            if (field->value < 1 || field->value > 6)
-                fail("{}: expected a type from 1 to 6, found {}", where, field->value);
-            piece.type = static_cast<PieceType>(field->value);
-        }
-    }
-    if (piece.text.empty()) fail("{}: expected a text, found none", where);
-    if (!is_valid_utf8(piece.text)) fail("{}: expected UTF-8, found {}", where, quote(piece.text));
-    return piece;
-}
-
-void check_model_type(Message trainer, std::string_view file) {
-    std::uint64_t model_type = 1;
-    while (const std::optional<Field> field = trainer.next()) {
-        if (field->number != kTrainerModelType) continue;
-        trainer.require(*field, kVarint, "model_type");
-        model_type = field->value;
-    }
-    if (model_type != kBytePair)
-        fail("{}: trainer_spec.model_type: expected 2 (byte-pair encoding), found {}", file, model_type);
-}
-
-void check_pieces(SentencePieceModel& model, std::string_view file) {
-    std::unordered_map<std::string_view, std::size_t> seen;
-    std::optional<std::size_t> unknown;
-    for (std::size_t id = 0; id < model.pieces.size(); ++id) {
-        const SentencePiece& piece = model.pieces[id];
-        const auto [first, is_new] = seen.emplace(piece.text, id);
-        if (!is_new) fail("{}: piece {}: {} is already piece {}", file, id, quote(piece.text), first->second);
-        if (piece.type != PieceType::unknown) continue;
-        if (unknown) fail("{}: piece {}: expected one unknown piece, found it and piece {}", file, id, *unknown);
-        unknown = id;
-    }
-    if (!unknown) fail("{}: expected one piece of type unknown among its {}, found none", file, model.pieces.size());
-    model.unknown_id = static_cast<std::int32_t>(*unknown);
-}
 
 }  // namespace
 
-SentencePieceModel read_sentencepiece_model(const std::filesystem::path& path, std::int64_t max_pieces) {
-    return parse_sentencepiece_model(read_file(path, kMaxBytes), path.filename().string(), max_pieces);
-}
-
-SentencePieceModel parse_sentencepiece_model(std::string_view bytes, std::string_view file, std::int64_t max_pieces) {
-    SentencePieceModel model;
-    Message message(bytes, file, bytes);
-    bool has_trainer = false;
-    while (const std::optional<Field> field = message.next()) {
-        if (field->number == kModelPieces) {
-            message.require(*field, kBytes, "pieces");
-            if (static_cast<std::int64_t>(model.pieces.size()) == max_pieces)
-                fail("{}: expected at most {} pieces (the model's vocab_size), found more", file, max_pieces);
-            const std::string where = fmt::format("{}: piece {}", file, model.pieces.size());
-            model.pieces.push_back(read_piece(Message(field->bytes, file, bytes), where));
-        } else if (field->number == kModelTrainer) {
-            message.require(*field, kBytes, "trainer_spec");
-            check_model_type(Message(field->bytes, file, bytes), file);
-            has_trainer = true;
-        }
-    }
-    if (model.pieces.empty()) fail("{}: expected a sentencepiece model with pieces, found none", file);
-    if (!has_trainer) fail("{}: expected a sentencepiece model with a trainer_spec, found none", file);
-    check_pieces(model, file);
-    return model;
+std::unique_ptr<TokenModel> make_sentencepiece(const SentencePieceData& data, bool dummy_prefix,
+                                               std::string_view where) {
+    check_sentencepiece(data, where);
+    return std::make_unique<Sentencepiece>(data, dummy_prefix, where);
 }
 
 }  // namespace vitro

@@ -1,33 +1,17 @@
-// The file tokenizer.model: a sentencepiece ModelProto, of which the pieces matter here. It is read by hand (protobuf's
-// wire format, https://protobuf.dev/programming-guides/encoding) because what comes from a file must be checked anyway.
+// Segmentation by libsentencepiece (Kudo and Richardson 2018), which also normalizes: its BPE merges by score.
 #pragma once
 
-#include <cstdint>
-#include <filesystem>
-#include <string>
+#include "frontend/tokenizer/sentencepiece_file.h"
+#include "frontend/tokenizer/token_model.h"
+
+#include <memory>
 #include <string_view>
-#include <vector>
 
 namespace vitro {
 
-/// How sentencepiece_model.proto numbers them.
-enum class PieceType { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
-
-struct SentencePiece {
-    std::string text;  // valid UTF-8, not empty, unlike every other piece
-    PieceType type = PieceType::normal;
-};
-
-struct SentencePieceModel {
-    std::vector<SentencePiece> pieces;  // a piece's id is its index; exactly one is of type unknown
-    std::int32_t unknown_id = 0;
-};
-
-/// Error when `path` is no regular file of at most 64 MiB, or not a byte-pair model with 1 to `max_pieces` sound
-/// pieces.
-SentencePieceModel read_sentencepiece_model(const std::filesystem::path& path, std::int64_t max_pieces);
-
-/// As above, of the file's `bytes`; errors speak of it as `file`.
-SentencePieceModel parse_sentencepiece_model(std::string_view bytes, std::string_view file, std::int64_t max_pieces);
+/// The library puts a space in front of each text when `dummy_prefix`. Error, which opens with `where`, when `data` is
+/// not sound or the library refuses it.
+std::unique_ptr<TokenModel> make_sentencepiece(const SentencePieceData& data, bool dummy_prefix,
+                                               std::string_view where);
 
 }  // namespace vitro

@@ -14,14 +14,12 @@ std::string meaning(const Graph& graph, ValueId id) {
     const ValueInfo& value = graph.value(id);
     if (value.kind != ValueKind::result) {
         std::string text = fmt::format("{} {}", name(value.kind), to_string(value.type));
-        for (const std::string& source : value.sources) text += " " + source;
+        if (value.kind == ValueKind::weight) text += " " + value.source;
         return text;
     }
     const Node& node = graph.node(value.producer);
     std::string text = fmt::format("{} = {}(", to_string(value.type), node.op->name);
-    for (std::size_t i = 0; i < node.inputs.size(); ++i)
-        text += (i == 0 ? "" : ", ") + graph.value(node.inputs[i]).path;
-    text += ")";
+    text += inputs_text(node, [&](ValueId input) { return graph.value(input).path; }) + ")";
     const auto attributes = node.attributes.texts();
     for (std::size_t i = 0; i < attributes.size(); ++i)
         text += fmt::format("{}{} = {}{}", i == 0 ? " {" : ", ", attributes[i].first, attributes[i].second,

@@ -48,7 +48,7 @@ public:
         for (const Node& node : graph_.nodes)
             if (is_drawn(path(node.outputs[0])))
                 for (const ValueId id : std::set<ValueId>(node.inputs.begin(), node.inputs.end()))
-                    ++readers_[drawn(id)];
+                    if (id != kAbsent) ++readers_[drawn(id)];
     }
 
     std::string draw() {
@@ -139,11 +139,13 @@ private:
             attributes += fmt::format("{}{} = {}", attributes.empty() ? "" : ", ", field, value);
         if (!attributes.empty()) small(attributes);
         for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+            if (node.inputs[i] == kAbsent) continue;
+            const std::string_view name = input_def(*node.op, i).name;
             const ValueInfo& value = graph_.value(node.inputs[i]);
             if (value.kind == ValueKind::weight || value.kind == ValueKind::constant)
-                small(fmt::format("{}: {}", name_of_input(graph_, node, i), to_string(value.type)));
+                small(fmt::format("{}: {}", name, to_string(value.type)));
             else if (is_named(node.inputs[i]))
-                small(fmt::format("{}: {}", name_of_input(graph_, node, i), value.path));
+                small(fmt::format("{}: {}", name, value.path));
             else
                 connect(node, n, i);
         }
@@ -153,7 +155,7 @@ private:
             tip += "\nstands for:";
             for (const std::string& each : node.realizes) tip += "\n  " + each;
         }
-        if (!node.place.file.empty()) tip += fmt::format("\n{}:{}", node.place.file, node.place.line);
+        if (!node.source.file.empty()) tip += fmt::format("\n{}:{}", node.source.file, node.source.line);
         put(own, fmt::format("n{} [label=<{}> fillcolor=\"{}\" color=\"{}\"{} tooltip=\"{}\"]", n, rows,
                              colour_of(works_[static_cast<std::size_t>(n)]), frame_of(device_of(subject_, node)),
                              node.op->is_view ? " style=\"rounded,dashed\"" : "", escaped(tip)));
@@ -262,8 +264,8 @@ private:
 }  // namespace
 
 std::string_view colour_of(Work work) {
-    static constexpr std::array<std::string_view, kWorks> kColours = {"#9ec5fe", "#ffc98b", "#c3e6b5", "#cfd8dc",
-                                                                      "#ffffff"};
+    static constexpr std::array<std::string_view, kWorks> kColours = {"#9ec5fe", "#ffc98b", "#c3e6b5",
+                                                                      "#cfd8dc", "#ffffff", "#d9c8f0"};
     return kColours[static_cast<std::size_t>(work)];
 }
 

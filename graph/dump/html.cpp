@@ -74,25 +74,27 @@ private:
     Json node_json(const Subject& subject, const Node& node, Work work) {
         const OpDef& op = *node.op;
         ops_[std::string(op.name)] = {
-            {"doc", op.doc}, {"inputs", op.inputs}, {"fused", op.decompose != nullptr}, {"view", op.is_view}};
+            {"doc", op.doc}, {"inputs", input_names(op)}, {"fused", op.decompose != nullptr}, {"view", op.is_view}};
         Json attributes = Json::array(), realizes = Json::array();
         for (const auto& [field, text] : node.attributes.texts()) attributes.push_back({field, text});
         for (const std::string& path : node.realizes) realizes.push_back(paths_.index(path));
         const Cost cost = cost_of(subject, node);
+        const bool has_absent = std::ranges::distance(present(node.inputs)) < std::ssize(op.inputs);
         return {{"o", op.name},
+                {"n", has_absent ? Json(names_of_inputs(node)) : Json()},  // null: the op's
                 {"w", name(work)},
                 {"i", values_json(subject.graph, node.inputs)},
                 {"u", values_json(subject.graph, node.outputs)},
                 {"a", std::move(attributes)},
                 {"r", std::move(realizes)},
-                {"s", node.place.file.empty() ? "" : fmt::format("{}:{}", node.place.file, node.place.line)},
+                {"s", node.source.file.empty() ? "" : fmt::format("{}:{}", node.source.file, node.source.line)},
                 {"b", op.is_view ? 0 : cost.bytes},
                 {"f", cost.flops}};
     }
 
     Json values_json(const Graph& graph, const std::vector<ValueId>& ids) {
         Json out = Json::array();
-        for (const ValueId id : ids) {
+        for (const ValueId id : present(ids)) {
             const ValueInfo& value = graph.value(id);
             out.push_back(values_.index({paths_.index(value.path), name(value.kind),
                                          types_.index(to_string(value.type)), bytes_of(graph, id)}));

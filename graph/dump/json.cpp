@@ -28,7 +28,7 @@ Json attribute_json(const std::string& text) {
 
 Json paths_json(const Graph& graph, const std::vector<ValueId>& ids) {
     Json out = Json::array();
-    for (const ValueId id : ids) out.push_back(graph.value(id).path);
+    for (const ValueId id : present(ids)) out.push_back(graph.value(id).path);
     return out;
 }
 
@@ -46,8 +46,8 @@ Json value_json(const Subject& subject, ValueId id) {
              {"dtype", name(value.type.dtype)},
              {"shape", shape_json(value.type.shape)},
              {"bytes", bytes_of(subject.graph, id)}};
-    if (!value.sources.empty()) out["sources"] = value.sources;
-    if (value.form != WeightForm::stored) out["form"] = name(value.form);
+    if (value.kind == ValueKind::weight) out["source"] = value.source;
+    if (value.prepared) out["prepared"] = true;
     if (const auto place = place_of(subject, id)) out["place"] = place_json(subject.program->plan, *place);
     return out;
 }
@@ -59,6 +59,7 @@ Json node_json(const Subject& subject, const Node& node, Work work) {
     const Cost cost = cost_of(subject, node);
     Json out{{"op", node.op->name},
              {"inputs", paths_json(graph, node.inputs)},
+             {"input_names", names_of_inputs(node)},
              {"outputs", paths_json(graph, node.outputs)},
              {"attributes", std::move(attributes)},
              {"module", module_of(graph, graph.value(node.outputs[0]).path)},
@@ -66,10 +67,9 @@ Json node_json(const Subject& subject, const Node& node, Work work) {
              {"bytes", node.op->is_view ? 0 : cost.bytes},
              {"flops", cost.flops}};
     if (!node.realizes.empty()) out["realizes"] = node.realizes;
-    if (!node.place.file.empty()) out["source"] = {{"file", node.place.file}, {"line", node.place.line}};
+    if (!node.source.file.empty()) out["source"] = {{"file", node.source.file}, {"line", node.source.line}};
     const std::string device = device_of(subject, node);
     if (!device.empty()) out["device"] = device;
-    if (const auto wave = wave_of(subject, node)) out["wave"] = wave->number;
     return out;
 }
 
@@ -99,7 +99,7 @@ std::string json_of(const Subject& subject) {
     Json& ops = out["ops"] = Json::object();
     for (const Node& node : graph.nodes)
         ops[std::string(node.op->name)] = {{"doc", node.op->doc},
-                                           {"inputs", node.op->inputs},
+                                           {"inputs", input_names(*node.op)},
                                            {"fused", node.op->decompose != nullptr},
                                            {"view", node.op->is_view}};
     Json& modules = out["modules"] = Json::array();

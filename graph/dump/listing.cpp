@@ -106,7 +106,8 @@ private:
     void sort_leaves() {
         std::vector<std::size_t> first(graph_.values.size(), 0);
         for (std::size_t n = graph_.nodes.size(); n-- > 0;)
-            for (const ValueId id : graph_.nodes[n].inputs) first[static_cast<std::size_t>(id)] = segment_of_node_[n];
+            for (const ValueId id : present(graph_.nodes[n].inputs))
+                first[static_cast<std::size_t>(id)] = segment_of_node_[n];
         for (std::size_t i = 0; i < graph_.values.size(); ++i) {
             const ValueInfo& value = graph_.values[i];
             const auto id = static_cast<ValueId>(i);
@@ -204,10 +205,9 @@ private:
             const ValueInfo& value = graph_.value(id);
             Row row{called(segment, value.path), to_string(value.type), std::string(name(value.kind))};
             if (!value.device.empty()) row.meaning += " @" + value.device;
-            if (value.kind == ValueKind::weight && value.sources != std::vector{value.path})
-                row.tail = "from " + names(value.sources, segment);
-            if (value.form != WeightForm::stored)
-                row.tail += fmt::format("{}as {}", row.tail.empty() ? "" : " ", name(value.form));
+            if (value.kind == ValueKind::weight && value.source != value.path)
+                row.meaning += " from " + called(segment, value.source);
+            if (value.prepared) row.meaning += " prepared";
             if (value.kind == ValueKind::constant) row.meaning += " " + constant_text(value);
             if (subject_.program != nullptr && value.kind != ValueKind::constant)
                 row.comment = human(bytes_of(graph_, id), "B");
@@ -226,16 +226,13 @@ private:
                 out.push_back(std::move(row));
                 continue;
             }
-            row.meaning = std::string(node.op->name) + "(";
-            for (std::size_t i = 0; i < node.inputs.size(); ++i)
-                row.meaning += (i == 0 ? "" : ", ") + use(node.inputs[i]);
-            row.meaning += ")";
+            row.meaning = fmt::format("{}({})", node.op->name, inputs_text(node, use));
             std::string attributes;
             for (const auto& [field, value] : node.attributes.texts())
                 attributes += fmt::format("{}{} = {}", attributes.empty() ? "" : ", ", field, value);
             if (!attributes.empty()) row.meaning += " {" + attributes + "}";
             if (!node.device.empty()) row.meaning += " @" + node.device;
-            if (!node.place.file.empty()) row.tail = fmt::format("@{}:{}", node.place.file, node.place.line);
+            if (!node.source.file.empty()) row.tail = fmt::format("@{}:{}", node.source.file, node.source.line);
             if (!node.realizes.empty())
                 row.tail += (row.tail.empty() ? "<= " : " <= ") + names(node.realizes, &segment);
             row.comment = comment(node, segment);
@@ -266,7 +263,6 @@ private:
         if (!place.empty()) text += (text.empty() ? "" : ", ") + place;
         if (!node.op->is_view) text += fmt::format(", moves {}", human(cost.bytes, "B"));
         if (cost.flops > 0) text += fmt::format(", {}", human(cost.flops, "FLOP"));
-        if (const auto wave = wave_of(subject_, node); wave && wave->is_shared) text += ", side by side";
         return text;
     }
 

@@ -41,7 +41,8 @@ Json leaf_json(const Subject& subject, ValueId id) {
     const ValueInfo& value = subject.graph.value(id);
     Json attributes = Json::array({pair("kind", std::string(name(value.kind)))});
     if (const auto place = place_of(subject, id)) attributes.push_back(pair("place", text_of(subject, *place)));
-    for (const std::string& source : value.sources) attributes.push_back(pair("checkpoint tensor", source));
+    if (value.kind == ValueKind::weight)
+        attributes.push_back(pair(value.prepared ? "made at load" : "checkpoint tensor", value.source));
     return {{"id", value.path},
             {"label", value.kind == ValueKind::input ? std::string_view(value.path) : name(value.kind)},
             {"namespace", namespace_of(subject.graph, value.path)},
@@ -58,14 +59,15 @@ Json node_json(const Subject& subject, const Node& node, Work work) {
     attributes.push_back(pair("bytes moved", std::to_string(node.op->is_view ? 0 : cost.bytes)));
     attributes.push_back(pair("flops", std::to_string(cost.flops)));
     for (const std::string& path : node.realizes) attributes.push_back(pair("stands for", path));
-    if (!node.place.file.empty())
-        attributes.push_back(pair("source", fmt::format("{}:{}", node.place.file, node.place.line)));
+    if (!node.source.file.empty())
+        attributes.push_back(pair("source", fmt::format("{}:{}", node.source.file, node.source.line)));
     if (const std::string device = device_of(subject, node); !device.empty())
         attributes.push_back(pair("device", device));
     if (const auto place = place_of(subject, node.outputs[0]))
         attributes.push_back(pair("place", text_of(subject, *place)));
     Json edges = Json::array();
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+        if (node.inputs[i] == kAbsent) continue;
         std::size_t output = 0;
         if (const NodeId producer = graph.value(node.inputs[i]).producer; producer >= 0) {
             const auto& outputs = graph.node(producer).outputs;
@@ -78,8 +80,9 @@ Json node_json(const Subject& subject, const Node& node, Work work) {
     }
     Json inputs = Json::array();
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-        inputs.push_back(
-            {{"id", std::to_string(i)}, {"attrs", Json::array({pair("__tensor_tag", name_of_input(graph, node, i))})}});
+        if (node.inputs[i] == kAbsent) continue;
+        inputs.push_back({{"id", std::to_string(i)},
+                          {"attrs", Json::array({pair("__tensor_tag", std::string(input_def(*node.op, i).name))})}});
     }
     return {{"id", node_id(graph, node.outputs[0])},
             {"label", node.op->name},

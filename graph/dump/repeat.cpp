@@ -43,8 +43,8 @@ public:
             if (at.index < 0 || value.kind == ValueKind::result) continue;
             std::string text =
                 fmt::format("{} {} {}", static_cast<int>(value.kind), relative(at, value.path), to_string(value.type));
-            for (const std::string& source : value.sources) text += " " + relative(at, source);
-            text += fmt::format(" as {} @{}", name(value.form), value.device);
+            if (value.kind == ValueKind::weight) text += " " + relative(at, value.source);
+            text += fmt::format(" {} @{}", value.prepared, value.device);
             text.append(reinterpret_cast<const char*>(value.data.data()), value.data.size());
             say(at, value.path, std::move(text));
         }
@@ -86,7 +86,7 @@ private:
                 if (broken.index >= 0) layer(broken).is_whole = false;
         }
         // A weight or constant of a layer that others read must be seen to be that layer's.
-        for (const ValueId id : node.inputs) {
+        for (const ValueId id : present(node.inputs)) {
             const ValueInfo& value = graph_.value(id);
             const LayerOfPath other = layer_of(value.path);
             if (value.kind == ValueKind::result || other.index < 0) continue;
@@ -94,13 +94,17 @@ private:
         }
         if (at.index < 0) return;
         std::string text(node.op->name);
+        for (std::size_t i = 0; i < node.inputs.size(); ++i)
+            if (node.inputs[i] != kAbsent && input_def(*node.op, i).is_optional)
+                text += fmt::format(" {}", input_def(*node.op, i).name);
         for (const auto& [name, value] : node.attributes.texts()) text += fmt::format(" {} = {}", name, value);
         for (const ValueId id : node.outputs)
             text += fmt::format(" {} {}", relative(at, graph_.value(id).path), to_string(graph_.value(id).type));
-        text += fmt::format(" @{} @{}:{}", node.device, node.place.file, node.place.line);
+        text += fmt::format(" @{} @{}:{}", node.device, node.source.file, node.source.line);
         for (const std::string& path : node.realizes) text += " " + relative(at, path);
         for (const ValueId id : node.outputs) say(at, graph_.value(id).path, std::exchange(text, {}));
-        for (const ValueId id : node.inputs) layer(at).tokens.push_back({relative(at, graph_.value(id).path), true});
+        for (const ValueId id : present(node.inputs))
+            layer(at).tokens.push_back({relative(at, graph_.value(id).path), true});
     }
 
     const Graph& graph_;

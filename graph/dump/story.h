@@ -19,7 +19,7 @@ struct Story {
     std::string phase;
     std::vector<Stage> stages;  // "build", the passes that ran, "program"
     PipelineReport report;
-    Program program;  // whose graph is the last stage's
+    Program program;  // the last stage's: its graph, together with what runs once at load
     Backend* backend = nullptr;
 
     /// Error when there is no such stage, naming those there are.

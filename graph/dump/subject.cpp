@@ -1,12 +1,15 @@
 #include "graph/dump/subject.h"
 
+#include "graph/split_load.h"
+
 #include <algorithm>
 #include <array>
 #include <set>
 
 namespace vitro {
 std::string_view name(Work work) {
-    static constexpr std::array<std::string_view, kWorks> kNames = {"weights", "cache", "compute", "movement", "view"};
+    static constexpr std::array<std::string_view, kWorks> kNames = {"weights",  "cache", "compute",
+                                                                    "movement", "view",  "load"};
     return kNames[static_cast<std::size_t>(work)];
 }
 
@@ -27,16 +30,22 @@ std::vector<Work> works_of(const Subject& subject) {
     const Graph& graph = subject.graph;
     std::vector<bool> is_state(graph.values.size());
     for (std::size_t i = 0; i < graph.values.size(); ++i) is_state[i] = graph.values[i].kind == ValueKind::state;
+    const std::vector<bool> at_load = load_nodes(graph);
     std::vector<Work> out;
-    for (const Node& node : graph.nodes) {
+    for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+        const Node& node = graph.nodes[n];
         for (const auto& [output, input] : node.op->aliases)
             is_state[static_cast<std::size_t>(node.outputs[output])] =
                 is_state[static_cast<std::size_t>(node.inputs[input])];
-        const auto any = [&](const auto& is) { return std::any_of(node.inputs.begin(), node.inputs.end(), is); };
+        const auto any = [&](const auto& is) { return std::ranges::any_of(present(node.inputs), is); };
         const auto is_matrix = [&](ValueId id) {
-            return graph.value(id).kind == ValueKind::weight && graph.value(id).type.rank() > 1;
+            const ValueInfo& value = graph.value(id);
+            return value.type.rank() > 1 &&
+                   (value.kind == ValueKind::weight ||
+                    (value.producer >= 0 && at_load[static_cast<std::size_t>(value.producer)]));
         };
         out.push_back(node.op->is_view                                                                ? Work::view
+                      : at_load[n]                                                                    ? Work::load
                       : any(is_matrix)                                                                ? Work::weights
                       : any([&](ValueId id) { return bool(is_state[static_cast<std::size_t>(id)]); }) ? Work::cache
                       : cost_of(subject, node).flops > 0                                              ? Work::compute
@@ -55,29 +64,17 @@ std::optional<Place> place_of(const Subject& subject, ValueId id) {
 std::string device_of(const Subject& subject, const Node& node) {
     if (!node.device.empty()) return node.device;
     if (subject.program == nullptr || node.op->is_view) return {};
-    return subject.program->plan.devices[0].name;
+    const Graph& planned = subject.program->graph;
+    const ValueId out = planned.find(subject.graph.value(node.outputs[0]).path);
+    const bool is_step = out >= 0 && planned.value(out).kind == ValueKind::result;
+    return is_step ? subject.program->plan.devices[0].name : "at load";
 }
 
-std::optional<Wave> wave_of(const Subject& subject, const Node& node) {
-    if (subject.program == nullptr || node.op->is_view) return std::nullopt;
-    const Graph& graph = subject.program->graph;
-    const ValueId out = graph.find(subject.graph.value(node.outputs[0]).path);
-    if (out < 0) return std::nullopt;
-    const std::vector<Step>& steps = subject.program->steps;
-    const auto step = std::find_if(steps.begin(), steps.end(),
-                                   [&](const Step& each) { return each.node == graph.value(out).producer; });
-    if (step == steps.end()) return std::nullopt;
-    return Wave{step->wave, std::count_if(steps.begin(), steps.end(),
-                                          [&](const Step& each) { return each.wave == step->wave; }) > 1};
-}
-
-std::string name_of_input(const Graph& graph, const Node& node, std::size_t input) {
-    const auto& names = node.op->inputs;
-    std::string name(names[std::min(input, names.size() - 1)]);
-    if (name.find('|') == std::string::npos) return name;
-    const std::string& path = graph.value(node.inputs[input]).path;
-    const std::size_t last = path.rfind('.');
-    return last == std::string::npos || last == 0 ? path : path.substr(path.rfind('.', last - 1) + 1);
+std::vector<std::string_view> names_of_inputs(const Node& node) {
+    std::vector<std::string_view> names;
+    for (std::size_t i = 0; i < node.inputs.size(); ++i)
+        if (node.inputs[i] != kAbsent) names.push_back(input_def(*node.op, i).name);
+    return names;
 }
 
 std::string human(std::int64_t number, std::string_view unit) {
@@ -150,11 +147,11 @@ Graph scoped(const Graph& graph, std::string_view scope) {
     std::set<ValueId> read_outside(graph.results.begin(), graph.results.end());
     for (const Node& node : graph.nodes) {
         if (!is_below(graph.value(node.outputs[0]).path, path)) {
-            read_outside.insert(node.inputs.begin(), node.inputs.end());
+            for (const ValueId id : present(node.inputs)) read_outside.insert(id);
             continue;
         }
         Node copy = node;
-        for (ValueId& id : copy.inputs) {
+        for (ValueId& id : present(copy.inputs)) {
             ValueId& to = moved[static_cast<std::size_t>(id)];
             if (to < 0) {
                 ValueInfo info = graph.value(id);

@@ -28,8 +28,9 @@ enum class Work : std::uint8_t {
     compute,   // reads and computes only values of this step
     movement,  // puts them elsewhere
     view,      // nothing runs
+    load,      // depends on weights alone: runs once, when the model is loaded
 };
-inline constexpr std::size_t kWorks = 5;
+inline constexpr std::size_t kWorks = 6;
 std::string_view name(Work work);
 std::string_view name(ValueKind kind);
 
@@ -42,20 +43,11 @@ std::int64_t bytes_of(const Graph& graph, ValueId id);
 Cost cost_of(const Subject& subject, const Node& node);
 /// Where the value is, if there is a plan and it has a place there.
 std::optional<Place> place_of(const Subject& subject, ValueId id);
-/// The device that runs the node; empty when that is not decided yet.
+/// The device that runs the node; empty when that is not decided yet, "at load" when it is no step of the program.
 std::string device_of(const Subject& subject, const Node& node);
 
-/// The wave of the node's step (graph/schedule.h), and whether other steps share it: those may run side by side.
-/// Nothing for views, and where there is no program yet.
-struct Wave {
-    int number = 0;
-    bool is_shared = false;
-};
-std::optional<Wave> wave_of(const Subject& subject, const Node& node);
-
-/// What a node's input is called: as the op calls it, or, where that leaves it open ("bias|residual"), by its path's
-/// end.
-std::string name_of_input(const Graph& graph, const Node& node, std::size_t input);
+/// What the op calls the node's inputs that are given, in their order.
+std::vector<std::string_view> names_of_inputs(const Node& node);
 
 /// "56.6 MB", "1.2 GFLOP": three digits and a power of 1000.
 std::string human(std::int64_t number, std::string_view unit);

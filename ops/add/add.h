@@ -6,7 +6,6 @@
 namespace vitro {
 
 extern const OpDef kAdd;
-extern const KernelDef kAddCpu;
 
 /// out[…] = x[…] + y[…], broadcast as numpy does. x, y: floats. out: x's dtype; the sum is fp32.
 Value add(At at, Value x, Value y);

@@ -1,13 +1,13 @@
 #include "ops/add/add.h"
 #include "ops/common/elementwise_cpu.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 simd::Floats sum(simd::Floats x, simd::Floats y) { return x + y; }
 
 }  // namespace
 
-const KernelDef kAddCpu{.op = "add", .run = broadcast_cpu<sum>};
+extern const KernelDef kAddCpu{.op = "add", .run = broadcast_cpu<sum>};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

@@ -7,13 +7,12 @@
 namespace vitro {
 namespace {
 
-std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
+std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes&) {
     const TensorType& x = inputs[0];
     expect_float("x", x);
     expect_rank_at_least("x", x, 1);
     if (inputs[1] != x) fail("y: expected {} as x, found {}", to_string(x), to_string(inputs[1]));
     expect_row_of(x, "weight", inputs[2]);
-    expect_eps(attributes.as<RmsNorm>().eps);
     return {x, x};
 }
 
@@ -43,7 +42,8 @@ std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const At
 const OpDef kAddRmsNorm{
     .name = "add_rms_norm",
     .doc = "out 0 = x + y, rounded to their type; out 1 = rms_norm(out 0, weight).",
-    .inputs = {"x", "y", "weight"},
+    .inputs = {"x", "y", {"weight", InputRole::shared}},
+    .locality = Locality::rows,
     .infer = infer,
     .parse_attributes = &Attributes::parse<RmsNorm>,
     .reference = reference,

@@ -6,7 +6,6 @@
 namespace vitro {
 
 extern const OpDef kAddRmsNorm;
-extern const KernelDef kAddRmsNormCpu;
 
 struct AddRmsNormed {
     Value sum;     // x + y, x's type

@@ -2,7 +2,7 @@
 #include "ops/common/parallel.h"
 #include "ops/rms_norm/rms_norm_row.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 void run(const Call& call) {
@@ -25,6 +25,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const KernelDef kAddRmsNormCpu{.op = "add_rms_norm", .run = run};
+extern const KernelDef kAddRmsNormCpu{.op = "add_rms_norm", .run = run};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

@@ -24,7 +24,7 @@ void reference(const Call& call) {
             std::int64_t index = 0;
             for (std::int64_t i = 0; i < n; ++i) {
                 const auto value = float(x.as<T>()[r * n + i]);
-                if (value > largest) largest = value, index = i;
+                if (value > largest || (value != value && largest == largest)) largest = value, index = i;
             }
             out.as<std::int32_t>()[r] = static_cast<std::int32_t>(index);
         }
@@ -59,7 +59,8 @@ std::vector<Example> examples(Random& random) {
 
 const OpDef kArgmax{
     .name = "argmax",
-    .doc = "out[...] = index of the largest of x[..., :], the first of equal ones, as i32; NaN never is the largest.",
+    .doc =
+        "out[...] = index of the largest of x[..., :], the first of equal ones, as i32; NaN is larger than all else.",
     .inputs = {"x"},
     .infer = infer,
     .reference = reference,

@@ -6,10 +6,9 @@
 namespace vitro {
 
 extern const OpDef kArgmax;
-extern const KernelDef kArgmaxCpu;
 
-/// out[…] = the index of the largest x[…, :], the first of equal ones; NaN never is the largest, and a row without a
-/// number above -inf gives 0. x: floats [..., V]. out: i32 [...].
+/// out[…] = the index of the largest x[…, :], the first of equal ones; NaN is larger than all else, and a row of
+/// -inf gives 0. x: floats [..., V]. out: i32 [...].
 Value argmax(At at, Value x);
 
 }  // namespace vitro

@@ -2,7 +2,6 @@
 
 #include "base/half.h"
 #include "ops/add/add.h"
-#include "ops/attention/visible.h"
 #include "ops/attention_mask/attention_mask.h"
 #include "ops/cast/cast.h"
 #include "ops/common/example_fill.h"
@@ -23,15 +22,12 @@
 namespace vitro {
 namespace {
 
-enum Input { kQ, kKCache, kVCache, kPositions, kSequences, kPageTable, kLengths };
-
-std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
-    const TensorType &q = inputs[kQ], &cache = inputs[kKCache];
-    const auto& attention = attributes.as<Attention>();
+std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes&) {
+    const TensorType &q = inputs[Attention::kQ], &cache = inputs[Attention::kKCache];
     expect_float("q", q, 3);
     expect_stored_float("k_cache", cache, 4);
-    if (inputs[kVCache] != cache)
-        fail("v_cache: expected {} as k_cache, found {}", to_string(cache), to_string(inputs[kVCache]));
+    if (inputs[Attention::kVCache] != cache)
+        fail("v_cache: expected {} as k_cache, found {}", to_string(cache), to_string(inputs[Attention::kVCache]));
     for (const int axis : {1, 2})
         if (q.dim(axis).size < 1)
             fail("q: expected constant sizes of at least 1 but the first, found {}", to_string(q));
@@ -39,26 +35,18 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
         fail("k_cache: expected heads that divide q's {}, found {}", to_string(q.dim(1)), to_string(cache.dim(2)));
     if (q.dim(2) != cache.dim(3))
         fail("k_cache: expected head size {} as q's, found {}", to_string(q.dim(2)), to_string(cache.dim(3)));
-    expect_i32("positions", inputs[kPositions], {q.dim(0)});
-    expect_i32("sequences", inputs[kSequences], {q.dim(0)});
-    expect_i32("page_table", inputs[kPageTable], 2);
-    expect_i32("lengths", inputs[kLengths], {inputs[kPageTable].dim(0)});
-    if (!std::isfinite(attention.scale)) fail("scale: expected a number, found {}", attention.scale);
-    if (!std::isfinite(attention.softcap) || attention.softcap < 0)
-        fail("softcap: expected 0 (none) or a number above 0, found {}", attention.softcap);
-    if (attention.window < 0) fail("window: expected 0 (none) or a number of positions, found {}", attention.window);
+    expect_i32("positions", inputs[Attention::kPositions], {q.dim(0)});
+    expect_i32("sequences", inputs[Attention::kSequences], {q.dim(0)});
+    expect_i32("page_table", inputs[Attention::kPageTable], 2);
+    expect_i32("lengths", inputs[Attention::kLengths], {inputs[Attention::kPageTable].dim(0)});
     return {{q.dtype, {q.dim(0), q.dim(1).size * q.dim(2).size}}};
 }
 
-Visible visible_of(const Call& call) {
-    return {call.in(kPositions).as<std::int32_t>(), call.in(kSequences).as<std::int32_t>(),
-            call.in(kLengths).as<std::int32_t>(), call.in(kLengths).dim(0), call.attributes.as<Attention>().window};
-}
-
 void reference(const Call& call) {
-    const Tensor &q = call.in(kQ), &k_cache = call.in(kKCache), &v_cache = call.in(kVCache);
-    const Pages pages(k_cache, call.in(kPageTable));
-    const Visible visible = visible_of(call);
+    const Tensor &q = call.in(Attention::kQ), &k_cache = call.in(Attention::kKCache),
+                 &v_cache = call.in(Attention::kVCache);
+    const Pages pages(k_cache, call.in(Attention::kPageTable));
+    const Visible visible = Attention::visible(call);
     const std::int64_t heads = q.dim(1), d = q.dim(2), kv_heads = k_cache.dim(2);
     const auto scale = static_cast<double>(call.attributes.as<Attention>().scale);
     const auto cap = static_cast<double>(call.attributes.as<Attention>().softcap);
@@ -99,12 +87,15 @@ void reference(const Call& call) {
 /// Of the caches only rows that a token sees move, each once. Without data, as many as the page tables hold, and the
 /// tokens, of each sequence as many, are the last ones.
 Cost cost(const Call& call) {
-    const Tensor &q = call.in(kQ), &cache = call.in(kKCache), &page_table = call.in(kPageTable);
-    const std::int64_t count = page_table.dim(0), window = call.attributes.as<Attention>().window;
+    const Tensor &q = call.in(Attention::kQ), &cache = call.in(Attention::kKCache),
+                 &page_table = call.in(Attention::kPageTable);
+    const std::int64_t count = page_table.dim(0);
+    const Visibility visibility = call.attributes.as<Attention>().visibility;
     const std::int64_t per_sequence = page_table.dim(1) * cache.dim(1);
     std::int64_t rows = 0, pairs = 0;  // rows read of each cache; tokens times keys that they see
-    if (call.backend.is_host() && call.in(kPositions).data && call.in(kSequences).data && call.in(kLengths).data) {
-        const Visible visible = visible_of(call);
+    if (call.backend.is_host() && call.in(Attention::kPositions).data && call.in(Attention::kSequences).data &&
+        call.in(Attention::kLengths).data) {
+        const Visible visible = Attention::visible(call);
         std::vector<Range> read(static_cast<std::size_t>(count), {per_sequence, 0});
         for (std::int64_t t = 0; t < q.dim(0); ++t) {
             const Range sees = visible(t);
@@ -117,12 +108,13 @@ Cost cost(const Call& call) {
     } else {
         rows = std::min(cache.dim(0) * cache.dim(1), count * per_sequence);
         for (std::int64_t t = 0; t < q.dim(0); ++t) {
-            const std::int64_t sees = std::max<std::int64_t>(0, per_sequence - t / count);
-            pairs += window == 0 ? sees : std::min(window, sees);
+            const Range sees = visibility.range(per_sequence - 1 - t / count, per_sequence);
+            pairs += std::max<std::int64_t>(0, sees.end - sees.begin);
         }
     }
     std::int64_t bytes = q.bytes() + call.out().bytes() + 2 * bytes_of(cache.dtype, rows * cache.dim(2) * cache.dim(3));
-    for (const Input input : {kPositions, kSequences, kPageTable, kLengths}) bytes += call.in(input).bytes();
+    for (const auto input : {Attention::kPositions, Attention::kSequences, Attention::kPageTable, Attention::kLengths})
+        bytes += call.in(input).bytes();
     return {bytes, pairs * q.dim(1) * (4 * q.dim(2) + 5)};  // two products and a softmax
 }
 
@@ -135,8 +127,8 @@ struct Heads {
 };
 
 /// With `shuffled` tokens stand in any order and at any position.
-Example example(Random& random, const std::vector<Sequence>& all, Heads heads, std::int64_t slots, std::int64_t window,
-                bool shuffled = false, float softcap = 0) {
+Example example(Random& random, const std::vector<Sequence>& all, Heads heads, std::int64_t slots,
+                Visibility visibility, bool shuffled = false, float softcap = 0) {
     std::vector<std::int32_t> positions, sequences, lengths;
     SymbolValues symbols;
     std::int64_t per_sequence = 1;
@@ -161,11 +153,11 @@ Example example(Random& random, const std::vector<Sequence>& all, Heads heads, s
         const auto copy = [&](const std::vector<std::int32_t>& from) {
             std::copy_n(from.begin(), tensor.elements(), tensor.as<std::int32_t>());
         };
-        if (index == kPositions) copy(positions);
-        if (index == kSequences) copy(sequences);
-        if (index == kPageTable) fill_distinct(tensor, pages, numbers);
-        if (index == kLengths) copy(lengths);
-        return index >= kPositions;
+        if (index == Attention::kPositions) copy(positions);
+        if (index == Attention::kSequences) copy(sequences);
+        if (index == Attention::kPageTable) fill_distinct(tensor, pages, numbers);
+        if (index == Attention::kLengths) copy(lengths);
+        return index >= Attention::kPositions;
     };
     const TensorType cache{DType::f32, {pages, slots, heads.kv, heads.size}}, tokens{DType::i32, {'T'}};
     const float scale = 1.0f / std::sqrt(static_cast<float>(heads.size));
@@ -176,7 +168,7 @@ Example example(Random& random, const std::vector<Sequence>& all, Heads heads, s
              tokens,
              {DType::i32, {'S', per_sequence}},
              {DType::i32, {'S'}}},
-            Attention{scale, window, softcap},
+            Attention{.scale = scale, .visibility = visibility, .softcap = softcap},
             symbols,
             fill};
 }
@@ -184,45 +176,52 @@ Example example(Random& random, const std::vector<Sequence>& all, Heads heads, s
 std::vector<Example> examples(Random& random) {
     const auto some = [&](std::int64_t least, std::int64_t most) { return random.integer(least, most); };
     const std::int64_t n = some(1, 5), prompt = some(2, 60);
+    const auto window = [&](std::int64_t least, std::int64_t most) { return Visibility{.window = some(least, most)}; };
     return {
-        example(random, {{1, 1}}, {1, 1, 1}, 1, 0),
-        example(random, {{some(1, 70), 1}}, {n, n, some(1, 70)}, 4, 0),                                    // decode
-        example(random, {{prompt, prompt}}, {6, 2, some(1, 35)}, 16, 0),                                   // prefill
-        example(random, {{some(30, 50), 5}, {0, 0}, {some(1, 30), 1}}, {7, 1, some(1, 70)}, 3, 0),         // both
-        example(random, {{some(9, 40), 9}, {some(1, 40), 1}}, {4, 2, some(1, 35)}, 5, some(1, 9)),         // a window
-        example(random, {{some(9, 40), 9}, {some(9, 40), 9}}, {3, 3, some(1, 20)}, 5, some(0, 20), true),  // any order
-        example(random, {{some(513, 640), 2}}, {2, 1, some(1, 20)}, 16, 0),               // several splits
-        example(random, {{some(513, 640), 60}}, {2, 2, some(1, 20)}, 7, some(200, 300)),  // and blocks
+        example(random, {{1, 1}}, {1, 1, 1}, 1, {}),
+        example(random, {{some(1, 70), 1}}, {n, n, some(1, 70)}, 4, {}),                              // decode
+        example(random, {{prompt, prompt}}, {6, 2, some(1, 35)}, 16, {}),                             // prefill
+        example(random, {{some(30, 50), 5}, {0, 0}, {some(1, 30), 1}}, {7, 1, some(1, 70)}, 3, {}),   // both
+        example(random, {{some(9, 40), 9}, {some(1, 40), 1}}, {4, 2, some(1, 35)}, 5, window(1, 9)),  // a window
+        example(random, {{some(9, 40), 9}, {some(9, 40), 9}}, {3, 3, some(1, 20)}, 5, window(0, 20),
+                true),                                                                      // any order
+        example(random, {{some(513, 640), 2}}, {2, 1, some(1, 20)}, 16, {}),                // several splits
+        example(random, {{some(513, 640), 60}}, {2, 2, some(1, 20)}, 7, window(200, 300)),  // and blocks
         // Head sizes that devices have kernels for, and groups of heads that share keys.
-        example(random, {{some(300, 500), 1}}, {3, 3, 96}, 16, 0),
-        example(random, {{some(1, 60), 1}, {some(60, 200), 2}, {1, 1}}, {8, 1, 64}, 16, 0),
-        example(random, {{some(65, 300), 1}, {some(65, 90), 1}}, {9, 1, 80}, 5, some(40, 90)),
-        example(random, {{some(100, 200), 1}}, {10, 2, 128}, 16, 0),
-        example(random, {{some(30, 99), 1}}, {2, 1, 256}, 4, 0),
-        example(random, {{some(70, 90), some(65, 70)}}, {2, 1, 64}, 16, 0),
-        example(random, {{some(140, 180), some(20, 40)}, {some(9, 40), 9}}, {2, 2, 96}, 16, some(30, 100)),
-        example(random, {{some(20, 60), 20}, {some(9, 40), 9}}, {2, 2, 80}, 5, some(0, 20), true),
-        example(random, {{some(40, 70), 20}}, {1, 1, 128}, 16, 0),
-        example(random, {{some(40, 50), 18}}, {2, 1, 256}, 16, 0),
-        example(random, {{some(9, 40), 9}, {some(300, 400), 1}}, {4, 2, some(1, 35)}, 5, 0, false, 0.7f),
-        example(random, {{some(30, 50), 20}}, {2, 2, some(1, 35)}, 16, some(1, 9), false, 2.0f),
+        example(random, {{some(300, 500), 1}}, {3, 3, 96}, 16, {}),
+        example(random, {{some(1, 60), 1}, {some(60, 200), 2}, {1, 1}}, {8, 1, 64}, 16, {}),
+        example(random, {{some(65, 300), 1}, {some(65, 90), 1}}, {9, 1, 80}, 5, window(40, 90)),
+        example(random, {{some(100, 200), 1}}, {10, 2, 128}, 16, {}),
+        example(random, {{some(30, 99), 1}}, {2, 1, 256}, 4, {}),
+        example(random, {{some(70, 90), some(65, 70)}}, {2, 1, 64}, 16, {}),
+        example(random, {{some(140, 180), some(20, 40)}, {some(9, 40), 9}}, {2, 2, 96}, 16, window(30, 100)),
+        example(random, {{some(20, 60), 20}, {some(9, 40), 9}}, {2, 2, 80}, 5, window(0, 20), true),
+        example(random, {{some(40, 70), 20}}, {1, 1, 128}, 16, {}),
+        example(random, {{some(40, 50), 18}}, {2, 1, 256}, 16, {}),
+        example(random, {{some(9, 40), 9}, {some(300, 400), 1}}, {4, 2, some(1, 35)}, 5, {}, false, 0.7f),
+        example(random, {{some(30, 50), 20}}, {2, 2, some(1, 35)}, 16, window(1, 9), false, 2.0f),
+        // Tokens that see what follows them.
+        example(random, {{some(20, 60), 20}, {some(9, 40), 2}}, {4, 2, some(1, 35)}, 5, {.causal = false}),
+        example(random, {{some(70, 90), 40}}, {2, 1, 64}, 16, {.causal = false, .window = some(1, 30)}),
     };
 }
 
 /// As models write it, in fp32.
 std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const Attributes& attributes) {
     const auto& attention = attributes.as<Attention>();
-    const TensorType type = b.type(inputs[kQ]);
-    const std::int64_t heads = type.dim(1).size, kv_heads = b.type(inputs[kKCache]).dim(2).size;
+    const TensorType type = b.type(inputs[Attention::kQ]);
+    const std::int64_t heads = type.dim(1).size, kv_heads = b.type(inputs[Attention::kKCache]).dim(2).size;
     const auto all = [&](Value cache) {
-        Value out = kv_gather(b, cache, inputs[kPageTable], inputs[kLengths], {.dtype = DType::f32});
+        Value out = kv_gather(b, cache, inputs[Attention::kPageTable], inputs[Attention::kLengths],
+                              {.dtype = DType::f32, .rows = attention.keys});
         out = transpose(b, out, {1, 0, 2});  // [K, C, d]
         return heads == kv_heads ? out : repeat(b, out, {.axis = 0, .times = heads / kv_heads});
     };
-    const Value keys = all(inputs[kKCache]), values = all(inputs[kVCache]);
+    const Value keys = all(inputs[Attention::kKCache]), values = all(inputs[Attention::kVCache]);
     const Value mask =
-        attention_mask(b, inputs[kPositions], inputs[kSequences], inputs[kLengths], {.window = attention.window});
-    Value q = inputs[kQ];
+        attention_mask(b, inputs[Attention::kPositions], inputs[Attention::kSequences], inputs[Attention::kLengths],
+                       {.visibility = attention.visibility, .keys = attention.keys});
+    Value q = inputs[Attention::kQ];
     if (type.dtype != DType::f32) q = cast(b, q, {.dtype = DType::f32});
     q = transpose(b, q, {1, 0, 2});
     Value scores = matmul(b, q, keys, {.transpose_b = true});  // [H, T, C]
@@ -244,9 +243,19 @@ const OpDef kAttention{
         "held by softcap where there is one; k[p] and "
         "v[p] "
         "are head h / (H / K) of page page_table[s, p / page], slot p % page of the caches, s = sequences[t]. Position "
-        "p is visible iff p <= positions[t], p < lengths[s], and window = 0 or p > positions[t] - window. A token that "
-        "sees nothing gets 0. fp32 throughout; out has q's dtype, [T, H * d].",
-    .inputs = {"q", "k_cache", "v_cache", "positions", "sequences", "page_table", "lengths"},
+        "p is visible iff p < lengths[s], p <= positions[t] unless causal is false, and window is 0 or "
+        "|p - positions[t]| < window. What is not visible takes no part, whatever the caches hold there; a token that "
+        "sees nothing gets 0. fp32 throughout; out has q's dtype, [T, H * d]. `keys` is the sum of lengths, which only "
+        "the decomposition needs.",
+    .inputs = {"q",
+               {"k_cache", InputRole::shared},
+               {"v_cache", InputRole::shared},
+               {"positions", InputRole::positions},
+               {"sequences", InputRole::sequences, "page_table"},
+               {"page_table", InputRole::pages, "k_cache"},
+               InputDef("lengths", InputRole::lengths).summing_to([](const Attributes& attributes) {
+                   return attributes.as<Attention>().keys;
+               })},
     .infer = infer,
     .parse_attributes = &Attributes::parse<Attention>,
     .reference = reference,

@@ -9,7 +9,6 @@
 #include "base/half.h"
 #include "ops/attention/attention.h"
 #include "ops/attention/attention_tile.h"
-#include "ops/attention/visible.h"
 #include "ops/common/convert.h"
 #include "ops/common/pages.h"
 #include "ops/common/parallel.h"
@@ -17,7 +16,7 @@
 
 #include <limits>
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 using simd::Floats;
@@ -35,11 +34,11 @@ struct Sizes {
     std::int64_t threads;
 
     explicit Sizes(const Call& call)
-        : tokens(call.in(0).dim(0)),
-          heads(call.in(0).dim(1)),
-          kv_heads(call.in(1).dim(2)),
+        : tokens(call.in(Attention::kQ).dim(0)),
+          heads(call.in(Attention::kQ).dim(1)),
+          kv_heads(call.in(Attention::kKCache).dim(2)),
           group(heads / kv_heads),
-          d(call.in(0).dim(2)),
+          d(call.in(Attention::kQ).dim(2)),
           padded(round_up(d, kLanes)),
           block_tokens(std::max<std::int64_t>(1, kMaxRows / std::max<std::int64_t>(1, group))),
           rows(std::max(kMaxRows, group)),
@@ -109,15 +108,18 @@ struct Block {
     std::int64_t first, tokens, head, heads;
 };
 
-/// Scores [begin, end), whole vectors, become weights e^(score - largest), 0 outside of `sees`.
+/// Scores [begin, end), whole vectors, become weights e^(score - largest), 0 outside of `sees`. `largest` is kMasked
+/// only where nothing in [begin, end) is seen; NaN that is seen is not the largest, and makes the sum NaN.
 void weigh(float* scores, std::int64_t begin, std::int64_t end, Range sees, float& largest, float& sum) {
-    std::fill(scores + begin, scores + std::clamp(sees.begin, begin, end), kMasked);
-    std::fill(scores + std::clamp(sees.end, begin, end), scores + end, kMasked);
+    const Range seen{std::clamp(sees.begin, begin, end), std::clamp(sees.end, begin, end)};
+    std::fill(scores + begin, scores + seen.begin, kMasked);
+    std::fill(scores + seen.end, scores + end, kMasked);
     Floats most = simd::broadcast(kMasked), total{};
     for (std::int64_t j = begin; j < end; j += kLanes) most = simd::max(simd::load(scores + j), most);
     largest = simd::max(most);
     sum = 0;
-    if (largest == kMasked) return std::fill(scores + begin, scores + end, 0.0f);
+    if (seen.empty()) return std::fill(scores + begin, scores + end, 0.0f);
+    largest = std::max(largest, std::numeric_limits<float>::lowest());
     for (std::int64_t j = begin; j < end; j += kLanes) {
         const Floats weight = simd::exp(simd::load(scores + j) - largest);
         simd::store(scores + j, weight);
@@ -134,9 +136,8 @@ public:
         : call_(call),
           s_(call),
           pool_(static_cast<CpuBackend&>(call.backend).pool()),
-          pages_(call.in(1), call.in(5)),
-          visible_{call.in(3).as<std::int32_t>(), call.in(4).as<std::int32_t>(), call.in(6).as<std::int32_t>(),
-                   call.in(6).dim(0), call.attributes.as<Attention>().window},
+          pages_(call.in(Attention::kKCache), call.in(Attention::kPageTable)),
+          visible_(Attention::visible(call)),
           memory_(reinterpret_cast<float*>(call.scratch.data())),
           partials_(memory_ + s_.threads * s_.work_floats()),
           begins_(reinterpret_cast<std::int64_t*>(partials_ + s_.partials() * s_.partial_floats())) {}
@@ -254,10 +255,11 @@ private:
 
     void load_q(const Block& b, float* q) const {
         const float scale = call_.attributes.as<Attention>().scale;
-        dispatch_float(call_.in(0).dtype, [&]<class Q>(Q) {
+        dispatch_float(call_.in(Attention::kQ).dtype, [&]<class Q>(Q) {
             each_row(b, [&](std::int64_t row, std::int64_t at) {
                 simd::each(s_.d, [&](std::int64_t i, auto lanes) {
-                    simd::store(q + row * s_.padded + i, simd::load(call_.in(0).as<Q>() + at + i, lanes) * scale);
+                    simd::store(q + row * s_.padded + i,
+                                simd::load(call_.in(Attention::kQ).as<Q>() + at + i, lanes) * scale);
                 });
             });
         });
@@ -295,6 +297,32 @@ private:
             values_in_place(b, begin, end, mine, out.values);
         else
             values_packed(b, begin, end, mine, out.values);
+        for (std::int64_t row = 0; row < rows; ++row)
+            if (!is_finite(out.values + row * s_.padded)) values_of_row(b, row, start, keys, mine, out.values);
+    }
+
+    /// Whether the sums of a row are all finite.
+    bool is_finite(const float* values) const {
+        Floats zeros{};
+        for (std::int64_t i = 0; i < s_.padded; i += kLanes) zeros += simd::load(values + i) * 0.0f;
+        return simd::sum(zeros) == 0.0f;
+    }
+
+    /// One row's values once more, over the keys that it sees alone: 0 times a value that is not finite is NaN, and
+    /// what a token does not see takes no part. In the order of the tiles, so that other rows' values change no bit.
+    void values_of_row(const Block& b, std::int64_t row, std::int64_t start, Range keys, const Work& mine,
+                       float* values) const {
+        const Range sees = visible_(b.first + row / s_.group % b.tokens);
+        const std::int64_t head = b.head + row / (s_.group * b.tokens);
+        float* const out = values + row * s_.padded;
+        std::fill_n(out, s_.padded, 0.0f);
+        for (std::int64_t j = std::max(keys.begin, sees.begin - start); j < std::min(keys.end, sees.end - start); ++j) {
+            const Floats weight = simd::broadcast(mine.scores[row * kSplitKeys + j]);
+            const T* from = element(call_.in(Attention::kVCache), mine.cache_rows[j], head);
+            simd::each(s_.d, [&](std::int64_t i, auto lanes) {
+                simd::store(out + i, simd::multiply_add(weight, simd::load(from + i, lanes), simd::load(out + i)));
+            });
+        }
     }
 
     void cap(float* scores, std::int64_t rows, std::int64_t begin, std::int64_t end) const {
@@ -345,7 +373,7 @@ private:
     }
 
     void scores_in_place(const Block& b, std::int64_t begin, std::int64_t end, Work mine) const {
-        each_tile_in_place(b, call_.in(1), begin, end, mine.cache_rows,
+        each_tile_in_place(b, call_.in(Attention::kKCache), begin, end, mine.cache_rows,
                            [&](std::int64_t j, std::int64_t row, const T* const(&at)[kTileKeys]) {
                                in_tiles<kTileRows>(b.tokens * s_.group, [&](std::int64_t r, auto n) {
                                    score_tile<n>(mine.q + (row + r) * s_.padded, s_.padded, at, s_.d,
@@ -356,7 +384,7 @@ private:
 
     void values_in_place(const Block& b, std::int64_t begin, std::int64_t end, Work mine, float* out) const {
         std::fill_n(out, rows_of(b) * s_.padded, 0.0f);
-        each_tile_in_place(b, call_.in(2), begin, end, mine.cache_rows,
+        each_tile_in_place(b, call_.in(Attention::kVCache), begin, end, mine.cache_rows,
                            [&](std::int64_t j, std::int64_t row, const T* const(&at)[kTileKeys]) {
                                in_tiles<2>(b.tokens * s_.group, [&](std::int64_t r, auto n) {
                                    add_values<n>(mine.scores + (row + r) * kSplitKeys + j, at, s_.d, s_.padded,
@@ -375,7 +403,7 @@ private:
     }
 
     void scores_packed(const Block& b, std::int64_t begin, std::int64_t end, Work mine) const {
-        pack(call_.in(1), b.head, begin, end, mine);
+        pack(call_.in(Attention::kKCache), b.head, begin, end, mine);
         for (std::int64_t j = begin; j < end; j += kTileKeys) {
             const float* const key = mine.packed + j * s_.padded;
             const float* const keys[kTileKeys] = {key, key + s_.padded, key + 2 * s_.padded, key + 3 * s_.padded};
@@ -386,7 +414,7 @@ private:
     }
 
     void values_packed(const Block& b, std::int64_t begin, std::int64_t end, Work mine, float* out) const {
-        pack(call_.in(2), b.head, begin, end, mine);
+        pack(call_.in(Attention::kVCache), b.head, begin, end, mine);
         in_tiles<kTileVectors>(s_.padded / kLanes, [&](std::int64_t c, auto vectors) {
             in_tiles<kTileRows>(rows_of(b), [&](std::int64_t r, auto n) {
                 value_tile<n, vectors>(mine.scores + r * kSplitKeys + begin,
@@ -408,7 +436,7 @@ private:
 };
 
 void run(const Call& call) {
-    dispatch_stored_float(call.in(1).dtype, [&]<class T>(T) { Kernel<T>(call).run(); });
+    dispatch_stored_float(call.in(Attention::kKCache).dtype, [&]<class T>(T) { Kernel<T>(call).run(); });
 }
 
 std::size_t scratch(const Call& call) {
@@ -420,6 +448,6 @@ std::size_t scratch(const Call& call) {
 
 }  // namespace
 
-const KernelDef kAttentionCpu{.op = "attention", .run = run, .scratch = scratch};
+extern const KernelDef kAttentionCpu{.op = "attention", .run = run, .scratch = scratch};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

@@ -6,8 +6,6 @@
 namespace vitro::VITRO_DEVICE {
 namespace {
 
-enum Input { kQ, kKCache, kVCache, kPositions, kSequences, kPageTable, kLengths };
-
 constexpr int kThreads = 128;
 
 /// A block: one token and head, of any dtypes and size. A thread has a key of each kThreads, then elements of the sums.
@@ -35,7 +33,7 @@ __global__ void __launch_bounds__(kThreads, 8) attention_plain_kernel(const Atte
             for (int i = 0; i < a.d; ++i) score += load<1>(a.q, at + i).at[0] * load<1>(a.k_cache, row + i).at[0];
             score *= a.log2_scale;
         }
-        const float high = fmaxf(largest, reduce_block(score, partial, Maximum{}));
+        const float high = fmaxf(fmaxf(largest, kLeastScore), reduce_block(score, partial, Maximum{}));
         const float shrink = exp2f(largest - high), weight = exp2f(score - high);
         largest = high;
         weights[thread] = weight;
@@ -49,49 +47,48 @@ __global__ void __launch_bounds__(kThreads, 8) attention_plain_kernel(const Atte
         }
         __syncthreads();
     }
-    for (int i = thread; i < a.d; i += kThreads) store<1>(a.out, at + i, {{total > 0.0f ? sums[i] / total : 0.0f}});
+    for (int i = thread; i < a.d; i += kThreads) store<1>(a.out, at + i, {{seen.x < seen.y ? sums[i] / total : 0.0f}});
 }
 
 AttentionTensors tensors_of(const Call& call) {
     const auto& attention = call.attributes.as<Attention>();
-    const Tensor &q = call.in(kQ), &cache = call.in(kKCache);
+    const Tensor &q = call.in(Attention::kQ), &cache = call.in(Attention::kKCache);
     return {.q = elements_of(q),
             .k_cache = elements_of(cache),
-            .v_cache = elements_of(call.in(kVCache)),
+            .v_cache = elements_of(call.in(Attention::kVCache)),
             .out = elements_of(call.out()),
-            .positions = call.in(kPositions).as<std::int32_t>(),
-            .sequences = call.in(kSequences).as<std::int32_t>(),
-            .lengths = call.in(kLengths).as<std::int32_t>(),
-            .pages = DevicePages(cache, call.in(kPageTable)),
+            .positions = call.in(Attention::kPositions).as<std::int32_t>(),
+            .sequences = call.in(Attention::kSequences).as<std::int32_t>(),
+            .lengths = call.in(Attention::kLengths).as<std::int32_t>(),
+            .pages = DevicePages(cache, call.in(Attention::kPageTable)),
             .tokens = kernel_int(q.dim(0)),
             .heads = kernel_int(q.dim(1)),
             .kv_heads = kernel_int(cache.dim(2)),
             .d = kernel_int(q.dim(2)),
-            .window = static_cast<int>(std::min<std::int64_t>(attention.window, 1 << 30)),
+            .visibility = attention.visibility,
             .log2_scale = attention.scale * 1.44269504f};
 }
 
 bool on_tensor_cores(const Call& call) {
-    const DType dtype = call.in(kQ).dtype, cached = call.in(kKCache).dtype;
+    const DType dtype = call.in(Attention::kQ).dtype, cached = call.in(Attention::kKCache).dtype;
     return dtype != DType::f32 && (cached == dtype || cached == DType::f8e4m3) &&
-           with_head_size(static_cast<int>(call.in(kQ).dim(2)), [](auto) { return true; });
+           with_head_size(static_cast<int>(call.in(Attention::kQ).dim(2)), [](auto) { return true; });
 }
 
 /// Whole prompts, rather than some tokens of each sequence: then tokens share the keys that they read.
 bool is_prefill(const Call& call) {
     constexpr std::int64_t kTokensPerSequence = 8;
-    return call.in(kQ).dim(0) >= kTokensPerSequence * call.in(kPageTable).dim(0);
+    return call.in(Attention::kQ).dim(0) >= kTokensPerSequence * call.in(Attention::kPageTable).dim(0);
 }
 
 DecodeSplits splits_of(const Call& call) {
-    const Tensor &q = call.in(kQ), &cache = call.in(kKCache);
-    const std::int64_t window = call.attributes.as<Attention>().window,
-                       held = call.in(kPageTable).dim(1) * cache.dim(1);
+    const Tensor &q = call.in(Attention::kQ), &cache = call.in(Attention::kKCache);
+    const std::int64_t held = call.in(Attention::kPageTable).dim(1) * cache.dim(1);
     return {q.dim(0),
             q.dim(1),
             cache.dim(2),
             q.dim(2),
-            window == 0 ? held : std::min(window, held),
+            call.attributes.as<Attention>().visibility.most(held),
             backend_of(call).multiprocessors()};
 }
 
@@ -119,7 +116,7 @@ void run(const Call& call) {
 std::string refuses(std::span<const TensorType> inputs, std::span<const TensorType>, const Attributes& attributes) {
     if (attributes.as<Attention>().softcap > 0) return "expected scores without a softcap";
     constexpr std::int64_t kMostElements = 8192;  // of a head, in shared memory
-    const std::int64_t d = inputs[kQ].dim(2).size;
+    const std::int64_t d = inputs[Attention::kQ].dim(2).size;
     return d <= kMostElements ? "" : fmt::format("expected heads of at most {} elements, found {}", kMostElements, d);
 }
 

@@ -3,11 +3,16 @@
 
 #include "backends/cuda/pairs.h"
 #include "backends/cuda/ptx.h"
+#include "ops/attention_mask/visibility.h"
 #include "ops/common/pages_cuda.h"
 
 #include <numeric>
 
 namespace vitro::VITRO_DEVICE {
+
+/// Below every score but -inf: what the largest score of keys that are seen is at least, so that where none of them is
+/// a number the weights are NaN, and nobody takes that for keys that are not seen.
+inline constexpr float kLeastScore = -3.40282347e38f;
 
 /// A kernel's argument.
 struct AttentionTensors {
@@ -18,13 +23,13 @@ struct AttentionTensors {
     const std::int32_t* lengths;                // [S]
     DevicePages pages;
     int tokens, heads, kv_heads, d;
-    int window;        // 0: none
+    Visibility visibility;
     float log2_scale;  // of the scores, which exponents of 2 follow
 
     /// The positions [x, y) that a token sees; y <= x: none.
     __device__ int2 visible(int token) const {
-        const int position = positions[token];
-        return make_int2(window == 0 ? 0 : max(0, position - window + 1), min(position + 1, lengths[sequences[token]]));
+        const Range seen = visibility.range(positions[token], lengths[sequences[token]]);
+        return make_int2(int(seen.begin), int(seen.end));
     }
 };
 

@@ -137,7 +137,7 @@ __global__ void __launch_bounds__(kWarps * 32, resident_blocks(kD))
         float scores[2][4] = {};
         score_keys<T, C, kD>(scores, q, k);
         const int left = share.end - tile_begin(tile) - 2 * part;  // keys from this lane's first one on
-        float weights[4], high = largest;
+        float weights[4], high = fmaxf(largest, kLeastScore);
         for (int i = 0; i < 4; ++i) {
             weights[i] = scores[i / 2][i % 2] * a.log2_scale;
             if (i / 2 * 8 + i % 2 >= left) weights[i] = -INFINITY;

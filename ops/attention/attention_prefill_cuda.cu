@@ -1,4 +1,5 @@
 // Attention of many tokens: FlashAttention-2 (Dao 2023) on tensor cores, over the paged cache and ragged steps.
+#include "backends/cuda/reduce.h"
 #include "ops/attention/attention_cuda.h"
 
 namespace vitro::VITRO_DEVICE {
@@ -38,6 +39,8 @@ __device__ __forceinline__ void attend(const AttentionTensors& a, const Q& q, co
 #pragma unroll
     for (int i = 0; i < kTiles; ++i) score_keys<T, C, kD>(scores[i], q, k + 16 * i * TileRow<C, kD>::kStride);
 
+    const bool any_seen[2] = {begin[0] < min(end[0], kKeys<kD>) && end[0] > 0,
+                              begin[1] < min(end[1], kKeys<kD>) && end[1] > 0};
     float largest[2] = {rows.largest[0], rows.largest[1]};
 #pragma unroll
     for (int i = 0; i < kTiles; ++i)
@@ -53,6 +56,8 @@ __device__ __forceinline__ void attend(const AttentionTensors& a, const Q& q, co
     for (int r = 0; r < 2; ++r) {
         for (int offset = 1; offset < 4; offset *= 2)
             largest[r] = fmaxf(largest[r], __shfl_xor_sync(0xffffffffu, largest[r], offset));
+        // A tile in which the row sees nothing leaves it as it is.
+        if (any_seen[r]) largest[r] = fmaxf(largest[r], kLeastScore);
         const float shift = largest[r] == -INFINITY ? 0.0f : largest[r];
         const float shrink = fast_exp2(rows.largest[r] - shift);
         rows.largest[r] = largest[r];
@@ -80,10 +85,37 @@ __device__ __forceinline__ void attend(const AttentionTensors& a, const Q& q, co
     }
 }
 
+/// One row once more by a warp, over the keys that it sees alone: in a tile 0 times a value that is not finite is NaN,
+/// and what a token does not see takes no part in its result.
+template <class T, class C, int kD>
+__device__ __noinline__ void attend_alone(const AttentionTensors& a, int token, int head) {
+    constexpr int kEach = (kD + 31) / 32;  // elements of a lane
+    const int lane = int(threadIdx.x) % 32, kv_head = head / (a.heads / a.kv_heads), sequence = a.sequences[token];
+    const std::int64_t at = (std::int64_t(token) * a.heads + head) * kD;
+    const int2 seen = a.visible(token);
+    float sums[kEach] = {}, largest = -INFINITY, total = 0.0f;
+    for (int position = seen.x; position < seen.y; ++position) {
+        const std::int64_t row = (a.pages.row(sequence, position) * a.kv_heads + kv_head) * kD;
+        float score = 0.0f;
+        for (int i = lane; i < kD; i += 32) score += load<1>(a.q, at + i).at[0] * load<1>(a.k_cache, row + i).at[0];
+        score = reduce_warp(score, Sum{}) * a.log2_scale;
+        const float high = fmaxf(fmaxf(largest, kLeastScore), score);
+        const float shrink = fast_exp2(largest - high), weight = fast_exp2(score - high);
+        largest = high;
+        total = total * shrink + weight;
+        for (int k = 0; k < kEach; ++k)
+            if (const int i = lane + 32 * k; i < kD)
+                sums[k] = sums[k] * shrink + weight * load<1>(a.v_cache, row + i).at[0];
+    }
+    for (int k = 0; k < kEach; ++k)
+        if (const int i = lane + 32 * k; i < kD) store<1>(a.out, at + i, {{seen.x < seen.y ? sums[k] / total : 0.0f}});
+}
+
 /// A block: kRows tokens of one head, 16 a warp. The tokens of each sequence among them share tiles of its keys; a row
 /// of another sequence sees none. Two tiles in shared memory: one arrives while the other is worked on.
 template <class T, class C, int kD>
-__global__ void __launch_bounds__(kWarps * 32, kBlocks<kD>) attention_prefill_kernel(const AttentionTensors a) {
+__global__ void __launch_bounds__(kWarps * 32, kBlocks<kD>)
+    attention_prefill_kernel(const __grid_constant__ AttentionTensors a) {
     using Row = TileRow<C, kD>;
     constexpr int kTile = kKeys<kD> * Row::kStride, kQRow = TileRow<T, kD>::kStride;
     constexpr bool kQInShared = kD > 128;
@@ -189,21 +221,31 @@ __global__ void __launch_bounds__(kWarps * 32, kBlocks<kD>) attention_prefill_ke
         cp_async_wait<0>();
     }
 
+    unsigned not_finite[2];  // by lane, four to a row
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
         float total = rows.total[r];
         for (int offset = 1; offset < 4; offset *= 2) total += __shfl_xor_sync(0xffffffffu, total, offset);
-        const float scale = total > 0.0f ? 1.0f / total : 0.0f;
+        const float scale = seen[own[r]].x < seen[own[r]].y ? 1.0f / total : 0.0f;
         const int token = first + own[r];
-        if (token >= a.tokens) continue;
         T* const out = static_cast<T*>(a.out.data) + (std::int64_t(token) * a.heads + head) * kD;
+        float zeros = 0.0f;
 #pragma unroll
         for (int i = 0; i < kD / 16; ++i)
             for (int j = 0; j < 2; ++j) {
                 const float2 sums = sums_of_pair<C>(rows.sums, i, j, r);
-                *reinterpret_cast<unsigned*>(out + first_of_pair<C>(i, j)) = pack<T>(sums.x * scale, sums.y * scale);
+                const float2 means = make_float2(sums.x * scale, sums.y * scale);
+                zeros += means.x * 0.0f + means.y * 0.0f;
+                if (token < a.tokens)
+                    *reinterpret_cast<unsigned*>(out + first_of_pair<C>(i, j)) = pack<T>(means.x, means.y);
             }
+        not_finite[r] = __ballot_sync(0xffffffffu, token < a.tokens && !(zeros == 0.0f));
     }
+    if ((not_finite[0] | not_finite[1]) == 0) return;
+    __syncwarp();
+    for (int row = 0; row < 16; ++row)
+        if ((not_finite[row / 8] >> (row % 8 * 4) & 0xfu) != 0)
+            attend_alone<T, C, kD>(a, first + warp * 16 + row, head);
 }
 
 template <class T, class C, int kD>

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <cstring>
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 
 /// Keys whose scores stand in memory at once; also the floats from one row's scores to the next row's.
 inline constexpr std::int64_t kSplitKeys = 256;
@@ -98,4 +98,4 @@ void add_values(const float* weights, const T* const (&values)[kTileKeys], std::
     });
 }
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

@@ -7,7 +7,6 @@ namespace {
 
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
     const DType dtype = attributes.as<Cast>().dtype;
-    if (!is_float(dtype)) fail("dtype: expected a float one, found {}", name(dtype));
     return {{dtype, inputs[0].shape}};
 }
 
@@ -42,7 +41,9 @@ const OpDef kCast{
     .name = "cast",
     .doc = "out = x in another float dtype, rounded to nearest even; x may also be i32.",
     .inputs = {"x"},
+    .locality = Locality::elements,
     .infer = infer,
+    .is_identity = keeps_type,
     .parse_attributes = &Attributes::parse<Cast>,
     .reference = reference,
     .examples = examples,

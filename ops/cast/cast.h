@@ -8,11 +8,10 @@ namespace vitro {
 struct Cast {
     DType dtype = DType::f32;  // of the output
     bool operator==(const Cast&) const = default;
-    static void fields(auto& self, auto&& field) { field("dtype", self.dtype); }
+    static void fields(auto& self, auto&& field) { field("dtype", self.dtype, float_dtype()); }
 };
 
 extern const OpDef kCast;
-extern const KernelDef kCastCpu;
 
 /// out[i] = x[i], rounded to nearest even. x: any dtype. out: x's shape in a float dtype.
 Value cast(At at, Value x, Cast attributes);

@@ -1,7 +1,7 @@
 #include "ops/cast/cast.h"
 #include "ops/common/elementwise_cpu.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 simd::Floats same(simd::Floats x) { return x; }
@@ -14,6 +14,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const KernelDef kCastCpu{.op = "cast", .run = run};
+extern const KernelDef kCastCpu{.op = "cast", .run = run};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

@@ -14,15 +14,23 @@ void for_each_case(const OpDef& op, int draws, const std::function<void(OpCase& 
     }
 }
 
+namespace {
+
+Tolerance tolerance(OpCase& each, std::size_t output, const OpCase::Outputs& expected, bool rounds_between) {
+    const DType dtype = each.output_types()[output].dtype;
+    return rounds_between ? decomposition_tolerance(dtype, expected[output], each.input_types()[0].dtype)
+                          : kernel_tolerance(dtype, expected[output]);
+}
+
+}  // namespace
+
 std::vector<std::string> differences(OpCase& each, const OpCase::Outputs& expected, const OpCase::Outputs& found,
                                      bool rounds_between) {
     std::vector<std::string> out;
     for (std::size_t i = 0; i < expected.size(); ++i) {
         const TensorType& type = each.output_types()[i];
-        const Tolerance tolerance = rounds_between
-                                        ? decomposition_tolerance(type.dtype, expected[i], each.input_types()[0].dtype)
-                                        : kernel_tolerance(type.dtype, expected[i]);
-        const std::string difference = first_difference(type, expected[i], found.at(i), tolerance);
+        const std::string difference =
+            first_difference(type, expected[i], found.at(i), tolerance(each, i, expected, rounds_between));
         if (!difference.empty()) out.push_back(fmt::format("{}: output {}, {}", each.describe(), i, difference));
     }
     return out;
@@ -39,6 +47,9 @@ KernelReport check_kernel(const OpDef& op, const KernelDef& kernel, Backend& bac
             return;
         }
         ++report.cases;
+        const auto tolerance_of = [&](std::size_t i, const OpCase::Outputs& expected) {
+            return tolerance(each, i, expected, each.rounds_between(kernel));
+        };
         try {
             const OpCase::Outputs found = each.kernel(kernel, backend, 0xff);
             take(differences(each, each.reference(), found, each.rounds_between(kernel)));
@@ -46,6 +57,15 @@ KernelReport check_kernel(const OpDef& op, const KernelDef& kernel, Backend& bac
                 take({each.describe() + ": depends on what stood in the memory before"});
             if (each.can_run_in_place() && found != each.kernel_in_place(kernel, backend))
                 take({each.describe() + ": gives something else in place"});
+            each.put_special(report.cases);
+            const OpCase::Outputs expected = each.reference(), special = each.kernel(kernel, backend, 0xff);
+            for (std::size_t i = 0; i < expected.size(); ++i) {
+                const TensorType& type = each.output_types()[i];
+                const std::string difference =
+                    special_difference(type, expected[i], special[i], tolerance_of(i, expected));
+                if (!difference.empty())
+                    take({fmt::format("{}, with NaN or infinities: output {}, {}", each.describe(), i, difference)});
+            }
         } catch (const Error& error) {
             take({each.describe() + ": " + error.what()});
         }

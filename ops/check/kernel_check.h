@@ -23,7 +23,8 @@ struct KernelReport {
 
 /// Runs the kernel on every case: it agrees with the reference within kernel_tolerance (where it
 /// rounds_between, decomposition_tolerance), gives the same bits whatever
-/// stood in the memory and when it writes in place, writes nothing else, and takes sizes of 0.
+/// stood in the memory and when it writes in place, writes nothing else, takes sizes of 0, and has NaN and infinities
+/// where the reference has them.
 KernelReport check_kernel(const OpDef& op, const KernelDef& kernel, Backend& backend, int draws);
 
 }  // namespace vitro::check

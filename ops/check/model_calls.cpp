@@ -43,7 +43,8 @@ TensorType f32_of(Shape shape) { return {DType::f32, std::move(shape)}; }
 TensorType i32_of(Shape shape) { return {DType::i32, std::move(shape)}; }
 
 const TensorType kActivations = bf16_of({'T', kHidden}), kTokens = i32_of({'T'}), kSequences = i32_of({'S'}),
-                 kCache = bf16_of({kPages, kPageSlots, kHeads, kHeadDim}), kNormWeight = bf16_of({kHidden});
+                 kCache = bf16_of({kPages, kPageSlots, kHeads, kHeadDim}), kNormWeight = bf16_of({kHidden}),
+                 kNone = TensorType::none();
 
 struct Types {
     std::vector<TensorType> inputs;
@@ -84,9 +85,9 @@ Types types_of_call(std::string_view op, const Step& step) {
     if (op == "matmul") return {{kActivations, bf16_of({256, kHidden})}, Matmul{.transpose_b = true}};
     if (op == "qkv_projection") {
         const TensorType cache = bf16_of({kPages, kPageSlots, 1, kHeadDim});
-        return {
-            {kActivations, bf16_of({4 * kHeadDim, kHidden}), cache, cache, kTokens, kTokens, page_table, kNormWeight},
-            QkvProjection{.norm = true, .append = {{}, 2}}};
+        return {{kActivations, bf16_of({4 * kHeadDim, kHidden}), cache, cache, kTokens, kTokens, page_table, kNone,
+                 kNormWeight},
+                QkvProjection{.append = {{}, 2}}};
     }
     return {};
 }
@@ -94,11 +95,10 @@ Types types_of_call(std::string_view op, const Step& step) {
 /// A layer's linears in order, and the logits.
 std::vector<Types> linears() {
     const TensorType weight = bf16_of({256, kHidden}), residual = bf16_of({'T', 256});
-    return {{{kActivations, weight, residual}, Linear{.residual = true}},
-            {{kActivations, bf16_of({512, kHidden}), kNormWeight},
-             Linear{.norm = true, .activation = "silu", .gated = true}},
-            {{bf16_of({'T', kFfn}), bf16_of({256, kFfn}), residual}, Linear{.residual = true}},
-            {{bf16_of({'R', kHidden}), weight, kNormWeight}, Linear{.norm = true}}};
+    return {{{kActivations, weight, kNone, kNone, kNone, residual}, Linear{}},
+            {{kActivations, bf16_of({512, kHidden}), kNone, kNormWeight}, Linear{.activation = "silu", .gated = true}},
+            {{bf16_of({'T', kFfn}), bf16_of({256, kFfn}), kNone, kNone, kNone, residual}, Linear{}},
+            {{bf16_of({'R', kHidden}), weight, kNone, kNormWeight}, Linear{}}};
 }
 
 std::vector<Types> types_of_calls(std::string_view op, const Step& step) {
@@ -106,16 +106,15 @@ std::vector<Types> types_of_calls(std::string_view op, const Step& step) {
     return {types_of_call(op, step)};
 }
 
-/// Values for an i32 input of this name.
-void fill_integers(std::string_view name, const Step& step, const Tensor& tensor, Random& random) {
-    if (name == "tokens") return fill_below(tensor, kTableRows, random);
-    if (name == "page_table") return fill_distinct(tensor, kPages, random);
-    if (name == "rows") return fill_below(tensor, step.tokens, random);
+/// Values for an i32 input of this role; of rows, `rows` are there.
+void fill_integers(InputRole role, std::int64_t rows, const Step& step, const Tensor& tensor, Random& random) {
+    if (role == InputRole::rows) return fill_below(tensor, rows, random);
+    if (role == InputRole::pages) return fill_distinct(tensor, kPages, random);
     for (std::int64_t i = 0; i < tensor.elements(); ++i)
         tensor.as<std::int32_t>()[i] =
-            static_cast<std::int32_t>(name == "positions"   ? step.start + i % step.tokens_a_sequence()
-                                      : name == "sequences" ? i / step.tokens_a_sequence()
-                                                            : step.length());
+            static_cast<std::int32_t>(role == InputRole::positions   ? step.start + i % step.tokens_a_sequence()
+                                      : role == InputRole::sequences ? i / step.tokens_a_sequence()
+                                                                     : step.length());
 }
 
 void fill_sample_rows(std::size_t input, const Tensor& tensor) {
@@ -140,12 +139,13 @@ std::vector<Example> model_calls(std::string_view op) {
         symbols['S'] = symbols['R'] = step.sequences;
         symbols['C'] = step.sequences * step.length();
         const OpDef& definition = *find_op(op);
-        const auto fill = [&definition, step](std::size_t input, const Tensor& tensor, Random& random) {
+        const std::int64_t rows = op == "embed" ? kTableRows : step.tokens;
+        const auto fill = [&definition, step, rows](std::size_t input, const Tensor& tensor, Random& random) {
             const bool samples = definition.name == "sample" && input > 0;
             if (samples)
                 fill_sample_rows(input, tensor);
             else if (tensor.dtype == DType::i32)
-                fill_integers(definition.inputs[input], step, tensor, random);
+                fill_integers(definition.inputs[input].role, rows, step, tensor, random);
             return samples || tensor.dtype == DType::i32;
         };
         for (auto& [inputs, attributes] : types_of_calls(op, step)) {

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <new>
 
 namespace vitro::check {
@@ -61,14 +62,17 @@ bool GuardedMemory::guards_intact() const {
 }
 
 OpCase::OpCase(const OpDef& op, const Example& example, std::vector<TensorType> input_types, std::uint64_t seed)
-    : op_(op), example_(example), input_types_(std::move(input_types)) {
+    : op_(op),
+      example_(example),
+      input_types_(with_absent(op, std::span<const TensorType>(input_types), TensorType::none())) {
+    example_.attributes.check();
     output_types_ = op.infer(input_types_, example.attributes);
     Random random(seed);
     for (std::size_t i = 0; i < input_types_.size(); ++i) {
         Tensor tensor = tensor_of(input_types_[i], example.symbols);
         input_memory_.emplace_back(static_cast<std::size_t>(tensor.bytes()));
         tensor.data = input_memory_.back().data();
-        if (!example.fill || !example.fill(i, tensor, random)) fill_normal(tensor, random);
+        if (!tensor.absent && (!example.fill || !example.fill(i, tensor, random))) fill_normal(tensor, random);
         inputs_.push_back(tensor);
     }
 }
@@ -156,12 +160,52 @@ bool OpCase::rounds_between(const KernelDef& kernel) const {
 
 std::string OpCase::describe() const {
     std::string text = std::string(op_.name) + "(";
-    for (std::size_t i = 0; i < input_types_.size(); ++i) text += (i ? ", " : "") + to_string(input_types_[i]);
+    for (std::size_t i = 0; i < input_types_.size(); ++i) {
+        if (input_types_[i].absent) continue;
+        text += i == 0 ? "" : ", ";
+        if (input_def(op_, i).is_optional) text += fmt::format("{} = ", input_def(op_, i).name);
+        text += to_string(input_types_[i]);
+    }
     text += ")";
     for (const auto& [name, value] : example_.attributes.texts()) text += " " + name + "=" + value;
     for (char symbol = 'A'; symbol <= 'Z'; ++symbol)
         if (example_.symbols[symbol] != 0) text += fmt::format(" {}={}", symbol, example_.symbols[symbol]);
     return text;
+}
+
+void OpCase::put_special(std::uint64_t seed) {
+    const bool has_float_output = std::any_of(output_types_.begin(), output_types_.end(),
+                                              [](const TensorType& type) { return is_stored_float(type.dtype); });
+    std::vector<std::size_t> candidates;
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+        // What chooses an index is data; settings beside it are not.
+        if (!has_float_output && !candidates.empty()) break;
+        if (is_stored_float(inputs_[i].dtype) && inputs_[i].elements() > 0) candidates.push_back(i);
+    }
+    if (candidates.empty()) return;
+    Random random(seed);
+    const Tensor& tensor = inputs_[candidates[std::size_t(random.integer(0, std::ssize(candidates) - 1))]];
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    const float kinds[] = {std::numeric_limits<float>::quiet_NaN(), kInfinity, -kInfinity};
+    dispatch_stored_float(tensor.dtype, [&]<class T>(T) {
+        for (std::int64_t n = random.integer(1, 3); n > 0; --n) {
+            const float value = kinds[tensor.dtype == DType::f8e4m3 ? 0 : random.integer(0, 2)];
+            tensor.as<T>()[random.integer(0, tensor.elements() - 1)] = T(value);
+        }
+    });
+}
+
+std::string special_difference(const TensorType& type, const Elements& expected, const Elements& found,
+                               Tolerance tolerance) {
+    if (!is_stored_float(type.dtype)) return first_difference(type, expected, found, tolerance);
+    for (std::int64_t i = 0; i < count(type.dtype, expected); ++i) {
+        const double e = element(type.dtype, expected.data(), i), f = element(type.dtype, found.data(), i);
+        const bool fits = std::isnan(e)   ? std::isnan(f)
+                          : std::isinf(e) ? !std::isfinite(f)
+                                          : std::abs(f - e) <= tolerance.absolute + tolerance.relative * std::abs(e);
+        if (!fits) return fmt::format("element {} of {}: expected {}, found {}", i, to_string(type), e, f);
+    }
+    return {};
 }
 
 Tolerance kernel_tolerance(DType dtype, const std::vector<std::byte>& expected) {
@@ -183,10 +227,11 @@ std::vector<std::vector<TensorType>> dtype_variants(const OpDef& op, const Examp
     std::vector<std::vector<TensorType>> variants;
     for (const DType first : kFloats) {
         for (const DType others : kFloats) {
-            std::vector<TensorType> types = example.inputs;
+            std::vector<TensorType> types =
+                with_absent(op, std::span<const TensorType>(example.inputs), TensorType::none());
             bool is_first = true;
             for (TensorType& type : types) {
-                if (!is_float(type.dtype)) continue;
+                if (type.absent || !is_float(type.dtype)) continue;
                 type.dtype = is_first ? first : others;
                 is_first = false;
             }

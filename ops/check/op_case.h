@@ -48,6 +48,8 @@ public:
     bool can_run_in_place() const;
     /// Why the kernel does not take the case's types; empty when it does.
     std::string refused_by(const KernelDef& kernel) const;
+    /// Puts a few NaN and infinities into one of the float inputs; which and where, `seed` decides.
+    void put_special(std::uint64_t seed);
     /// KernelDef::rounds_between of this call.
     bool rounds_between(const KernelDef& kernel) const;
 
@@ -82,6 +84,12 @@ private:
 /// fp32, so their error grows with the largest element (sums that cancel), and half types may differ by one unit in the
 /// last place. i32 must be equal.
 Tolerance kernel_tolerance(DType dtype, const std::vector<std::byte>& expected);
+
+/// How the elements that are no finite numbers differ, and the finite ones by more than the tolerance, as
+/// first_difference has it: NaN stays NaN, infinities stay infinite or become NaN, and a finite number is never made of
+/// either, nor lost to them.
+std::string special_difference(const TensorType& type, const Elements& expected, const Elements& found,
+                               Tolerance tolerance);
 
 /// For a decomposition, whose intermediate values are rounded to half types where the fused op keeps fp32: four units
 /// in the last place of the largest element more. In f32 no looser. `between`: what they are rounded to.

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace vitro::check {
 namespace {
@@ -61,7 +62,7 @@ Graph graph_of(const OpDef& op, const std::vector<TensorType>& inputs, const Att
     Builder builder = builder_of_anything("one_op");
     std::vector<Value> values;
     for (std::size_t i = 0; i < inputs.size(); ++i)
-        values.push_back(builder.input(fmt::format("input{}", i), inputs[i]));
+        values.push_back(inputs[i].absent ? Value{} : builder.input(fmt::format("input{}", i), inputs[i]));
     for (const Value value : builder.apply(op, values, attributes, "", {"model.cpp", 7})) builder.result(value);
     return builder.finish();
 }
@@ -80,9 +81,20 @@ void check_words(const OpDef& op, Check& check) {
         if (op.doc.size() <= 20 || op.doc.find("out") == std::string_view::npos)
             fail("doc: expected the meaning of `out`, found '{}'", op.doc);
         if (op.inputs.empty()) fail("inputs: expected their names, found none");
-        for (const std::string_view input : op.inputs)
-            if (input.empty() || std::count(op.inputs.begin(), op.inputs.end(), input) != 1)
-                fail("inputs: expected names that differ, found '{}'", input);
+        bool optional = false;
+        for (const InputDef& input : op.inputs) {
+            const auto names = input_names(op);
+            if (input.name.empty() || std::count(names.begin(), names.end(), input.name) != 1)
+                fail("inputs: expected names that differ, found '{}'", input.name);
+            if (std::exchange(optional, input.is_optional) && !input.is_optional)
+                fail("inputs: expected the optional ones last, found {} behind one", input.name);
+            const bool points =
+                input.role == InputRole::rows || input.role == InputRole::sequences || input.role == InputRole::pages;
+            if (points != (input_index(op, input.of) >= 0))
+                fail("input {}: expected the input that its numbers are indices into, found '{}'", input.name,
+                     input.of);
+        }
+        op.parse_attributes({}).check();
         if (find_op(op.name) != &op) fail("the list of ops has another one of this name");
     });
     check.run("an attribute that there is not", [&] {
@@ -116,17 +128,16 @@ void check_refusals(const OpDef& op, const Example& example) {
     graph_of(op, example.inputs, example.attributes);
     expect_refusal({}, "no inputs");
     std::vector<TensorType> more = example.inputs;
-    while (more.size() <= op.inputs.size()) more.push_back(more.back());
+    while (more.size() <= op.inputs.size()) more.push_back(more.front());
     if (!op.variadic) expect_refusal(more, "too many inputs");
-    const std::size_t least = std::min(op.optional_from, op.inputs.size());
-    expect_refusal({example.inputs.begin(), example.inputs.begin() + static_cast<std::ptrdiff_t>(least) - 1},
-                   "too few inputs");
+    const auto least = static_cast<std::ptrdiff_t>(required_inputs(op));
+    expect_refusal({example.inputs.begin(), example.inputs.begin() + least - 1}, "too few inputs");
     for (std::size_t i = 0; i < example.inputs.size(); ++i) {
+        if (example.inputs[i].absent) continue;
         std::vector<TensorType> types = example.inputs;
         types[i].dtype = is_stored_float(types[i].dtype) ? DType::i32 : DType::f32;
         // Ops that only move elements take those of any dtype, and cast reads any.
-        if (i == 0 && accepts(op, types, example.attributes) &&
-            (op.name == "cast" || op.infer(types, example.attributes)[0].dtype == types[0].dtype))
+        if (i == 0 && accepts(op, types, example.attributes) && (op.name == "cast" || op.locality == Locality::moves))
             continue;
         expect_refusal(types, fmt::format("{} for input {}", to_string(types[i]), i));
     }
@@ -154,7 +165,8 @@ void check_view(OpCase& each, const OpDef& op) {
 std::string decomposition_difference(const OpDef& op, OpCase& each) {
     Builder builder = builder_of_anything("decomposition");
     std::vector<Value> values;
-    for (const TensorType& type : each.input_types()) values.push_back(builder.input("input", type));
+    for (const TensorType& type : each.input_types())
+        values.push_back(type.absent ? Value{} : builder.input("input", type));
     for (const Value value : op.decompose(builder, values, each.attributes())) builder.result(value);
     const Graph graph = builder.finish();
     const OpCase::Outputs expected = each.reference();
@@ -163,6 +175,7 @@ std::string decomposition_difference(const OpDef& op, OpCase& each) {
     std::size_t next = 0;
     const std::vector<Elements> all =
         interpret(graph, each.symbols(), host, [&](const ValueInfo&, const Tensor& tensor) {
+            while (each.inputs()[next].absent) ++next;
             std::memcpy(tensor.data, each.inputs()[next++].data, static_cast<std::size_t>(tensor.bytes()));
         });
     for (std::size_t i = 0; i < expected.size(); ++i) {

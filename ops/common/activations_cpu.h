@@ -3,7 +3,7 @@
 
 #include "backends/cpu/simd.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 
 inline simd::Floats silu_lanes(simd::Floats x) { return x / (1.0f + simd::exp(-x)); }
 
@@ -22,4 +22,4 @@ inline simd::Floats gelu_tanh_lanes(simd::Floats x) {
     return x / (1.0f + simd::exp(-twice_u));
 }
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <type_traits>
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 
 /// to[i] = from[i], rounded to nearest even, for i in [0, n); memory apart.
 template <class From, class To>
@@ -19,4 +19,4 @@ void convert(const From* from, To* to, std::int64_t n) {
     }
 }
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

@@ -5,7 +5,7 @@
 #include "ops/common/broadcast.h"
 #include "ops/common/parallel.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 
 /// out[i] = f(x[i]) for elements stored as X and Out.
 template <class X, class Out, simd::Floats (*f)(simd::Floats)>
@@ -49,4 +49,4 @@ void broadcast_cpu(const Call& call) {
     });
 }
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

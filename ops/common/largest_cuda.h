@@ -6,20 +6,19 @@
 namespace vitro::VITRO_DEVICE {
 
 struct Largest {
-    float value;         // -inf where nothing is larger
+    float value;         // NaN where there is one
     std::int32_t index;  // the first of equal ones; 0 where the row is -inf throughout
 };
 
 /// Numbers that grow with x, and from there falls with the index: the larger is the larger element, of equals the
-/// first. 0 for NaN, and nothing else.
+/// first. NaN is larger than all else.
 __device__ __forceinline__ unsigned long long largest_key(float x, int index) {
-    if (x != x) return 0;
     const unsigned bits = __float_as_uint(x + 0.0f);  // + 0: -0 is equal to 0
-    const unsigned order = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+    const unsigned order = x != x ? 0xffffffffu : bits & 0x80000000u ? ~bits : bits | 0x80000000u;
     return static_cast<unsigned long long>(order) << 32 | (0xffffffffu - static_cast<unsigned>(index));
 }
 
-/// For the block's threads together, over x[row, row + n); NaN never is the largest. `partial` is shared, [32].
+/// For the block's threads together, over x[row, row + n). `partial` is shared, [32].
 __device__ inline Largest largest_of_row(const Elements& x, std::int64_t row, int n, bool wide,
                                          unsigned long long* partial) {
     const auto larger_of_warp = [](unsigned long long key) {

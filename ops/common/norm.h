@@ -1,9 +1,7 @@
-// What the norms over the last dimension ask of their inputs and attributes.
+// What the norms over the last dimension ask of their inputs.
 #pragma once
 
 #include "ops/common/expect.h"
-
-#include <cmath>
 
 namespace vitro {
 
@@ -12,10 +10,6 @@ inline void expect_row_of(const TensorType& x, std::string_view input, const Ten
     expect_float(input, found, 1);
     if (found.dim(0) != x.dim(-1))
         fail("{}: expected size {}, found {}", input, to_string(x.dim(-1)), to_string(found.dim(0)));
-}
-
-inline void expect_eps(float eps) {
-    if (!std::isfinite(eps) || eps < 0) fail("eps: expected a number of at least 0, found {}", eps);
 }
 
 }  // namespace vitro

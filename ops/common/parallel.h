@@ -2,11 +2,12 @@
 #pragma once
 
 #include "backends/cpu/cpu_backend.h"
+#include "backends/cpu/isa.h"
 #include "graph/op_def.h"
 
 #include <algorithm>
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 
 /// Elements that are worth waking a thread for: some microseconds of work.
 inline constexpr std::int64_t kParallelGrain = 16384;
@@ -28,4 +29,4 @@ void parallel_rows(const Call& call, std::int64_t n, std::int64_t elements, Body
     });
 }
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

@@ -4,8 +4,8 @@
 // What is done with the sums is the epilogue's business, a kernel argument with
 //     __device__ RowGroups rows(int unit) const;                  which rows of the weights block `unit` multiplies
 //     struct Loaded;
-//     __device__ Loaded load(const Place&) const;                  what it reads beside the sums, early
-//     __device__ void finish(const Place&, const Loaded&, float first, float second) const;
+//     __device__ Loaded load(const OutputRows&) const;             what it reads beside the sums, early
+//     __device__ void finish(const OutputRows&, const Loaded&, float first, float second) const;
 #pragma once
 
 #include "backends/cuda/pairs.h"
@@ -16,9 +16,9 @@
 namespace vitro::VITRO_DEVICE {
 
 /// Whether all of these inputs are; negative ones are not there.
-inline bool is_fixed(const Call& call, std::initializer_list<int> inputs) {
+inline bool is_fixed(const Call& call, std::initializer_list<std::size_t> inputs) {
     return std::all_of(inputs.begin(), inputs.end(),
-                       [&](int input) { return input < 0 || call.is_fixed(static_cast<std::size_t>(input)); });
+                       [&](std::size_t input) { return !call.has(input) || call.is_fixed(input); });
 }
 
 /// Two groups of up to 8 consecutive rows. An epilogue gets the sums of row i of both together, so that a gate meets
@@ -29,7 +29,7 @@ struct RowGroups {
 };
 
 /// Row i of each group, for one token.
-struct Place {
+struct OutputRows {
     RowGroups rows;
     int token, i;
 };
@@ -183,11 +183,11 @@ __global__ void __launch_bounds__(kSkinnyWarps * 32, kSkinnyBlocks<W, kTokens, k
     stage_x(0);
     stage_x(1);
 
-    const Place place{epilogue.rows(int(blockIdx.x)), int(threadIdx.x) / 8, int(threadIdx.x) % 8};
-    const bool finishes = place.token < p.tokens && place.i < max(place.rows.count[0], place.rows.count[1]);
+    const OutputRows output{epilogue.rows(int(blockIdx.x)), int(threadIdx.x) / 8, int(threadIdx.x) % 8};
+    const bool finishes = output.token < p.tokens && output.i < max(output.rows.count[0], output.rows.count[1]);
     typename Epilogue::Loaded loaded{};
     constexpr bool kLoadEarly = !(kNorm && (kTwoHalves || sizeof(W) == 1));  // else registers do not last
-    if (kLoadEarly && finishes) loaded = epilogue.load(place);
+    if (kLoadEarly && finishes) loaded = epilogue.load(output);
 
     // Splits the chunks of x that this lane has copied, in place and to low_stage.
     constexpr int kRowsAtOnce = 32 / kCopiers, kMostRows = kTokens / kRowsAtOnce;
@@ -270,20 +270,20 @@ __global__ void __launch_bounds__(kSkinnyWarps * 32, kSkinnyBlocks<W, kTokens, k
     }
     __syncthreads();
     if (!finishes) return;
-    if (!kLoadEarly) loaded = epilogue.load(place);
+    if (!kLoadEarly) loaded = epilogue.load(output);
     float first = 0.0f, second = 0.0f, all_squares = 0.0f;
     for (int w = 0; w < kSkinnyWarps; ++w) {
-        first += sums[(w * 2 * kTokens + place.token) * 8 + place.i];
-        second += sums[((w * 2 + 1) * kTokens + place.token) * 8 + place.i];
-        if constexpr (kNorm) all_squares += squares[w * kTokens + place.token];
+        first += sums[(w * 2 * kTokens + output.token) * 8 + output.i];
+        second += sums[((w * 2 + 1) * kTokens + output.token) * 8 + output.i];
+        if constexpr (kNorm) all_squares += squares[w * kTokens + output.token];
     }
     float scale = kSplit ? 1.0f / kHeadroom<T> : 1.0f;
     if constexpr (kNorm) scale *= rsqrtf(all_squares / float(p.k) + p.eps);
     if (p.scale.data) {
-        first *= p.scale_of(min(place.rows.first[0] + place.i, p.n - 1));
-        second *= p.scale_of(min(place.rows.first[1] + place.i, p.n - 1));
+        first *= p.scale_of(min(output.rows.first[0] + output.i, p.n - 1));
+        second *= p.scale_of(min(output.rows.first[1] + output.i, p.n - 1));
     }
-    epilogue.finish(place, loaded, first * scale, second * scale);
+    epilogue.finish(output, loaded, first * scale, second * scale);
 }
 
 inline constexpr int kPlainTokens = 4;
@@ -342,8 +342,8 @@ __global__ void plain_product_kernel(const Product p, bool wide, const __grid_co
         }
     }
     if (lane >= tokens) return;
-    const Place place{rows, token + lane, i};
-    epilogue.finish(place, epilogue.load(place), first, second);
+    const OutputRows output{rows, token + lane, i};
+    epilogue.finish(output, epilogue.load(output), first, second);
 }
 
 /// Whether all rows begin at multiples of 16 bytes.

@@ -24,6 +24,10 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     return {out};
 }
 
+bool joins_inputs(std::span<const TensorType> inputs, const Attributes& attributes) {
+    return resolve_axis(attributes.as<Concat>().axis, inputs[0]) == 0;
+}
+
 void reference(const Call& call) {
     concat_by(call, [](const Call&, const StridedView& from, const StridedView& to) { copy_naive(from, to); });
 }
@@ -39,6 +43,10 @@ std::vector<Example> examples(Random& random) {
             {{{DType::i32, {a}}, {DType::i32, {b}}}, Concat{0}, symbols}};
 }
 
+bool is_identity(std::span<const TensorType> inputs, std::span<const TensorType>, const Attributes&) {
+    return inputs.size() == 1;
+}
+
 }  // namespace
 
 void concat_by(const Call& call, CopyView copy) {
@@ -46,7 +54,8 @@ void concat_by(const Call& call, CopyView copy) {
     const int axis = resolve_axis(call.attributes.as<Concat>().axis, out.rank);
     std::int64_t begin = 0;
     for (const Tensor& x : call.inputs) {
-        copy(call, view(x), narrow(out, axis, begin, x.dim(axis)));
+        const StridedView place = narrow(out, axis, begin, x.dim(axis));
+        if (x.data != place.data) copy(call, view(x), place);
         begin += x.dim(axis);
     }
 }
@@ -58,10 +67,13 @@ const OpDef kConcat{
         "axis are constants.",
     .inputs = {"x"},
     .variadic = true,
+    .locality = Locality::moves,
     .infer = infer,
+    .is_identity = is_identity,
     .parse_attributes = &Attributes::parse<Concat>,
     .reference = reference,
     .examples = examples,
+    .joins_inputs = joins_inputs,
 };
 
 Value concat(At at, std::span<const Value> xs, std::int64_t axis) {

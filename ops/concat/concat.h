@@ -9,13 +9,12 @@ namespace vitro {
 struct Concat {
     std::int64_t axis = 0;  // negative: from the innermost
     bool operator==(const Concat&) const = default;
-    static void fields(auto& self, auto&& field) { field("axis", self.axis); }
+    static void fields(auto& self, auto&& field) { field("axis", self.axis, between(-kMaxRank, kMaxRank - 1)); }
 };
 
 extern const OpDef kConcat;
-extern const KernelDef kConcatCpu;
 
-/// The op as copies, done by `copy`.
+/// The op as copies, done by `copy`, of the inputs that do not stand in their places already.
 void concat_by(const Call& call, CopyView copy);
 
 /// out: the xs in order along `axis`, where their sizes are constants; dtype and all other sizes are equal. At least

@@ -1,7 +1,8 @@
+#include "backends/cpu/isa.h"
 #include "ops/concat/concat.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 
-const KernelDef kConcatCpu{.op = "concat", .run = [](const Call& call) { concat_by(call, copy_parallel); }};
+extern const KernelDef kConcatCpu{.op = "concat", .run = [](const Call& call) { concat_by(call, copy_parallel); }};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

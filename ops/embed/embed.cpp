@@ -12,7 +12,6 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     expect_i32("tokens", tokens, 1);
     expect_float("table", table, 2);
     const DType dtype = attributes.as<Embed>().dtype;
-    if (!is_float(dtype)) fail("dtype: expected a float one, found {}", name(dtype));
     return {{dtype, {tokens.dim(0), table.dim(1)}}};
 }
 
@@ -57,7 +56,7 @@ std::vector<Example> examples(Random& random) {
 const OpDef kEmbed{
     .name = "embed",
     .doc = "out[t, :] = table[tokens[t], :] in `dtype`, a float one; tokens are in [0, table's rows).",
-    .inputs = {"tokens", "table"},
+    .inputs = {{"tokens", InputRole::rows, "table"}, {"table", InputRole::shared}},
     .infer = infer,
     .parse_attributes = &Attributes::parse<Embed>,
     .reference = reference,

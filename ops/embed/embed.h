@@ -8,11 +8,10 @@ namespace vitro {
 struct Embed {
     DType dtype = DType::f32;  // of the output
     bool operator==(const Embed&) const = default;
-    static void fields(auto& self, auto&& field) { field("dtype", self.dtype); }
+    static void fields(auto& self, auto&& field) { field("dtype", self.dtype, float_dtype()); }
 };
 
 extern const OpDef kEmbed;
-extern const KernelDef kEmbedCpu;
 
 /// out[t, :] = table[tokens[t], :]. tokens: i32 [T], each in [0, V) (whoever fills the step checks that); table: floats
 /// [V, H]. out: [T, H] in `dtype`, a float one.

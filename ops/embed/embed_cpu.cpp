@@ -2,7 +2,7 @@
 #include "ops/common/parallel.h"
 #include "ops/embed/embed.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 void run(const Call& call) {
@@ -24,6 +24,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const KernelDef kEmbedCpu{.op = "embed", .run = run};
+extern const KernelDef kEmbedCpu{.op = "embed", .run = run};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

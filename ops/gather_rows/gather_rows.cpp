@@ -48,7 +48,8 @@ std::vector<Example> examples(Random& random) {
 const OpDef kGatherRows{
     .name = "gather_rows",
     .doc = "out[r, ...] = x[rows[r], ...]; rows are in [0, x's first size).",
-    .inputs = {"x", "rows"},
+    .inputs = {"x", {"rows", InputRole::rows, "x"}},
+    .locality = Locality::moves,
     .infer = infer,
     .reference = reference,
     .cost = cost,

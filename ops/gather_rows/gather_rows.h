@@ -6,7 +6,6 @@
 namespace vitro {
 
 extern const OpDef kGatherRows;
-extern const KernelDef kGatherRowsCpu;
 
 /// out[r, …] = x[rows[r], …]. x: [T, ...], any dtype; rows: i32 [R], each in [0, T) (whoever fills the step checks
 /// that). out: [R, ...], x's dtype.

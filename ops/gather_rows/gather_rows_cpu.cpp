@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 void run(const Call& call) {
@@ -20,6 +20,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const KernelDef kGatherRowsCpu{.op = "gather_rows", .run = run};
+extern const KernelDef kGatherRowsCpu{.op = "gather_rows", .run = run};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

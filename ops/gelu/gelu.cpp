@@ -37,6 +37,7 @@ const OpDef kGelu{
         "out = x / 2 * (1 + erf(x / sqrt(2))), elementwise; with `tanh` "
         "x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))).",
     .inputs = {"x"},
+    .locality = Locality::elements,
     .infer = infer_elementwise,
     .parse_attributes = &Attributes::parse<Gelu>,
     .reference = reference,

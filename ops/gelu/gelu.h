@@ -12,7 +12,6 @@ struct Gelu {
 };
 
 extern const OpDef kGelu;
-extern const KernelDef kGeluCpu;
 
 /// out[i] = x[i] / 2 · (1 + erf(x[i] / √2)), or with `tanh` x[i] / 2 · (1 + tanh(√(2/π) (x[i] + 0.044715 x[i]³))).
 /// x: floats. out: x's type.

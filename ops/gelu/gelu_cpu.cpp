@@ -2,7 +2,7 @@
 #include "ops/common/elementwise_cpu.h"
 #include "ops/gelu/gelu.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 void run(const Call& call) {
@@ -11,6 +11,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const KernelDef kGeluCpu{.op = "gelu", .run = run};
+extern const KernelDef kGeluCpu{.op = "gelu", .run = run};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

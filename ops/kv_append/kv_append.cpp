@@ -9,27 +9,28 @@ namespace vitro {
 namespace {
 
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes&) {
-    const TensorType &cache = inputs[0], &x = inputs[1];
+    const TensorType &cache = inputs[KvAppend::kCache], &x = inputs[KvAppend::kX];
     expect_stored_float("cache", cache, 4);
     expect_float("x", x, 3);
     if (x.dim(1) != cache.dim(2) || x.dim(2) != cache.dim(3))
         fail("x: expected [{}, {}, {}] as in cache, found {}", to_string(x.dim(0)), to_string(cache.dim(2)),
              to_string(cache.dim(3)), to_string(x.shape));
-    expect_i32("positions", inputs[2], {x.dim(0)});
-    expect_i32("sequences", inputs[3], {x.dim(0)});
-    expect_i32("page_table", inputs[4], 2);
+    expect_i32("positions", inputs[KvAppend::kPositions], {x.dim(0)});
+    expect_i32("sequences", inputs[KvAppend::kSequences], {x.dim(0)});
+    expect_i32("page_table", inputs[KvAppend::kPageTable], 2);
     return {cache};
 }
 
 void reference(const Call& call) {
-    const Tensor &x = call.in(1), &cache = call.out();
-    VITRO_CHECK(cache.data == call.in(0).data, "the next state stands elsewhere");
-    const Pages pages(cache, call.in(4));
+    const Tensor &x = call.in(KvAppend::kX), &cache = call.out();
+    VITRO_CHECK(cache.data == call.in(KvAppend::kCache).data, "the next state stands elsewhere");
+    const Pages pages(cache, call.in(KvAppend::kPageTable));
     const std::int64_t elements = x.dim(1) * x.dim(2);
     dispatch_float(x.dtype, [&]<class X>(X) {
         dispatch_stored_float(cache.dtype, [&]<class Y>(Y) {
             for (std::int64_t t = 0; t < x.dim(0); ++t) {
-                const std::int64_t row = pages.row(call.in(3).as<std::int32_t>()[t], call.in(2).as<std::int32_t>()[t]);
+                const std::int64_t row = pages.row(call.in(KvAppend::kSequences).as<std::int32_t>()[t],
+                                                   call.in(KvAppend::kPositions).as<std::int32_t>()[t]);
                 for (std::int64_t i = 0; i < elements; ++i)
                     cache.as<Y>()[row * elements + i] = Y(static_cast<float>(x.as<X>()[t * elements + i]));
             }
@@ -39,9 +40,9 @@ void reference(const Call& call) {
 
 /// Only the rows written move, not the cache.
 Cost cost(const Call& call) {
-    const Tensor& x = call.in(1);
-    return {x.bytes() + bytes_of(call.out().dtype, x.elements()) + call.in(2).bytes() + call.in(3).bytes() +
-                call.in(4).bytes(),
+    const Tensor& x = call.in(KvAppend::kX);
+    return {x.bytes() + bytes_of(call.out().dtype, x.elements()) + call.in(KvAppend::kPositions).bytes() +
+                call.in(KvAppend::kSequences).bytes() + call.in(KvAppend::kPageTable).bytes(),
             0};
 }
 
@@ -52,10 +53,10 @@ Example example(DType dtype, std::int64_t tokens, std::int64_t count, std::int64
     symbols['S'] = count;
     const std::int64_t per_sequence = tokens / slots + 1, pages = count * per_sequence + 2;
     const auto fill = [=](std::size_t index, const Tensor& tensor, Random& random) {
-        if (index == 2) fill_distinct(tensor, per_sequence * slots, random);
-        if (index == 3) fill_below(tensor, count, random);
-        if (index == 4) fill_distinct(tensor, pages, random);
-        return index >= 2;
+        if (index == KvAppend::kPositions) fill_distinct(tensor, per_sequence * slots, random);
+        if (index == KvAppend::kSequences) fill_below(tensor, count, random);
+        if (index == KvAppend::kPageTable) fill_distinct(tensor, pages, random);
+        return index >= KvAppend::kPositions;
     };
     return {{{dtype, {pages, slots, n, d}},
              {DType::f32, {'T', n, d}},
@@ -80,9 +81,13 @@ const OpDef kKvAppend{
     .name = "kv_append",
     .doc =
         "out = cache with x[t], cast to the cache's dtype, at page page_table[sequences[t], positions[t] / page], "
-        "slot positions[t] % page; out is the cache's memory, and nothing else in it changes. No two tokens have "
-        "the same place.",
-    .inputs = {"cache", "x", "positions", "sequences", "page_table"},
+        "slot positions[t] % page; out is the cache's memory, and nothing else in it changes. No two tokens "
+        "of a sequence have the same position.",
+    .inputs = {{"cache", InputRole::shared},
+               "x",
+               {"positions", InputRole::positions},
+               {"sequences", InputRole::sequences, "page_table"},
+               {"page_table", InputRole::pages, "cache"}},
     .infer = infer,
     .reference = reference,
     .cost = cost,

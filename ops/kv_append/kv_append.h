@@ -5,12 +5,16 @@
 
 namespace vitro {
 
+/// Its inputs, by name.
+struct KvAppend {
+    enum Input : std::size_t { kCache, kX, kPositions, kSequences, kPageTable };
+};
+
 extern const OpDef kKvAppend;
-extern const KernelDef kKvAppendCpu;
 
 /// cache: float [P, page, n, d]; x: float [T, n, d]; positions, sequences: i32 [T]; page_table: i32 [S, M].
 /// out: the next state of the cache, in the same memory, with x[t] at page page_table[sequences[t],
-/// positions[t] / page], slot positions[t] % page. No two tokens have the same place.
+/// positions[t] / page], slot positions[t] % page. No two tokens of a sequence have the same position.
 Value kv_append(At at, Value cache, Value x, Value positions, Value sequences, Value page_table);
 
 }  // namespace vitro

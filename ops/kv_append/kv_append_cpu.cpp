@@ -3,15 +3,15 @@
 #include "ops/common/parallel.h"
 #include "ops/kv_append/kv_append.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 void run(const Call& call) {
-    const Tensor &x = call.in(1), &cache = call.out();
-    VITRO_CHECK(cache.data == call.in(0).data, "the next state stands elsewhere");
-    const auto* positions = call.in(2).as<std::int32_t>();
-    const auto* sequences = call.in(3).as<std::int32_t>();
-    const Pages pages(cache, call.in(4));
+    const Tensor &x = call.in(KvAppend::kX), &cache = call.out();
+    VITRO_CHECK(cache.data == call.in(KvAppend::kCache).data, "the next state stands elsewhere");
+    const auto* positions = call.in(KvAppend::kPositions).as<std::int32_t>();
+    const auto* sequences = call.in(KvAppend::kSequences).as<std::int32_t>();
+    const Pages pages(cache, call.in(KvAppend::kPageTable));
     const std::int64_t elements = x.dim(1) * x.dim(2);  // of a row
     dispatch_float(x.dtype, [&]<class X>(X) {
         dispatch_stored_float(cache.dtype, [&]<class Y>(Y) {
@@ -25,6 +25,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const KernelDef kKvAppendCpu{.op = "kv_append", .run = run};
+extern const KernelDef kKvAppendCpu{.op = "kv_append", .run = run};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

@@ -14,8 +14,8 @@ __global__ void kv_append_kernel(Elements x, Elements cache, const std::int32_t*
 }
 
 void run(const Call& call) {
-    const Tensor &x = call.in(1), &cache = call.out();
-    VITRO_CHECK(cache.data == call.in(0).data, "the next state stands elsewhere");
+    const Tensor &x = call.in(KvAppend::kX), &cache = call.out();
+    VITRO_CHECK(cache.data == call.in(KvAppend::kCache).data, "the next state stands elsewhere");
     if (x.elements() == 0) return;
     const int n = kernel_int(x.dim(1) * x.dim(2));
     const bool wide = takes_wide({&x, &cache}, n);
@@ -24,8 +24,9 @@ void run(const Call& call) {
             .grid = unsigned(kernel_int(x.dim(0))),
             .block = row_threads(n, wide),
             .stream = stream_of(call)},
-           elements_of(x), elements_of(cache), call.in(2).as<std::int32_t>(), call.in(3).as<std::int32_t>(),
-           DevicePages(cache, call.in(4)), n, wide);
+           elements_of(x), elements_of(cache), call.in(KvAppend::kPositions).as<std::int32_t>(),
+           call.in(KvAppend::kSequences).as<std::int32_t>(), DevicePages(cache, call.in(KvAppend::kPageTable)), n,
+           wide);
 }
 
 }  // namespace

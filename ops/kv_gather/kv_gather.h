@@ -7,15 +7,20 @@ namespace vitro {
 
 struct KvGather {
     DType dtype = DType::f32;  // of the output
+    Dim rows = 'C';            // of the output, the sum of lengths
     bool operator==(const KvGather&) const = default;
-    static void fields(auto& self, auto&& field) { field("dtype", self.dtype); }
+    static void fields(auto& self, auto&& field) {
+        field("dtype", self.dtype, float_dtype());
+        field("rows", self.rows, at_least(1));
+    }
+
+    enum Input : std::size_t { kCache, kPageTable, kLengths };
 };
 
 extern const OpDef kKvGather;
-extern const KernelDef kKvGatherCpu;
 
-/// cache: float [P, page, n, d]; page_table: i32 [S, M]; lengths: i32 [S], C together.
-/// out: `dtype` [C, n, d], tokens 0 … lengths[0] - 1 of sequence 0, then those of sequence 1, ….
+/// cache: float [P, page, n, d]; page_table: i32 [S, M]; lengths: i32 [S], `rows` together.
+/// out: `dtype` [rows, n, d], tokens 0 … lengths[0] - 1 of sequence 0, then those of sequence 1, ….
 Value kv_gather(At at, Value cache, Value page_table, Value lengths, KvGather attributes);
 
 }  // namespace vitro

@@ -15,7 +15,7 @@ __global__ void kv_gather_kernel(Elements cache, Elements out, const std::int32_
 }
 
 void run(const Call& call) {
-    const Tensor &cache = call.in(0), &out = call.out();
+    const Tensor &cache = call.in(KvGather::kCache), &out = call.out();
     if (out.elements() == 0) return;
     const int n = kernel_int(out.dim(1) * out.dim(2));
     const bool wide = takes_wide({&cache, &out}, n);
@@ -24,8 +24,8 @@ void run(const Call& call) {
             .grid = unsigned(kernel_int(out.dim(0))),
             .block = row_threads(n, wide),
             .stream = stream_of(call)},
-           elements_of(cache), elements_of(out), call.in(2).as<std::int32_t>(), DevicePages(cache, call.in(1)), n,
-           wide);
+           elements_of(cache), elements_of(out), call.in(KvGather::kLengths).as<std::int32_t>(),
+           DevicePages(cache, call.in(KvGather::kPageTable)), n, wide);
 }
 
 }  // namespace

@@ -6,13 +6,12 @@
 namespace vitro {
 namespace {
 
-std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
-    expect_float("x", inputs[0]);
-    expect_rank_at_least("x", inputs[0], 1);
-    expect_row_of(inputs[0], "weight", inputs[1]);
-    if (inputs.size() > 2) expect_row_of(inputs[0], "bias", inputs[2]);
-    expect_eps(attributes.as<LayerNorm>().eps);
-    return {inputs[0]};
+std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes&) {
+    expect_float("x", inputs[LayerNorm::kX]);
+    expect_rank_at_least("x", inputs[LayerNorm::kX], 1);
+    expect_row_of(inputs[LayerNorm::kX], "weight", inputs[LayerNorm::kWeight]);
+    if (!inputs[LayerNorm::kBias].absent) expect_row_of(inputs[LayerNorm::kX], "bias", inputs[LayerNorm::kBias]);
+    return {inputs[LayerNorm::kX]};
 }
 
 std::vector<double> row_of(const Tensor& tensor, std::int64_t row) {
@@ -25,11 +24,12 @@ std::vector<double> row_of(const Tensor& tensor, std::int64_t row) {
 }
 
 void reference(const Call& call) {
-    const Tensor &x = call.in(0), &out = call.out();
+    const Tensor &x = call.in(LayerNorm::kX), &out = call.out();
     const auto n = static_cast<std::size_t>(x.dim(-1));
     const double eps = call.attributes.as<LayerNorm>().eps;
-    const std::vector<double> weight = row_of(call.in(1), 0);
-    const std::vector<double> bias = call.inputs.size() > 2 ? row_of(call.in(2), 0) : std::vector<double>(n);
+    const std::vector<double> weight = row_of(call.in(LayerNorm::kWeight), 0);
+    const std::vector<double> bias =
+        call.has(LayerNorm::kBias) ? row_of(call.in(LayerNorm::kBias), 0) : std::vector<double>(n);
     for (std::int64_t r = 0; r < x.rows(); ++r) {
         const std::vector<double> row = row_of(x, r);
         double mean = 0, variance = 0;
@@ -64,8 +64,8 @@ const OpDef kLayerNorm{
     .doc =
         "out[..., i] = (x[..., i] - mean) / sqrt(variance + eps) * weight[i] + bias[i] with mean and biased variance "
         "of the row x[..., :], in fp32, rounded once to x's dtype; no bias counts as 0.",
-    .inputs = {"x", "weight", "bias"},
-    .optional_from = 2,
+    .inputs = {"x", {"weight", InputRole::shared}, InputDef("bias", InputRole::shared).optional()},
+    .locality = Locality::rows,
     .infer = infer,
     .parse_attributes = &Attributes::parse<LayerNorm>,
     .reference = reference,
@@ -74,12 +74,8 @@ const OpDef kLayerNorm{
     .in_place = 0,
 };
 
-Value layer_norm(At at, Value x, Value weight, Value bias, LayerNorm attributes) {
+Value layer_norm(At at, Value x, Value weight, LayerNorm attributes, Value bias) {
     return at.apply(kLayerNorm, {x, weight, bias}, attributes);
-}
-
-Value layer_norm(At at, Value x, Value weight, LayerNorm attributes) {
-    return at.apply(kLayerNorm, {x, weight}, attributes);
 }
 
 }  // namespace vitro

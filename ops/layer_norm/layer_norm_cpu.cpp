@@ -2,7 +2,7 @@
 #include "ops/common/parallel.h"
 #include "ops/layer_norm/layer_norm.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 /// `bias` may be null.
@@ -24,8 +24,8 @@ void layer_norm_row(const X* x, const W* weight, const B* bias, X* out, std::int
 }
 
 void run(const Call& call) {
-    const Tensor &x = call.in(0), &weight = call.in(1), &out = call.out();
-    const Tensor bias = call.inputs.size() > 2 ? call.in(2) : Tensor(weight.dtype, {}, nullptr);
+    const Tensor &x = call.in(LayerNorm::kX), &weight = call.in(LayerNorm::kWeight), &out = call.out();
+    const Tensor& bias = call.in(LayerNorm::kBias);
     const std::int64_t n = x.dim(-1);
     const float eps = call.attributes.as<LayerNorm>().eps;
     dispatch_float(x.dtype, [&]<class X>(X) {
@@ -41,6 +41,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const KernelDef kLayerNormCpu{.op = "layer_norm", .run = run};
+extern const KernelDef kLayerNormCpu{.op = "layer_norm", .run = run};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

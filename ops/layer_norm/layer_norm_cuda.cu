@@ -34,10 +34,9 @@ __global__ void layer_norm_kernel(Elements x, Elements weight, Elements bias, El
 }
 
 void run(const Call& call) {
-    const Tensor &x = call.in(0), &weight = call.in(1), &out = call.out();
+    const Tensor &x = call.in(LayerNorm::kX), &weight = call.in(LayerNorm::kWeight), &bias = call.in(LayerNorm::kBias),
+                 &out = call.out();
     if (x.elements() == 0) return;
-    const Tensor no_bias;
-    const Tensor& bias = call.inputs.size() > 2 ? call.in(2) : no_bias;
     const int n = kernel_int(x.dim(-1));
     const bool wide = takes_wide({&x, &weight, &bias, &out}, n);
     launch(layer_norm_kernel,

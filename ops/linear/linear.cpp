@@ -20,12 +20,9 @@ namespace {
 
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
     const auto& linear = attributes.as<Linear>();
-    const LinearInputs at(linear);
-    const TensorType &x = inputs[0], &weight = inputs[1];
-    if (static_cast<int>(inputs.size()) != at.count)
-        fail("expected {} inputs as the attributes say, found {}", at.count, inputs.size());
+    const TensorType &x = inputs[Linear::kX], &weight = inputs[Linear::kWeight];
     expect_float("x", x, 2);
-    linear.scaled ? expect_stored_float("weight", weight, 2) : expect_float("weight", weight, 2);
+    !inputs[Linear::kWeightScale].absent ? expect_stored_float("weight", weight, 2) : expect_float("weight", weight, 2);
     if (weight.dim(1) != x.dim(1))
         fail("the summed dimension: expected equal sizes, found {} (x's last) and {} (weight's last)",
              to_string(x.dim(1)), to_string(weight.dim(1)));
@@ -35,19 +32,15 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
             fail("weight: expected an even number of rows, gate and up, found {}", to_string(weight.dim(0)));
         out.shape[1].size /= 2;
     }
-    const auto expect = [&](const char* name, int index, const Shape& shape) {
-        if (index < 0) return;
-        const TensorType& found = inputs[static_cast<std::size_t>(index)];
-        if (!is_float(found.dtype) || found.shape != shape)
-            fail("{}: expected a float {}, found {}", name, to_string(shape), to_string(found));
+    const auto expect = [&](Linear::Input input, const Shape& shape) {
+        const TensorType& found = inputs[input];
+        if (!found.absent && (!is_float(found.dtype) || found.shape != shape))
+            fail("{}: expected a float {}, found {}", kLinear.inputs[input].name, to_string(shape), to_string(found));
     };
-    expect("weight_scale", at.weight_scale, {weight.dim(0)});
-    expect("norm_weight", at.norm_weight, {x.dim(1)});
-    expect("bias", at.bias, {weight.dim(0)});
-    expect("residual", at.residual, out.shape);
-    static constexpr std::string_view kActivations[] = {"", "silu", "gelu", "gelu_tanh", "relu"};
-    if (std::find(std::begin(kActivations), std::end(kActivations), linear.activation) == std::end(kActivations))
-        fail("activation: expected silu, gelu, gelu_tanh, relu or none, found '{}'", linear.activation);
+    expect(Linear::kWeightScale, {weight.dim(0)});
+    expect(Linear::kNormWeight, {x.dim(1)});
+    expect(Linear::kBias, {weight.dim(0)});
+    expect(Linear::kResidual, out.shape);
     return {out};
 }
 
@@ -59,7 +52,7 @@ double activate(const std::string& name, double x) {
     return x;
 }
 
-/// All elements of a float or f8e4m3 tensor in double.
+/// All elements of a float or f8e4m3 tensor in double; none of an absent one.
 std::vector<double> doubles(const Tensor& tensor) {
     std::vector<double> out(static_cast<std::size_t>(tensor.elements()));
     dispatch_stored_float(tensor.dtype, [&]<class X>(X) {
@@ -70,19 +63,16 @@ std::vector<double> doubles(const Tensor& tensor) {
 
 void reference(const Call& call) {
     const auto& linear = call.attributes.as<Linear>();
-    const LinearInputs at(linear);
-    const Tensor& out = call.out();
-    const auto rows = static_cast<std::size_t>(out.rows()), k = static_cast<std::size_t>(call.in(0).dim(1));
-    const auto n = static_cast<std::size_t>(call.in(1).dim(0)), m = static_cast<std::size_t>(out.dim(1));
-    const auto optional = [&](int index) {
-        return index < 0 ? std::vector<double>{} : doubles(call.in(static_cast<std::size_t>(index)));
-    };
-    std::vector<double> x = doubles(call.in(0)), weight = doubles(call.in(1)), z(n);
-    const auto weight_scale = optional(at.weight_scale), norm_weight = optional(at.norm_weight),
-               bias = optional(at.bias), residual = optional(at.residual);
+    const Tensor &out = call.out(), &x_in = call.in(Linear::kX), &weight_in = call.in(Linear::kWeight);
+    const auto rows = static_cast<std::size_t>(out.rows()), k = static_cast<std::size_t>(x_in.dim(1));
+    const auto n = static_cast<std::size_t>(weight_in.dim(0)), m = static_cast<std::size_t>(out.dim(1));
+    std::vector<double> x = doubles(x_in), z(n);
+    const auto weight = doubles(weight_in), weight_scale = doubles(call.in(Linear::kWeightScale)),
+               norm_weight = doubles(call.in(Linear::kNormWeight)), bias = doubles(call.in(Linear::kBias)),
+               residual = doubles(call.in(Linear::kResidual));
     for (std::size_t r = 0; r < rows; ++r) {
         double* row = x.data() + r * k;
-        if (linear.norm) {
+        if (!norm_weight.empty()) {
             double squares = 0;
             for (std::size_t i = 0; i < k; ++i) squares += row[i] * row[i];
             const double scale = 1 / std::sqrt(squares / static_cast<double>(k) + static_cast<double>(linear.eps));
@@ -91,14 +81,14 @@ void reference(const Call& call) {
         for (std::size_t j = 0; j < n; ++j) {
             z[j] = 0;
             for (std::size_t i = 0; i < k; ++i) z[j] += row[i] * weight[j * k + i];
-            if (linear.scaled) z[j] *= weight_scale[j];
-            if (linear.bias) z[j] += bias[j];
+            if (!weight_scale.empty()) z[j] *= weight_scale[j];
+            if (!bias.empty()) z[j] += bias[j];
         }
         dispatch_float(out.dtype, [&]<class X>(X) {
             for (std::size_t j = 0; j < m; ++j) {
                 double y = activate(linear.activation, z[j]);
                 if (linear.gated) y *= z[m + j];
-                if (linear.residual) y += residual[r * m + j];
+                if (!residual.empty()) y += residual[r * m + j];
                 out.as<X>()[r * m + j] = X(static_cast<float>(y));
             }
         });
@@ -117,28 +107,27 @@ Cost cost(const Call& call) {
     for (const Tensor& tensor : call.inputs) cost.bytes += tensor.bytes();
     cost.bytes += call.out().bytes();
     const auto& linear = call.attributes.as<Linear>();
-    const Tensor &x = call.in(0), &weight = call.in(1), &out = call.out();
+    const Tensor &x = call.in(Linear::kX), &weight = call.in(Linear::kWeight), &out = call.out();
     const auto flops = [&](const OpDef& op, const Tensor& of) {
         return cost_of(op, {{&of, 1}, {&of, 1}, call.attributes, call.backend}).flops;
     };
     cost.flops = 2 * x.rows() * weight.elements();
-    if (linear.norm) cost.flops += flops(kRmsNorm, x);
-    cost.flops += (linear.scaled + linear.bias) * x.rows() * weight.dim(0);
+    if (call.has(Linear::kNormWeight)) cost.flops += flops(kRmsNorm, x);
+    cost.flops += (call.has(Linear::kWeightScale) + call.has(Linear::kBias)) * x.rows() * weight.dim(0);
     if (const OpDef* op = activation_of(linear)) cost.flops += flops(*op, out);
-    cost.flops += (linear.gated + linear.residual) * out.elements();
+    cost.flops += (linear.gated + call.has(Linear::kResidual)) * out.elements();
     return cost;
 }
 
 std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const Attributes& attributes) {
     const auto& linear = attributes.as<Linear>();
-    const LinearInputs at(linear);
-    Value x = inputs[0];
-    if (linear.norm) x = rms_norm(b, x, inputs[static_cast<std::size_t>(at.norm_weight)], {.eps = linear.eps});
-    Value weight = inputs[1];
+    const auto has = [&](Linear::Input input) { return inputs[input].is_given(); };
+    Value x = inputs[Linear::kX], weight = inputs[Linear::kWeight];
+    if (has(Linear::kNormWeight)) x = rms_norm(b, x, inputs[Linear::kNormWeight], {.eps = linear.eps});
     if (!is_float(b.type(weight).dtype)) weight = cast(b, weight, {.dtype = DType::f32});
     Value y = matmul(b, x, weight, {.transpose_b = true});
-    if (linear.scaled) y = mul(b, y, inputs[static_cast<std::size_t>(at.weight_scale)]);
-    if (linear.bias) y = add(b, y, inputs[static_cast<std::size_t>(at.bias)]);
+    if (has(Linear::kWeightScale)) y = mul(b, y, inputs[Linear::kWeightScale]);
+    if (has(Linear::kBias)) y = add(b, y, inputs[Linear::kBias]);
     std::vector<Value> parts{y};
     if (linear.gated) {
         const std::int64_t half = b.type(y).dim(1).size / 2;
@@ -150,22 +139,31 @@ std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const At
     if (linear.activation == "gelu_tanh") y = gelu(b, y, {.tanh = true});
     if (linear.activation == "relu") y = relu(b, y);
     if (linear.gated) y = mul(b, y, parts[1]);
-    if (linear.residual) y = add(b, y, inputs[static_cast<std::size_t>(at.residual)]);
+    if (has(Linear::kResidual)) y = add(b, y, inputs[Linear::kResidual]);
     return {y};
 }
+
+/// Which optional inputs an example has.
+struct Given {
+    bool scale = false, norm = false, bias = false, residual = false;
+};
 
 std::vector<Example> examples(Random& random) {
     std::vector<Example> all;
     const auto f = [](Shape shape) { return TensorType{DType::f32, std::move(shape)}; };
-    const auto example = [&](std::int64_t tokens, Linear linear, std::int64_t k = 0) {
+    const auto example = [&](std::int64_t tokens, Given given, Linear linear = {}, std::int64_t k = 0) {
         const std::int64_t m = random.integer(1, 60);
         if (k == 0) k = random.integer(1, 300);
         const std::int64_t n = linear.gated ? 2 * m : m;
-        Example out{{f({'T', k}), f({n, k})}, linear, {}};
-        if (linear.scaled && random.integer(0, 1) == 0) out.inputs[1].dtype = DType::f8e4m3;
+        const auto optional = [](bool is_given, TensorType type) { return is_given ? type : TensorType::none(); };
+        Example out{{f({'T', k}), f({n, k}), optional(given.scale, f({n})), optional(given.norm, f({k})),
+                     optional(given.bias, f({n})), optional(given.residual, f({'T', m}))},
+                    linear,
+                    {}};
+        if (given.scale && random.integer(0, 1) == 0) out.inputs[Linear::kWeight].dtype = DType::f8e4m3;
         // Weights of the size that real ones have: z is about 1, so that its rounding stays small beside a gate.
         out.fill = [k](std::size_t index, const Tensor& tensor, Random& normal) {
-            if (index != 1) return false;
+            if (index != Linear::kWeight) return false;
             dispatch_stored_float(tensor.dtype, [&]<class T>(T) {
                 for (std::int64_t i = 0; i < tensor.elements(); ++i)
                     tensor.as<T>()[i] = T(static_cast<float>(normal.normal() / std::sqrt(double(k))));
@@ -173,56 +171,50 @@ std::vector<Example> examples(Random& random) {
             return true;
         };
         out.symbols['T'] = tokens;
-        if (linear.scaled) out.inputs.push_back({DType::f32, {n}});
-        if (linear.norm) out.inputs.push_back(f({k}));
-        if (linear.bias) out.inputs.push_back(f({n}));
-        if (linear.residual) out.inputs.push_back(f({'T', m}));
         all.push_back(std::move(out));
     };
+    const Linear silu_gated{.activation = "silu", .gated = true};
     for (const std::int64_t tokens : {std::int64_t{1}, random.integer(2, 20)}) {
         example(tokens, {});
-        example(tokens, {.norm = true, .eps = 1e-5f});
+        example(tokens, {.norm = true}, {.eps = 1e-5f});
         example(tokens, {.bias = true, .residual = true});
-        example(tokens, {.activation = "silu", .gated = true});
-        example(tokens,
-                {.norm = true, .eps = 1e-3f, .bias = true, .activation = "gelu", .gated = true, .residual = true});
-        example(tokens, {.activation = "gelu_tanh"});
-        example(tokens, {.norm = true, .activation = "relu", .residual = true});
-        example(tokens, {.scaled = true, .residual = true});
-        example(tokens, {.scaled = true, .norm = true, .bias = true, .activation = "silu", .gated = true});
+        example(tokens, {}, silu_gated);
+        example(tokens, {.norm = true, .bias = true, .residual = true},
+                {.eps = 1e-3f, .activation = "gelu", .gated = true});
+        example(tokens, {}, {.activation = "gelu_tanh"});
+        example(tokens, {.norm = true, .residual = true}, {.activation = "relu"});
+        example(tokens, {.scale = true, .residual = true});
+        example(tokens, {.scale = true, .norm = true, .bias = true}, silu_gated);
     }
     // Rows of whole vectors, short and long.
     const auto k_of = [&](std::int64_t least, std::int64_t most) { return 8 * random.integer(least, most); };
-    example(1, {.bias = true, .residual = true}, k_of(1, 40));
-    example(1, {.norm = true, .activation = "silu", .gated = true}, k_of(128, 390));
-    example(random.integer(2, 8), {.norm = true, .residual = true}, k_of(1, 200));
-    example(random.integer(2, 8), {.activation = "gelu_tanh", .gated = true, .residual = true}, k_of(1, 40));
-    example(random.integer(9, 16), {.norm = true, .bias = true}, k_of(1, 160));
-    example(random.integer(9, 16), {.bias = true, .activation = "silu", .gated = true}, k_of(20, 300));
-    example(random.integer(17, 40), {.residual = true}, k_of(1, 40));
-    example(random.integer(17, 40), {.norm = true, .activation = "silu", .gated = true, .residual = true}, k_of(1, 40));
+    example(1, {.bias = true, .residual = true}, {}, k_of(1, 40));
+    example(1, {.norm = true}, silu_gated, k_of(128, 390));
+    example(random.integer(2, 8), {.norm = true, .residual = true}, {}, k_of(1, 200));
+    example(random.integer(2, 8), {.residual = true}, {.activation = "gelu_tanh", .gated = true}, k_of(1, 40));
+    example(random.integer(9, 16), {.norm = true, .bias = true}, {}, k_of(1, 160));
+    example(random.integer(9, 16), {.bias = true}, silu_gated, k_of(20, 300));
+    example(random.integer(17, 40), {.residual = true}, {}, k_of(1, 40));
+    example(random.integer(17, 40), {.norm = true, .residual = true}, silu_gated, k_of(1, 40));
     return all;
 }
 
 }  // namespace
 
-LinearInputs::LinearInputs(const Linear& linear) {
-    if (linear.scaled) weight_scale = count++;
-    if (linear.norm) norm_weight = count++;
-    if (linear.bias) bias = count++;
-    if (linear.residual) residual = count++;
-}
-
 const OpDef kLinear{
     .name = "linear",
     .doc =
-        "h = norm ? rms_norm(x, norm_weight) : x; z = h · weightᵀ (* weight_scale) (+ bias); gated: y = act(first half "
-        "of z) * second "
-        "half, else y = act(z); out = y (+ residual). x [T, K], weight [N, K]; the optional inputs weight_scale [N], "
-        "norm_weight [K], bias [N], residual as out follow in this order. Everything in between is fp32.",
-    .inputs = {"x", "weight", "weight_scale|norm_weight|bias|residual", "norm_weight|bias|residual", "bias|residual",
-               "residual"},
-    .optional_from = 2,
+        "h = norm_weight ? rms_norm(x, norm_weight) : x; z = h · weightᵀ (* weight_scale) (+ bias); gated: y = "
+        "act(first half of z) * second half, else y = act(z); out = y (+ residual). x [T, K], weight [N, K]; "
+        "weight_scale [N], norm_weight [K], bias [N] and residual, as out, may be absent. Everything in between is "
+        "fp32.",
+    .inputs = {"x",
+               {"weight", InputRole::shared},
+               InputDef("weight_scale", InputRole::shared).optional(),
+               InputDef("norm_weight", InputRole::shared).optional(),
+               InputDef("bias", InputRole::shared).optional(),
+               InputDef("residual").optional()},
+    .locality = Locality::rows,
     .infer = infer,
     .parse_attributes = &Attributes::parse<Linear>,
     .reference = reference,
@@ -231,12 +223,10 @@ const OpDef kLinear{
     .decompose = decompose,
 };
 
-Value linear(At at, Value x, Value weight, Linear attributes, std::optional<Value> norm_weight,
-             std::optional<Value> bias, std::optional<Value> residual, std::optional<Value> weight_scale) {
-    std::vector<Value> inputs{x, weight};
-    for (const auto& input : {weight_scale, norm_weight, bias, residual})
-        if (input) inputs.push_back(*input);
-    return at.apply_all(kLinear, inputs, std::move(attributes)).front();
+Value linear(At at, const LinearValues& values, Linear attributes) {
+    return at.apply(kLinear,
+                    {values.x, values.weight, values.weight_scale, values.norm_weight, values.bias, values.residual},
+                    std::move(attributes));
 }
 
 }  // namespace vitro

@@ -7,7 +7,7 @@
 #include "ops/matmul/product_cpu.h"
 #include "ops/rms_norm/rms_norm_row.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 using simd::Floats;
@@ -59,12 +59,12 @@ Activate activate_of(std::string_view name) {
 class Epilogue {
 public:
     explicit Epilogue(const Call& call)
-        : linear_(call.attributes.as<Linear>()), out_(call.out()), activate_(activate_of(linear_.activation)) {
-        const LinearInputs at(linear_);
-        if (linear_.scaled) weight_scale_ = call.in(static_cast<std::size_t>(at.weight_scale));
-        if (linear_.bias) bias_ = call.in(static_cast<std::size_t>(at.bias));
-        if (linear_.residual) residual_ = call.in(static_cast<std::size_t>(at.residual));
-    }
+        : linear_(call.attributes.as<Linear>()),
+          out_(call.out()),
+          weight_scale_(call.in(Linear::kWeightScale)),
+          bias_(call.in(Linear::kBias)),
+          residual_(call.in(Linear::kResidual)),
+          activate_(activate_of(linear_.activation)) {}
 
     void operator()(const ProductBlock& block) const {
         const std::int64_t m = out_.dim(1);
@@ -72,16 +72,16 @@ public:
             float* y = block.sums + r * ProductBlock::kRow;
             float* up = linear_.gated ? y + ProductBlock::kPart : nullptr;
             const std::int64_t n = block.columns, at = (block.row + r) * m + block.column;
-            if (linear_.scaled) {
+            if (!weight_scale_.absent) {
                 multiply_elements(weight_scale_, block.column, n, y);
                 if (up != nullptr) multiply_elements(weight_scale_, m + block.column, n, up);
             }
-            if (linear_.bias) {
+            if (!bias_.absent) {
                 add_elements(bias_, block.column, n, y);
                 if (up != nullptr) add_elements(bias_, m + block.column, n, up);
             }
             activate_(y, up, n);
-            if (linear_.residual) add_elements(residual_, at, n, y);
+            if (!residual_.absent) add_elements(residual_, at, n, y);
             dispatch_float(out_.dtype, [&]<class Out>(Out) {
                 Out* to = out_.as<Out>() + at;
                 simd::each(n, [&](std::int64_t i, auto lanes) { simd::store(to + i, simd::load(y + i), lanes); });
@@ -97,10 +97,10 @@ private:
 
 Product product_of(const Call& call) {
     const auto& linear = call.attributes.as<Linear>();
-    const Tensor &x = call.in(0), &weight = call.in(1);
+    const Tensor &x = call.in(Linear::kX), &weight = call.in(Linear::kWeight);
     const std::int64_t parts = linear.gated ? 2 : 1;
     return {.a = x.data,
-            .a_dtype = linear.norm ? DType::f32 : x.dtype,
+            .a_dtype = call.has(Linear::kNormWeight) ? DType::f32 : x.dtype,
             .b = weight.data,
             .b_dtype = weight.dtype,
             .transpose_b = true,
@@ -114,7 +114,7 @@ Product product_of(const Call& call) {
 
 void norm(const Call& call, float* out) {
     const auto& linear = call.attributes.as<Linear>();
-    const Tensor &x = call.in(0), &weight = call.in(static_cast<std::size_t>(LinearInputs(linear).norm_weight));
+    const Tensor &x = call.in(Linear::kX), &weight = call.in(Linear::kNormWeight);
     const std::int64_t k = x.dim(1);
     dispatch_float(x.dtype, [&]<class X>(X) {
         dispatch_float(weight.dtype, [&]<class W>(W) {
@@ -127,14 +127,14 @@ void norm(const Call& call, float* out) {
 
 /// Bytes of the normed rows, in front of the product's scratch.
 std::size_t norm_bytes(const Call& call) {
-    if (!call.attributes.as<Linear>().norm) return 0;
+    if (!call.has(Linear::kNormWeight)) return 0;
     constexpr std::size_t kAlignment = 64;
-    return round_up(sizeof(float) * static_cast<std::size_t>(call.in(0).elements()), kAlignment);
+    return round_up(sizeof(float) * static_cast<std::size_t>(call.in(Linear::kX).elements()), kAlignment);
 }
 
 void run(const Call& call) {
     Product product = product_of(call);
-    if (call.attributes.as<Linear>().norm) {
+    if (call.has(Linear::kNormWeight)) {
         auto* normed = reinterpret_cast<float*>(call.scratch.data());
         norm(call, normed);
         product.a = normed;
@@ -149,6 +149,6 @@ std::size_t scratch(const Call& call) {
 
 }  // namespace
 
-const KernelDef kLinearCpu{.op = "linear", .run = run, .scratch = scratch};
+extern const KernelDef kLinearCpu{.op = "linear", .run = run, .scratch = scratch};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

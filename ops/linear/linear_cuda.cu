@@ -1,185 +1,40 @@
-// Few tokens: one kernel, at the speed of the memory that holds the weights. Many: the norm, a Gemm, the rest.
-#include "ops/common/activations_cuda.h"
-#include "ops/common/large_product_cuda.h"
 #include "ops/linear/linear.h"
-#include "ops/linear/linear_cuda.h"
+
+#include "ops/common/product_cuda.h"
+#include "ops/matmul/linear_product_cuda.h"
 
 namespace vitro::VITRO_DEVICE {
 namespace {
 
-enum class Activation { none, silu, gelu, gelu_tanh, relu };
-
-Activation activation_of(std::string_view name) {
-    if (name == "silu") return Activation::silu;
-    if (name == "gelu") return Activation::gelu;
-    if (name == "gelu_tanh") return Activation::gelu_tanh;
-    if (name == "relu") return Activation::relu;
-    return Activation::none;
+ProductActivation activation_of(std::string_view name) {
+    if (name == "silu") return ProductActivation::silu;
+    if (name == "gelu") return ProductActivation::gelu;
+    if (name == "gelu_tanh") return ProductActivation::gelu_tanh;
+    if (name == "relu") return ProductActivation::relu;
+    return ProductActivation::none;
 }
 
-__device__ inline float activate(Activation activation, float x) {
-    switch (activation) {
-        case Activation::silu:
-            return Silu{}(x);
-        case Activation::gelu:
-            return GeluErf{}(x);
-        case Activation::gelu_tanh:
-            return GeluTanh{}(x);
-        case Activation::relu:
-            return Relu{}(x);
-        default:
-            return x;
-    }
-}
-
-/// Bias, activation, gate and residual. Gated: a row of the gate and its up; else 16 rows in order.
-struct LinearEpilogue {
-    Elements out, bias, residual;  // [tokens, m], [n], [tokens, m]; the latter two may be null
-    int m;
-    Activation activation;
-    bool gated;
-
-    int units() const { return gated ? (m + 7) / 8 : (m + 15) / 16; }
-    __device__ RowGroups rows(int unit) const {
-        if (gated) {
-            const int count = min(8, m - 8 * unit);
-            return {{8 * unit, m + 8 * unit}, {count, count}};
-        }
-        const int first = 16 * unit;
-        return {{first, first + 8}, {min(8, m - first), max(0, min(8, m - first - 8))}};
-    }
-
-    struct Loaded {
-        float bias[2], residual[2];
-    };
-    __device__ Loaded load(const Place& place) const {
-        Loaded loaded{};
-        for (int r = 0; r < 2; ++r) {
-            if (place.i >= place.rows.count[r]) continue;
-            const int row = place.rows.first[r] + place.i;
-            if (bias.data) loaded.bias[r] = cuda_load(bias, row);
-            if (residual.data && !(gated && r == 1)) loaded.residual[r] = cuda_load(residual, at(place, row));
-        }
-        return loaded;
-    }
-    __device__ void finish(const Place& place, const Loaded& loaded, float first, float second) const {
-        first += loaded.bias[0];
-        second += loaded.bias[1];
-        const int row = place.rows.first[0] + place.i;
-        if (gated) {
-            cuda_store(out, at(place, row), activate(activation, first) * second + loaded.residual[0]);
-            return;
-        }
-        if (place.i < place.rows.count[0])
-            cuda_store(out, at(place, row), activate(activation, first) + loaded.residual[0]);
-        if (place.i < place.rows.count[1])
-            cuda_store(out, at(place, row + 8), activate(activation, second) + loaded.residual[1]);
-    }
-
-private:
-    __device__ std::int64_t at(const Place& place, int row) const { return std::int64_t(place.token) * m + row; }
-    __device__ static float cuda_load(const Elements& x, std::int64_t i) { return VITRO_DEVICE::load<1>(x, i).at[0]; }
-    __device__ static void cuda_store(const Elements& x, std::int64_t i, float value) { store<1>(x, i, {{value}}); }
-};
-
-/// The same for sums in memory, z [tokens, n]; a thread for 8 elements of out in a row, or 1.
-template <int kCount>
-__global__ void finish_linear_kernel(Elements z, const Product p, const LinearEpilogue e) {
-    const int column = int(blockIdx.y * blockDim.x + threadIdx.x) * kCount;
-    allow_next_kernel();
-    wait_for_previous_kernel();
-    if (column >= e.m) return;
-    const std::int64_t row = blockIdx.x, at = row * e.m + column;
-    auto y = load<kCount>(z, row * p.n + column);
-    Floats<kCount> bias{}, up_bias{}, up, residual{};
-    if (e.bias.data) bias = load<kCount>(e.bias, column);
-    if (e.gated) up = load<kCount>(z, row * p.n + e.m + column);
-    if (e.gated && e.bias.data) up_bias = load<kCount>(e.bias, e.m + column);
-    if (e.residual.data) residual = load<kCount>(e.residual, at);
-    for (int i = 0; i < kCount; ++i) {
-        float value = activate(e.activation, y.at[i] * p.scale_of(column + i) + bias.at[i]);
-        if (e.gated) value *= up.at[i] * p.scale_of(e.m + column + i) + up_bias.at[i];
-        y.at[i] = value + residual.at[i];
-    }
-    store(e.out, at, y);
-}
-
-void launch_finish_linear(const Elements& z, const Product& p, const LinearEpilogue& e, bool wide,
-                          cudaStream_t stream) {
-    constexpr unsigned kThreads = 256;
-    const auto with = [&](auto kernel, int count) {
-        launch(kernel,
-               {.name = "finish_linear",
-                .grid = {unsigned(p.tokens), blocks_for((e.m + count - 1) / count, kThreads)},
-                .block = kThreads,
-                .stream = stream,
-                .programmatic = true},
-               z, p, e);
-    };
-    wide ? with(finish_linear_kernel<kWide>, kWide) : with(finish_linear_kernel<1>, 1);
-}
-
-const Tensor* optional(const Call& call, int index) {
-    return index < 0 ? nullptr : &call.in(static_cast<std::size_t>(index));
-}
-Elements elements_or_none(const Tensor* tensor) { return tensor ? elements_of(*tensor) : Elements{}; }
-
-/// Whether Gemm leaves something to do.
-bool needs_finish(const Call& call) {
+LinearProduct product_of(const Call& call) {
     const auto& linear = call.attributes.as<Linear>();
-    const LinearInputs at(linear);
-    const auto differs = [&](const Tensor* tensor) { return tensor && tensor->dtype != call.out().dtype; };
-    return linear.scaled || linear.gated || !linear.activation.empty() || differs(optional(call, at.bias)) ||
-           differs(optional(call, at.residual));
+    return {.x = call.in(Linear::kX),
+            .weight = call.in(Linear::kWeight),
+            .out = call.out(),
+            .weight_scale = call.in(Linear::kWeightScale),
+            .norm_weight = call.in(Linear::kNormWeight),
+            .bias = call.in(Linear::kBias),
+            .residual = call.in(Linear::kResidual),
+            .eps = linear.eps,
+            .activation = activation_of(linear.activation),
+            .gated = linear.gated,
+            .fixed_weights = is_fixed(call, {Linear::kWeight, Linear::kNormWeight})};
 }
 
-LargeProductScratch scratch_of(const Call& call) {
-    return {call.in(0), call.in(1), call.attributes.as<Linear>().norm, needs_finish(call)};
-}
-
-bool is_large(const Call& call) { return is_large_product(call.in(0).dim(0), call.in(0).dtype, call.in(1).dtype); }
-
-std::size_t scratch(const Call& call) { return is_large(call) ? scratch_of(call).all() : 0; }
+void run(const Call& call) { product_of(call).run(call); }
+std::size_t scratch(const Call& call) { return product_of(call).scratch(); }
+bool is_large(const Call& call) { return product_of(call).is_large(); }
 
 }  // namespace
 
-void run_linear(const Call& call) {
-    const auto& linear = call.attributes.as<Linear>();
-    const LinearInputs at(linear);
-    const Tensor &x = call.in(0), &weight = call.in(1), &out = call.out();
-    if (out.elements() == 0) return;
-    const Tensor *scale = optional(call, at.weight_scale), *norm = optional(call, at.norm_weight),
-                 *bias = optional(call, at.bias), *residual = optional(call, at.residual);
-    const Product p{.x = elements_of(x),
-                    .weight = elements_of(weight),
-                    .scale = elements_or_none(scale),
-                    .norm = elements_or_none(norm),
-                    .eps = linear.eps,
-                    .tokens = kernel_int(x.dim(0)),
-                    .n = kernel_int(weight.dim(0)),
-                    .k = kernel_int(x.dim(1)),
-                    .fixed_weights = is_fixed(call, {1, at.norm_weight})};
-    const LinearEpilogue epilogue{.out = elements_of(out),
-                                  .bias = elements_or_none(bias),
-                                  .residual = elements_or_none(residual),
-                                  .m = kernel_int(out.dim(1)),
-                                  .activation = activation_of(linear.activation),
-                                  .gated = linear.gated};
-    CudaBackend& backend = backend_of(call);
-    if (!is_large(call)) {
-        launch_product("linear", p, epilogue.units(), epilogue, backend);
-        return;
-    }
-    const bool finish = needs_finish(call);
-    const Elements z =
-        launch_large_product(p, scratch_of(call), call.scratch.data(), finish ? nullptr : out.data,
-                             finish ? nullptr : epilogue.bias.data, finish ? nullptr : epilogue.residual.data, backend);
-    if (!finish) return;
-    bool wide = takes_wide({&out}, out.dim(1));
-    for (const Tensor* tensor : {bias, residual}) wide = wide && (!tensor || takes_wide({tensor}, out.dim(1)));
-    launch_finish_linear(z, p, epilogue, wide, backend.stream());
-}
-
-extern const KernelDef kLinearCuda{.op = "linear", .run = run_linear, .scratch = scratch, .rounds_between = is_large};
+extern const KernelDef kLinearCuda{.op = "linear", .run = run, .scratch = scratch, .rounds_between = is_large};
 
 }  // namespace vitro::VITRO_DEVICE

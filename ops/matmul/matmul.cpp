@@ -82,7 +82,8 @@ const OpDef kMatmul{
         "keep their weights. b has rank 2 (one matrix for all) or a's leading dimensions. out has a's dtype; the sum "
         "is "
         "fp32, in an order that depends on K only.",
-    .inputs = {"a", "b"},
+    .inputs = {"a", {"b", InputRole::shared}},
+    .locality = Locality::rows,
     .infer = infer,
     .parse_attributes = &Attributes::parse<Matmul>,
     .reference = reference,

@@ -12,7 +12,6 @@ struct Matmul {
 };
 
 extern const OpDef kMatmul;
-extern const KernelDef kMatmulCpu;
 
 /// out[.., m, n] = sum over k of a[.., m, k] * b[.., k, n] (b[.., n, k] with transpose_b).
 /// a: float [.., M, K]; b: float, rank 2 (the same for the whole batch) or with a's leading dimensions; out: a's dtype

@@ -2,7 +2,7 @@
 #include "ops/matmul/matmul.h"
 #include "ops/matmul/product_cpu.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 Product product_of(const Call& call) {
@@ -43,6 +43,6 @@ std::size_t scratch(const Call& call) {
 
 }  // namespace
 
-const KernelDef kMatmulCpu{.op = "matmul", .run = run, .scratch = scratch};
+extern const KernelDef kMatmulCpu{.op = "matmul", .run = run, .scratch = scratch};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

@@ -1,8 +1,7 @@
-// A product with a weight matrix is a linear; all others, which models have only before they are fused, go through
-// tiles of shared memory.
+// A product with one matrix goes the way of a linear layer; all others, which models have only before they are fused,
+// go through tiles of shared memory.
 #include "ops/common/elements_cuda.h"
-#include "ops/linear/linear.h"
-#include "ops/linear/linear_cuda.h"
+#include "ops/matmul/linear_product_cuda.h"
 #include "ops/matmul/matmul.h"
 
 namespace vitro::VITRO_DEVICE {
@@ -42,10 +41,12 @@ void run(const Call& call) {
     const bool transpose_b = call.attributes.as<Matmul>().transpose_b, one_b = b.rank == 2;
     const int n = kernel_int(out.dim(-1)), k = kernel_int(a.dim(-1));
     if (transpose_b && one_b) {
-        static const Attributes linear = Linear{};
         const std::int64_t a_sizes[] = {a.rows(), a.dim(-1)}, out_sizes[] = {out.rows(), out.dim(-1)};
-        const Tensor inputs[] = {{a.dtype, a_sizes, a.data}, b}, outputs[] = {{out.dtype, out_sizes, out.data}};
-        run_linear({inputs, outputs, linear, call.backend, call.scratch, {}, call.fixed_inputs});
+        const LinearProduct product{.x = {a.dtype, a_sizes, a.data},
+                                    .weight = b,
+                                    .out = {out.dtype, out_sizes, out.data},
+                                    .fixed_weights = call.is_fixed(1)};
+        product.run(call);
         return;
     }
     const std::int64_t m = one_b ? out.rows() : a.dim(-2);

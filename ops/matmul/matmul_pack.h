@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 
 /// Packs rows[0..n) of k elements, `stride` apart: out is [n / kPanel, block_k / 8, kPanel, 8], rows and elements
 /// missing to a full panel or a full eight are zero.
@@ -41,4 +41,4 @@ void pack_columns(const T* columns, std::int64_t stride, std::int64_t n, std::in
     }
 }
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

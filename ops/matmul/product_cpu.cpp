@@ -9,7 +9,7 @@
 
 #include <algorithm>
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 using simd::Floats;
@@ -293,4 +293,4 @@ void multiply(const Product& product, std::span<std::byte> scratch, ThreadPool& 
     });
 }
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

@@ -2,13 +2,14 @@
 #pragma once
 
 #include "backends/cpu/cpu_backend.h"
+#include "backends/cpu/isa.h"
 #include "base/dtype.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 
 /// sums[item, i, part * n + j] = sum over k of a[item, i, k] * b[item, part * n + j, k] (b[item, k, j] when not
 /// transposed; then there is one part). Any float dtypes, b also f8e4m3.
@@ -50,4 +51,4 @@ void multiply(const Product& product, std::span<std::byte> scratch, ThreadPool& 
         const_cast<void*>(static_cast<const void*>(&finish)));
 }
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

@@ -15,6 +15,7 @@ const OpDef kMul{
     .name = "mul",
     .doc = "out = x · y, broadcast as numpy does; out has x's dtype, the product is fp32.",
     .inputs = {"x", "y"},
+    .locality = Locality::elements,
     .infer = infer_broadcast,
     .reference = reference,
     .cost = broadcast_cost,

@@ -6,7 +6,6 @@
 namespace vitro {
 
 extern const OpDef kMul;
-extern const KernelDef kMulCpu;
 
 /// out[…] = x[…] · y[…], broadcast as numpy does. x, y: floats. out: x's dtype; the product is fp32.
 Value mul(At at, Value x, Value y);

@@ -1,13 +1,13 @@
 #include "ops/common/elementwise_cpu.h"
 #include "ops/mul/mul.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 simd::Floats product(simd::Floats x, simd::Floats y) { return x * y; }
 
 }  // namespace
 
-const KernelDef kMulCpu{.op = "mul", .run = broadcast_cpu<product>};
+extern const KernelDef kMulCpu{.op = "mul", .run = broadcast_cpu<product>};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

@@ -1,8 +1,8 @@
 // Few tokens: one kernel, at the speed of the memory that holds the weights. Many: the norm, a Gemm, the rest.
 #include "ops/qkv_projection/qkv_projection.h"
 
-#include "ops/common/large_product_cuda.h"
 #include "ops/common/pages_cuda.h"
+#include "ops/matmul/large_product_cuda.h"
 #include "ops/rope/rope_cuda.h"
 
 namespace vitro::VITRO_DEVICE {
@@ -50,14 +50,14 @@ struct QkvEpilogue {
         float2 turn;      // cos and sin; 1 and 0 for what does not turn
         std::int64_t to;  // where row 0 of the head's kind would be: in q, k_cache or v_cache
     };
-    __device__ Loaded load(const Place& place) const {
-        const int row = place.rows.first[0] + place.i, head = row / d, token = place.token;
+    __device__ Loaded load(const OutputRows& output) const {
+        const int row = output.rows.first[0] + output.i, head = row / d, token = output.token;
         const int position = positions[token], sequence = sequences[token];
         Loaded loaded{};
         if (bias.data)
             for (int r = 0; r < 2; ++r)
-                if (place.i < place.rows.count[r])
-                    loaded.bias[r] = VITRO_DEVICE::load<1>(bias, place.rows.first[r] + place.i).at[0];
+                if (output.i < output.rows.count[r])
+                    loaded.bias[r] = VITRO_DEVICE::load<1>(bias, output.rows.first[r] + output.i).at[0];
         loaded.turn = make_float2(1.0f, 0.0f);
         if (head < heads + kv_heads && row % d < rope.pairs)
             loaded.turn =
@@ -70,53 +70,58 @@ struct QkvEpilogue {
         return loaded;
     }
 
-    __device__ void finish(const Place& place, const Loaded& loaded, float first, float second) const {
+    __device__ void finish(const OutputRows& output, const Loaded& loaded, float first, float second) const {
         first += loaded.bias[0];
         second += loaded.bias[1];
         const float2 turn = loaded.turn;
         const float turned[2] = {first * turn.x - second * turn.y, second * turn.x + first * turn.y};
-        const int head = (place.rows.first[0] + place.i) / d;
+        const int head = (output.rows.first[0] + output.i) / d;
         const Elements& out = head < heads ? q : head < heads + kv_heads ? k_cache : v_cache;
         for (int r = 0; r < 2; ++r)
-            if (place.i < place.rows.count[r]) store<1>(out, loaded.to + place.rows.first[r] + place.i, {{turned[r]}});
+            if (output.i < output.rows.count[r])
+                store<1>(out, loaded.to + output.rows.first[r] + output.i, {{turned[r]}});
     }
 };
 
 LargeProductScratch scratch_of(const Call& call) {
-    return {call.in(0), call.in(1), call.attributes.as<QkvProjection>().norm, true};
+    return {call.in(QkvProjection::kX), call.in(QkvProjection::kWeight), call.has(QkvProjection::kNormWeight), true};
 }
 
-bool is_large(const Call& call) { return is_large_product(call.in(0).dim(0), call.in(0).dtype, call.in(1).dtype); }
+bool is_large(const Call& call) {
+    const Tensor& x = call.in(QkvProjection::kX);
+    return is_large_product(x.dim(0), x.dtype, call.in(QkvProjection::kWeight).dtype);
+}
 
 std::size_t scratch(const Call& call) { return is_large(call) ? scratch_of(call).all() : 0; }
 
 void run(const Call& call) {
     const auto& attributes = call.attributes.as<QkvProjection>();
-    const QkvProjectionInputs at(attributes, call.inputs.size());
-    const auto input = [&](int index) -> const Tensor& { return call.in(static_cast<std::size_t>(index)); };
-    const auto optional = [&](int index) { return index < 0 ? Elements{} : elements_of(input(index)); };
-    const Tensor &x = call.in(0), &weight = call.in(1), &q = call.out(0), &k_cache = call.out(1);
-    VITRO_CHECK(k_cache.data == input(at.k_cache).data && call.out(2).data == input(at.v_cache).data,
+    const auto optional = [&](QkvProjection::Input input) { return elements_of(call.in(input)); };
+    const auto integers = [&](QkvProjection::Input input) { return call.in(input).as<std::int32_t>(); };
+    const Tensor &x = call.in(QkvProjection::kX), &weight = call.in(QkvProjection::kWeight), &q = call.out(0),
+                 &k_cache = call.out(1);
+    VITRO_CHECK(k_cache.data == call.in(QkvProjection::kKCache).data &&
+                    call.out(2).data == call.in(QkvProjection::kVCache).data,
                 "a next state stands elsewhere");
     if (x.dim(0) == 0) return;
     const Product p{.x = elements_of(x),
                     .weight = elements_of(weight),
-                    .scale = optional(at.weight_scale),
-                    .norm = optional(at.norm_weight),
+                    .scale = optional(QkvProjection::kWeightScale),
+                    .norm = optional(QkvProjection::kNormWeight),
                     .eps = attributes.eps,
                     .tokens = kernel_int(x.dim(0)),
                     .n = kernel_int(weight.dim(0)),
                     .k = kernel_int(x.dim(1)),
-                    .fixed_weights = is_fixed(call, {1, at.norm_weight})};
+                    .fixed_weights = is_fixed(call, {QkvProjection::kWeight, QkvProjection::kNormWeight})};
     const auto& rope = attributes.append.rope;
     const QkvEpilogue epilogue{.q = elements_of(q),
                                .k_cache = elements_of(k_cache),
                                .v_cache = elements_of(call.out(2)),
-                               .bias = optional(at.bias),
-                               .positions = input(at.positions).as<std::int32_t>(),
-                               .sequences = input(at.sequences).as<std::int32_t>(),
-                               .rope_lengths = rope.by_length() ? input(at.rope_lengths).as<std::int32_t>() : nullptr,
-                               .pages = DevicePages(k_cache, input(at.page_table)),
+                               .bias = optional(QkvProjection::kBias),
+                               .positions = integers(QkvProjection::kPositions),
+                               .sequences = integers(QkvProjection::kSequences),
+                               .rope_lengths = rope.by_length() ? integers(QkvProjection::kRopeLengths) : nullptr,
+                               .pages = DevicePages(k_cache, call.in(QkvProjection::kPageTable)),
                                .heads = kernel_int(q.dim(1)),
                                .kv_heads = kernel_int(k_cache.dim(2)),
                                .d = kernel_int(q.dim(2)),

@@ -11,38 +11,35 @@
 namespace vitro {
 namespace {
 
-enum Input { kQkv, kKCache, kVCache, kPositions, kSequences, kPageTable, kRopeLengths };
-
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
-    const TensorType &qkv = inputs[kQkv], &cache = inputs[kKCache];
+    const TensorType &qkv = inputs[QkvRopeAppend::kQkv], &cache = inputs[QkvRopeAppend::kKCache];
     const auto& fused = attributes.as<QkvRopeAppend>();
     expect_float("qkv", qkv, 2);
     expect_stored_float("k_cache", cache, 4);
-    if (inputs[kVCache] != cache)
-        fail("v_cache: expected {} as k_cache, found {}", to_string(cache), to_string(inputs[kVCache]));
+    if (inputs[QkvRopeAppend::kVCache] != cache)
+        fail("v_cache: expected {} as k_cache, found {}", to_string(cache), to_string(inputs[QkvRopeAppend::kVCache]));
     const Dim kv_heads = cache.dim(2), d = cache.dim(3);
     if (kv_heads.size < 1 || d.size < 1)
         fail("k_cache: expected constant sizes of at least 1 in the last two dimensions, found {}", to_string(cache));
-    if (fused.n_heads < 1 || fused.n_heads > (std::int64_t{1} << 20))
-        fail("n_heads: expected a number in [1, {}], found {}", 1 << 20, fused.n_heads);
     if (qkv.dim(1).is_symbol() || qkv.dim(1).size / d.size != fused.n_heads + 2 * kv_heads.size ||
         qkv.dim(1).size % d.size != 0)
         fail("qkv: expected rows of {} + 2 * {} heads of size {}, found {}", fused.n_heads, kv_heads.size, d.size,
              to_string(qkv));
-    expect_i32("positions", inputs[kPositions], {qkv.dim(0)});
-    expect_i32("sequences", inputs[kSequences], {qkv.dim(0)});
-    expect_i32("page_table", inputs[kPageTable], 2);
-    std::vector<TensorType> rope{{qkv.dtype, {qkv.dim(0), fused.n_heads, d}}, inputs[kPositions]};
-    if (inputs.size() > kRopeLengths) {
-        expect_i32("rope_lengths", inputs[kRopeLengths], {inputs[kPageTable].dim(0)});
-        rope.insert(rope.end(), {inputs[kSequences], inputs[kRopeLengths]});
-    }
+    expect_i32("positions", inputs[QkvRopeAppend::kPositions], {qkv.dim(0)});
+    expect_i32("sequences", inputs[QkvRopeAppend::kSequences], {qkv.dim(0)});
+    expect_i32("page_table", inputs[QkvRopeAppend::kPageTable], 2);
+    const TensorType& lengths = inputs[QkvRopeAppend::kRopeLengths];
+    if (!lengths.absent) expect_i32("rope_lengths", lengths, {inputs[QkvRopeAppend::kPageTable].dim(0)});
+    const TensorType rope[] = {{qkv.dtype, {qkv.dim(0), fused.n_heads, d}},
+                               inputs[QkvRopeAppend::kPositions],
+                               lengths.absent ? TensorType::none() : inputs[QkvRopeAppend::kSequences],
+                               lengths};
     return {kRope.infer(rope, fused.rope).front(), cache, cache};
 }
 
 /// By the references of rope and kv_append, in fp32.
 void reference(const Call& call) {
-    const Tensor &qkv = call.in(kQkv), &cache = call.in(kKCache), &q_out = call.out();
+    const Tensor &qkv = call.in(QkvRopeAppend::kQkv), &cache = call.in(QkvRopeAppend::kKCache), &q_out = call.out();
     const auto& fused = call.attributes.as<QkvRopeAppend>();
     const Attributes rope = fused.rope;
     const std::int64_t tokens = qkv.dim(0), row = qkv.dim(1), kv_heads = cache.dim(2), d = cache.dim(3);
@@ -57,13 +54,15 @@ void reference(const Call& call) {
         return Tensor(DType::f32, sizes, memory.data());
     };
     const auto turn = [&](const Tensor& x) {  // in place: a pair is read before it is written
-        std::vector<Tensor> inputs{x, call.in(kPositions)};
-        if (call.inputs.size() > kRopeLengths)
-            inputs.insert(inputs.end(), {call.in(kSequences), call.in(kRopeLengths)});
+        const Tensor inputs[] = {
+            x, call.in(QkvRopeAppend::kPositions),
+            call.has(QkvRopeAppend::kRopeLengths) ? call.in(QkvRopeAppend::kSequences) : Tensor::none(),
+            call.in(QkvRopeAppend::kRopeLengths)};
         kRope.reference({inputs, std::span(&x, 1), rope, call.backend});
     };
     const auto append = [&](const Tensor& from, std::size_t output) {
-        const Tensor inputs[] = {call.in(output), from, call.in(kPositions), call.in(kSequences), call.in(kPageTable)};
+        const Tensor inputs[] = {call.in(output), from, call.in(QkvRopeAppend::kPositions),
+                                 call.in(QkvRopeAppend::kSequences), call.in(QkvRopeAppend::kPageTable)};
         kKvAppend.reference({inputs, std::span(&call.out(output), 1), call.attributes, call.backend});
     };
     std::vector<float> q_memory, k_memory, v_memory;
@@ -79,11 +78,11 @@ void reference(const Call& call) {
 
 /// Of the caches only the rows written move.
 Cost cost(const Call& call) {
-    const Tensor &qkv = call.in(kQkv), &q = call.out(), &cache = call.in(kKCache);
+    const Tensor &qkv = call.in(QkvRopeAppend::kQkv), &q = call.out(), &cache = call.in(QkvRopeAppend::kKCache);
     const auto& fused = call.attributes.as<QkvRopeAppend>();
     const std::int64_t written = qkv.dim(0) * cache.dim(2) * cache.dim(3);  // elements of each cache
     std::int64_t bytes = qkv.bytes() + q.bytes() + 2 * bytes_of(cache.dtype, written);
-    for (std::size_t i = kPositions; i < call.inputs.size(); ++i) bytes += call.in(i).bytes();
+    for (std::size_t i = QkvRopeAppend::kPositions; i < call.inputs.size(); ++i) bytes += call.in(i).bytes();
     const std::int64_t rotary = fused.rope.rotary_dim == 0 ? cache.dim(3) : fused.rope.rotary_dim;
     return {bytes, 3 * qkv.dim(0) * (fused.n_heads + cache.dim(2)) * rotary};  // two products and a sum an element
 }
@@ -95,11 +94,11 @@ Example example(const QkvRopeAppend& fused, bool with_lengths, std::int64_t toke
     symbols['S'] = count;
     const std::int64_t per_sequence = tokens / slots + 1, pages = count * per_sequence + 2;
     const auto fill = [=](std::size_t index, const Tensor& tensor, Random& random) {
-        if (index == kPositions) fill_distinct(tensor, per_sequence * slots, random);
-        if (index == kSequences) fill_below(tensor, count, random);
-        if (index == kPageTable) fill_distinct(tensor, pages, random);
-        if (index == kRopeLengths) fill_below(tensor, 200, random);
-        return index >= kPositions;
+        if (index == QkvRopeAppend::kPositions) fill_distinct(tensor, per_sequence * slots, random);
+        if (index == QkvRopeAppend::kSequences) fill_below(tensor, count, random);
+        if (index == QkvRopeAppend::kPageTable) fill_distinct(tensor, pages, random);
+        if (index == QkvRopeAppend::kRopeLengths) fill_below(tensor, 200, random);
+        return index >= QkvRopeAppend::kPositions;
     };
     const TensorType cache{DType::f32, {pages, slots, kv_heads, d}}, i32{DType::i32, {'T'}};
     std::vector<TensorType> inputs{{DType::f32, {'T', (fused.n_heads + 2 * kv_heads) * d}},
@@ -133,28 +132,26 @@ std::vector<Example> examples(Random& random) {
 /// As models write it, in fp32.
 std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const Attributes& attributes) {
     const auto& fused = attributes.as<QkvRopeAppend>();
-    const TensorType qkv = b.type(inputs[kQkv]), cache = b.type(inputs[kKCache]);
+    const TensorType qkv = b.type(inputs[QkvRopeAppend::kQkv]), cache = b.type(inputs[QkvRopeAppend::kKCache]);
     const std::int64_t kv_heads = cache.dim(2).size, d = cache.dim(3).size;
     const bool is_half = qkv.dtype != DType::f32;
-    const Value all = is_half ? cast(b, inputs[kQkv], {.dtype = DType::f32}) : inputs[kQkv];
+    const Value all =
+        is_half ? cast(b, inputs[QkvRopeAppend::kQkv], {.dtype = DType::f32}) : inputs[QkvRopeAppend::kQkv];
     const std::vector<Value> parts =
         split(b, all, {.axis = 1, .sizes = {fused.n_heads * d, kv_heads * d, kv_heads * d}});
     const auto heads = [&](Value x, std::int64_t n) { return reshape(b, x, {qkv.dim(0), n, d}); };
     const auto turn = [&](Value x) {
-        if (inputs.size() <= kRopeLengths) return rope(b, x, inputs[kPositions], fused.rope);
-        return rope(b, x, inputs[kPositions], inputs[kSequences], inputs[kRopeLengths], fused.rope);
+        const Value lengths = inputs[QkvRopeAppend::kRopeLengths];
+        return rope(b, x, inputs[QkvRopeAppend::kPositions], fused.rope,
+                    lengths.is_given() ? inputs[QkvRopeAppend::kSequences] : Value{}, lengths);
     };
     const auto append = [&](Value to, Value x) {
-        return kv_append(b, to, x, inputs[kPositions], inputs[kSequences], inputs[kPageTable]);
+        return kv_append(b, to, x, inputs[QkvRopeAppend::kPositions], inputs[QkvRopeAppend::kSequences],
+                         inputs[QkvRopeAppend::kPageTable]);
     };
     const Value q = turn(heads(parts[0], fused.n_heads)), k = turn(heads(parts[1], kv_heads));
-    return {is_half ? cast(b, q, {.dtype = qkv.dtype}) : q, append(inputs[kKCache], k),
-            append(inputs[kVCache], heads(parts[2], kv_heads))};
-}
-
-QkvRopeAppended append_all(const At& at, std::span<const Value> inputs, QkvRopeAppend attributes) {
-    const std::vector<Value> out = at.apply_all(kQkvRopeAppend, inputs, std::move(attributes));
-    return {out[0], out[1], out[2]};
+    return {is_half ? cast(b, q, {.dtype = qkv.dtype}) : q, append(inputs[QkvRopeAppend::kKCache], k),
+            append(inputs[QkvRopeAppend::kVCache], heads(parts[2], kv_heads))};
 }
 
 }  // namespace
@@ -167,8 +164,13 @@ const OpDef kQkvRopeAppend{
         "2 "
         "= kv_append(v_cache, v). The attributes and rope_lengths are those of rope; outputs 1 and 2 are the caches' "
         "memory.",
-    .inputs = {"qkv", "k_cache", "v_cache", "positions", "sequences", "page_table", "rope_lengths"},
-    .optional_from = kRopeLengths,
+    .inputs = {"qkv",
+               {"k_cache", InputRole::shared},
+               {"v_cache", InputRole::shared},
+               {"positions", InputRole::positions},
+               {"sequences", InputRole::sequences, "page_table"},
+               {"page_table", InputRole::pages, "k_cache"},
+               InputDef("rope_lengths", InputRole::total_lengths).optional()},
     .infer = infer,
     .parse_attributes = &Attributes::parse<QkvRopeAppend>,
     .reference = reference,
@@ -179,15 +181,10 @@ const OpDef kQkvRopeAppend{
 };
 
 QkvRopeAppended qkv_rope_append(At at, Value qkv, Value k_cache, Value v_cache, Value positions, Value sequences,
-                                Value page_table, QkvRopeAppend attributes) {
-    const Value inputs[] = {qkv, k_cache, v_cache, positions, sequences, page_table};
-    return append_all(at, inputs, std::move(attributes));
-}
-
-QkvRopeAppended qkv_rope_append(At at, Value qkv, Value k_cache, Value v_cache, Value positions, Value sequences,
-                                Value page_table, Value rope_lengths, QkvRopeAppend attributes) {
+                                Value page_table, QkvRopeAppend attributes, Value rope_lengths) {
     const Value inputs[] = {qkv, k_cache, v_cache, positions, sequences, page_table, rope_lengths};
-    return append_all(at, inputs, std::move(attributes));
+    const std::vector<Value> out = at.apply_all(kQkvRopeAppend, inputs, std::move(attributes));
+    return {out[0], out[1], out[2]};
 }
 
 }  // namespace vitro

@@ -12,12 +12,13 @@ struct QkvRopeAppend {
     bool operator==(const QkvRopeAppend&) const = default;
     static void fields(auto& self, auto&& field) {
         RopeAttributes::fields(self.rope, field);
-        field("n_heads", self.n_heads);
+        field("n_heads", self.n_heads, between(1, 1 << 20));
     }
+
+    enum Input : std::size_t { kQkv, kKCache, kVCache, kPositions, kSequences, kPageTable, kRopeLengths };
 };
 
 extern const OpDef kQkvRopeAppend;
-extern const KernelDef kQkvRopeAppendCpu;
 
 /// The q heads, turned, and the next states of the caches, in the same memory.
 struct QkvRopeAppended {
@@ -26,12 +27,9 @@ struct QkvRopeAppended {
 };
 
 /// qkv: float [T, (H + 2 K) * d]: each token's heads of q, of k, of v; k_cache, v_cache: one float dtype,
-/// [P, page, K, d]; positions, sequences: i32 [T]; page_table: i32 [S, M]. No two tokens have the same place.
+/// [P, page, K, d]; positions, sequences: i32 [T]; page_table: i32 [S, M]; no two tokens of a sequence have the same
+/// position. Where frequencies depend on the length: rope_lengths i32 [S], as rope takes them.
 QkvRopeAppended qkv_rope_append(At at, Value qkv, Value k_cache, Value v_cache, Value positions, Value sequences,
-                                Value page_table, QkvRopeAppend attributes);
-
-/// The same where frequencies depend on the length: rope_lengths i32 [S], as rope takes them.
-QkvRopeAppended qkv_rope_append(At at, Value qkv, Value k_cache, Value v_cache, Value positions, Value sequences,
-                                Value page_table, Value rope_lengths, QkvRopeAppend attributes);
+                                Value page_table, QkvRopeAppend attributes, Value rope_lengths = {});
 
 }  // namespace vitro

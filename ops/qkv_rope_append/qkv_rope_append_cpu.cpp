@@ -4,12 +4,12 @@
 #include "ops/qkv_rope_append/qkv_rope_append.h"
 #include "ops/rope/rope_angles.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 std::int64_t rotary_of(const Call& call) {
     const std::int64_t rotary = call.attributes.as<QkvRopeAppend>().rope.rotary_dim;
-    return rotary == 0 ? call.in(1).dim(3) : rotary;
+    return rotary == 0 ? call.in(QkvRopeAppend::kKCache).dim(3) : rotary;
 }
 
 std::size_t scratch(const Call& call) {
@@ -28,15 +28,17 @@ void turn_heads(const RopeTurn& turn, const X* from, Y* to, std::int64_t n, std:
 }
 
 void run(const Call& call) {
-    const Tensor &qkv = call.in(0), &q = call.out(0), &k_cache = call.out(1), &v_cache = call.out(2);
-    VITRO_CHECK(k_cache.data == call.in(1).data && v_cache.data == call.in(2).data, "a next state stands elsewhere");
+    const Tensor &qkv = call.in(QkvRopeAppend::kQkv), &q = call.out(0), &k_cache = call.out(1), &v_cache = call.out(2);
+    VITRO_CHECK(
+        k_cache.data == call.in(QkvRopeAppend::kKCache).data && v_cache.data == call.in(QkvRopeAppend::kVCache).data,
+        "a next state stands elsewhere");
     const auto& rope = call.attributes.as<QkvRopeAppend>().rope;
-    const auto* positions = call.in(3).as<std::int32_t>();
-    const auto* sequences = call.in(4).as<std::int32_t>();
-    const Pages pages(k_cache, call.in(5));
+    const auto* positions = call.in(QkvRopeAppend::kPositions).as<std::int32_t>();
+    const auto* sequences = call.in(QkvRopeAppend::kSequences).as<std::int32_t>();
+    const Pages pages(k_cache, call.in(QkvRopeAppend::kPageTable));
     const std::int64_t heads = q.dim(1), kv_heads = k_cache.dim(2), d = q.dim(2);
     const RopeAngles angles(rope, rotary_of(call), positions, sequences,
-                            rope.by_length() ? call.in(6).as<std::int32_t>() : nullptr,
+                            rope.by_length() ? call.in(QkvRopeAppend::kRopeLengths).as<std::int32_t>() : nullptr,
                             reinterpret_cast<float*>(call.scratch.data()));
     auto& pool = static_cast<CpuBackend&>(call.backend).pool();
     dispatch_float(qkv.dtype, [&]<class X>(X) {
@@ -58,6 +60,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const KernelDef kQkvRopeAppendCpu{.op = "qkv_rope_append", .run = run, .scratch = scratch};
+extern const KernelDef kQkvRopeAppendCpu{.op = "qkv_rope_append", .run = run, .scratch = scratch};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

@@ -56,8 +56,10 @@ __global__ void qkv_rope_append_kernel(const Heads heads, const std::int32_t* po
 }
 
 void run(const Call& call) {
-    const Tensor &qkv = call.in(0), &q = call.out(0), &k_cache = call.out(1), &v_cache = call.out(2);
-    VITRO_CHECK(k_cache.data == call.in(1).data && v_cache.data == call.in(2).data, "a next state stands elsewhere");
+    const Tensor &qkv = call.in(QkvRopeAppend::kQkv), &q = call.out(0), &k_cache = call.out(1), &v_cache = call.out(2);
+    VITRO_CHECK(
+        k_cache.data == call.in(QkvRopeAppend::kKCache).data && v_cache.data == call.in(QkvRopeAppend::kVCache).data,
+        "a next state stands elsewhere");
     if (qkv.elements() == 0) return;
     const auto& rope = call.attributes.as<QkvRopeAppend>().rope;
     const Heads heads{elements_of(qkv),     elements_of(q),       elements_of(k_cache),
@@ -71,8 +73,10 @@ void run(const Call& call) {
             .grid = {unsigned(kernel_int(q.dim(0))), blocks_a_token(call, q.dim(0), groups, kThreads)},
             .block = kThreads,
             .stream = stream_of(call)},
-           heads, call.in(3).as<std::int32_t>(), call.in(4).as<std::int32_t>(),
-           rope.by_length() ? call.in(6).as<std::int32_t>() : nullptr, DevicePages(k_cache, call.in(5)), wide, table);
+           heads, call.in(QkvRopeAppend::kPositions).as<std::int32_t>(),
+           call.in(QkvRopeAppend::kSequences).as<std::int32_t>(),
+           rope.by_length() ? call.in(QkvRopeAppend::kRopeLengths).as<std::int32_t>() : nullptr,
+           DevicePages(k_cache, call.in(QkvRopeAppend::kPageTable)), wide, table);
 }
 
 std::string refuses(std::span<const TensorType>, std::span<const TensorType> outputs, const Attributes& attributes) {

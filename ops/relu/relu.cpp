@@ -17,6 +17,7 @@ const OpDef kRelu{
     .name = "relu",
     .doc = "out = max(x, 0), elementwise.",
     .inputs = {"x"},
+    .locality = Locality::elements,
     .infer = infer_elementwise,
     .reference = reference,
     .cost = cost,

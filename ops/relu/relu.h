@@ -6,7 +6,6 @@
 namespace vitro {
 
 extern const OpDef kRelu;
-extern const KernelDef kReluCpu;
 
 /// out[i] = max(x[i], 0), NaN for NaN. x: floats. out: x's type.
 Value relu(At at, Value x);

@@ -2,8 +2,8 @@
 #include "ops/common/elementwise_cpu.h"
 #include "ops/relu/relu.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 
-const KernelDef kReluCpu{.op = "relu", .run = elementwise_cpu<relu_lanes>};
+extern const KernelDef kReluCpu{.op = "relu", .run = elementwise_cpu<relu_lanes>};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

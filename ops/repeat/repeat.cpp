@@ -11,7 +11,6 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     TensorType out = inputs[0];
     const auto& [axis, times] = attributes.as<Repeat>();
     const int at = resolve_axis(axis, out);
-    if (times < 1) fail("times: expected at least 1, found {}", times);
     const auto size = checked_mul(constant_size(out, at), times);
     if (!size) fail("axis {} gets too long", at);
     out.shape[static_cast<std::size_t>(at)] = *size;
@@ -63,7 +62,9 @@ const OpDef kRepeat{
         "out[…, i, …] = x[…, i / times, …] along axis, whose size is a constant: each index `times` in a row, so "
         "that key and value heads meet their group of query heads.",
     .inputs = {"x"},
+    .locality = Locality::moves,
     .infer = infer,
+    .is_identity = keeps_type,
     .parse_attributes = &Attributes::parse<Repeat>,
     .reference = reference,
     .examples = examples,

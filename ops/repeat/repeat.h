@@ -11,13 +11,12 @@ struct Repeat {
     std::int64_t times = 1;  // >= 1
     bool operator==(const Repeat&) const = default;
     static void fields(auto& self, auto&& field) {
-        field("axis", self.axis);
-        field("times", self.times);
+        field("axis", self.axis, between(-kMaxRank, kMaxRank - 1));
+        field("times", self.times, at_least(1));
     }
 };
 
 extern const OpDef kRepeat;
-extern const KernelDef kRepeatCpu;
 
 /// The op as copies, done by `copy`.
 void repeat_by(const Call& call, CopyView copy);

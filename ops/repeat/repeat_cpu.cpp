@@ -1,7 +1,8 @@
+#include "backends/cpu/isa.h"
 #include "ops/repeat/repeat.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 
-const KernelDef kRepeatCpu{.op = "repeat", .run = [](const Call& call) { repeat_by(call, copy_parallel); }};
+extern const KernelDef kRepeatCpu{.op = "repeat", .run = [](const Call& call) { repeat_by(call, copy_parallel); }};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

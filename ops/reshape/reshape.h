@@ -8,7 +8,7 @@ namespace vitro {
 struct Reshape {
     Shape shape;  // of the output
     bool operator==(const Reshape&) const = default;
-    static void fields(auto& self, auto&& field) { field("shape", self.shape); }
+    static void fields(auto& self, auto&& field) { field("shape", self.shape, at_least(1)); }
 };
 
 extern const OpDef kReshape;

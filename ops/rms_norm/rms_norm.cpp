@@ -6,11 +6,10 @@
 namespace vitro {
 namespace {
 
-std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
+std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes&) {
     expect_float("x", inputs[0]);
     expect_rank_at_least("x", inputs[0], 1);
     expect_row_of(inputs[0], "weight", inputs[1]);
-    expect_eps(attributes.as<RmsNorm>().eps);
     return {inputs[0]};
 }
 
@@ -51,7 +50,8 @@ std::vector<Example> examples(Random& random) {
 const OpDef kRmsNorm{
     .name = "rms_norm",
     .doc = "out[..., i] = x[..., i] / sqrt(mean_j x[..., j]^2 + eps) * weight[i], in fp32, rounded once to x's dtype.",
-    .inputs = {"x", "weight"},
+    .inputs = {"x", {"weight", InputRole::shared}},
+    .locality = Locality::rows,
     .infer = infer,
     .parse_attributes = &Attributes::parse<RmsNorm>,
     .reference = reference,

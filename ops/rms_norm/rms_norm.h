@@ -8,11 +8,10 @@ namespace vitro {
 struct RmsNorm {
     float eps = 1e-6f;
     bool operator==(const RmsNorm&) const = default;
-    static void fields(auto& self, auto&& field) { field("eps", self.eps); }
+    static void fields(auto& self, auto&& field) { field("eps", self.eps, at_least(0)); }
 };
 
 extern const OpDef kRmsNorm;
-extern const KernelDef kRmsNormCpu;
 
 /// out[…, i] = x[…, i] / √(mean_j x[…, j]² + eps) · weight[i]. x: floats [..., H]; weight: floats [H]. out: x's type;
 /// all arithmetic is fp32, rounded once.

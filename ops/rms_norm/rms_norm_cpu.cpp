@@ -2,7 +2,7 @@
 #include "ops/rms_norm/rms_norm.h"
 #include "ops/rms_norm/rms_norm_row.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 void run(const Call& call) {
@@ -20,6 +20,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const KernelDef kRmsNormCpu{.op = "rms_norm", .run = run};
+extern const KernelDef kRmsNormCpu{.op = "rms_norm", .run = run};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 
 /// out[i] = x[i] / sqrt(mean of x² + eps) * weight[i] for i in [0, n).
 template <class X, class W, class Out>
@@ -21,4 +21,4 @@ void rms_norm_row(const X* x, const W* weight, Out* out, std::int64_t n, float e
     });
 }
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

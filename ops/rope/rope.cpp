@@ -12,46 +12,46 @@ namespace {
 void check_factors(std::string_view name, const std::vector<float>& factors, std::int64_t pairs) {
     if (std::ssize(factors) != pairs)
         fail("{}: expected {} numbers, half of rotary_dim, found {}", name, pairs, factors.size());
-    for (const float factor : factors)
-        if (!std::isfinite(factor) || factor <= 0) fail("{}: expected positive numbers, found {}", name, factor);
 }
 
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
-    const TensorType& x = inputs[0];
+    const TensorType &x = inputs[RopeAttributes::kX], &sequences = inputs[RopeAttributes::kSequences],
+                     &lengths = inputs[RopeAttributes::kRopeLengths];
     const auto& rope = attributes.as<RopeAttributes>();
     expect_float("x", x, 3);
-    expect_i32("positions", inputs[1], {x.dim(0)});
-    if (inputs.size() == 3) fail("expected sequences and rope_lengths together, found sequences alone");
-    if (inputs.size() == 4) {
-        expect_i32("sequences", inputs[2], {x.dim(0)});
-        expect_i32("rope_lengths", inputs[3], 1);
+    expect_i32("positions", inputs[RopeAttributes::kPositions], {x.dim(0)});
+    if (sequences.absent != lengths.absent)
+        fail("expected sequences and rope_lengths together, found {} alone",
+             lengths.absent ? "sequences" : "rope_lengths");
+    if (!lengths.absent) {
+        expect_i32("sequences", sequences, {x.dim(0)});
+        expect_i32("rope_lengths", lengths, 1);
     }
     if (x.dim(2).is_symbol()) fail("x: expected a constant head size, found {}", to_string(x));
     const std::int64_t d = x.dim(2).size, rotary = rope.rotary_dim == 0 ? d : rope.rotary_dim;
     if (rotary < 2 || rotary > d || rotary % 2 != 0)
         fail("rotary_dim: expected an even number in [2, {}], found {}", d, rotary);
-    if (!std::isfinite(rope.theta) || rope.theta <= 0) fail("theta: expected a positive number, found {}", rope.theta);
-    if (!std::isfinite(rope.attention_scale))
-        fail("attention_scale: expected a number, found {}", rope.attention_scale);
     if (!rope.short_factor.empty()) check_factors("short_factor", rope.short_factor, rotary / 2);
     if (rope.by_length()) {
         check_factors("long_factor", rope.long_factor, rotary / 2);
         if (rope.original_max < 1) fail("original_max: expected a length of at least 1, found {}", rope.original_max);
-        if (inputs.size() != 4) fail("expected sequences and rope_lengths, which say where long_factor holds");
+        if (lengths.absent) fail("expected sequences and rope_lengths, which say where long_factor holds");
     }
     return {x};
 }
 
 void reference(const Call& call) {
-    const Tensor &x = call.in(0), &out = call.out();
+    const Tensor &x = call.in(RopeAttributes::kX), &out = call.out();
     const auto& rope = call.attributes.as<RopeAttributes>();
     const std::int64_t d = x.dim(2), rotary = rope.rotary_dim == 0 ? d : rope.rotary_dim, pairs = rotary / 2;
     std::vector<float> frequencies(static_cast<std::size_t>(pairs));
     dispatch_float(x.dtype, [&]<class X>(X) {
         for (std::int64_t t = 0; t < x.dim(0); ++t) {
-            const float position = static_cast<float>(call.in(1).as<std::int32_t>()[t]);
+            const auto integers = [&](std::size_t input) { return call.in(input).as<std::int32_t>(); };
+            const float position = static_cast<float>(integers(RopeAttributes::kPositions)[t]);
             const bool long_context =
-                rope.by_length() && call.in(3).as<std::int32_t>()[call.in(2).as<std::int32_t>()[t]] > rope.original_max;
+                rope.by_length() &&
+                integers(RopeAttributes::kRopeLengths)[integers(RopeAttributes::kSequences)[t]] > rope.original_max;
             inverse_frequencies(rope, long_context, frequencies);
             for (std::int64_t head = t * x.dim(1); head < (t + 1) * x.dim(1); ++head) {
                 const X* from = x.as<X>() + head * d;
@@ -71,7 +71,7 @@ void reference(const Call& call) {
 }
 
 Cost cost(const Call& call) {
-    const Tensor& x = call.in(0);
+    const Tensor& x = call.in(RopeAttributes::kX);
     const std::int64_t rotary_dim = call.attributes.as<RopeAttributes>().rotary_dim,
                        rotary = rotary_dim == 0 ? x.dim(2) : rotary_dim;
     std::int64_t bytes = call.out().bytes();
@@ -85,10 +85,10 @@ std::vector<Example> examples(Random& random) {
     symbols['T'] = random.integer(1, 20);
     symbols['S'] = 3;
     const auto fill = [](std::size_t index, const Tensor& tensor, Random& numbers) {
-        if (index == 1) fill_below(tensor, 5000, numbers);
-        if (index == 2) fill_below(tensor, 3, numbers);
-        if (index == 3) fill_below(tensor, 200, numbers);
-        return index >= 1;
+        if (index == RopeAttributes::kPositions) fill_below(tensor, 5000, numbers);
+        if (index == RopeAttributes::kSequences) fill_below(tensor, 3, numbers);
+        if (index == RopeAttributes::kRopeLengths) fill_below(tensor, 200, numbers);
+        return index != RopeAttributes::kX;
     };
     const auto inputs = [](std::int64_t heads, std::int64_t d, bool lengths) {
         std::vector<TensorType> types{{DType::f32, {'T', heads, d}}, {DType::i32, {'T'}}};
@@ -134,8 +134,10 @@ const OpDef kRope{
         "are copied. f[i] = 1 / (factor[i] * theta^(2i / rotary_dim)), where factor is "
         "long_factor, if there is one and rope_lengths[sequences[t]] > original_max, else short_factor, else 1. "
         "rotary_dim 0 is the whole head.",
-    .inputs = {"x", "positions", "sequences", "rope_lengths"},
-    .optional_from = 2,
+    .inputs = {"x",
+               {"positions", InputRole::positions},
+               InputDef("sequences", InputRole::sequences, "rope_lengths").optional(),
+               InputDef("rope_lengths", InputRole::total_lengths).optional()},
     .infer = infer,
     .parse_attributes = &Attributes::parse<RopeAttributes>,
     .reference = reference,
@@ -144,11 +146,7 @@ const OpDef kRope{
     .in_place = 0,
 };
 
-Value rope(At at, Value x, Value positions, RopeAttributes attributes) {
-    return at.apply(kRope, {x, positions}, std::move(attributes));
-}
-
-Value rope(At at, Value x, Value positions, Value sequences, Value rope_lengths, RopeAttributes attributes) {
+Value rope(At at, Value x, Value positions, RopeAttributes attributes, Value sequences, Value rope_lengths) {
     return at.apply(kRope, {x, positions, sequences, rope_lengths}, std::move(attributes));
 }
 

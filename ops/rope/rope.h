@@ -17,31 +17,30 @@ struct RopeAttributes {
     std::int64_t original_max = 0;    // with long_factor: the length up to which short_factor holds
     bool operator==(const RopeAttributes&) const = default;
     static void fields(auto& self, auto&& field) {
-        field("theta", self.theta);
-        field("rotary_dim", self.rotary_dim);
+        field("theta", self.theta, above(0));
+        field("rotary_dim", self.rotary_dim, at_least(0));
         field("attention_scale", self.attention_scale);
-        field("short_factor", self.short_factor);
-        field("long_factor", self.long_factor);
-        field("original_max", self.original_max);
+        field("short_factor", self.short_factor, above(0));
+        field("long_factor", self.long_factor, above(0));
+        field("original_max", self.original_max, at_least(0));
     }
+
+    enum Input : std::size_t { kX, kPositions, kSequences, kRopeLengths };
 
     /// Whether the frequencies depend on the sequence's length.
     bool by_length() const { return !long_factor.empty(); }
 };
 
 extern const OpDef kRope;
-extern const KernelDef kRopeCpu;
 
 /// Radians a position, for pair i = 0 … rotary_dim / 2 - 1 (the size of `out`): the one place that knows scalings.
 /// `long_context` takes long_factor, if there is one.
 void inverse_frequencies(const RopeAttributes& attributes, bool long_context, std::span<float> out);
 
 /// x: float [T, n, d]; positions: i32 [T]. out: as x; elements (i, i + rotary_dim / 2) of each head of token t turned
-/// by positions[t] * inverse_frequencies(i), the elements from rotary_dim on as they are.
-Value rope(At at, Value x, Value positions, RopeAttributes attributes);
-
-/// The same where frequencies depend on the length: sequences i32 [T], rope_lengths i32 [S], the total length of each
-/// sequence, which decides between short_factor and long_factor.
-Value rope(At at, Value x, Value positions, Value sequences, Value rope_lengths, RopeAttributes attributes);
+/// by positions[t] * inverse_frequencies(i), the elements from rotary_dim on as they are. Where frequencies depend on
+/// the length: sequences i32 [T], rope_lengths i32 [S], the total length of each sequence, which decides between
+/// short_factor and long_factor; both or neither.
+Value rope(At at, Value x, Value positions, RopeAttributes attributes, Value sequences = {}, Value rope_lengths = {});
 
 }  // namespace vitro

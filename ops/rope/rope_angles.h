@@ -1,6 +1,7 @@
 // What CPU kernels that turn heads share: the cosines and sines of a token, and the turn.
 #pragma once
 
+#include "backends/cpu/isa.h"
 #include "base/checked.h"
 #include "base/half.h"
 #include "ops/rope/rope.h"
@@ -8,7 +9,7 @@
 #include <cmath>
 #include <cstddef>
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 
 /// The turn of a token's heads: pair i is (x[i], x[i + pairs]).
 struct RopeTurn {
@@ -78,4 +79,4 @@ private:
     float* frequencies_;  // short and long [rotary / 2 each], then each thread's part
 };
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

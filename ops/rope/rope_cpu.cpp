@@ -1,12 +1,12 @@
 #include "backends/cpu/cpu_backend.h"
 #include "ops/rope/rope_angles.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 std::int64_t rotary_of(const Call& call) {
     const std::int64_t rotary = call.attributes.as<RopeAttributes>().rotary_dim;
-    return rotary == 0 ? call.in(0).dim(2) : rotary;
+    return rotary == 0 ? call.in(RopeAttributes::kX).dim(2) : rotary;
 }
 
 std::size_t scratch(const Call& call) {
@@ -15,12 +15,13 @@ std::size_t scratch(const Call& call) {
 }
 
 void run(const Call& call) {
-    const Tensor &x = call.in(0), &out = call.out();
+    const Tensor &x = call.in(RopeAttributes::kX), &out = call.out();
     const auto& rope = call.attributes.as<RopeAttributes>();
     const std::int64_t n = x.dim(1), d = x.dim(2), rotary = rotary_of(call);
-    const RopeAngles angles(
-        rope, rotary, call.in(1).as<std::int32_t>(), rope.by_length() ? call.in(2).as<std::int32_t>() : nullptr,
-        rope.by_length() ? call.in(3).as<std::int32_t>() : nullptr, reinterpret_cast<float*>(call.scratch.data()));
+    const RopeAngles angles(rope, rotary, call.in(RopeAttributes::kPositions).as<std::int32_t>(),
+                            rope.by_length() ? call.in(RopeAttributes::kSequences).as<std::int32_t>() : nullptr,
+                            rope.by_length() ? call.in(RopeAttributes::kRopeLengths).as<std::int32_t>() : nullptr,
+                            reinterpret_cast<float*>(call.scratch.data()));
     auto& pool = static_cast<CpuBackend&>(call.backend).pool();
     dispatch_float(x.dtype, [&]<class X>(X) {
         const std::int64_t grain = 1 + 8192 / (n * d);
@@ -41,6 +42,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const KernelDef kRopeCpu{.op = "rope", .run = run, .scratch = scratch};
+extern const KernelDef kRopeCpu{.op = "rope", .run = run, .scratch = scratch};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

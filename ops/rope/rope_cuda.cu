@@ -33,7 +33,7 @@ __global__ void rope_kernel(Elements x, Elements out, const std::int32_t* positi
 }
 
 void run(const Call& call) {
-    const Tensor &x = call.in(0), &out = call.out();
+    const Tensor &x = call.in(RopeAttributes::kX), &out = call.out();
     if (x.elements() == 0) return;
     const auto& rope = call.attributes.as<RopeAttributes>();
     const int n = kernel_int(x.dim(1)), d = kernel_int(x.dim(2));
@@ -45,13 +45,13 @@ void run(const Call& call) {
             .grid = {unsigned(kernel_int(x.dim(0))), blocks_a_token(call, x.dim(0), groups, kThreads)},
             .block = kThreads,
             .stream = stream_of(call)},
-           elements_of(x), elements_of(out), call.in(1).as<std::int32_t>(),
-           rope.by_length() ? call.in(2).as<std::int32_t>() : nullptr,
-           rope.by_length() ? call.in(3).as<std::int32_t>() : nullptr, n, d, wide, table);
+           elements_of(x), elements_of(out), call.in(RopeAttributes::kPositions).as<std::int32_t>(),
+           rope.by_length() ? call.in(RopeAttributes::kSequences).as<std::int32_t>() : nullptr,
+           rope.by_length() ? call.in(RopeAttributes::kRopeLengths).as<std::int32_t>() : nullptr, n, d, wide, table);
 }
 
 std::string refuses(std::span<const TensorType> inputs, std::span<const TensorType>, const Attributes& attributes) {
-    return RopeTable::refuses(attributes.as<RopeAttributes>(), inputs[0].dim(2).size);
+    return RopeTable::refuses(attributes.as<RopeAttributes>(), inputs[RopeAttributes::kX].dim(2).size);
 }
 
 }  // namespace

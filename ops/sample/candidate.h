@@ -2,15 +2,11 @@
 // that sums do not depend on their order, and the few roundings before are those of single IEEE operations.
 #pragma once
 
+#include "base/host_device.h"
+
 #include <cstdint>
 
 #include <math.h>
-
-#ifdef __CUDACC__
-#define VITRO_HOST_DEVICE __host__ __device__
-#else
-#define VITRO_HOST_DEVICE
-#endif
 
 namespace vitro {
 

@@ -5,6 +5,7 @@
 #include "ops/common/expect.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace vitro {
@@ -30,6 +31,7 @@ std::int32_t reference_row(const std::vector<float>& logits, const SampleRow& ro
     std::int32_t first = 0;
     for (std::size_t i = 0; i < logits.size(); ++i)
         if (logits[i] > largest) largest = logits[i], first = static_cast<std::int32_t>(i);
+    if (std::any_of(logits.begin(), logits.end(), [](float x) { return !(x < INFINITY); })) return -1;
     if (!(row.temperature > 0) || largest == -std::numeric_limits<float>::infinity()) return first;
 
     std::vector<SampleCandidate> kept;
@@ -167,7 +169,7 @@ const OpDef kSample{
         "out[r] = a token drawn by softmax(logits[r] / temperature) from those that top-k, top-p and min-p leave, in "
         "this order; temperature 0 takes the largest logit, the first of equal ones. options[r] = temperature, top_p, "
         "min_p; integers[r] = top_k, position and the two halves of a seed, on which two the draw depends. The same "
-        "token on every device.",
+        "token on every device; -1 for a row with NaN or +Inf.",
     .inputs = {"logits", "options", "integers"},
     .infer = infer,
     .reference = reference,

@@ -7,7 +7,6 @@
 namespace vitro {
 
 extern const OpDef kSample;
-extern const KernelDef kSampleCpu;
 
 /// How the token of one row is chosen; a row of the op's inputs `options` and `integers`.
 struct SampleRow {
@@ -30,13 +29,14 @@ struct SampleCandidate {
     std::uint64_t weight;  // sample_weight
 };
 
-/// The token of one row of n logits (float, f16 or bf16; n at most 2^kTokenBits). `memory` has room for n candidates.
-/// Far faster than sorting all of them.
+/// The token of one row of n logits (float, f16 or bf16; n at most 2^kTokenBits), -1 where one is NaN or +Inf. `memory`
+/// has room for n candidates. Far faster than sorting all of them.
 template <class T>
 std::int32_t choose_token(const T* logits, std::int64_t n, const SampleRow& row, SampleCandidate* memory);
 
 /// logits: float [R, V]; options: float [R, 3], temperature, top_p and min_p; integers: i32 [R, 4], top_k, position and
-/// the lower and upper half of the seed. out: i32 [R].
+/// the lower and upper half of the seed. out: i32 [R]; -1 for a row that holds NaN or +Inf, of which no token can be
+/// chosen.
 Value sample(At at, Value logits, Value options, Value integers);
 
 }  // namespace vitro

@@ -178,8 +178,9 @@ __global__ void __launch_bounds__(kThreads)
     row.top_k = own[0];
     row.position = own[1];
     row.seed = Weight(unsigned(own[3])) << 32 | unsigned(own[2]);
-    if (threadIdx.x == 0) out[blockIdx.x] = largest.index;
-    if (!(row.temperature > 0) || largest.value == -INFINITY) return;
+    const bool are_numbers = largest.value < INFINITY;
+    if (threadIdx.x == 0) out[blockIdx.x] = are_numbers ? largest.index : -1;
+    if (!are_numbers || !(row.temperature > 0) || largest.value == -INFINITY) return;
 
     Candidates candidates{logits, begin, n, largest.value, row.temperature};
     candidates.list = list;

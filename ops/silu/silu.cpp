@@ -17,6 +17,7 @@ const OpDef kSilu{
     .name = "silu",
     .doc = "out = x * sigmoid(x) = x / (1 + exp(-x)), elementwise (also called swish).",
     .inputs = {"x"},
+    .locality = Locality::elements,
     .infer = infer_elementwise,
     .reference = reference,
     .cost = cost,

@@ -6,7 +6,6 @@
 namespace vitro {
 
 extern const OpDef kSilu;
-extern const KernelDef kSiluCpu;
 
 /// out[i] = x[i] / (1 + e^-x[i]). x: floats. out: x's type.
 Value silu(At at, Value x);

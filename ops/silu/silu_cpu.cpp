@@ -2,8 +2,8 @@
 #include "ops/common/elementwise_cpu.h"
 #include "ops/silu/silu.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 
-const KernelDef kSiluCpu{.op = "silu", .run = elementwise_cpu<silu_lanes>};
+extern const KernelDef kSiluCpu{.op = "silu", .run = elementwise_cpu<silu_lanes>};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

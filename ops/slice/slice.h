@@ -12,14 +12,13 @@ struct Slice {
     std::int64_t end = 0;    // one past the last
     bool operator==(const Slice&) const = default;
     static void fields(auto& self, auto&& field) {
-        field("axis", self.axis);
-        field("begin", self.begin);
-        field("end", self.end);
+        field("axis", self.axis, between(-kMaxRank, kMaxRank - 1));
+        field("begin", self.begin, at_least(0));
+        field("end", self.end, at_least(0));
     }
 };
 
 extern const OpDef kSlice;
-extern const KernelDef kSliceCpu;
 
 /// The op as copies, done by `copy`.
 void slice_by(const Call& call, CopyView copy);

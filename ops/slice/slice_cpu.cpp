@@ -1,7 +1,8 @@
+#include "backends/cpu/isa.h"
 #include "ops/slice/slice.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 
-const KernelDef kSliceCpu{.op = "slice", .run = [](const Call& call) { slice_by(call, copy_parallel); }};
+extern const KernelDef kSliceCpu{.op = "slice", .run = [](const Call& call) { slice_by(call, copy_parallel); }};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

@@ -5,12 +5,6 @@
 namespace vitro {
 namespace {
 
-std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
-    const float cap = attributes.as<Softcap>().cap;
-    if (!(cap > 0) || !std::isfinite(cap)) fail("cap: expected a finite number above 0, found {}", cap);
-    return infer_elementwise(inputs, attributes);
-}
-
 void reference(const Call& call) {
     const double cap = call.attributes.as<Softcap>().cap;
     elementwise_reference(call, [&](double x) { return cap * std::tanh(x / cap); });
@@ -30,7 +24,8 @@ const OpDef kSoftcap{
     .name = "softcap",
     .doc = "out = cap * tanh(x / cap), elementwise: nearly x where |x| is small, never beyond cap.",
     .inputs = {"x"},
-    .infer = infer,
+    .locality = Locality::elements,
+    .infer = infer_elementwise,
     .parse_attributes = &Attributes::parse<Softcap>,
     .reference = reference,
     .cost = cost,

@@ -2,7 +2,7 @@
 #include "ops/softcap/softcap.h"
 #include "ops/softcap/softcap_lanes.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 void run(const Call& call) {
@@ -20,6 +20,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const KernelDef kSoftcapCpu{.op = "softcap", .run = run};
+extern const KernelDef kSoftcapCpu{.op = "softcap", .run = run};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

@@ -17,9 +17,10 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
 
 template <class T>
 void softmax_row(const T* x, T* out, std::int64_t n) {
-    double largest = -std::numeric_limits<double>::infinity(), sum = 0;
+    constexpr double kMasked = -std::numeric_limits<double>::infinity();
+    double largest = kMasked, sum = 0;
     for (std::int64_t i = 0; i < n; ++i) largest = std::max(largest, double(float(x[i])));
-    const bool masked = largest == -std::numeric_limits<double>::infinity();
+    const bool masked = std::all_of(x, x + n, [](T value) { return double(float(value)) == kMasked; });
     for (std::int64_t i = 0; i < n; ++i) sum += std::exp(double(float(x[i])) - largest);
     for (std::int64_t i = 0; i < n; ++i)
         out[i] = T(masked ? 0.0f : static_cast<float>(std::exp(double(float(x[i])) - largest) / sum));
@@ -57,8 +58,11 @@ std::vector<Example> examples(Random& random) {
 
 const OpDef kSoftmax{
     .name = "softmax",
-    .doc = "out[..., i] = exp(x[..., i]) / sum_j exp(x[..., j]); a row that is -inf throughout gives zeros.",
+    .doc =
+        "out[..., i] = exp(x[..., i]) / sum_j exp(x[..., j]); a row that is -inf throughout gives zeros, and one "
+        "with NaN or +inf NaN.",
     .inputs = {"x"},
+    .locality = Locality::rows,
     .infer = infer,
     .reference = reference,
     .cost = cost,

@@ -2,10 +2,11 @@
 #include "ops/common/parallel.h"
 #include "ops/softmax/softmax.h"
 
+#include <algorithm>
 #include <limits>
 #include <type_traits>
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 constexpr float kMasked = -std::numeric_limits<float>::infinity();
@@ -15,8 +16,9 @@ void softmax_row(const T* x, T* out, std::int64_t n) {
     simd::Floats largest = simd::broadcast(kMasked), sum{};
     simd::each(n, [&](std::int64_t i, auto lanes) { largest = simd::max(simd::load(x + i, lanes, kMasked), largest); });
     const float shift = simd::max(largest);
-    if (shift == kMasked) {
-        std::fill_n(out, n, T(0.0f));
+    if (shift == kMasked) {  // nothing but -inf and NaN
+        const bool masked = std::all_of(x, x + n, [](T value) { return float(value) == kMasked; });
+        std::fill_n(out, n, T(masked ? 0.0f : std::numeric_limits<float>::quiet_NaN()));
         return;
     }
     constexpr bool kKeeps = std::is_same_v<T, float>;  // the exponentials fit in out, unrounded
@@ -43,6 +45,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const KernelDef kSoftmaxCpu{.op = "softmax", .run = run};
+extern const KernelDef kSoftmaxCpu{.op = "softmax", .run = run};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

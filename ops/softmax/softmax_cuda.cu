@@ -15,15 +15,17 @@ __global__ void softmax_kernel(Elements x, Elements out, int n, bool wide) {
         for (const float value : load<count.value>(x, row + i).at) largest = fmaxf(largest, value);
     });
     largest = reduce_block(largest, partial, Maximum{});
-    const bool masked = largest == -INFINITY;
+    const bool masked = largest == -INFINITY;  // nothing but -inf, whose sum is 0 then, and NaN
     float sum = 0.0f;
     each_in_row(n, wide, [&](int i, auto count) {
-        for (const float value : load<count.value>(x, row + i).at) sum += masked ? 0.0f : expf(value - largest);
+        for (const float value : load<count.value>(x, row + i).at)
+            sum += masked ? (value == value ? 0.0f : value) : expf(value - largest);
     });
-    const float scale = masked ? 0.0f : 1.0f / reduce_block(sum, partial + 32, Sum{});
+    sum = reduce_block(sum, partial + 32, Sum{});
+    const float scale = masked ? sum : 1.0f / sum;
     each_in_row(n, wide, [&](int i, auto count) {
         auto values = load<count.value>(x, row + i);
-        for (float& value : values.at) value = masked ? 0.0f : expf(value - largest) * scale;
+        for (float& value : values.at) value = masked ? scale : expf(value - largest) * scale;
         store(out, row + i, values);
     });
 }

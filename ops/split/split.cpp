@@ -38,6 +38,10 @@ std::vector<Example> examples(Random& random) {
             {{{DType::i32, {a + b, d}}}, Split{0, {a, b}}, symbols}};
 }
 
+bool is_identity(std::span<const TensorType>, std::span<const TensorType> outputs, const Attributes&) {
+    return outputs.size() == 1;
+}
+
 }  // namespace
 
 void split_by(const Call& call, CopyView copy) {
@@ -53,7 +57,9 @@ const OpDef kSplit{
     .name = "split",
     .doc = "out i = x[…, b:b + sizes[i], …] along axis, b the sum of the sizes before; together the pieces are x.",
     .inputs = {"x"},
+    .locality = Locality::moves,
     .infer = infer,
+    .is_identity = is_identity,
     .parse_attributes = &Attributes::parse<Split>,
     .reference = reference,
     .examples = examples,

@@ -11,13 +11,12 @@ struct Split {
     std::vector<std::int64_t> sizes;  // of the pieces along the axis, in order
     bool operator==(const Split&) const = default;
     static void fields(auto& self, auto&& field) {
-        field("axis", self.axis);
-        field("sizes", self.sizes);
+        field("axis", self.axis, between(-kMaxRank, kMaxRank - 1));
+        field("sizes", self.sizes, at_least(1));
     }
 };
 
 extern const OpDef kSplit;
-extern const KernelDef kSplitCpu;
 
 /// The op as copies, done by `copy`.
 void split_by(const Call& call, CopyView copy);

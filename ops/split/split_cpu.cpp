@@ -1,7 +1,8 @@
+#include "backends/cpu/isa.h"
 #include "ops/split/split.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 
-const KernelDef kSplitCpu{.op = "split", .run = [](const Call& call) { split_by(call, copy_parallel); }};
+extern const KernelDef kSplitCpu{.op = "split", .run = [](const Call& call) { split_by(call, copy_parallel); }};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

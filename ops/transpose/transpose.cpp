@@ -35,6 +35,11 @@ std::vector<Example> examples(Random& random) {
             {{{DType::i32, {d, n}}}, Transpose{{0, 1}}, symbols}};
 }
 
+bool is_identity(std::span<const TensorType>, std::span<const TensorType>, const Attributes& attributes) {
+    const auto& permutation = attributes.as<Transpose>().permutation;
+    return std::is_sorted(permutation.begin(), permutation.end());
+}
+
 }  // namespace
 
 void transpose_by(const Call& call, CopyView copy) {
@@ -47,7 +52,9 @@ const OpDef kTranspose{
         "out[i0, i1, …] = x[j0, j1, …] where j at permutation[k] is ik: dimension k of out is dimension "
         "permutation[k] of x.",
     .inputs = {"x"},
+    .locality = Locality::moves,
     .infer = infer,
+    .is_identity = is_identity,
     .parse_attributes = &Attributes::parse<Transpose>,
     .reference = reference,
     .examples = examples,

@@ -9,11 +9,10 @@ namespace vitro {
 struct Transpose {
     std::vector<std::int64_t> permutation;  // dimension i of the output is dimension permutation[i] of x
     bool operator==(const Transpose&) const = default;
-    static void fields(auto& self, auto&& field) { field("permutation", self.permutation); }
+    static void fields(auto& self, auto&& field) { field("permutation", self.permutation, between(0, kMaxRank - 1)); }
 };
 
 extern const OpDef kTranspose;
-extern const KernelDef kTransposeCpu;
 
 /// The op as copies, done by `copy`.
 void transpose_by(const Call& call, CopyView copy);

@@ -1,7 +1,9 @@
+#include "backends/cpu/isa.h"
 #include "ops/transpose/transpose.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 
-const KernelDef kTransposeCpu{.op = "transpose", .run = [](const Call& call) { transpose_by(call, copy_parallel); }};
+extern const KernelDef kTransposeCpu{.op = "transpose",
+                                     .run = [](const Call& call) { transpose_by(call, copy_parallel); }};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

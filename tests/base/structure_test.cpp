@@ -93,6 +93,20 @@ Complaints circle_complaints(const Sources& sources) {
     return out;
 }
 
+/// Circles between the folders of ops, as "ops/a -> ops/b -> ops/a".
+Complaints folder_complaints(const Sources& sources) {
+    const auto folder_of = [](const std::string& path) { return path.substr(0, path.rfind('/')); };
+    Sources folders;  // what a folder includes, as if it were one file
+    for (const auto& [path, text] : sources) {
+        if (!path.starts_with("ops/") || folder_of(path) == "ops") continue;
+        std::string& all = folders[folder_of(path)];
+        for (const std::string& next : includes(text))
+            if (next.starts_with("ops/") && folder_of(next) != "ops" && folder_of(next) != folder_of(path))
+                all += fmt::format("#include \"{}\"\n", folder_of(next));
+    }
+    return circle_complaints(folders);
+}
+
 Complaints length_complaints(const Sources& sources) {
     Complaints out;
     for (const auto& [path, text] : sources) {
@@ -189,6 +203,10 @@ TEST_CASE("rooms include only rooms further down") {
 
 TEST_CASE("no file includes itself, not by any way") { check_none(circle_complaints(code_of(read_project()))); }
 
+TEST_CASE("no folder of ops includes from itself by way of another") {
+    check_none(folder_complaints(code_of(read_project())));
+}
+
 TEST_CASE("no file is over 500 lines") { check_none(length_complaints(read_project())); }
 
 TEST_CASE("every op has its folder and its row") { check_none(op_complaints(read_project())); }
@@ -206,6 +224,11 @@ TEST_CASE("each of these checks can fail") {
     CHECK(circle_complaints({{"base/a.h", "#include \"base/b.h\"\n"}, {"base/b.h", ""}}).empty());
     CHECK(circle_complaints({{"base/a.h", "#include \"base/b.h\"\n"}, {"base/b.h", "#include \"base/a.h\"\n"}}) ==
           Complaints{"base/a.h -> base/b.h -> base/a.h"});
+
+    const std::string reads_b = "#include \"ops/b/b.h\"\n", reads_a = "#include \"ops/a/other.h\"\n";
+    CHECK(folder_complaints({{"ops/a/a.h", reads_b}, {"ops/a/other.h", ""}, {"ops/b/b.h", ""}}).empty());
+    CHECK(folder_complaints({{"ops/a/a.h", reads_b}, {"ops/a/other.h", ""}, {"ops/b/b.h", reads_a}}) ==
+          Complaints{"ops/a -> ops/b -> ops/a"});
 
     CHECK(length_complaints({{"a.h", std::string(500, '\n')}}).empty());
     CHECK(length_complaints({{"a.h", std::string(501, '\n')}}).size() == 1);

@@ -44,8 +44,12 @@ inline std::string wire_piece(std::string_view text, float score = 0, int type =
     return wire_bytes(1, wire_bytes(1, text) + wire_float(2, score) + wire_number(3, type));
 }
 
-/// The rest of tokenizer.model: a trainer that made a byte-pair model (2).
-inline std::string wire_trainer(int model_type = 2) { return wire_bytes(2, wire_number(3, model_type)); }
+/// The rest of tokenizer.model: a trainer that made a byte-pair model (2), with pieces for bytes or not, and a
+/// normalizer that leaves spaces as they are.
+inline std::string wire_trainer(int model_type = 2, bool byte_fallback = false) {
+    const std::string fallback = "\x98\x02" + std::string(1, byte_fallback ? '\1' : '\0');  // field 35
+    return wire_bytes(2, wire_number(3, model_type) + fallback) + wire_bytes(3, wire_number(4, 0));
+}
 
 /// <unk> <s> </s>, the 256 bytes from id 3, and these from id 259.
 inline const std::vector<std::string>& small_words() {
@@ -61,7 +65,18 @@ inline std::string small_model() {
     for (int byte = 0; byte < 256; ++byte) model += wire_piece(fmt::format("<0x{:02X}>", byte), 0, 6);
     float score = 0;
     for (const std::string& word : small_words()) model += wire_piece(word, score -= 1);
-    return model + wire_trainer();
+    return model + wire_trainer(2, true);
+}
+
+/// The same vocabulary as a tokenizer.json, with `members` beside "model".
+inline std::string small_tokenizer_json(std::string_view members) {
+    std::string vocab = R"("<unk>": 0, "<s>": 1, "</s>": 2)";
+    for (int byte = 0; byte < 256; ++byte) vocab += fmt::format(R"(, "<0x{:02X}>": {})", byte, kSmallBytes + byte);
+    for (std::size_t i = 0; i < small_words().size(); ++i)
+        vocab += fmt::format(R"(, "{}": {})", small_words()[i], static_cast<std::size_t>(kSmallWords) + i);
+    return fmt::format(R"({{"model": {{"type": "BPE", "byte_fallback": true, "vocab": {{{}}}, "merges": ["▁ t", "h e",
+                           "▁t he", "i n", "▁ a", "▁ ▁", "a n", "a b", "b c", "ab c", "c ab"]}}, {}}})",
+                       vocab, members);
 }
 
 inline constexpr std::string_view kSmallConfig = R"({

@@ -1,19 +1,23 @@
-"""Writes what transformers makes of a few thousand strings, for tests/frontend/tokenizer_test.cpp.
+"""Writes what transformers makes of a few thousand strings, for tests/frontend/tokenizer_golden_test.cpp, after checking
+that sentencepiece makes the same of them.
 
     python tests/golden/make_tokenizer.py MODEL_DIRECTORY OUT.json
 
-The strings are drawn from a fixed seed: all scripts, emoji, control characters, runs of whitespace, added tokens in every
-position, combining marks, bytes that are no UTF-8, code. What is too bulky to store whole is stored as a 32-bit FNV-1a
-hash: ids joined by commas, or decoded text.
+Made with transformers 5.24.0, tokenizers 0.23.3 and sentencepiece 0.2.3; other versions are refused. The strings are drawn
+from a fixed seed: all scripts, emoji, control characters, runs of whitespace, added tokens in every position, combining
+marks, bytes that are no UTF-8, code. What is too bulky to store whole is stored as a 32-bit FNV-1a hash: ids joined by
+commas, or decoded text.
 """
 
 import json
 import os
 import random
+import re
 import shutil
 import sys
 import tempfile
 
+VERSIONS = {"transformers": "5.24.0", "tokenizers": "0.23.3", "sentencepiece": "0.2.3"}
 SCRIPTS = [
     (0x41, 0x5A), (0x61, 0x7A), (0xC0, 0x17F), (0x180, 0x24F), (0x250, 0x2AF), (0x370, 0x3FF), (0x400, 0x4FF),
     (0x531, 0x58F), (0x5D0, 0x5EA), (0x620, 0x64A), (0x710, 0x72F), (0x904, 0x939), (0x985, 0x9B9), (0xA05, 0xA39),
@@ -45,7 +49,7 @@ BROKEN = [b"\x80", b"\xbf", b"\xc0", b"\xc1", b"\xc3", b"\xc0\x80", b"\xe0\x80\x
 
 def make_strings(added: list[str]) -> list[bytes]:
     rng = random.Random(20240229)
-    texts: list[str] = ["", "The capital of France is", "The Shawshank", *LITERALS, *WHITESPACE, *added]
+    texts: list[str] = ["", "The capital of France is", "The Shawshank", "def f(x):\n    return x+1", *LITERALS, *WHITESPACE, *added]
 
     def from_script(length: int) -> str:
         low, high = rng.choice(SCRIPTS)
@@ -58,7 +62,7 @@ def make_strings(added: list[str]) -> list[bytes]:
         for _ in range(3):
             letters = "".join(chr(rng.randint(low, high)) for _ in range(rng.randint(1, 8)))
             texts += [letters, rng.choice(WORDS) + " " + letters + " " + letters[::-1]]
-    for _ in range(400):
+    for _ in range(560):
         texts.append(words(rng.randint(1, 6)))
     for _ in range(120):
         texts.append("".join(rng.choice(EMOJI + [" ", "a"]) for _ in range(rng.randint(1, 4))))
@@ -107,18 +111,8 @@ def fnv_ids(ids: list[int]) -> int:
     return fnv(",".join(map(str, ids)).encode())
 
 
-def load(directory: str):
-    """The fast tokenizer of the directory: what its tokenizer.json says, or else what the class it names makes of it.
-
-    (For model type phi3 without tokenizer.json, AutoTokenizer of transformers 5 falls back to a generic tokenizer that
-    never marks the start of a word; that is the variant `add_prefix_space: false` below.)"""
-    from transformers import AutoTokenizer, LlamaTokenizerFast
-
-    named = os.path.exists(os.path.join(directory, "tokenizer.json"))
-    return (AutoTokenizer if named else LlamaTokenizerFast).from_pretrained(directory)
-
-
-def load_changed(directory: str, changes: dict):
+def load_changed(directory: str, changes: dict, load):
+    """What load makes of a copy of the directory whose tokenizer_config.json has other values."""
     with tempfile.TemporaryDirectory() as copy:
         for name in ["tokenizer.model", "added_tokens.json", "config.json"]:
             if os.path.exists(os.path.join(directory, name)):
@@ -130,40 +124,132 @@ def load_changed(directory: str, changes: dict):
         return load(copy)
 
 
-def main(directory: str, out: str) -> None:
-    import transformers
+class SecondSource:
+    """sentencepiece, with what is around it written anew: added tokens with the whitespace they take, and the space that
+    is put in front of a text (of every text between added tokens when `legacy`)."""
 
-    tokenizer = load(directory)
+    WHITESPACE = "[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*"  # Unicode's White_Space
+
+    def __init__(self, directory: str):
+        import sentencepiece
+        from sentencepiece import sentencepiece_model_pb2
+
+        with open(os.path.join(directory, "tokenizer_config.json"), encoding="utf-8") as file:
+            config = json.load(file)
+        model = sentencepiece_model_pb2.ModelProto()
+        with open(os.path.join(directory, "tokenizer.model"), "rb") as file:
+            model.ParseFromString(file.read())
+        model.normalizer_spec.add_dummy_prefix = False
+        self.model = sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString())
+        self.prefix = config.get("add_prefix_space", True)
+        self.legacy = config.get("legacy", False)
+        self.bos = [self.model.bos_id()] if config["add_bos_token"] else []
+        added = {token["content"]: (int(id), token) for id, token in config["added_tokens_decoder"].items()}
+        self.ids = {content: id for content, (id, _) in added.items()}
+        patterns = []
+        for content in sorted(added, key=len, reverse=True):
+            token = added[content][1]
+            assert not token["single_word"] and not token["normalized"] and not token["lstrip"]
+            patterns.append(f"(?:{re.escape(content)}{self.WHITESPACE if token['rstrip'] else ''})")
+        self.added = re.compile("|".join(patterns))
+
+    def section(self, text: str, begin: int) -> list[int]:
+        if self.prefix and (self.legacy or (begin == 0 and text[0] not in " ▁")):
+            text = " " + text
+        return self.model.encode(text)
+
+    def encode(self, text: str) -> list[int]:
+        ids, done = list(self.bos), 0
+        for match in self.added.finditer(text):
+            if done < match.start():
+                ids += self.section(text[done : match.start()], done)
+            ids.append(next(self.ids[c] for c in sorted(self.ids, key=len, reverse=True) if match[0].startswith(c)))
+            done = match.end()
+        return ids + (self.section(text[done:], done) if done < len(text) else [])
+
+    def decode(self, tokenizer, ids: list[int], skip_special: bool) -> str:
+        """transformers' text, with the run of bytes that is no UTF-8 decoded as sentencepiece does: only the broken bytes
+        are U+FFFD, not the whole run."""
+        text, run = "", b""
+        special = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special and skip_special}
+        for id in [*ids, None]:
+            if id in special:
+                continue
+            token = None if id is None else tokenizer.convert_ids_to_tokens(id)
+            if token and re.fullmatch("<0x[0-9A-F]{2}>", token):
+                run += bytes([int(token[3:5], 16)])
+                continue
+            while run:
+                length = next((n for n in range(1, 5) if is_char(run[:n])), 0)
+                text += run[:length].decode() if length else "\ufffd"
+                run = run[length or 1 :]
+            text += (token or "").replace("▁", " ")
+        return text[1:] if self.prefix and text.startswith(" ") else text
+
+
+def is_char(data: bytes) -> bool:
+    try:
+        return len(data.decode()) == 1
+    except UnicodeDecodeError:
+        return False
+
+
+def main(directory: str, out: str) -> None:
+    import importlib.metadata
+
+    for package, version in VERSIONS.items():
+        found = importlib.metadata.version(package)
+        assert found == version, f"expected {package} {version}, found {found}"
+    from transformers import AutoTokenizer, LlamaTokenizer
+
+    tokenizer, second = AutoTokenizer.from_pretrained(directory), SecondSource(directory)
     added = sorted(tokenizer.get_added_vocab(), key=tokenizer.get_added_vocab().get)
     strings = make_strings(added)
     texts = [string.decode("utf-8", "replace") for string in strings]
     ids = [tokenizer.encode(text) for text in texts]
+    for text, found in zip(texts, ids):
+        assert found == second.encode(text), f"{text!r}: transformers {found}, sentencepiece {second.encode(text)}"
 
     variants = []
     if not os.path.exists(os.path.join(directory, "tokenizer.json")):
-        for changes in [{"add_prefix_space": False}, {"legacy": True}]:
-            changed = load_changed(directory, changes)
-            hashes = [fnv_ids(changed.encode(text)) for text in texts]
+        # AutoTokenizer does not ask for add_prefix_space; LlamaTokenizer does, but merges runs of spaces wrongly.
+        for changes, load in [({"legacy": True}, AutoTokenizer), ({"add_prefix_space": False}, LlamaTokenizer)]:
+            changed, other = (load_changed(directory, changes, l) for l in (load.from_pretrained, SecondSource))
+            for text in texts:
+                runs = load is LlamaTokenizer and re.search("[ ▁]{2}", text)
+                assert runs or changed.encode(text) == other.encode(text), (changes, text)
+            hashes = [fnv_ids(other.encode(text)) for text in texts]
             variants.append({"changes": changes, "hash_of_all_ids": hashes})
 
     rng = random.Random(7)
     byte_ids = [i for i in (tokenizer.convert_tokens_to_ids(f"<0x{byte:02X}>") for byte in range(256)) if i is not None]
-    decodes = []
+    decodes, broken = [], 0
     for _ in range(200):
         choices = [rng.randrange(len(tokenizer)) for _ in range(6)] + rng.sample(byte_ids, 6)
         choices += tokenizer.encode(rng.choice([*EMOJI, *WORDS, " ▁ "]), add_special_tokens=False)
         sample = [rng.choice(choices) for _ in range(rng.randint(0, 12))]
         if rng.random() < 0.5:  # whole characters, too
             sample += tokenizer.encode(rng.choice(EMOJI), add_special_tokens=False)
-        decodes.append([sample, tokenizer.decode(sample, skip_special_tokens=True), tokenizer.decode(sample)])
+        row = [sample]
+        for skip_special in [True, False]:
+            text = second.decode(tokenizer, sample, skip_special)
+            theirs = tokenizer.decode(sample, skip_special_tokens=skip_special)
+            broken += "\ufffd" in theirs
+            assert "\ufffd" in theirs or text == theirs, (sample, text, theirs)
+            row.append(text)
+        decodes.append(row)
+    assert broken < len(decodes) * 3 / 2, f"{broken} of {2 * len(decodes)} decodes have one source only"
+    decoded = [tokenizer.decode(i, skip_special_tokens=True) for i in ids]
+    for i, text in zip(ids, decoded):
+        assert text == second.decode(tokenizer, i, True), i
 
     golden = {
-        "transformers": transformers.__version__,
+        "versions": VERSIONS,
         "cases": [
             [string.decode() if string.decode("utf-8", "ignore").encode() == string else {"hex": string.hex()}, i]
             for string, i in zip(strings, ids)
         ],
-        "decoded": [fnv(tokenizer.decode(i, skip_special_tokens=True).encode()) for i in ids],
+        "decoded": [fnv(text.encode()) for text in decoded],
         "variants": variants,
         "decodes": decodes,
     }

@@ -115,6 +115,67 @@ TEST_CASE("a value of the wrong kind tells field, expected and found") {
     CHECK(complaint({{"shape", "[T, tokens]"}}).find("found 'tokens'") != std::string::npos);
 }
 
+struct Ranged {
+    float eps = 1e-6f, scale = 1;
+    std::int64_t heads = 1;
+    std::string activation;
+    DType dtype = DType::f32;
+    Dim keys = 'C';
+    std::vector<float> factors;
+    bool operator==(const Ranged&) const = default;
+    static void fields(auto& self, auto&& field) {
+        field("eps", self.eps, at_least(0));
+        field("scale", self.scale);
+        field("heads", self.heads, between(1, 64));
+        field("activation", self.activation, one_of({"", "silu", "relu"}));
+        field("dtype", self.dtype, float_dtype());
+        field("keys", self.keys, at_least(1));
+        field("factors", self.factors, above(0));
+    }
+};
+
+TEST_CASE("a value out of its field's range is refused by name; what is not finite is in no range") {
+    const auto refused = [](const Ranged& value) -> std::string {
+        try {
+            Attributes(value).check();
+        } catch (const Error& error) {
+            return error.what();
+        }
+        return "accepted";
+    };
+    CHECK(refused({}) == "accepted");
+    CHECK(refused({.eps = 0}) == "accepted");
+    CHECK(refused({.eps = -1}) == "eps: expected a number of at least 0, found -1");
+    CHECK(refused({.eps = NAN}) == "eps: expected a finite number of at least 0, found nan");
+    CHECK(refused({.eps = INFINITY}) == "eps: expected a finite number of at least 0, found inf");
+    CHECK(refused({.scale = -3e38f}) == "accepted");
+    CHECK(refused({.scale = -INFINITY}) == "scale: expected a finite number, found -inf");
+    CHECK(refused({.heads = 0}) == "heads: expected an integer in [1, 64], found 0");
+    CHECK(refused({.heads = 64}) == "accepted");
+    CHECK(refused({.heads = 65}) == "heads: expected an integer in [1, 64], found 65");
+    CHECK(refused({.activation = "tanh"}) == "activation: expected one of \"\", silu, relu, found 'tanh'");
+    CHECK(refused({.dtype = DType::i32}) == "dtype: expected one of f32, f16, bf16, found i32");
+    CHECK(refused({.keys = 0}) == "keys: expected an integer of at least 1, found 0");
+    CHECK(refused({.keys = 7}) == "accepted");
+    CHECK(refused({.factors = {1, 0}}) == "factors: element 1: expected a number above 0, found 0");
+    Attributes().check();
+}
+
+TEST_CASE("the fields are listed with kind, default and range") {
+    const auto fields = Attributes::parse<Ranged>({}).fields();
+    REQUIRE(fields.size() == 7);
+    CHECK(fields[0].name == "eps");
+    CHECK(fields[0].kind == "a number");
+    CHECK(fields[0].value == "1e-06");
+    CHECK(fields[0].range == "at least 0");
+    CHECK(fields[1].range.empty());
+    CHECK(fields[2].range == "in [1, 64]");
+    CHECK(fields[3].range == "one of \"\", silu, relu");
+    CHECK(fields[5].value == "C");
+    CHECK(fields[6].range == "each above 0");
+    CHECK(Attributes().fields().empty());
+}
+
 /// Out of line: where GCC 12 sees both types it warns of the comparison that the types' check prevents.
 [[gnu::noinline]] bool equal(const Attributes& a, const Attributes& b) { return a == b; }
 

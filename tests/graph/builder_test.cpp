@@ -60,8 +60,8 @@ TEST_CASE("a node knows the line of the model that wrote it, relative to the pro
     const Value y = add(b, x, x);
     b.result(mul(b.named("scaled"), y, y));
     const Graph graph = b.finish();
-    CHECK(graph.nodes[0].place == SourcePlace{"tests/graph/builder_test.cpp", line});
-    CHECK(graph.nodes[1].place == SourcePlace{"tests/graph/builder_test.cpp", line + 1});
+    CHECK(graph.nodes[0].source == SourceLine{"tests/graph/builder_test.cpp", line});
+    CHECK(graph.nodes[1].source == SourceLine{"tests/graph/builder_test.cpp", line + 1});
     CHECK(describe(graph, graph.nodes[0]) == fmt::format("add at add (tests/graph/builder_test.cpp:{})", line));
 }
 
@@ -72,7 +72,8 @@ TEST_CASE("weights are named below their scope and come from the tensor of that 
     b.result(weight);
     const Graph graph = b.finish();
     CHECK(graph.value(weight.id).path == "model.norm.weight");
-    CHECK(graph.value(weight.id).sources == std::vector<std::string>{"model.norm.weight"});
+    CHECK(graph.value(weight.id).source == "model.norm.weight");
+    CHECK_FALSE(graph.value(weight.id).prepared);
     CHECK(graph.values_of(ValueKind::weight) == std::vector<ValueId>{weight.id});
     CHECK(graph.values_of(ValueKind::state).empty());
 }

@@ -4,6 +4,7 @@
 #include "graph/dump/repeat.h"
 #include "graph/text.h"
 #include "graph/verify.h"
+#include "passes/passes.h"
 #include "tests/paths.h"
 #include "tests/runtime/goldens.h"
 
@@ -53,7 +54,7 @@ module "m.head" "Head" ""
 %m.layers.0.norm.weight = weight f32 [4]
 %m.layers.1.norm.weight = weight f32 [4]
 %m.layers.2.norm.weight = weight f32 [4]
-%m.head.weight = weight f32 [4] from m.norm.a, m.norm.b
+%m.head.weight = weight f32 [4] from m.norm.a
 %m.layers.0.norm = rms_norm(%x, %m.layers.0.norm.weight) : f32 [T, 4] @models/m.cpp:3
 %m.layers.0.out = add(%x, %m.layers.0.norm) : f32 [T, 4] <= m.layers.0.sum, m.layers.0.out
 %m.layers.1.norm = rms_norm(%m.layers.0.out, %m.layers.1.norm.weight) : f32 [T, 4] @models/m.cpp:3

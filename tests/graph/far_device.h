@@ -9,6 +9,7 @@
 #include "ops/mul/mul.h"
 #include "ops/rms_norm/rms_norm.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <vector>
@@ -22,9 +23,11 @@ public:
     bool is_host() const override { return false; }
     Buffer allocate(std::size_t bytes, std::string_view what) override {
         count_allocated(bytes);
+        live_ += bytes;
+        peak_ = std::max(peak_, live_);
         auto memory = std::make_shared<Buffer>(host_.allocate(bytes + alignment(), what));
         const auto address = (reinterpret_cast<std::uintptr_t>(memory->data()) + 255) / 256 * 256;
-        return {reinterpret_cast<void*>(address | kMark), bytes, [memory](void*) {}};
+        return {reinterpret_cast<void*>(address | kMark), bytes, [this, bytes, memory](void*) { live_ -= bytes; }};
     }
     Buffer allocate_staging(std::size_t bytes, std::string_view what) override {
         count_staging(bytes);
@@ -47,11 +50,15 @@ public:
         return reinterpret_cast<void*>(address & ~kMark);
     }
 
+    /// The most that was allocated at one time, without staging.
+    std::size_t peak_bytes() const { return peak_; }
+
     int uploads = 0, downloads = 0;
 
 private:
     static constexpr std::uintptr_t kMark = std::uintptr_t{1} << 62;
     CpuBackend host_{1};
+    std::size_t live_ = 0, peak_ = 0;
 };
 
 /// A kernel of the far device: the op's reference.

@@ -2,7 +2,9 @@
 
 #include "backends/cpu/cpu_backend.h"
 #include "graph/builder.h"
+#include "graph/check_plan.h"
 #include "graph/interpret.h"
+#include "graph/prepared_weights.h"
 #include "graph/verify.h"
 #include "ops/add/add.h"
 #include "ops/concat/concat.h"
@@ -43,7 +45,9 @@ public:
         all_sequences_ = b_.input("all_sequences", {DType::i32, {kSlots}});
         down_ = b_.weight("down", {DType::f32, {4, 8}});
         up_ = b_.weight("up", {DType::f32, {8, 4}});
-        row_ = b_.weight("row", {DType::f32, {8}});
+        rows_.push_back(b_.weight("row", {DType::f32, {8}}));
+        ups_.push_back(up_);
+        halves_.push_back(b_.weight("half", {DType::f32, {4, 4}}));
         two_ = b_.constant(2.0f);
         const TensorType cache{DType::f32, {kPages, kPageSize, 2, 4}};
         for (int i = 0; i < pick(0, 2); ++i) {
@@ -56,7 +60,7 @@ public:
 
     Graph make() {
         for (std::int64_t n = pick(3, 40); n > 0; --n) add_node();
-        for (const auto* list : {&wide_, &narrow_, &heads_, &gathered_, &all_})
+        for (const auto* list : {&wide_, &narany(rows_), &heads_, &gathered_, &all_, &rows_, &ups_})
             for (const Value value : *list)
                 if (pick(0, 5) == 0) b_.result(value);
         b_.result(wide_.back());
@@ -88,8 +92,8 @@ private:
 
     void add_node() {
         std::vector<Value>& same =
-            *std::vector{&wide_, &wide_, &narrow_, &heads_}[static_cast<std::size_t>(pick(0, 3))];
-        switch (pick(0, 18)) {
+            *std::vector{&wide_, &wide_, &narany(rows_), &heads_}[static_cast<std::size_t>(pick(0, 3))];
+        switch (pick(0, 22)) {
             case 0:
                 if (!same.empty()) same.push_back(silu(b_, any(same)));
                 return;
@@ -110,16 +114,16 @@ private:
                 if (!same.empty()) same.push_back(mul(b_, any(same), two_));
                 return;
             case 7:
-                wide_.push_back(add(b_, any(wide_), row_));
+                wide_.push_back(add(b_, any(wide_), any(rows_)));
                 return;
             case 8:
                 narrow_.push_back(matmul(b_, any(wide_), down_, {.transpose_b = true}));
                 return;
             case 9:
-                if (!narrow_.empty()) wide_.push_back(matmul(b_, any(narrow_), up_, {.transpose_b = true}));
+                if (!narrow_.empty()) wide_.push_back(matmul(b_, any(narrow_), any(ups_), {.transpose_b = true}));
                 return;
             case 10:
-                wide_.push_back(rms_norm(b_, any(wide_), row_, {}));
+                wide_.push_back(rms_norm(b_, any(wide_), any(rows_), {}));
                 return;
             case 11:
                 if (heads_.empty() || pick(0, 1) == 0)
@@ -162,6 +166,17 @@ private:
                                                        : add(b_, any(versions), any(versions)));
                 }
                 return;
+            // What depends on weights alone.
+            case 18:
+                rows_.push_back(pick(0, 1) == 0 ? add(b_, any(rows_), any(rows_)) : mul(b_, any(rows_), two_));
+                return;
+            case 19:
+                halves_.push_back(pick(0, 1) == 0 ? relu(b_, any(halves_)) : add(b_, any(halves_), any(halves_)));
+                return;
+            case 20:
+                ups_.push_back(pick(0, 1) == 0 ? concat(b_, std::vector{any(halves_), any(halves_)}, 0)
+                                               : reshape(b_, reshape(b_, any(ups_), {4, 8}), {8, 4}));
+                return;
             default:
                 if (!versions_.empty())
                     gathered_.push_back(kv_gather(b_, any(any_versions()), page_table_, lengths_, {}));
@@ -172,10 +187,11 @@ private:
     bool careless_;
     Builder b_;
     // f32 [T, 8], [T, 4], [T, 2, 4], [C, 2, 4], [kSlots, 2, 4]
-    std::vector<Value> wide_, narrow_, heads_, gathered_, all_;
+    std::vector<Value> wide_, narany(rows_), heads_, gathered_, all_;
     std::vector<Value> states_;
     std::vector<std::vector<Value>> versions_;  // of each state, and of other caches: itself, then each next one
-    Value positions_, sequences_, all_positions_, all_sequences_, page_table_, lengths_, down_, up_, row_, two_;
+    Value positions_, sequences_, all_positions_, all_sequences_, page_table_, lengths_, down_, up_, two_;
+    std::vector<Value> rows_, ups_, halves_;  // made of weights: f32 [8], [8, 4], [4, 4]
 };
 
 template <class T>
@@ -200,7 +216,8 @@ Graph random_graph(Random& random, const RandomGraphOptions& options) {
         bool agrees = true;
         const std::string& device =
             devices[static_cast<std::size_t>(random.integer(0, static_cast<std::int64_t>(devices.size()) - 1))];
-        for (const ValueId id : node.inputs) agrees &= device_of(graph, id).empty() || device_of(graph, id) == device;
+        for (const ValueId id : present(node.inputs))
+            agrees &= device_of(graph, id).empty() || device_of(graph, id) == device;
         if (agrees) node.device = device;
     }
     return graph;
@@ -271,15 +288,12 @@ Contents run_program(const Program& program, std::span<const Target> targets, co
         memory.push_back({targets[device].backend, buffers[3 * device].data(), buffers[3 * device + 1].data(),
                           buffers[3 * device + 2].data()});
     }
-    std::vector<const void*> weights;
-    for (const ValueId id : graph.values_of(ValueKind::weight)) {
-        const Bytes& bytes = contents.at(graph.value(id).sources.at(0));
-        Backend& backend = targets[program.plan.place(id).device].backend;
-        buffers.push_back(backend.allocate(bytes.size(), "a weight"));
-        backend.upload(buffers.back().data(), bytes.data(), bytes.size());
-        weights.push_back(buffers.back().data());
-    }
-    Executor executor(program, memory, weights);
+    const Program* const programs[] = {&program};
+    const LoadProgram load(programs, targets);
+    require_sound(load.program());
+    PreparedWeights weights(load, targets);
+    weights.make({[&](const ValueInfo& weight) -> const void* { return contents.at(weight.source).data(); }, nullptr});
+    Executor executor(program, memory, weights.addresses(program));
     for (std::size_t i = 0; i < graph.values.size(); ++i) {
         const ValueKind kind = graph.values[i].kind;
         if (kind == ValueKind::input || kind == ValueKind::state)

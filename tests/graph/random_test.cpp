@@ -77,32 +77,6 @@ TEST_CASE("programs of random graphs compute what the graphs say, in memory that
     CHECK(reordered > kGraphs / 10);
 }
 
-TEST_CASE("the steps of a wave run in any order") {
-    CpuBackend host(1);
-    const Target target{host, {}};
-    std::size_t side_by_side = 0;
-    for (std::uint64_t seed = 0; seed < kGraphs / 5; ++seed) {
-        CAPTURE(seed);
-        Random random(seed);
-        const Graph graph = random_graph(random);
-        Program program = compile(graph, target);
-        const SymbolValues symbols = random_sizes(graph, random);
-        const Contents contents = random_contents(graph, symbols, random);
-        std::vector<std::pair<std::uint64_t, Step>> shuffled;
-        for (const Step& step : program.steps)
-            shuffled.emplace_back((static_cast<std::uint64_t>(step.wave) << 32) + (random.bits() >> 32), step);
-        std::sort(shuffled.begin(), shuffled.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-        for (std::size_t i = 0; i < shuffled.size(); ++i) {
-            program.steps[i] = shuffled[i].second;
-            side_by_side += i > 0 && shuffled[i - 1].second.wave == shuffled[i].second.wave;
-        }
-        for (const std::string& complaint : check_plan(program)) FAIL_CHECK(complaint);
-        check_same(run_plainly(graph, symbols, contents), run_program(program, {&target, 1}, symbols, contents),
-                   program);
-    }
-    CHECK(side_by_side > kGraphs / 5);
-}
-
 TEST_CASE("programs of random graphs on two devices compute what the graphs say") {
     FarDevice far;
     CpuBackend host(1);

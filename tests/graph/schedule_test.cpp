@@ -8,7 +8,6 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <map>
 
 namespace vitro {
 namespace {
@@ -29,13 +28,6 @@ Program program_of(std::string_view lines) {
 std::vector<std::string> order_of(const Program& program) {
     std::vector<std::string> out;
     for (const Node& node : program.graph.nodes) out.push_back(program.graph.value(node.outputs[0]).path);
-    return out;
-}
-
-std::map<std::string, int> waves_of(const Program& program) {
-    std::map<std::string, int> out;
-    for (const Step& step : program.steps)
-        out[program.graph.value(program.graph.node(step.node).outputs[0]).path] = step.wave;
     return out;
 }
 
@@ -94,16 +86,6 @@ TEST_CASE("what cannot be ordered is refused") {
           "kv_append at next: it, or what it depends on, reads a value after an op has written over it");
     CHECK(refusal("%sum = add(%cache, %cache) : f32 [6, 4, 2, 8]\nreturn %x\nupdate %cache = %sum\n") ==
           "update of cache: expected a value that an op writes into it, found sum");
-}
-
-TEST_CASE("independent branches share waves, dependent steps do not") {
-    const Program program = program_of(
-        "%y = input f32 [T, 16]\n%a = softmax(%x) : f32 [T, 16]\n%b = softmax(%y) : f32 [T, 16]\n"
-        "%v = reshape(%a) {shape = [T, 4, 4]} : f32 [T, 4, 4]\n%c = relu(%v) : f32 [T, 4, 4]\n"
-        "%d = relu(%b) : f32 [T, 16]\nreturn %a\nreturn %b\nreturn %c\nreturn %d\n");
-    CHECK(waves_of(program) == std::map<std::string, int>{{"a", 0}, {"b", 0}, {"c", 1}, {"d", 1}});
-    const Program chain = program_of("%a = relu(%x) : f32 [T, 16]\n%b = silu(%a) : f32 [T, 16]\nreturn %b\n");
-    CHECK(waves_of(chain) == std::map<std::string, int>{{"a", 0}, {"b", 1}});
 }
 
 TEST_CASE("thousands of nodes, in a row or side by side, compile") {

@@ -58,8 +58,9 @@ Graph graph_of_everything() {
     b.result(matmul(b.named("scores"), x, x, {.transpose_b = true}));
     Graph graph = b.finish();
     graph.nodes[1].realizes = {"norm.square", "norm.mean", "norm"};
-    graph.value(weight.id).sources = {"q.weight", "k-1/v.weight"};
-    graph.nodes[2].place = {};
+    graph.value(weight.id).source = "k-1/v.weight";
+    graph.value(weight.id).prepared = true;
+    graph.nodes[2].source = {};
     return graph;
 }
 
@@ -83,7 +84,8 @@ void check_same(const Graph& a, const Graph& b) {
         CHECK(value.type == other.type);
         CHECK(value.producer == other.producer);
         CHECK(value.data == other.data);
-        CHECK(value.sources == other.sources);
+        CHECK(value.source == other.source);
+        CHECK(value.prepared == other.prepared);
     }
     for (std::size_t n = 0; n < a.nodes.size(); ++n) {
         const Node &node = a.nodes[n], &other = b.nodes[n];
@@ -91,7 +93,7 @@ void check_same(const Graph& a, const Graph& b) {
         CHECK(node.op == other.op);
         CHECK(paths(a, node.inputs) == paths(b, other.inputs));
         CHECK(paths(a, node.outputs) == paths(b, other.outputs));
-        CHECK(node.place == other.place);
+        CHECK(node.source == other.source);
         CHECK(node.realizes == other.realizes);
         CHECK(node.attributes.texts() == other.attributes.texts());
     }
@@ -140,7 +142,7 @@ TEST_CASE("a device of any name, and a place in a file") {
         "%y = relu(%x) : f32 [T] @cuda-emulated @models/a-b.cpp:3\nreturn %y\n";
     const Graph graph = parse(text, "test", find_op);
     CHECK(graph.nodes.at(0).device == "cuda-emulated");
-    CHECK(graph.nodes.at(0).place == SourcePlace{"models/a-b.cpp", 3});
+    CHECK(graph.nodes.at(0).source == SourceLine{"models/a-b.cpp", 3});
     check_round_trip(graph);
 }
 
@@ -170,7 +172,7 @@ TEST_CASE("malformed text: the error names file, line, column, what was expected
         {"symbol TT <= 4", "g:5:8: expected a symbol, one capital letter, found TT <= 4"},
         {"symbol S < 4", "g:5:10: expected '<=', found < 4"},
         {"symbol S <= many", "g:5:13: expected a bound, found many"},
-        {"symbol S <= 0", "g: symbol S: expected a bound of at least 1, found 0"},
+        {"symbol S <= 0", "g: symbol S: expected a bound in [1, 2147483647], found 0"},
         {"module \"a\" \"b\"", "g:5:15: expected a detail in quotes, found the end of the line"},
         {"%x = input f32 [4]", "g:5:1: expected a new value, found %x = input f32 [4]"},
         {"%y, %z, %y = split(%x) {axis = 1, sizes = [1, 1, 2]} : f32 [T, 1], f32 [T, 1], f32 [T, 2]",
@@ -196,6 +198,16 @@ TEST_CASE("malformed text: the error names file, line, column, what was expected
         {"%y = add(%x, %y) : f32 [T, 4]", "g:5:14: expected a value that stands above, found %y"},
         {"%y = add(%x %x) : f32 [T, 4]", "g:5:13: expected ')', found %x) : f32 [T, 4]"},
         {"%y = add(%x) : f32 [T, 4]", "g: add at y: expected 2 inputs, found 1"},
+        {"%y = layer_norm(%x, %w, bais = %w) : f32 [T, 4]",
+         "g:5:25: expected an input of layer_norm that has no value yet, by name; of x weight bias, found bais = %w"},
+        {"%y = layer_norm(%x, %w, bias = %w, bias = %w) : f32 [T, 4]",
+         "g:5:36: expected an input of layer_norm that has"},
+        {"%y = layer_norm(%x, weight = %w, %w) : f32 [T, 4]", "g:5:34: expected an input of layer_norm that has"},
+        {"%y = layer_norm(%x, bias = %w) : f32 [T, 4]", "g: layer_norm at y: weight: expected a value, found none"},
+        {"%y = layer_norm(%x, %w, bias %w) : f32 [T, 4]", "g:5:30: expected '=', found %w) : f32 [T, 4]"},
+        {"%y = concat(x = %x) {axis = 1} : f32 [T, 4]", "g:5:13: expected an input of concat that has no value yet"},
+        {"%y = rms_norm(%x, %w) {eps = nan} : f32 [T, 4]",
+         "g: rms_norm at y: eps: expected a finite number of at least 0, found nan"},
         {"%y = add(%x, %x)", "g:5:17: expected ':', found the end of the line"},
         {"%y = add(%x, %x) : f32 [T, 5]", "g: add at y: expected output f32 [T, 4], found f32 [T, 5]"},
         {"%y, %z = add(%x, %x) : f32 [T, 4]", "g:5:34: expected ',', found the end of the line"},
@@ -221,6 +233,20 @@ TEST_CASE("malformed text: the error names file, line, column, what was expected
         CHECK(error.starts_with("g:"));
         CHECK(error.find('\n') == std::string::npos);
     }
+}
+
+TEST_CASE("optional inputs are printed by name, and read in any order, or as the others when all before are given") {
+    const std::string head = "graph \"g\"\n%x = input f32 [2, 4]\n%w = weight f32 [4, 4]\n%b = weight f32 [4]\n";
+    const auto printed = [&](const std::string& call) {
+        const Graph graph = parse(head + "%y = " + call + " : f32 [2, 4]\nreturn %y\n", "g", find_op);
+        const std::string line = print(graph, graph.nodes.at(0));
+        return line.substr(5, line.find(" : ") - 5);
+    };
+    CHECK(printed("linear(%x, %w)") == "linear(%x, %w)");
+    CHECK(printed("linear(%x, %w, residual = %x, bias = %b)") == "linear(%x, %w, bias = %b, residual = %x)");
+    CHECK(printed("linear(weight = %w, x = %x)") == "linear(%x, %w)");
+    CHECK(printed("linear(%x, %w, %b, %b)") == "linear(%x, %w, weight_scale = %b, norm_weight = %b)");
+    CHECK(printed("linear(%x, %w,\n    bias = %b)") == "linear(%x, %w, bias = %b)");
 }
 
 TEST_CASE("no damage to a file gets past the parser but as a graph that prints, or an Error") {

@@ -76,7 +76,7 @@ TEST_CASE("the number of inputs is checked before the op sees them") {
     CHECK(complaint_of(kLayerNorm, {x, w, w}, LayerNorm{}) == "nothing");
     CHECK(contains(complaint_of(kLayerNorm, {x}, LayerNorm{}), "expected 2 to 3 inputs, found 1"));
     CHECK(contains(complaint_of(kLayerNorm, {x, w, w, w}, LayerNorm{}), "expected 2 to 3 inputs, found 4"));
-    CHECK(contains(complaint_of(kAdd, {x, Value{}}, {}), "expected a value, found none"));
+    CHECK(contains(complaint_of(kAdd, {x, Value{}}, {}), "expected 2 inputs, found 1"));
 }
 
 TEST_CASE("a sound graph passes") {
@@ -98,7 +98,8 @@ TEST_CASE("values must be defined before they are used, once, by the node that s
 }
 
 TEST_CASE("ids that are no value are errors, wherever they stand") {
-    for (const ValueId id : {-1, 1000}) {
+    CHECK(contains(complaint([&](Graph& g) { g.nodes[0].inputs[0] = kAbsent; }), "x: expected a value, found none"));
+    for (const ValueId id : {-2, 1000}) {
         CHECK(contains(complaint([&](Graph& g) { g.nodes[0].inputs[0] = id; }), "expected a value"));
         CHECK(contains(complaint([&](Graph& g) { g.nodes[0].outputs[0] = id; }), "expected a value"));
         CHECK(contains(complaint([&](Graph& g) { g.results[0] = id; }), "expected a value"));
@@ -115,7 +116,8 @@ TEST_CASE("types must be what the op infers; both are shown") {
 
 TEST_CASE("symbols need bounds, shapes sizes of at least 1 that fit, ranks at most five") {
     CHECK(contains(complaint([](Graph& g) { g.bounds.clear(); }), "f32 [T, 4]: symbol T has no bound"));
-    CHECK(contains(complaint([](Graph& g) { g.bounds['T'] = 0; }), "symbol T: expected a bound of at least 1"));
+    CHECK(contains(complaint([](Graph& g) { g.bounds['T'] = 0; }),
+                   "symbol T: expected a bound in [1, 2147483647], found 0"));
     const auto with_input = [](Shape shape) {
         return complaint([&](Graph& g) { g.add_value({ValueKind::input, {DType::f32, shape}, "odd"}); });
     };
@@ -123,14 +125,26 @@ TEST_CASE("symbols need bounds, shapes sizes of at least 1 that fit, ranks at mo
     CHECK(contains(with_input({4, 0}), "value odd: f32 [4, 0]: expected sizes of at least 1"));
     CHECK(contains(with_input({-4}), "expected sizes of at least 1"));
     CHECK(contains(with_input({1, 1, 1, 1, 1, 1}), "expected at most 5 dimensions"));
-    CHECK(contains(with_input({std::int64_t{1} << 40, std::int64_t{1} << 40}), "does not fit in 63 bits"));
+    const std::int64_t most = kMostSize;
+    CHECK(contains(with_input({most, most, 2}), "does not fit in 63 bits"));
+    CHECK(contains(with_input({most + 1}), "value odd: f32 [2147483648]: expected sizes of at most 2147483647"));
+    CHECK(contains(complaint([&](Graph& g) { g.bounds['T'] = most + 1; }),
+                   "symbol T: expected a bound in [1, 2147483647], found 2147483648"));
+    CHECK(contains(with_input({1 << 24, 1 << 25}), "expected values of at most 1125899906842624 bytes together"));
+    const std::string third = complaint([&](Graph& g) {
+        for (const char* name : {"a", "b", "c"})
+            g.add_value({ValueKind::input, {DType::f32, {1 << 24, 1 << 23}}, name});
+    });
+    CHECK(third ==
+          "graph sound: expected values of at most 1125899906842624 bytes together, found more: b is f32 "
+          "[16777216, 8388608], of 562949953421312 bytes");
 }
 
 TEST_CASE("weights and constants have constant sizes") {
     for (const ValueKind kind : {ValueKind::weight, ValueKind::constant})
         CHECK(contains(complaint([&](Graph& g) {
                            ValueInfo info{kind, kType, "w"};
-                           info.sources = {"w"};
+                           info.source = "w";
                            info.data.resize(8 * 4 * 4);
                            g.add_value(std::move(info));
                        }),

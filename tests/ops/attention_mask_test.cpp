@@ -11,12 +11,13 @@ namespace {
 
 /// One text a row: 'x' visible, '.' not.
 std::vector<std::string> mask(const std::vector<float>& positions, const std::vector<float>& sequences,
-                              const std::vector<float>& lengths, std::int64_t window, int threads) {
+                              const std::vector<float>& lengths, std::int64_t window, int threads, bool causal = true) {
     float keys = 0;
     for (const float length : lengths) keys += length;
     const auto c = static_cast<std::size_t>(keys);
-    const Data out = run_op(kAttentionMask, {ints(positions), ints(sequences), ints(lengths)}, AttentionMask{window},
-                            threads, static_cast<std::int64_t>(c))[0];
+    const Data out =
+        run_op(kAttentionMask, {ints(positions), ints(sequences), ints(lengths)},
+               AttentionMask{{.causal = causal, .window = window}}, threads, static_cast<std::int64_t>(c))[0];
     std::vector<std::string> rows;
     const std::vector<float> values = out.floats();
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -50,6 +51,14 @@ TEST_CASE("a window of w shows the last w positions") {
     }
 }
 
+TEST_CASE("a token that is not causal sees what follows it, in a window as far as before it") {
+    for (const int threads : {0, 1, 2}) {
+        CAPTURE(threads);
+        CHECK(mask({0, 2}, {0, 0}, {3}, 0, threads, false) == Rows{"xxx", "xxx"});
+        CHECK(mask({0, 2, 4}, {0, 0, 0}, {5}, 2, threads, false) == Rows{"xx...", ".xxx.", "...xx"});
+    }
+}
+
 TEST_CASE("no sequence sees another, in whatever order the tokens stand") {
     for (const int threads : {0, 1, 2}) {
         CAPTURE(threads);
@@ -71,6 +80,6 @@ TEST_CASE("attention_mask refuses wrong types") {
           "sequences: expected i32 [T], found i32 [S]");
     CHECK(refusal(kAttentionMask, {{DType::f32, {'T'}}, tokens, lengths}, AttentionMask{}) ==
           "positions: expected i32 of rank 1, found f32 [T]");
-    CHECK(refusal(kAttentionMask, {tokens, tokens, lengths}, AttentionMask{-1}) ==
-          "window: expected 0 (none) or a number of positions, found -1");
+    CHECK(refusal(kAttentionMask, {tokens, tokens, lengths}, AttentionMask{{.window = -1}}) ==
+          "window: expected an integer of at least 0, found -1");
 }

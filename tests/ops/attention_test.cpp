@@ -106,7 +106,8 @@ TEST_CASE("a window counts the token itself and ends at the first position") {
     for (const int threads : {0, 1, 3}) {
         CAPTURE(threads);
         const auto seen = [&](std::int64_t window) {
-            return attend(at({0, 1, 2, 3, 4}, Numbers(5, 0.0f)), counting_caches(), {.window = window}, threads)
+            return attend(at({0, 1, 2, 3, 4}, Numbers(5, 0.0f)), counting_caches(), {.visibility = {.window = window}},
+                          threads)
                 .floats();
         };
         check_near(seen(1), {0, 1, 2, 3, 4});
@@ -159,6 +160,55 @@ TEST_CASE("large scores neither overflow nor vanish, in whichever split they are
     }
 }
 
+TEST_CASE("what a token does not see takes no part, be it NaN or infinite; what it sees makes it NaN") {
+    const std::int64_t length = 300, bad = 280, heads = 4, kv_heads = 2, d = 20;
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+        for (const float value : {NAN, INFINITY, -INFINITY}) {
+            CAPTURE(value);
+            const auto [tokens, sound] = whole_prompt(length, heads, kv_heads, d, dtype, dtype);
+            const std::int64_t row = (sound.page_table.tensor().dim(1) - 1 - bad / 7) * 7 + bad % 7;
+            for (const bool in_values : {false, true}) {
+                CAPTURE(in_values);
+                Caches caches = sound;
+                dispatch_float(dtype, [&]<class T>(T) {  // one element, of the second head of the cache
+                    const Data& cache = in_values ? caches.v : caches.k;
+                    cache.tensor().as<T>()[(row * kv_heads + 1) * d + 3] = T(value);
+                });
+                const auto check = [&](std::int64_t begin, std::int64_t n, int threads) {
+                    CAPTURE(begin);
+                    CAPTURE(n);
+                    CAPTURE(threads);
+                    const Numbers y = attend(tokens.slice(begin, n), caches, {.scale = 0.3f}, threads).floats(),
+                                  expected = attend(tokens.slice(begin, n), sound, {.scale = 0.3f}, threads).floats();
+                    for (std::size_t i = 0; i < y.size(); ++i) {
+                        const std::int64_t t = begin + std::int64_t(i) / (heads * d),
+                                           head = std::int64_t(i) / d % heads;
+                        const bool touched = t >= bad && head >= 2 && (!in_values || std::int64_t(i) % d == 3);
+                        if (!touched)
+                            CHECK(y[i] == expected[i]);
+                        else if (std::isnan(value))
+                            CHECK(std::isnan(y[i]));
+                        else if (in_values)
+                            CHECK_FALSE(std::isfinite(y[i]));
+                    }
+                };
+                for (const int threads : {0, 1, 3}) {
+                    check(0, length, threads);
+                    check(bad - 3, 6, threads);
+                    check(bad, 1, threads);
+                }
+            }
+        }
+    }
+}
+
+TEST_CASE("scores that are all NaN make NaN, not zeros") {
+    auto [tokens, caches] = whole_prompt(20, 2, 1, 8, DType::f32, DType::f32);
+    std::fill_n(caches.k.tensor().as<float>(), caches.k.tensor().elements(), NAN);
+    for (const int threads : {0, 1, 3})
+        for (const float y : attend(tokens, caches, {}, threads).floats()) CHECK(std::isnan(y));
+}
+
 TEST_CASE("the same bits however a prompt is cut, on any number of threads") {
     struct Heads {
         std::int64_t q, kv, d;
@@ -171,7 +221,7 @@ TEST_CASE("the same bits however a prompt is cut, on any number of threads") {
                 CAPTURE(name(dtype));
                 CAPTURE(window);
                 const auto [tokens, caches] = whole_prompt(length, heads, kv_heads, d, DType::f32, dtype);
-                const Attention attributes{.scale = 0.3f, .window = window};
+                const Attention attributes{.scale = 0.3f, .visibility = {.window = window}};
                 const Data all = attend(tokens, caches, attributes, 1);
                 const std::size_t row = all.memory.size() / std::size_t(length);
                 const auto check_part = [&](std::int64_t begin, std::int64_t n, int threads) {
@@ -222,7 +272,7 @@ TEST_CASE("cost counts the rows that some token sees, once, not the cache") {
     const Tensor outputs[] = {out.tensor()};
     const std::int64_t others = 3 * 4 + 3 * 4 + 2 * 3 * 4 + 6 * 4 + 2 * 4;  // q, out, tokens' places, pages, lengths
     const auto cost = [&](std::int64_t window) {
-        return cost_of(kAttention, {in, outputs, Attention{1, window}, backend});
+        return cost_of(kAttention, {in, outputs, Attention{.visibility = {.window = window}}, backend});
     };
     CHECK(cost(0).bytes == others + 2 * (5 + 3) * 4);
     CHECK(cost(0).flops == (4 + 5 + 3) * 9);
@@ -249,8 +299,9 @@ TEST_CASE("attention refuses wrong types") {
           "q: expected constant sizes of at least 1 but the first, found f32 [T, 0, 8]");
     CHECK(refused(q, cache, {DType::f16, {9, 16, 2, 8}}) ==
           "v_cache: expected bf16 [9, 16, 2, 8] as k_cache, found f16 [9, 16, 2, 8]");
-    CHECK(refused(q, cache, cache, {.window = -1}) == "window: expected 0 (none) or a number of positions, found -1");
-    CHECK(refused(q, cache, cache, {.scale = NAN}) == "scale: expected a number, found nan");
+    CHECK(refused(q, cache, cache, {.visibility = {.window = -1}}) ==
+          "window: expected an integer of at least 0, found -1");
+    CHECK(refused(q, cache, cache, {.scale = NAN}) == "scale: expected a finite number, found nan");
     CHECK(refusal(kAttention, {q, cache, cache, tokens, tokens, pages, tokens}, Attention{}) ==
           "lengths: expected i32 [S], found i32 [T]");
 }

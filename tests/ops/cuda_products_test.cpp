@@ -73,9 +73,12 @@ TEST_CASE("a linear with fp8 weights stays finite where activations are beyond f
     Memory memory(*backend);
     const Tensor inputs[] = {memory.tensor(DType::bf16, {2, kK}, bf16(3e6f)),
                              memory.tensor(DType::f8e4m3, {kN, kK}, f8e4m3(0.5f)),
-                             memory.tensor(DType::f32, {kN}, 1.0f)};
+                             memory.tensor(DType::f32, {kN}, 1.0f),
+                             Tensor::none(),
+                             Tensor::none(),
+                             Tensor::none()};
     const Tensor out = memory.tensor(DType::bf16, {2, kN});
-    const Attributes linear = Linear{.scaled = true};
+    const Attributes linear = Linear{};
     kernel_of("linear").run({inputs, {&out, 1}, linear, *backend});
     for (const float value : memory.floats(out)) {
         CHECK(std::isfinite(value));

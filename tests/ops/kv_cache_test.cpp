@@ -121,5 +121,6 @@ TEST_CASE("the cache ops refuse wrong types") {
     CHECK(kKvGather.infer(std::vector{cache, pages, lengths}, KvGather{DType::f16})[0] ==
           TensorType{DType::f16, {'C', 2, 8}});
     CHECK(refusal(kKvGather, {cache, pages, tokens}, KvGather{}) == "lengths: expected i32 [S], found i32 [T]");
-    CHECK(refusal(kKvGather, {cache, pages, lengths}, KvGather{DType::i32}) == "dtype: expected a float, found i32");
+    CHECK(refusal(kKvGather, {cache, pages, lengths}, KvGather{DType::i32}) ==
+          "dtype: expected one of f32, f16, bf16, found i32");
 }

@@ -58,7 +58,8 @@ TEST_CASE("transpose refuses what is no permutation") {
     CHECK(refusal(kTranspose, {x}, Transpose{{0}}) == "permutation: expected each of the 2 axes once, found [0]");
     CHECK(refusal(kTranspose, {x}, Transpose{{1, 1}}) == "permutation: expected each of the 2 axes once, found [1, 1]");
     CHECK(refusal(kTranspose, {x}, Transpose{{0, 2}}).find("found [0, 2]") != std::string::npos);
-    CHECK(refusal(kTranspose, {x}, Transpose{{-1, 0}}).find("found [-1, 0]") != std::string::npos);
+    CHECK(refusal(kTranspose, {x}, Transpose{{-1, 0}}) ==
+          "permutation: element 0: expected an integer in [0, 4], found -1");
 }
 
 TEST_CASE("slice takes a range along an axis") {
@@ -70,7 +71,7 @@ TEST_CASE("slice takes a range along an axis") {
     const TensorType x{DType::f32, {'T', 4}};
     CHECK(refusal(kSlice, {x}, Slice{1, 2, 5}) == "expected a range within [0, 4) along axis 1, found [2, 5)");
     CHECK(refusal(kSlice, {x}, Slice{1, 2, 2}) == "expected a range within [0, 4) along axis 1, found [2, 2)");
-    CHECK(refusal(kSlice, {x}, Slice{1, -1, 2}) == "expected a range within [0, 4) along axis 1, found [-1, 2)");
+    CHECK(refusal(kSlice, {x}, Slice{1, -1, 2}) == "begin: expected an integer of at least 0, found -1");
     CHECK(refusal(kSlice, {x}, Slice{0, 0, 1}) == "expected a constant size along axis 0, found T");
     CHECK(refusal(kSlice, {x}, Slice{2, 0, 1}) == "expected an axis in [-2, 2), found 2");
 }
@@ -96,7 +97,8 @@ TEST_CASE("split gives consecutive pieces, and concat of the pieces is x") {
     const TensorType type{DType::f32, {'T', 4}};
     CHECK(refusal(kSplit, {type}, Split{1, {1, 2}}) ==
           "sizes: expected positive numbers that add up to 4, the size along axis 1, found [1, 2]");
-    CHECK(refusal(kSplit, {type}, Split{1, {5, -1}}).find("found [5, -1]") != std::string::npos);
+    CHECK(refusal(kSplit, {type}, Split{1, {5, -1}}) ==
+          "sizes: element 1: expected an integer of at least 1, found -1");
     CHECK(refusal(kSplit, {type}, Split{1, {}}).find("found []") != std::string::npos);
     CHECK(refusal(kSplit, {type}, Split{0, {1}}) == "expected a constant size along axis 0, found T");
 }
@@ -124,7 +126,7 @@ TEST_CASE("repeat gives each index several times in a row") {
     CHECK(output(kRepeat, {counting({2, 2})}, Repeat{0, 1}) == Numbers{0, 1, 2, 3});
 
     const TensorType x{DType::f32, {'T', 4}};
-    CHECK(refusal(kRepeat, {x}, Repeat{1, 0}) == "times: expected at least 1, found 0");
+    CHECK(refusal(kRepeat, {x}, Repeat{1, 0}) == "times: expected an integer of at least 1, found 0");
     CHECK(refusal(kRepeat, {x}, Repeat{0, 2}) == "expected a constant size along axis 0, found T");
     CHECK(refusal(kRepeat, {x}, Repeat{1, INT64_MAX}) == "axis 1 gets too long");
 }
@@ -146,7 +148,8 @@ TEST_CASE("reshape keeps elements and symbols") {
     CHECK(refusal(kReshape, {x}, Reshape{{'R', 6}}).find("found [R, 6]") != std::string::npos);
     CHECK(refusal(kReshape, {x}, Reshape{{6}}).find("found [6]") != std::string::npos);
     CHECK(refusal(kReshape, {x}, Reshape{{'T', 'T', 6}}).find("found [T, T, 6]") != std::string::npos);
-    CHECK(refusal(kReshape, {x}, Reshape{{'T', -2, -3}}) == "expected sizes of at least 1, found [T, -2, -3]");
+    CHECK(refusal(kReshape, {x}, Reshape{{'T', -2, -3}}) ==
+          "shape: element 1: expected an integer of at least 1, found -2");
     CHECK(refusal(kReshape, {x}, Reshape{{'T', 1, 1, 1, 1, 6}}).find("at most 5 dimensions") != std::string::npos);
     CHECK(refusal(kReshape, {x}, Reshape{{'T', INT64_MAX, 3}}).find("too many elements") != std::string::npos);
     CHECK(kReshape.is_view);

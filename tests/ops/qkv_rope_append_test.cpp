@@ -140,7 +140,7 @@ TEST_CASE("qkv_rope_append refuses wrong types") {
     CHECK(refused(qkv, cache, {{}, 5}) == "qkv: expected rows of 5 + 2 * 2 heads of size 8, found bf16 [T, 64]");
     CHECK(refused({DType::bf16, {'T', 65}}, cache, four) ==
           "qkv: expected rows of 4 + 2 * 2 heads of size 8, found bf16 [T, 65]");
-    CHECK(refused(qkv, cache, {{}, 0}) == "n_heads: expected a number in [1, 1048576], found 0");
+    CHECK(refused(qkv, cache, {{}, 0}) == "n_heads: expected an integer in [1, 1048576], found 0");
     CHECK(refused(qkv, qkv, four) == "v_cache: expected f16 [9, 16, 2, 8] as k_cache, found bf16 [T, 64]");
     CHECK(refused(qkv, cache, {{.rotary_dim = 7}, 4}) == "rotary_dim: expected an even number in [2, 8], found 7");
     CHECK(refused(qkv, cache, {{.long_factor = {1, 1, 1, 1}, .original_max = 9}, 4}) ==

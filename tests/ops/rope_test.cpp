@@ -174,10 +174,11 @@ TEST_CASE("rope refuses what makes no sense") {
     CHECK(refused(kLongRope) == "accepted");
     CHECK(refused(RopeAttributes{.rotary_dim = 7}) == "rotary_dim: expected an even number in [2, 8], found 7");
     CHECK(refused(RopeAttributes{.rotary_dim = 10}) == "rotary_dim: expected an even number in [2, 8], found 10");
-    CHECK(refused(RopeAttributes{.rotary_dim = -2}) == "rotary_dim: expected an even number in [2, 8], found -2");
-    CHECK(refused(RopeAttributes{.theta = 0}) == "theta: expected a positive number, found 0");
-    CHECK(refused(RopeAttributes{.theta = NAN}) == "theta: expected a positive number, found nan");
-    CHECK(refused(RopeAttributes{.attention_scale = INFINITY}) == "attention_scale: expected a number, found inf");
+    CHECK(refused(RopeAttributes{.rotary_dim = -2}) == "rotary_dim: expected an integer of at least 0, found -2");
+    CHECK(refused(RopeAttributes{.theta = 0}) == "theta: expected a number above 0, found 0");
+    CHECK(refused(RopeAttributes{.theta = NAN}) == "theta: expected a finite number above 0, found nan");
+    CHECK(refused(RopeAttributes{.attention_scale = INFINITY}) ==
+          "attention_scale: expected a finite number, found inf");
 
     RopeAttributes rope = kLongRope;
     rope.long_factor.pop_back();
@@ -187,7 +188,7 @@ TEST_CASE("rope refuses what makes no sense") {
     CHECK(refused(rope) == "short_factor: expected 4 numbers, half of rotary_dim, found 3");
     rope = kLongRope;
     rope.short_factor[2] = 0;
-    CHECK(refused(rope) == "short_factor: expected positive numbers, found 0");
+    CHECK(refused(rope) == "short_factor: element 2: expected a number above 0, found 0");
     rope = kLongRope;
     rope.original_max = 0;
     CHECK(refused(rope) == "original_max: expected a length of at least 1, found 0");

@@ -32,9 +32,12 @@ TEST_CASE("argmax takes the first of equal ones, also far apart") {
     CHECK(argmax_of({0, -0.0f, 0, 1, 1, 0}, 3) == std::vector<float>{0, 0});
 }
 
-TEST_CASE("argmax of rows without a number above -inf is 0, and NaN is never the largest") {
-    CHECK(argmax_of({NAN, -kInf, NAN, NAN, -kInf, -kInf, -kInf, -5, NAN}, 3) == std::vector<float>{0, 0, 1});
-    CHECK(argmax_of({1, kInf, NAN}, 3) == std::vector<float>{1});
+TEST_CASE("argmax of rows of -inf is 0, and NaN is larger than all else") {
+    CHECK(argmax_of({-kInf, -kInf, -kInf, -kInf, -5, -kInf}, 3) == std::vector<float>{0, 1});
+    CHECK(argmax_of({1, NAN, kInf, NAN, -kInf, NAN, -kInf, -kInf, NAN}, 3) == std::vector<float>{1, 0, 2});
+    std::vector<float> row(100, 7.0f);
+    row[63] = row[90] = NAN;
+    CHECK(argmax_of(row, 100) == std::vector<float>{63});
 }
 
 TEST_CASE("embed gives the rows of the table, gather_rows those of x, in any order and again") {

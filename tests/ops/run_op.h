@@ -59,9 +59,11 @@ inline std::vector<Data> run_op(const OpDef& op, const std::vector<Data>& inputs
     std::vector<Tensor> in, out;
     for (const Data& input : inputs) {
         types.push_back(input.type);
-        in.push_back(input.tensor());
+        in.push_back(input.type.absent ? Tensor::none() : input.tensor());
     }
     std::vector<Data> outputs;
+    types = with_absent(op, std::span<const TensorType>(types), TensorType::none());
+    in = with_absent(op, std::span<const Tensor>(in), Tensor::none());
     for (TensorType type : op.infer(types, attributes)) {
         for (Dim& dim : type.shape)
             if (dim == Dim('C')) dim = c;
@@ -93,7 +95,8 @@ inline std::vector<Data> run_op(const OpDef& op, const std::vector<Data>& inputs
 /// The text of the error with which `op` refuses these types, or "accepted".
 inline std::string refusal(const OpDef& op, const std::vector<TensorType>& inputs, const Attributes& attributes) {
     try {
-        op.infer(inputs, attributes);
+        attributes.check();
+        op.infer(with_absent(op, std::span<const TensorType>(inputs), TensorType::none()), attributes);
         return "accepted";
     } catch (const Error& error) {
         return error.what();

@@ -110,14 +110,17 @@ TEST_CASE("top-k, top-p and min-p leave what they say, ties by token") {
     CHECK(drawn(logits, {.temperature = 1, .min_p = 0.4f}, 100) == Tokens{2, 3, 4});
 }
 
-TEST_CASE("rows that no softmax has: NaN is never drawn, nothing but -inf gives token 0, infinities share") {
+TEST_CASE("of rows with NaN or +inf no token is chosen; nothing but -inf gives token 0") {
     constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-    const std::vector<SampleRow> rows(3, {.temperature = 1, .seed = 4});
-    const Rows input(3, {kNan, 1, kNan, -kInfinity, -kInfinity, -kInfinity, 3, kInfinity, 1}, rows);
-    const std::vector<std::int32_t> expected{1, 0, 1};
-    CHECK(input.tokens(0) == expected);
-    CHECK(input.tokens(1) == expected);
-    CHECK(input.device_tokens() == expected);
+    for (const float temperature : {0.0f, 1.0f}) {
+        const std::vector<SampleRow> rows(4, {.temperature = temperature, .seed = 4});
+        const Rows input(3, {kNan, 1, 0, -kInfinity, -kInfinity, -kInfinity, 3, kInfinity, 1, -kInfinity, 2, kNan},
+                         rows);
+        const std::vector<std::int32_t> expected{-1, 0, -1, -1};
+        CHECK(input.tokens(0) == expected);
+        CHECK(input.tokens(1) == expected);
+        CHECK(input.device_tokens() == expected);
+    }
 }
 
 TEST_CASE("weights are the exponential, and largest for the best") {

@@ -34,6 +34,14 @@ TEST_CASE("masked entries get exactly 0, whole masked rows are 0 and not NaN") {
     CHECK(y == std::vector<float>{0, 1, 0, 0, 0, 0, 0.5f, 0, 0.5f});
 }
 
+TEST_CASE("NaN and +inf make NaN of their row, also beside nothing but -inf, and of no other") {
+    const std::vector<float> x{NAN, NAN, NAN, NAN, -kInf, -kInf, 1, 2, NAN, 1, kInf, 2, 0, 0, 0};
+    for (const int threads : {0, 2}) {
+        const auto y = run_op(kSoftmax, {floats({5, 3}, x)}, {}, threads)[0].floats();
+        for (std::size_t i = 0; i < y.size(); ++i) CHECK(std::isnan(y[i]) == (i < 12));
+    }
+}
+
 TEST_CASE("a row depends on itself alone: the same bits among others and at any place, also past the vector width") {
     std::vector<float> row;
     Random random(3);

@@ -2,6 +2,7 @@
 #include "runtime/memory_use.h"
 
 #include "graph/check_plan.h"
+#include "ops/linear/linear.h"
 #include "passes/passes.h"
 #include "runtime/compile_model.h"
 #include "tests/frontend/temp_dir.h"
@@ -22,9 +23,13 @@ Program program_of(const ModelConfig& config, const LanguageModelOptions& option
     return compile_model(config, phase, completed(options, config), targets, nullptr).program;
 }
 
-std::vector<MemoryUse> use_of(const LanguageModel& model) {
-    const Program* programs[] = {&model.program(Phase::prefill), &model.program(Phase::decode)};
-    return memory_use(programs);
+std::vector<MemoryUse> use_of(std::span<const Program* const> programs, std::span<const Target> targets) {
+    return memory_use(programs, LoadProgram(programs, targets));
+}
+
+std::vector<MemoryUse> use_of(const LanguageModel& model, std::span<const Target> targets) {
+    const Program* const programs[] = {&model.program(Phase::prefill), &model.program(Phase::decode)};
+    return use_of(programs, targets);
 }
 
 constexpr std::string_view kPhi3Mini = R"({"architectures": ["Phi3ForCausalLM"], "model_type": "phi3",
@@ -45,16 +50,18 @@ TEST_CASE("a model allocates on each device what was told, to the byte") {
             CpuBackend cpu(1);
             const Target target{cpu, cpu_kernels()};
             const LanguageModel one(directory, read_model_config(directory), {target}, options);
-            CHECK(use_of(one)[0].allocated() == cpu.allocated_bytes());
+            const MemoryUse use_of_one = use_of(one, {&target, 1})[0];
+            CHECK(use_of_one.allocated() + use_of_one.loading == cpu.allocated_bytes());
 
             FarDevice far;
             CpuBackend host(1);
-            const LanguageModel two(directory, read_model_config(directory),
-                                    {{far, far_kernels()}, {host, cpu_kernels()}}, options);
-            const std::vector<MemoryUse> use = use_of(two);
+            const std::vector<Target> both{{far, far_kernels()}, {host, cpu_kernels()}};
+            const LanguageModel two(directory, read_model_config(directory), both, options);
+            const std::vector<MemoryUse> use = use_of(two, both);
             REQUIRE(use.size() == 2);
-            CHECK(use[0].allocated() == far.allocated_bytes());
-            CHECK(use[1].allocated() == host.allocated_bytes());
+            CHECK(use[0].allocated() + use[0].loading == far.allocated_bytes());
+            CHECK(use[0].peak() == far.peak_bytes());
+            CHECK(use[1].allocated() + use[1].loading == host.allocated_bytes());
             CHECK(use[0].mapped_weights == 0);
             CHECK(use[0].weights > 0);
             CHECK(use[1].mapped_weights > 0);
@@ -67,9 +74,24 @@ TEST_CASE("so does one whose weights and cache are rounded to fp8") {
     LanguageModelOptions options{.context = 40, .cache = DType::f8e4m3};
     options.passes.enabled.emplace("quantize_weights");
     CpuBackend cpu(1);
-    const LanguageModel model(directory, read_model_config(directory), {{cpu, cpu_kernels()}}, options);
-    CHECK(use_of(model)[0].allocated() == cpu.allocated_bytes());
-    CHECK(use_of(model)[0].weights > use_of(model)[0].mapped_weights);
+    const Target target{cpu, cpu_kernels()};
+    const LanguageModel model(directory, read_model_config(directory), {target}, options);
+    const MemoryUse use = use_of(model, {&target, 1})[0];
+    CHECK(use.allocated() + use.loading == cpu.allocated_bytes());
+    CHECK(use.weights > use.mapped_weights);
+
+    // Rounded on the host, in memory that is used again and again, then copied to where it stays.
+    std::vector<KernelDef> kernels(far_kernels().begin(), far_kernels().end());
+    kernels.push_back(far_kernel<&kLinear>());
+    FarDevice far;
+    CpuBackend host(1);
+    const std::vector<Target> both{{far, kernels}, {host, cpu_kernels()}};
+    const LanguageModel two(directory, read_model_config(directory), both, options);
+    const std::vector<MemoryUse> uses = use_of(two, both);
+    CHECK(uses[0].peak() == far.peak_bytes());
+    CHECK(uses[1].allocated() + uses[1].loading == host.allocated_bytes());
+    CHECK(uses[1].loading > 0);
+    CHECK(uses[1].loading < uses[0].weights / 3);
 }
 
 TEST_CASE("the config alone tells the same as the loaded model") {
@@ -84,7 +106,7 @@ TEST_CASE("the config alone tells the same as the loaded model") {
         const Program prefill = program_of(config, options, Phase::prefill, {&target, 1}),
                       decode = program_of(config, options, Phase::decode, {&target, 1});
         const Program* programs[] = {&prefill, &decode};
-        const MemoryUse told = memory_use(programs)[0], used = use_of(model)[0];
+        const MemoryUse told = use_of(programs, {&target, 1})[0], used = use_of(model, {&target, 1})[0];
         CHECK(told.allocated() == used.allocated());
         CHECK(told.mapped_weights == used.mapped_weights);
     }
@@ -126,7 +148,7 @@ TEST_CASE("a longer context and more sequences take more cache") {
         const Program program =
             program_of(config, {.context = context, .max_sequences = sequences}, Phase::decode, {&target, 1});
         const Program* programs[] = {&program};
-        return memory_use(programs)[0].states;
+        return use_of(programs, {&target, 1})[0].states;
     };
     CHECK(states(64, 2) == 2 * states(64, 1));
     CHECK(states(128, 1) == 2 * states(64, 1));

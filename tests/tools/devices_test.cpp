@@ -32,6 +32,23 @@ TEST_CASE("devices lists what there is, and says why there is no GPU") {
     }
 }
 
+TEST_CASE("VITRO_ISA chooses the instruction set of the kernels, and a wrong name is refused with the right ones") {
+    const auto cpu_with = [](std::vector<std::string> environment) {
+        environment.insert(environment.begin(), "env");
+        for (const std::string& word : {vitro_binary(), std::string("devices"), std::string("--json")})
+            environment.push_back(word);
+        const ProcessResult result = run_program(environment);
+        check_success(result);
+        return Json::parse(result.out).at("cpu");
+    };
+    const Json best = cpu_with({"-u", "VITRO_ISA"});
+    CHECK(best.at("isas").at(0) == "baseline");
+    CHECK(best.at("isas").back() == best.at("isa"));
+    for (const Json& isa : best.at("isas")) CHECK(cpu_with({"VITRO_ISA=" + isa.get<std::string>()}).at("isa") == isa);
+    const ProcessResult wrong = run_program({"env", "VITRO_ISA=sse9", vitro_binary(), "devices"});
+    check_error(wrong, {"VITRO_ISA: expected one of baseline", "found 'sse9'"});
+}
+
 TEST_CASE("an unknown device is a wrong command line") {
     for (const std::string device : {"gpu", "cuda:", "cuda:-1", "cuda:x"}) {
         const ProcessResult result = run_vitro({"run", "--device", device, "The"});

@@ -107,6 +107,18 @@ TEST_CASE("a graph and what passes make of it give the same, random weights or a
     out_of({"graph", "-c", "64", "-o", decode});
     const std::vector<std::string> weights = {"-m", model, "--seed", "5", "--symbol", "C=9"};
     check_near(floats(naive, weights), floats(decode, weights));
+    // With weights that are joined and rounded when they are loaded.
+    const std::string llama = source_path("tests/golden/llama_bias").string();
+    out_of({"graph", "-m", llama, "--after", "build", "-c", "64", "-o", naive});
+    out_of({"graph", "-m", llama, "-c", "64", "-o", decode});
+    check_near(floats(naive, {"-m", llama, "--seed", "5"}), floats(decode, {"-m", llama, "--seed", "5"}));
+    check_near(floats(naive, {"--seed", "5"}), floats(decode, {"--seed", "5"}));
+    const std::string fp8 = (directory / "fp8.vt").string(), rounded = (directory / "rounded.vt").string();
+    out_of({"graph", "-m", llama, "--weights", "fp8", "-c", "64", "-o", fp8});
+    out_of({"graph", "-m", llama, "--weights", "fp8", "-c", "64", "--after", "quantize_weights", "-o", rounded});
+    check_near(floats(rounded, {"-m", llama}), floats(fp8, {"-m", llama}));
+
+    out_of({"graph", "-c", "64", "-o", decode});
     const std::string text = out_of({"exec", decode, "-m", model});
     CHECK(text.starts_with("logits f32 [1, "));
     CHECK(text.find("k_cache.append f32 [4, 16, ") != std::string::npos);

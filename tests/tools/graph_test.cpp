@@ -1,4 +1,5 @@
 // vitro graph, each format read by what it is for.
+#include "graph/split_load.h"
 #include "graph/text.h"
 #include "ops/op_list.h"
 #include "tests/paths.h"
@@ -97,6 +98,36 @@ TEST_CASE("scope and diff show a part") {
     check_error(run_vitro({"graph", "--diff", "build:program", "--format", "dot"}), {"text or json, found dot"});
     check_error(run_vitro({"graph", "--after", "nothing"}), {"no stage is called 'nothing'", "build, "});
     check_error(run_vitro({"graph", "--scope", "layers.99"}), {"--scope", "found 'layers.99'"});
+}
+
+TEST_CASE(
+    "--phase load shows what is made of the weights, joined and rounded to fp8, and decode shows it where it is read") {
+    const std::string model = source_path("tests/golden/llama_bias").string();
+    const auto text_of = [&](std::vector<std::string> arguments) {
+        arguments.insert(arguments.begin(), {"-m", model});
+        return graph_of(arguments);
+    };
+    const std::string joins = "concat(%.self_attn.q_proj.weight, %.self_attn.k_proj.weight, %.self_attn.v_proj.weight)";
+    const std::string stored = text_of({"--phase", "load"}), fp8 = text_of({"--phase", "load", "--weights", "fp8"});
+    CHECK(contains(stored, joins));
+    CHECK_FALSE(contains(stored, "quantize_rows"));
+    CHECK(contains(fp8, "quantize_rows(%.self_attn.q_proj.weight)"));
+    CHECK_FALSE(contains(fp8, joins));
+    for (const std::string& text : {stored, fp8}) {
+        const Graph graph = parse(text, "load", find_op);
+        CHECK(graph.bounds.empty());
+        const std::vector<bool> at_load = load_nodes(graph);
+        CHECK(std::find(at_load.begin(), at_load.end(), false) == at_load.end());
+    }
+    CHECK(contains(text_of({"--phase", "decode"}), joins));
+    CHECK(contains(text_of({"--phase", "decode"}), "# at load, "));
+    CHECK(contains(text_of({"--explain", "--unfold"}),
+                   "layers.0.self_attn.q_proj.add+k_proj.add+v_proj.add.weight: runs once, at load: concat of "
+                   "model.layers.0.self_attn.k_proj.weight, model.layers.0.self_attn.q_proj.weight"));
+    const Json json = Json::parse(text_of({"--phase", "load", "--json"}));
+    for (const Json& node : json.at("nodes")) CHECK(node.at("work") == "load");
+    CHECK(contains(text_of({"--phase", "load", "--format", "html"}), "quantize_rows") == false);
+    CHECK(contains(text_of({"--phase", "load", "--format", "html", "--weights", "fp8"}), "quantize_rows"));
 }
 
 TEST_CASE("what graph prints goes through a pipe into opt and exec") {

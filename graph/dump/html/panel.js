@@ -1,6 +1,9 @@
 // The column on the right: what a stage did and why, or all that is known of what is selected.
 
-const WORKS = {weights: "reads weights", cache: "KV cache", compute: "computes", movement: "moves", view: "view"};
+const WORKS = {weights: "reads weights", cache: "KV cache", compute: "computes", movement: "moves", view: "view", load: "once, at load"};
+/** Whether a node runs in every step, not once, when the model is loaded. */
+const inStep = (node) => node.work !== "load";
+const sumOf = (nodes, field) => nodes.reduce((sum, node) => sum + node[field], 0);
 const link = (path, text) => `<a data-path="${escaped(path)}">${escaped(text ?? path)}</a>`;
 const times = (count) => (count === 1 ? "once" : `${count} times`);
 const facts = (rows) => `<dl class="facts">${rows.filter((row) => row && row[1] !== "" && row[1] !== undefined)
@@ -36,13 +39,14 @@ function listHtml(lines, most = 14) {
 function stagePanel(stage) {
   const story = stage.story, changes = stage.changes;
   let html = `<h2>${escaped(stage.name)}</h2><div class="equation">${escaped(stage.equation)}</div>`;
-  if (stage.index === 0) {
+  if (stage.name === "build") {
     html += `<p class="doc">The graph as the model's code wrote it: every box is one op of the equations. Move the slider below
       to watch the passes rewrite it. Click a box to see what it is; click a module's name to open or close it.</p>`;
   }
   html += facts([["ops", `${stage.nodes.length}${stage.index ? ` <span class="doc">(before: ${story.stages[stage.index - 1].nodes.length})</span>` : ""}`],
-    ["moves a step", human(stage.nodes.reduce((sum, node) => sum + node.bytes, 0), "B")],
-    ["computes", human(stage.nodes.reduce((sum, node) => sum + node.flops, 0), "FLOP")],
+    ["moves a step", human(sumOf(stage.nodes.filter(inStep), "bytes"), "B")],
+    ["computes", human(sumOf(stage.nodes.filter(inStep), "flops"), "FLOP")],
+    stage.nodes.every(inStep) ? null : ["moves once, at load", human(sumOf(stage.nodes.filter((node) => !inStep(node)), "bytes"), "B")],
     stage.milliseconds !== undefined ? ["took", `${stage.milliseconds.toFixed(2)} ms`] : null]);
   if (stage.index > 0) {
     html += `<div class="tally"><span class="plus">+ ${changes.added.size} new</span><span class="tilde">~ ${changes.changed.size} changed</span>
@@ -84,7 +88,7 @@ function valueRow(stage, value, name) {
 }
 
 function nodePanel(stage, node) {
-  const story = stage.story, op = story.ops[node.op], names = op.inputs;
+  const story = stage.story, op = story.ops[node.op];
   const state = stage.changes.added.has(node.path) ? `<span class="plus">new in this stage</span>`
     : stage.changes.changed.has(node.path) ? `<span class="tilde">changed in this stage</span>` : "";
   let html = `<button class="close" data-close="1" title="Back to the stage (Esc)">×</button>
@@ -96,7 +100,7 @@ function nodePanel(stage, node) {
     ["device", stage.index === story.stages.length - 1 ? escaped(story.devices[node.path] || "") : ""],
     ["written at", escaped(node.source)],
     ...node.attributes.map(([key, value]) => [key, escaped(value)])]);
-  html += `<h3>Inputs</h3><ul>${node.inputs.map((value, i) => valueRow(stage, value, inputName(names, value, i))).join("")}</ul>`;
+  html += `<h3>Inputs</h3><ul>${node.inputs.map((value, i) => valueRow(stage, value, inputName(node, i))).join("")}</ul>`;
   html += `<h3>Outputs</h3><ul>${node.outputs.map((value) => valueRow(stage, value)).join("")}</ul>`;
   if (node.realizes.length) {
     html += `<h3>Stands for ${node.realizes.length} values of the source graph</h3><ul>${node.realizes.map((path) => {
@@ -141,7 +145,7 @@ function modulePanel(stage, group) {
   for (const node of inside) byOp.set(node.op, (byOp.get(node.op) || 0) + 1);
   return `<button class="close" data-close="1" title="Back to the stage (Esc)">×</button>
     <h2>${escaped(group.module?.type || "module")}</h2><p class="path">${escaped(group.path)}</p><p class="doc">${escaped(group.module?.detail || "")}</p>` +
-    facts([["ops", inside.length], ["moves", human(inside.reduce((s, n) => s + n.bytes, 0), "B")],
-      ["computes", human(inside.reduce((s, n) => s + n.flops, 0), "FLOP")],
+    facts([["ops", inside.length], ["moves a step", human(sumOf(inside.filter(inStep), "bytes"), "B")],
+      ["computes", human(sumOf(inside.filter(inStep), "flops"), "FLOP")],
       ...[...byOp].map(([op, count]) => [op, `${count} ×`])]);
 }

@@ -5,7 +5,7 @@ class Story {
     Object.assign(this, data);
     this.values = data.values.map(([path, kind, type, bytes]) => ({path: data.paths[path], kind, type: data.types[type], bytes}));
     this.nodes = data.nodes.map((node, id) => ({
-      id, op: node.o, work: node.w, inputs: node.i.map((v) => this.values[v]), outputs: node.u.map((v) => this.values[v]),
+      id, op: node.o, work: node.w, inputs: node.i.map((v) => this.values[v]), inputNames: node.n || data.ops[node.o].inputs, outputs: node.u.map((v) => this.values[v]),
       attributes: node.a, realizes: node.r.map((p) => data.paths[p]), source: node.s, bytes: node.b, flops: node.f,
       path: this.values[node.u[0]].path,
     }));
@@ -84,10 +84,9 @@ function inLayer(repeat, path, index) {
   return repeat.prefix + index + (dot < 0 ? "" : rest.slice(dot));
 }
 
-/** As the op calls it, or, where that leaves it open ("bias|residual"), by the end of its path. */
-function inputName(names, value, i) {
-  const name = names[Math.min(i, names.length - 1)];
-  return name.includes("|") ? value.path.split(".").slice(-2).join(".") : name;
+/** What the op calls input i; of those beyond the last name of a variadic op, that one. */
+function inputName(node, i) {
+  return node.inputNames[Math.min(i, node.inputNames.length - 1)];
 }
 function human(number, unit) {
   const powers = ["", "k", "M", "G", "T", "P"];
@@ -147,8 +146,8 @@ function buildScene(stage, ui) {
     boxOfNode.set(node, box);
     for (let at = parent; at; at = at.parent) {
       at.nodes = (at.nodes || 0) + 1;
-      at.bytes = (at.bytes || 0) + node.bytes;
-      at.flops = (at.flops || 0) + node.flops;
+      at.bytes = (at.bytes || 0) + (node.work === "load" ? 0 : node.bytes);
+      at.flops = (at.flops || 0) + (node.work === "load" ? 0 : node.flops);
       if (at.order === undefined) at.order = order;
       for (const kind of ["added", "changed"]) if (stage.changes[kind].has(node.path)) at.touched = (at.touched || 0) + 1;
     }
@@ -180,9 +179,9 @@ function buildScene(stage, ui) {
   };
   const wires = [];
   for (const node of shown) {
-    const box = boxOfNode.get(node), names = story.ops[node.op].inputs;
+    const box = boxOfNode.get(node);
     node.inputs.forEach((own, i) => {
-      const value = sourceOf(node, i), name = inputName(names, own, i);
+      const value = sourceOf(node, i), name = inputName(node, i);
       const from = stage.node(value.path);
       const isLeaf = !from;
       const many = readers.get(value.path) > (isLeaf ? 1 : 6);

@@ -1,0 +1,65 @@
+#include "backends/cpu/isa.h"
+
+#include "base/error.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace vitro {
+namespace {
+
+constexpr IsaInfo kIsas[] = {
+    {Isa::baseline, "baseline", "any CPU of this architecture"},
+    {Isa::avx2, "avx2", "AVX2, FMA and F16C (x86-64-v3)"},
+    {Isa::avx2_vnni, "avx2_vnni", "AVX2, FMA and F16C with AVX-VNNI"},
+    {Isa::avx512, "avx512", "AVX-512 F, BW, CD, DQ and VL (x86-64-v4)"},
+    {Isa::avx512_vnni, "avx512_vnni", "AVX-512 with VNNI"},
+};
+
+}  // namespace
+
+std::span<const IsaInfo> all_isas() { return kIsas; }
+
+std::string_view name(Isa isa) { return kIsas[static_cast<std::size_t>(isa)].name; }
+
+bool runs(Isa isa) {
+#if defined(__x86_64__)
+    switch (isa) {
+        case Isa::avx2:
+            return __builtin_cpu_supports("x86-64-v3");
+        case Isa::avx2_vnni:
+            return __builtin_cpu_supports("x86-64-v3") && __builtin_cpu_supports("avxvnni");
+        case Isa::avx512:
+            return __builtin_cpu_supports("x86-64-v4");
+        case Isa::avx512_vnni:
+            return __builtin_cpu_supports("x86-64-v4") && __builtin_cpu_supports("avx512vnni");
+        case Isa::baseline:
+            break;
+    }
+#endif
+    return isa == Isa::baseline;
+}
+
+Isa choose_isa(std::span<const Isa> compiled, std::optional<std::string_view> wanted, bool (*runs_here)(Isa)) {
+    std::vector<std::string_view> usable;
+    for (const Isa isa : compiled)
+        if (runs_here(isa)) usable.push_back(name(isa));
+    VITRO_CHECK(!usable.empty(), "no kernels for this CPU");
+    const auto named = [](std::string_view text) {
+        return std::find_if(std::begin(kIsas), std::end(kIsas), [&](const IsaInfo& row) { return row.name == text; });
+    };
+    const std::string_view chosen = wanted.value_or(usable.back());
+    const auto row = named(chosen);
+    const std::string expected = fmt::format("expected one of {}", fmt::join(usable, ", "));
+    if (row == std::end(kIsas)) fail("VITRO_ISA: {}, found '{}'", expected, chosen);
+    if (std::find(compiled.begin(), compiled.end(), row->isa) == compiled.end())
+        fail("VITRO_ISA: {}, found {}, which this program was not compiled for (the build option VITRO_ISAS)", expected,
+             chosen);
+    if (!runs_here(row->isa))
+        fail("VITRO_ISA: {}, found {}; this CPU lacks it ({})", expected, chosen, row->description);
+    return row->isa;
+}
+
+}  // namespace vitro

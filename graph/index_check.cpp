@@ -1,0 +1,136 @@
+#include "graph/index_check.h"
+
+#include "base/checked.h"
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+
+namespace vitro {
+namespace {
+
+/// The type of the node's input with this name; none when it is not given.
+std::optional<TensorType> type_of(const Graph& graph, const Node& node, std::string_view name) {
+    const int index = input_index(*node.op, name);
+    if (index < 0 || node.inputs[static_cast<std::size_t>(index)] == kAbsent) return std::nullopt;
+    return graph.value(node.inputs[static_cast<std::size_t>(index)]).type;
+}
+
+/// Rules without their readers, for a set of them.
+auto key(const IndexRule& rule) {
+    const auto dim = [](Dim d) { return std::pair(d.size, d.symbol); };
+    return std::tuple(rule.role, dim(rule.below), dim(rule.pages), dim(rule.page_size),
+                      dim(rule.sum.value_or(Dim(-1))));
+}
+
+struct ByKey {
+    bool operator()(const IndexRule& a, const IndexRule& b) const { return key(a) < key(b); }
+};
+using Rules = std::set<IndexRule, ByKey>;
+
+/// Whether what stands in the node's input stands in its outputs, elsewhere.
+bool is_moved(const Graph& graph, const Node& node, std::size_t input) {
+    return node.op->locality == Locality::moves && input_def(*node.op, input).role == InputRole::values &&
+           graph.value(node.outputs[0]).type.dtype == DType::i32;
+}
+
+}  // namespace
+
+std::optional<std::int64_t> IndexRule::room(const SymbolValues& symbols) const {
+    if (pages == Dim(0)) return std::nullopt;
+    return checked_mul(symbols(pages), symbols(page_size)).value_or(INT64_MAX);
+}
+
+bool IndexRule::is_constant() const {
+    return !below.is_symbol() && !pages.is_symbol() && !page_size.is_symbol() && !(sum && sum->is_symbol());
+}
+
+std::optional<IndexRule> index_rule(const Graph& graph, const Node& node, std::size_t input) {
+    const InputDef& def = input_def(*node.op, input);
+    if (def.role == InputRole::values || def.role == InputRole::shared || node.inputs[input] == kAbsent)
+        return std::nullopt;
+    IndexRule rule{.role = def.role, .reader = fmt::format("{} of {}", def.name, describe(graph, node))};
+    const auto of = def.of.empty() ? std::nullopt : type_of(graph, node, def.of);
+    if (of && of->rank() > 0) rule.below = of->dim(0);
+    for (const InputDef& other : node.op->inputs) {
+        if (other.role != InputRole::pages) continue;
+        const auto table = type_of(graph, node, other.name), cache = type_of(graph, node, other.of);
+        if (!table || !cache) continue;
+        rule.page_size = cache->dim(1);
+        if (def.role == InputRole::positions || def.role == InputRole::lengths) rule.pages = table->dim(1);
+    }
+    if (def.sum) rule.sum = def.sum(node.attributes);
+    if (rule.sum && rule.sum->is_symbol() && !graph.bounds.contains(rule.sum->symbol)) rule.sum.reset();
+    return rule;
+}
+
+std::map<std::string, std::vector<IndexRule>> input_rules(const Graph& graph) {
+    std::vector<Rules> rules(graph.values.size());
+    for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
+        for (std::size_t i = 0; i < node->inputs.size(); ++i) {
+            const ValueId id = node->inputs[i];
+            if (id == kAbsent || graph.value(id).type.dtype != DType::i32) continue;
+            Rules& own = rules[static_cast<std::size_t>(id)];
+            if (auto rule = index_rule(graph, *node, i)) own.insert(std::move(*rule));
+            if (!is_moved(graph, *node, i)) continue;
+            for (const ValueId output : node->outputs)
+                for (IndexRule rule : rules[static_cast<std::size_t>(output)]) {
+                    rule.sum.reset();  // of all that arrives there
+                    own.insert(std::move(rule));
+                }
+        }
+    }
+    std::map<std::string, std::vector<IndexRule>> out;
+    for (const ValueId id : graph.values_of(ValueKind::input)) {
+        if (graph.value(id).type.dtype != DType::i32) continue;
+        const Rules& own = rules[static_cast<std::size_t>(id)];
+        out[graph.value(id).path].assign(own.begin(), own.end());
+    }
+    return out;
+}
+
+std::vector<UncheckedIndices> unchecked_indices(const Graph& graph) {
+    std::vector<bool> is_checked(graph.values.size());  // all its numbers are a graph input's, which input_rules follow
+    for (const ValueId id : graph.values_of(ValueKind::input)) is_checked[static_cast<std::size_t>(id)] = true;
+    std::vector<UncheckedIndices> out;
+    for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+        const Node& node = graph.nodes[n];
+        bool is_moved_input = node.op->locality == Locality::moves;
+        for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+            const ValueId id = node.inputs[i];
+            if (id == kAbsent) continue;
+            const bool checked = is_checked[static_cast<std::size_t>(id)];
+            if (input_def(*node.op, i).role == InputRole::values) is_moved_input = is_moved_input && checked;
+            auto rule = index_rule(graph, node, i);
+            if (rule && (!checked || (rule->sum && graph.value(id).kind != ValueKind::input)))
+                out.push_back({static_cast<NodeId>(n), i, std::move(*rule)});
+        }
+        for (const ValueId id : node.outputs) is_checked[static_cast<std::size_t>(id)] = is_moved_input;
+    }
+    return out;
+}
+
+void check_indices(std::string_view what, const Tensor& tensor, const IndexRule& rule, const SymbolValues& symbols) {
+    std::int64_t limit = std::int64_t{1} << 31, sum = 0;
+    if (rule.role == InputRole::rows || rule.role == InputRole::sequences || rule.role == InputRole::pages)
+        limit = symbols(rule.below);
+    else if (const auto room = rule.room(symbols))
+        limit = std::min(limit, *room + (rule.role == InputRole::lengths));
+    for (std::int64_t i = 0; i < tensor.elements(); ++i) {
+        const std::int64_t number = tensor.as<std::int32_t>()[i];
+        if (number < 0 || number >= limit)
+            fail("{}: element {}: expected a number in [0, {}) for {}, found {}", what, i, limit, rule.reader, number);
+        sum += number;
+    }
+    if (!rule.sum || (rule.sum->is_symbol() && symbols(*rule.sum) == 0) || sum == symbols(*rule.sum)) return;
+    const std::string name = rule.sum->is_symbol() ? fmt::format("{} = ", to_string(*rule.sum)) : "";
+    fail("{}: expected lengths that add up to {}{} for {}, found {}", what, name, symbols(*rule.sum), rule.reader, sum);
+}
+
+void check_indices(const Graph& graph, const Node& node, std::span<const Tensor> inputs, const SymbolValues& symbols) {
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+        if (const auto rule = index_rule(graph, node, i))
+            check_indices(graph.value(node.inputs[i]).path, inputs[i], *rule, symbols);
+}
+
+}  // namespace vitro

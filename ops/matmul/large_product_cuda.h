@@ -1,0 +1,97 @@
+// Products of many rows, as a prefill has them: the norm into scratch, the product by Gemm, the rest from scratch.
+#pragma once
+
+#include "base/checked.h"
+#include "ops/common/product_cuda.h"
+#include "ops/rms_norm/rms_norm_cuda.h"
+
+namespace vitro::VITRO_DEVICE {
+
+inline constexpr std::size_t kScratchAlignment = 256;
+
+/// Whether a product of so many tokens, of these dtypes, goes to Gemm. Weights of f8e4m3 become x's dtype before.
+inline bool is_large_product(std::int64_t tokens, DType x, DType weight) {
+    return tokens > kSkinnyTokens && (x == weight || weight == DType::f8e4m3);
+}
+
+/// What stands in the scratch of a call.
+struct LargeProductScratch {
+    std::size_t normed = 0, weight = 0, result = 0;  // bytes, one behind the other
+
+    LargeProductScratch(const Tensor& x, const Tensor& weights, bool norm, bool with_result) {
+        const std::int64_t tokens = x.dim(0), n = weights.dim(0), k = x.dim(1);
+        const auto bytes = [&](std::int64_t elements) {
+            return round_up(static_cast<std::size_t>(bytes_of(x.dtype, elements)), kScratchAlignment);
+        };
+        if (norm) normed = bytes(tokens * k);
+        if (weights.dtype != x.dtype) weight = bytes(n * k);
+        if (with_result) result = bytes(tokens * n);
+    }
+    std::size_t all() const { return normed + weight + result; }
+};
+
+/// out = x, elements of another dtype.
+void launch_convert(const Elements& x, const Elements& out, std::int64_t elements, cudaStream_t stream);
+
+/// c [tokens, n] = z without its scale (+ bias) (+ residual), both of x's dtype where they are. c null: the result in
+/// scratch, which is returned.
+inline Elements launch_large_product(const Product& p, const LargeProductScratch& sizes, std::byte* scratch, void* c,
+                                     const void* bias, const void* residual, CudaBackend& backend) {
+    const void *a = p.x.data, *b = p.weight.data;
+    if (p.norm.data != nullptr) {
+        launch_rms_norm(p.x, p.norm, {scratch, p.x.dtype}, p.tokens, p.k, p.eps, is_aligned(p), backend.stream());
+        a = scratch;
+    }
+    if (sizes.weight != 0) {
+        std::byte* const weight = scratch + sizes.normed;
+        launch_convert(p.weight, {weight, p.x.dtype}, std::int64_t(p.n) * p.k, backend.stream());
+        b = weight;
+    }
+    if (c == nullptr) c = scratch + sizes.normed + sizes.weight;
+    backend.gemm().run({.input = p.x.dtype,
+                        .output = p.x.dtype,
+                        .m = p.tokens,
+                        .n = p.n,
+                        .k = p.k,
+                        .a = a,
+                        .b = b,
+                        .c = c,
+                        .bias = bias,
+                        .residual = residual},
+                       backend.stream());
+    return {c, p.x.dtype};
+}
+
+/// The epilogue of sums that stand in memory, z [tokens, n]: a thread for row i of both groups.
+template <class Epilogue>
+__global__ void finish_product_kernel(Elements z, const Product p, int units,
+                                      const __grid_constant__ Epilogue epilogue) {
+    const int unit = int(blockIdx.y * blockDim.x + threadIdx.x) / 8;
+    allow_next_kernel();
+    wait_for_previous_kernel();
+    if (unit >= units) return;
+    const OutputRows output{epilogue.rows(unit), int(blockIdx.x), int(threadIdx.x) % 8};
+    float sums[2] = {};
+    for (int r = 0; r < 2; ++r)
+        if (output.i < output.rows.count[r]) {
+            const int row = output.rows.first[r] + output.i;
+            sums[r] = load<1>(z, std::int64_t(output.token) * p.n + row).at[0] * p.scale_of(row);
+        }
+    if (output.i < max(output.rows.count[0], output.rows.count[1]))
+        epilogue.finish(output, epilogue.load(output), sums[0], sums[1]);
+}
+
+template <class Epilogue>
+void launch_finish(const char* name, const Elements& z, const Product& p, int units, const Epilogue& epilogue,
+                   cudaStream_t stream) {
+    constexpr unsigned kThreads = 256;
+    launch(finish_product_kernel<Epilogue>,
+           {.name = name,
+            .grid = {unsigned(p.tokens), blocks_for(std::int64_t(units) * 8, kThreads)},
+            .block = kThreads,
+            .stream = stream,
+            .programmatic = true},
+           z, p, units, epilogue);
+}
+
+}  // namespace vitro::VITRO_DEVICE

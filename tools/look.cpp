@@ -1,0 +1,53 @@
+#include "tools/look.h"
+
+#include <algorithm>
+
+namespace vitro {
+
+void add_look_flags(CLI::App& app, LookFlags& flags) {
+    add_model_flags(app, flags.model);
+    CLI::Option_group* what = app.add_option_group("text", "what to look at");
+    what->add_option("-p,--prompt", flags.prompt, "a text")->type_name("TEXT");
+    what->add_option("--tokens", flags.tokens, "token ids: no tokenizer is needed")->delimiter(',')->type_name("1,2,3");
+    app.add_option("-n,--predict", flags.predict,
+                   "tokens to generate after the text (default 0), the most probable ones")
+        ->type_name("N")
+        ->check(CLI::NonNegativeNumber);
+}
+
+Looked open_to_look(const LookFlags& flags) {
+    Looked look;
+    look.predict = flags.predict;
+    if (flags.tokens.empty()) {
+        look.tokenizer = open_tokenizer(flags.model);
+        look.tokens = look.tokenizer->encode(flags.prompt);
+    } else {
+        look.tokens = flags.tokens;
+    }
+    if (look.tokens.empty()) fail("the text has no tokens: expected at least one");
+    look.open = open_model(flags.model, {.chunk = std::ssize(look.tokens)});
+    return look;
+}
+
+std::string Looked::piece(std::int64_t position) const {
+    const std::int32_t id = tokens[static_cast<std::size_t>(position)];
+    return tokenizer ? std::string(tokenizer->piece(id)) : fmt::format("{}", id);
+}
+
+void Looked::run(const std::function<void(Phase phase, std::int64_t first, std::int64_t count)>& after) {
+    const auto step = [&](std::int64_t first, std::int64_t count) {
+        const LanguageModel::Part part{0, std::span(tokens).subspan(std::size_t(first), std::size_t(count)),
+                                       Want::last};
+        logits_ = open.model->feed({&part, 1});
+        after(count > 1 ? Phase::prefill : Phase::decode, first, count);
+    };
+    const std::int64_t prompt = std::ssize(tokens);
+    step(0, prompt);
+    for (std::int64_t i = 0; i < predict; ++i) {
+        const auto best = std::max_element(logits_.begin(), logits_.end()) - logits_.begin();
+        tokens.push_back(static_cast<std::int32_t>(best));
+        if (i + 1 < predict) step(prompt + i, 1);
+    }
+}
+
+}  // namespace vitro

@@ -1,0 +1,42 @@
+// What the subcommands share that look into a run: a text, and the steps that it takes.
+#pragma once
+
+#include "tools/common.h"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vitro {
+
+struct LookFlags {
+    ModelFlags model;
+    std::string prompt;
+    std::vector<std::int32_t> tokens;  // in place of a prompt
+    std::int64_t predict = 0;          // tokens to generate after it, the most probable ones
+};
+/// The flags of a model that runs, -p, --tokens and -n.
+void add_look_flags(CLI::App& app, LookFlags& flags);
+
+/// A model and the tokens of a text, which one prefill step takes whole.
+struct Looked {
+    OpenModel open;
+    std::optional<Tokenizer> tokenizer;
+    std::vector<std::int32_t> tokens;  // of the prompt, then of what is generated
+    std::int64_t predict = 0;
+
+    /// The piece of the token at a position; its id where there is no tokenizer.
+    std::string piece(std::int64_t position) const;
+    /// Makes the steps: the prompt's, then one for each generated token but the last. `after` is told the phase, the
+    /// position of the first token of the step and their number.
+    void run(const std::function<void(Phase phase, std::int64_t first, std::int64_t count)>& after);
+    /// Logits after the last step.
+    std::span<const float> logits() const { return logits_; }
+
+private:
+    std::span<const float> logits_;
+};
+Looked open_to_look(const LookFlags& flags);
+
+}  // namespace vitro

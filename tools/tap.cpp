@@ -1,0 +1,227 @@
+// vitro tap: the values of a run by their paths, while the program that really runs does.
+#include "frontend/safetensors.h"
+#include "graph/statistics.h"
+#include "runtime/model_taps.h"
+#include "tools/common.h"
+#include "tools/look.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace vitro {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Flags {
+    LookFlags look;
+    std::vector<std::string> paths;
+    std::string output;
+    bool stats = false;
+    bool list = false;
+    bool json = false;
+};
+
+constexpr std::int64_t kMostPrinted = 16;  // elements of a row that are printed whole
+
+/// The axis of the step's tokens, or -1.
+int token_axis(const TensorType& type) {
+    for (int axis = 0; axis < type.rank(); ++axis)
+        if (type.shape[static_cast<std::size_t>(axis)] == Dim('T')) return axis;
+    return -1;
+}
+
+/// JSON has no NaN: it is a text there, never null.
+Json number(double x) {
+    if (std::isnan(x)) return "NaN";
+    if (std::isinf(x)) return x > 0 ? "Infinity" : "-Infinity";
+    return x;
+}
+
+std::string shape_of(const Tensor& tensor) {
+    std::string out;
+    for (int axis = 0; axis < tensor.rank; ++axis) out += fmt::format("{}{}", axis ? ", " : "", tensor.dim(axis));
+    return fmt::format("[{}]", out);
+}
+
+/// "copied", or how else it came about.
+std::string how(const SeenValue& seen) {
+    std::string out = seen.is_copied ? "copied" : "computed again";
+    if (!seen.in.empty()) out += fmt::format(", {} in the program", seen.in);
+    return out;
+}
+
+void print_statistics(const Statistics& s, std::string_view name) {
+    std::string odd;
+    if (s.nan > 0) odd += fmt::format("  {} NaN", s.nan);
+    if (s.plus_infinity > 0) odd += fmt::format("  {} +Inf", s.plus_infinity);
+    if (s.minus_infinity > 0) odd += fmt::format("  {} -Inf", s.minus_infinity);
+    fmt::print("  {:<24} {:>12.5g} {:>12.5g} {:>12.5g} {:>12.5g}{}\n", name, s.min, s.max, s.mean, s.rms, odd);
+}
+
+/// Rows of the last axis, long ones by their ends.
+void print_elements(const Tensor& tensor) {
+    const auto* data = static_cast<const std::byte*>(tensor.data);
+    const std::int64_t width = tensor.rank == 0 ? 1 : tensor.dim(-1);
+    for (std::int64_t row = 0; row < tensor.rows() && width > 0; ++row) {
+        std::string line;
+        for (std::int64_t i = 0; i < width; ++i) {
+            if (width > kMostPrinted && i == 4) line += " …", i = width - 4;
+            line += fmt::format(" {:.5g}", element(tensor.dtype, data, row * width + i));
+        }
+        fmt::print("  {}\n", line.substr(1));
+        if (row == 3 && tensor.rows() > 8) {
+            fmt::print("  … {} rows more\n", tensor.rows() - 4);
+            break;
+        }
+    }
+}
+
+class Report {
+public:
+    Report(const Flags& flags, const Looked& look) : flags_(flags), look_(look) {}
+
+    void begin_step(std::int64_t first, std::int64_t count) {
+        first_ = first;
+        count_ = count;
+        steps_.push_back({{"first_position", first}, {"tokens", Json::array()}, {"values", Json::array()}});
+        for (std::int64_t i = first; i < first + count; ++i)
+            steps_.back()["tokens"].push_back({{"id", look_.tokens[std::size_t(i)]}, {"piece", look_.piece(i)}});
+    }
+
+    void add(const SeenValue& seen) {
+        if (!flags_.output.empty()) keep(seen);
+        if (flags_.json)
+            add_json(seen);
+        else if (flags_.stats || flags_.output.empty())
+            print(seen);
+    }
+
+    void finish() {
+        if (flags_.json)
+            fmt::print("{}\n", Json{{"steps", steps_}}.dump(2, ' ', false, Json::error_handler_t::replace));
+        if (flags_.output.empty()) return;
+        std::vector<NamedTensor> tensors;
+        for (Kept& kept : kept_) {
+            kept.tensor.data = kept.elements.data();
+            tensors.push_back({kept.name, kept.tensor});
+        }
+        write_safetensors(flags_.output, tensors, {{"format", "vitro tap"}});
+    }
+
+private:
+    struct Kept {
+        std::string name;
+        Tensor tensor;
+        Elements elements;
+    };
+
+    std::string token_name(std::size_t index) const {
+        const std::int64_t position = first_ + static_cast<std::int64_t>(index);
+        return fmt::format("{:>4} {}", position, look_.piece(position));
+    }
+
+    /// By token where the value has an axis of tokens, else as a whole.
+    std::vector<Statistics> statistics_of(const SeenValue& seen) const {
+        return statistics(seen.tensor, token_axis(seen.type));
+    }
+
+    void print(const SeenValue& seen) {
+        fmt::print("{}{}  {} {}  ({})\n", seen.path, first_ == 0 ? "" : fmt::format(" at position {}", first_),
+                   name(seen.tensor.dtype), shape_of(seen.tensor), how(seen));
+        if (!flags_.stats) return print_elements(seen.tensor);
+        fmt::print("  {:<24} {:>12} {:>12} {:>12} {:>12}\n", "token", "min", "max", "mean", "rms");
+        const std::vector<Statistics> all = statistics_of(seen);
+        const bool by_token = token_axis(seen.type) >= 0;
+        for (std::size_t i = 0; i < all.size(); ++i) print_statistics(all[i], by_token ? token_name(i) : "all");
+    }
+
+    void add_json(const SeenValue& seen) {
+        Json value{{"path", seen.path},
+                   {"type", to_string(seen.type)},
+                   {"shape", Json::array()},
+                   {"copied", seen.is_copied},
+                   {"in", seen.in},
+                   {"by_token", token_axis(seen.type) >= 0},
+                   {"statistics", Json::array()}};
+        for (int axis = 0; axis < seen.tensor.rank; ++axis) value["shape"].push_back(seen.tensor.dim(axis));
+        for (const Statistics& s : statistics_of(seen))
+            value["statistics"].push_back({{"min", number(s.min)},
+                                           {"max", number(s.max)},
+                                           {"mean", number(s.mean)},
+                                           {"rms", number(s.rms)},
+                                           {"nan", s.nan},
+                                           {"plus_infinity", s.plus_infinity},
+                                           {"minus_infinity", s.minus_infinity}});
+        if (!flags_.stats && flags_.output.empty()) {
+            value["elements"] = Json::array();
+            for (std::int64_t i = 0; i < seen.tensor.elements(); ++i)
+                value["elements"].push_back(
+                    number(element(seen.tensor.dtype, static_cast<const std::byte*>(seen.tensor.data), i)));
+        }
+        steps_.back()["values"].push_back(std::move(value));
+    }
+
+    void keep(const SeenValue& seen) {
+        const auto* data = static_cast<const std::byte*>(seen.tensor.data);
+        kept_.push_back({first_ == 0 ? seen.path : fmt::format("{}@{}", seen.path, first_), seen.tensor,
+                         Elements(data, data + seen.tensor.bytes())});
+    }
+
+    const Flags& flags_;
+    const Looked& look_;
+    std::int64_t first_ = 0, count_ = 0;
+    Json steps_ = Json::array();
+    std::vector<Kept> kept_;
+};
+
+int tap(const Flags& flags) {
+    Looked look = open_to_look(flags.look);
+    ModelTaps prefill(*look.open.model, Phase::prefill), decode(*look.open.model, Phase::decode);
+    if (flags.list) {
+        for (const std::string& path : prefill.paths()) {
+            const Recovery::Found& found = prefill.recovery().values().at(path);
+            fmt::print("{:<60} {:<24} {}\n", path, to_string(prefill.recovery().graph().value(found.id).type),
+                       found.is_copied ? "copied" : "computed again");
+        }
+        return 0;
+    }
+    prefill.tap(flags.paths);
+    decode.tap(flags.paths);
+    Report report(flags, look);
+    look.run([&](Phase phase, std::int64_t first, std::int64_t count) {
+        report.begin_step(first, count);
+        (phase == Phase::prefill ? prefill : decode).read([&](const SeenValue& seen) { report.add(seen); });
+    });
+    report.finish();
+    return 0;
+}
+
+}  // namespace
+
+void add_tap(CLI::App& app, int& exit_code) {
+    auto flags = std::make_shared<Flags>();
+    CLI::App* command =
+        app.add_subcommand("tap",
+                           "print values of a run by their paths; the program that runs is the usual one, fused\n"
+                           "Example: vitro tap \"layers.*.mlp.gated\" -p \"The capital of France is\" --stats");
+    command
+        ->add_option(
+            "paths", flags->paths,
+            "paths of values, their ends, or globs; what fusion removed is computed again from the run's values")
+        ->type_name("PATH");
+    add_look_flags(*command, flags->look);
+    command->add_option("-o,--output", flags->output, "write the values to a safetensors file")->type_name("FILE");
+    command->add_flag("--stats", flags->stats, "print min, max, mean and rms of each token, NaN and Inf counted");
+    command->add_flag("--list", flags->list, "print the paths that there are, and nothing else");
+    command->add_flag("--json", flags->json, "print one JSON object");
+    command->callback([flags, &exit_code] {
+        if (flags->paths.empty() && !flags->list) throw CLI::RequiredError("paths");
+        exit_code = tap(*flags);
+    });
+}
+
+}  // namespace vitro
