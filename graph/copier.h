@@ -27,7 +27,7 @@ public:
     /// The inputs are copied already.
     void node(const Node& node) {
         Node copy = node;
-        for (ValueId& id : copy.inputs) id = at(id);
+        for (ValueId& id : present(copy.inputs)) id = at(id);
         for (ValueId& id : copy.outputs) {
             ValueInfo info = from_.value(id);
             info.producer = static_cast<NodeId>(to_.nodes.size());

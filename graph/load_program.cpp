@@ -38,7 +38,7 @@ Graph joined(const Program& program) {
     const std::function<ValueId(ValueId)> loaded = [&](ValueId id) {
         if (load[id] < 0) {
             const Node& node = from_load.node(from_load.value(id).producer);
-            for (const ValueId input : node.inputs) loaded(input);
+            for (const ValueId input : present(node.inputs)) loaded(input);
             load.node(node);
         }
         return load[id];
@@ -49,7 +49,7 @@ Graph joined(const Program& program) {
         return step[id];
     };
     for (const Node& node : from.nodes) {
-        for (const ValueId id : node.inputs) made(id);
+        for (const ValueId id : present(node.inputs)) made(id);
         step.node(node);
     }
     for (const ValueId id : from.results) out.results.push_back(made(id));
@@ -70,7 +70,7 @@ public:
         for (const Node& node : graph.nodes) {
             std::string text(node.op->name);
             for (const auto& [field, value] : node.attributes.texts()) text += fmt::format(" {}={}", field, value);
-            for (const ValueId id : node.inputs) text += fmt::format(" {}", out[index(id)]);
+            for (const ValueId id : node.inputs) text += fmt::format(" {}", id == kAbsent ? -1 : out[index(id)]);
             for (std::size_t o = 0; o < node.outputs.size(); ++o)
                 out[index(node.outputs[o])] = number(fmt::format("{} -> {}", text, o));
         }
@@ -142,7 +142,7 @@ private:
         if (device != host() && !joins_on(device, node)) return copied(device, on(host(), id), number);
         Node copy = node;
         copy.device = device_name(device);
-        for (ValueId& input : copy.inputs) input = on(device, input);
+        for (ValueId& input : present(copy.inputs)) input = on(device, input);
         for (ValueId& output : copy.outputs) {
             ValueInfo info = from_->value(output);
             info.producer = static_cast<NodeId>(out_.nodes.size());

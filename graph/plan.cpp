@@ -72,7 +72,7 @@ private:
             if (sharing_.root(out) != index(out) && !parts_[index(out)].is_part) continue;
             const std::size_t alignment = request_.devices[device(out)].alignment;
             std::size_t offset = parts_[index(out)].offset;
-            for (const ValueId id : node.inputs) {
+            for (const ValueId id : present(node.inputs)) {
                 const std::size_t begin = offset;
                 offset += static_cast<std::size_t>(bytes_of(graph_.value(id).type, bounds_));
                 if (graph_.value(id).producer < 0 || has_alias[index(id)] || uses[index(id)] != 1 ||

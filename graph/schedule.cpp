@@ -39,7 +39,7 @@ public:
                          describe(graph, graph.node(writer[index(content)])), graph.value(content).path);
                 writer[index(content)] = static_cast<NodeId>(n);
                 for (std::size_t i = 0; i < node.inputs.size(); ++i)
-                    if (i != input && content_[index(node.inputs[i])] == content)
+                    if (i != input && node.inputs[i] != kAbsent && content_[index(node.inputs[i])] == content)
                         fail("{}: reads {} while it writes over the same memory, {}", describe(graph, node),
                              graph.value(node.inputs[i]).path, graph.value(node.inputs[input]).path);
             }

@@ -48,7 +48,7 @@ struct Division {
                         load_reads[index(id)] = true;
                     }
             in_load[n] = at_load[n] && reads(load_reads);
-            for (const ValueId id : node.inputs) {
+            for (const ValueId id : present(node.inputs)) {
                 if (in_step[n]) step_reads[index(id)] = true;
                 if (in_load[n]) load_reads[index(id)] = true;
             }
@@ -68,8 +68,8 @@ std::vector<bool> load_nodes(const Graph& graph) {
     }
     for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
         const Node& node = graph.nodes[n];
-        out[n] = can_move(graph, node) && std::all_of(node.inputs.begin(), node.inputs.end(),
-                                                      [&](ValueId id) { return bool(is_fixed[index(id)]); });
+        out[n] = can_move(graph, node) &&
+                 std::ranges::all_of(present(node.inputs), [&](ValueId id) { return bool(is_fixed[index(id)]); });
         for (const ValueId id : node.outputs) is_fixed[index(id)] = out[n];
     }
     return out;

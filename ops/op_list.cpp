@@ -54,6 +54,11 @@ Isa isa_in_use() {
 
 std::span<const KernelDef> cpu_kernels() { return kernels(); }
 
+const KernelDef* find_kernel(std::span<const KernelDef> kernels, std::string_view op) {
+    const auto found = std::find_if(kernels.begin(), kernels.end(), [&](const KernelDef& one) { return one.op == op; });
+    return found == kernels.end() ? nullptr : &*found;
+}
+
 void add_ops(std::span<const OpDef* const> more, std::span<const KernelDef> cpu) {
     for (const OpDef* op : more) {
         if (find_op(op->name) != nullptr) fail("op {}: there is one of this name already", op->name);

@@ -29,6 +29,9 @@ Isa isa_in_use();
 /// The CPU's kernels.
 std::span<const KernelDef> cpu_kernels();
 
+/// The first of `kernels` that is for the op of this name, or null.
+const KernelDef* find_kernel(std::span<const KernelDef> kernels, std::string_view op);
+
 /// Adds ops from outside the tree and kernels of any op, before anything else is asked for here: what the other
 /// functions gave is no longer valid. Error when a name is taken or a kernel has no op.
 void add_ops(std::span<const OpDef* const> ops, std::span<const KernelDef> cpu_kernels);

@@ -69,7 +69,7 @@ private:
     const Node* user(ValueId id, std::string_view op) {
         if (!rewriter_.require_single_use(at_, id)) return nullptr;
         const auto users = rewriter_.users(id);
-        const std::size_t x = op == kKvAppend.name ? KvAppend::kX : 0;
+        const std::size_t x = op == kKvAppend.name ? std::size_t{KvAppend::kX} : 0;
         if (users.empty() || graph_.node(users[0]).op->name != op || graph_.node(users[0]).inputs[x] != id) {
             rewriter_.refuse(at_, fmt::format("{} does not go into {}", graph_.value(id).path, op));
             return nullptr;

@@ -2,6 +2,7 @@
 #include "runtime/devices.h"
 
 #include "backends/cpu/cpu_backend.h"
+#include "ops/op_list.h"
 #include "tools/common.h"
 
 #include <fmt/ranges.h>

@@ -34,7 +34,7 @@ void explain_load(const Program& program, Journal& journal) {
         if (load.values[i].kind == ValueKind::weight) tensors[i].insert(load.values[i].source);
     for (const Node& node : load.nodes)
         for (const ValueId out : node.outputs)
-            for (const ValueId in : node.inputs)
+            for (const ValueId in : present(node.inputs))
                 tensors[static_cast<std::size_t>(out)].insert(tensors[static_cast<std::size_t>(in)].begin(),
                                                               tensors[static_cast<std::size_t>(in)].end());
     for (const ValueId id : load.results)

@@ -4,6 +4,7 @@
 #include "base/half.h"
 #include "bench/cpu/limits.h"
 #include "ops/matmul/matmul.h"
+#include "ops/op_list.h"
 
 #include <benchmark/benchmark.h>
 
@@ -18,6 +19,8 @@ CpuBackend& backend() {
     static CpuBackend only;
     return only;
 }
+
+const KernelDef& kernel() { return *find_kernel(cpu_kernels(), "matmul"); }
 
 /// Memory full of bf16 numbers in [-1, 1), also read as f32 ones.
 std::span<const std::byte> weights() {
@@ -47,7 +50,7 @@ struct Product {
         a = backend().allocate(std::size_t(tensor(a_dtype, a_sizes).bytes()), "a");
         std::memcpy(a.data(), weights().data(), a.bytes());
         out = backend().allocate(std::size_t(tensor(a_dtype, out_sizes).bytes()), "out");
-        visit([&](Call& call) { scratch = backend().allocate(kMatmulCpu.scratch(call), "scratch"); });
+        visit([&](Call& call) { scratch = backend().allocate(kernel().scratch(call), "scratch"); });
     }
 
     static Tensor tensor(DType dtype, const std::vector<std::int64_t>& sizes, void* data = nullptr) {
@@ -65,7 +68,7 @@ struct Product {
     }
 
     void run() {
-        visit([](Call& call) { kMatmulCpu.run(call); });
+        visit([](Call& call) { kernel().run(call); });
         benchmark::DoNotOptimize(out.data());
         const std::size_t bytes = std::size_t(tensor(b_dtype, b_sizes).bytes());
         at += bytes;

@@ -83,7 +83,7 @@ def is_launch_of(name: str, call: str) -> bool:
     if not name.startswith("skinny_product"):
         return True
     most, norm = re.findall(r", (\d+), (true|false)", name)[0]
-    return (tokens_of(call) <= 8) == (most == "8") and ("norm=true" in call) == (norm == "true")
+    return (tokens_of(call) <= 8) == (most == "8") and ("norm_weight = " in call) == (norm == "true")
 
 
 def launches_of(name: str, report: list[dict]) -> list[Launch]:

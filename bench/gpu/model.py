@@ -102,7 +102,7 @@ def parts_of_product(node: dict, shapes: dict[str, list], tokens: int) -> dict[s
     n, k = shapes[node["inputs"][1]]
     attributes, parts = node["attributes"], {}
     gemm = node["bytes"]
-    if attributes.get("norm"):
+    if "norm_weight" in node["input_names"]:
         parts["norm"] = 2 * tokens * k * BF16
     if node["op"] == "qkv_projection" or attributes.get("gated") or attributes.get("activation"):
         written = tokens * (n // 2 if attributes.get("gated") else n) * BF16

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "frontend/json.h"
 
+#include <algorithm>
 #include <cstdint>
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -42,6 +43,11 @@ std::string translated(std::string_view pattern) {
                 refuse(fmt::format("\\{}{}", escaped, in_set ? " in a set" : ""), i - 1);
             else
                 out += {'\\', escaped};
+            if (pattern.substr(i + 1, 1) == "{" && (escaped == 'p' || escaped == 'P' || escaped == 'x')) {
+                const std::size_t end = std::min(pattern.find('}', i), pattern.size() - 1);  // of \p{L}
+                out += pattern.substr(i + 1, end - i);
+                i = end;
+            }
             continue;
         }
         if (in_set) {

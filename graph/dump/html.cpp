@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include <map>
+#include <unordered_map>
 
 namespace vitro {
 
@@ -13,6 +13,19 @@ std::string_view html_file(std::string_view name);  // defined by cmake/embed.cm
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+/// An object whose keys are known to differ: Json itself would compare each new one with all that are there.
+class ByPath {
+public:
+    void emplace_back(const std::string& path, Json value) {
+        std::vector<std::pair<const std::string, Json>>& members = members_;
+        members.emplace_back(path, std::move(value));
+    }
+    operator Json() && { return Json(std::move(members_)); }
+
+private:
+    Json::object_t members_;
+};
 
 /// Distinct things, numbered in the order of their first use.
 class Table {
@@ -25,7 +38,7 @@ public:
     Json take() { return std::move(all_); }
 
 private:
-    std::map<std::string, std::size_t> index_;
+    std::unordered_map<std::string, std::size_t> index_;
     Json all_ = Json::array();
 };
 
@@ -41,9 +54,10 @@ public:
         for (const Module& module : source.modules) out["modules"].push_back({module.path, module.type, module.detail});
         for (std::size_t i = 0; i < story_.stages.size(); ++i) out["stages"].push_back(stage_json(i));
         out["ops"] = std::move(ops_);
-        out["fates"] = Json::object();
+        ByPath fates;
         for (const auto& [path, fate] : story_.report.journal.fates)
-            out["fates"][path] = {name(fate.kind), fate.into, fate.pass};
+            fates.emplace_back(path, Json{name(fate.kind), fate.into, fate.pass});
+        out["fates"] = std::move(fates);
         add_places(out);
         out["nodes"] = nodes_.take();
         out["values"] = values_.take();
@@ -105,13 +119,15 @@ private:
     void add_places(Json& out) const {
         const Stage& last = story_.stages.back();
         const Subject subject = story_.subject(last);
-        Json places = Json::object(), devices = Json::object(), regions = Json::object();
+        ByPath places, devices;
+        Json regions = Json::object();
         for (std::size_t i = 0; i < last.graph.values.size(); ++i)
             if (const auto place = place_of(subject, static_cast<ValueId>(i)))
-                places[last.graph.values[i].path] = {region_of(subject, *place), place->offset, place->bytes};
+                places.emplace_back(last.graph.values[i].path,
+                                    Json{region_of(subject, *place), place->offset, place->bytes});
         for (const Node& node : last.graph.nodes)
             if (const std::string device = device_of(subject, node); !device.empty())
-                devices[last.graph.value(node.outputs[0]).path] = device;
+                devices.emplace_back(last.graph.value(node.outputs[0]).path, device);
         for (const auto& [region, bytes] : regions_of(subject)) regions[region] = bytes;
         out["places"] = std::move(places);
         out["devices"] = std::move(devices);
@@ -132,7 +148,11 @@ void replace(std::string& text, std::string_view mark, std::string_view by) {
 /// `text` with "</" as "<\/", which means the same in JSON and ends no script element.
 std::string inside_script(const std::string& text) {
     std::string out;
-    for (const char c : text) out += c == '/' && out.ends_with('<') ? std::string("\\/") : std::string(1, c);
+    out.reserve(text.size() + text.size() / 64);
+    for (const char c : text) {
+        if (c == '/' && out.ends_with('<')) out += '\\';
+        out += c;
+    }
     return out;
 }
 

@@ -88,7 +88,7 @@ __device__ __forceinline__ void attend(const AttentionTensors& a, const Q& q, co
 /// One row once more by a warp, over the keys that it sees alone: in a tile 0 times a value that is not finite is NaN,
 /// and what a token does not see takes no part in its result.
 template <class T, class C, int kD>
-__device__ __noinline__ void attend_alone(const AttentionTensors& a, int token, int head) {
+__device__ __attribute__((noinline)) void attend_alone(const AttentionTensors& a, int token, int head) {
     constexpr int kEach = (kD + 31) / 32;  // elements of a lane
     const int lane = int(threadIdx.x) % 32, kv_head = head / (a.heads / a.kv_heads), sequence = a.sequences[token];
     const std::int64_t at = (std::int64_t(token) * a.heads + head) * kD;

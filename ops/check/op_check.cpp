@@ -45,12 +45,6 @@ private:
     CheckResult result_;
 };
 
-const KernelDef* kernel_of(std::span<const KernelDef> kernels, const OpDef& op) {
-    for (const KernelDef& kernel : kernels)
-        if (kernel.op == op.name) return &kernel;
-    return nullptr;
-}
-
 Builder builder_of_anything(const char* name) {
     Builder builder(name);
     for (char symbol = 'A'; symbol <= 'Z'; ++symbol) builder.symbol(symbol, 1 << 12);
@@ -213,12 +207,12 @@ std::vector<CheckResult> check_op(const OpDef& op, std::span<const Target> targe
         });
     }
     for (const Target& target : targets) {
-        const KernelDef* kernel = op.is_view ? nullptr : kernel_of(target.kernels, op);
+        const KernelDef* kernel = op.is_view ? nullptr : find_kernel(target.kernels, op.name);
         if (kernel == nullptr) continue;
         Check check(fmt::format("kernel on {}", target.backend.name()), results);
         check.take(check_kernel(op, *kernel, target.backend, draws));
     }
-    if (const KernelDef* kernel = kernel_of(cpu_kernels(), op); kernel != nullptr && !op.is_view) {
+    if (const KernelDef* kernel = find_kernel(cpu_kernels(), op.name); kernel != nullptr && !op.is_view) {
         CpuBackend one(1), three(3);
         for_each("threads", [&](OpCase& each, const OpDef&) {
             if (each.refused_by(*kernel).empty() &&

@@ -30,10 +30,10 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     expect_i32("page_table", inputs[QkvRopeAppend::kPageTable], 2);
     const TensorType& lengths = inputs[QkvRopeAppend::kRopeLengths];
     if (!lengths.absent) expect_i32("rope_lengths", lengths, {inputs[QkvRopeAppend::kPageTable].dim(0)});
-    const TensorType rope[] = {{qkv.dtype, {qkv.dim(0), fused.n_heads, d}},
-                               inputs[QkvRopeAppend::kPositions],
-                               lengths.absent ? TensorType::none() : inputs[QkvRopeAppend::kSequences],
-                               lengths};
+    const std::vector<TensorType> rope{{qkv.dtype, {qkv.dim(0), fused.n_heads, d}},
+                                       inputs[QkvRopeAppend::kPositions],
+                                       lengths.absent ? TensorType::none() : inputs[QkvRopeAppend::kSequences],
+                                       lengths};
     return {kRope.infer(rope, fused.rope).front(), cache, cache};
 }
 

@@ -8,7 +8,6 @@
 namespace vitro {
 
 extern const OpDef kQuantizeRows;
-extern const KernelDef kQuantizeRowsCpu;
 
 /// scales[n] brings the largest magnitude of row n to 448, the largest f8e4m3 (1 for a row of zeros); rows[n, k] is
 /// x[n, k] / scales[n], rounded. x: float [N, K]. rows: f8e4m3 [N, K]; scales: f32 [N].

@@ -2,7 +2,7 @@
 #include "ops/common/parallel.h"
 #include "ops/quantize_rows/quantize_rows.h"
 
-namespace vitro {
+namespace vitro::inline VITRO_ISA {
 namespace {
 
 void run(const Call& call) {
@@ -29,6 +29,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const KernelDef kQuantizeRowsCpu{.op = "quantize_rows", .run = run};
+extern const KernelDef kQuantizeRowsCpu{.op = "quantize_rows", .run = run};
 
-}  // namespace vitro
+}  // namespace vitro::inline VITRO_ISA

@@ -105,11 +105,11 @@ class Kernels(unittest.TestCase):
         self.assertEqual(kernels.resident_blocks(32, 128, 76 * 1024), (2, "shared memory"))
 
     def test_a_product_has_the_launches_of_its_tokens_and_norm(self) -> None:
-        calls = (report("linear", "linear(bf16 [T, 3072], bf16 [256, 3072]) norm=true R=1 S=1 T=8") +
-                 report("linear", "linear(bf16 [R, 3072], bf16 [256, 3072]) norm=true R=1 S=1 T=64") +
-                 report("linear", "linear(bf16 [T, 3072], bf16 [256, 3072]) norm=true R=16 S=16 T=16", block=128) +
-                 report("linear", "linear(bf16 [T, 3072], bf16 [256, 3072]) residual=true R=1 S=1 T=4", block=64) +
-                 report("qkv_projection", "qkv_projection(bf16 [T, 3072]) norm=true R=1 S=1 T=4", block=32))
+        calls = (report("linear", "linear(bf16 [T, 3072], bf16 [256, 3072], norm_weight = bf16 [3072]) R=1 S=1 T=8") +
+                 report("linear", "linear(bf16 [R, 3072], bf16 [256, 3072], norm_weight = bf16 [3072]) R=1 S=1 T=64") +
+                 report("linear", "linear(bf16 [T, 3072], bf16 [256, 3072], norm_weight = bf16 [3072]) R=16 S=16 T=16", block=128) +
+                 report("linear", "linear(bf16 [T, 3072], bf16 [256, 3072], residual = bf16 [T, 256]) R=1 S=1 T=4", block=64) +
+                 report("qkv_projection", "qkv_projection(bf16 [T, 3072], norm_weight = bf16 [3072]) R=1 S=1 T=4", block=32))
 
         def launches(instance: str) -> list[tuple[str, int]]:
             name = f"skinny_product_kernel<bf16, bf16, {instance}>"
@@ -145,8 +145,10 @@ class Model(unittest.TestCase):
     machine = model.Machine(bandwidth=1e12, peak=1e15, gemm_share=0.5, attention_share=0.25, latency=4e-6, hidden=0.5,
                             block_bandwidth=1e9)
 
-    def kinds(self, op: str, rows: int, weight: list[int], attributes: dict, moved: int) -> dict[str, model.Kind]:
-        node = {"op": op, "inputs": ["x", "w"], "outputs": ["y"], "attributes": attributes, "bytes": moved, "flops": 8}
+    def kinds(self, op: str, rows: int, weight: list[int], attributes: dict, moved: int,
+              given: tuple[str, ...] = ()) -> dict[str, model.Kind]:
+        node = {"op": op, "inputs": ["x", "w", *given], "input_names": ["x", "weight", *given], "outputs": ["y"],
+                "attributes": attributes, "bytes": moved, "flops": 8}
         shapes = {"x": ["T", weight[1]], "w": weight, "y": ["T", weight[0]]}
         found = model.kinds_of(node, {"symbols": {"T": rows}}, shapes, report("linear", "linear()"), self.machine)
         return {kind.name: kind for kind in found}
@@ -168,14 +170,14 @@ class Model(unittest.TestCase):
         tokens, n, k = 100, 6, 4
         # The op's own bytes: weight, norm's weight, x, out; gated, out has half of n.
         moved = 2 * (n * k + k + tokens * k + tokens * n // 2)
-        found = self.kinds("linear", tokens, [n, k], {"norm": True, "gated": True}, moved)
+        found = self.kinds("linear", tokens, [n, k], {"gated": True}, moved, ("norm_weight",))
         self.assertEqual({name.split(", ")[1]: kind.bytes for name, kind in found.items()},
                          {"norm": 2 * tokens * 2 * k,                             # x is read, normed written
                           "gemm": 2 * (n * k + k + tokens * k + tokens * n),      # normed is read, z written
                           "finish": 2 * (tokens * n + tokens * n // 2)})          # z is read, out written
         self.assertEqual(found["linear y, gemm"].flops, 8)
         self.assertFalse(found["linear y, gemm"].programmatic)
-        self.assertEqual(list(self.kinds("linear", tokens, [n, k], {"residual": True}, 1)), ["linear y, gemm"])
+        self.assertEqual(list(self.kinds("linear", tokens, [n, k], {}, 1, ("residual",))), ["linear y, gemm"])
 
     @unittest.skipUnless("VITRO_BINARY" in os.environ, "there is no VITRO_BINARY")
     def test_all_of_it(self) -> None:

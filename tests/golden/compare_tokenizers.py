@@ -145,11 +145,11 @@ def sentencepiece_pair(proto, legacy: bool):
 
     pieces = list(proto.pieces)
     tokenizer = SpmConverter.build_tokenizer_from_spm_proto(proto, {p.piece: i for i, p in enumerate(pieces)}, legacy=legacy)
-    tokenizer.add_special_tokens([AddedToken(p.piece, normalized=False, special=True) for p in pieces if p.type == 3])
+    tokenizer.add_special_tokens([AddedToken(p.piece, normalized=False, special=True) for p in pieces if p.type in (2, 3)])
     prefix = proto.normalizer_spec.add_dummy_prefix
     proto.normalizer_spec.add_dummy_prefix = False
     model = sentencepiece.SentencePieceProcessor(model_proto=proto.SerializeToString())
-    special = [p.piece for p in pieces if p.type == 3]
+    special = [p.piece for p in pieces if p.type in (2, 3)]
 
     def second(text: str):
         if any(token in text for token in special):
@@ -175,6 +175,7 @@ def gemma3(folder: Path):
     tokens, scores, types = field("tokens"), field("scores"), field("token_type")
     proto = sentencepiece_model_pb2.ModelProto()
     for i, (token, score, type) in enumerate(zip(tokens, scores, types)):
+        token = token.replace(" ", "▁") if type == 4 else token  # GGUF spells what the user defined as text
         proto.pieces.add(piece=token, score=score, type=2 if i == field("unknown_token_id") else type)
     proto.trainer_spec.model_type, proto.trainer_spec.byte_fallback = 2, True
     proto.normalizer_spec.add_dummy_prefix = field("add_space_prefix")
@@ -216,7 +217,7 @@ def compare(name: str, vitro: str, timed: bool) -> int:
         for part in [file, "tokenizer_config.json"]:
             (work / part).write_bytes((ROOT / "build" / "models" / source / part).read_bytes())
     added = [token.content for _, token in sorted(tokenizer.get_added_tokens_decoder().items())][:40]
-    texts = [string.decode("utf-8", "replace") for string in make_strings(added)]
+    texts = [string.decode("utf-8", "replace") for string in make_strings(added, 900)]
     rows, agreed, apart = [], 0, 0
     for text in texts:
         ids, other = tokenizer.encode(text).ids, second(text)

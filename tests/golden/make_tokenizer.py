@@ -47,7 +47,8 @@ BROKEN = [b"\x80", b"\xbf", b"\xc0", b"\xc1", b"\xc3", b"\xc0\x80", b"\xe0\x80\x
           b"\xf8\x88\x80\x80\x80", b"\xe1\x80\xe2\x82\x41"]  # fmt: skip
 
 
-def make_strings(added: list[str]) -> list[bytes]:
+def make_strings(added: list[str], more: int = 0) -> list[bytes]:
+    """`more`: that many more strings of words and spaces."""
     rng = random.Random(20240229)
     texts: list[str] = ["", "The capital of France is", "The Shawshank", "def f(x):\n    return x+1", *LITERALS, *WHITESPACE, *added]
 
@@ -62,7 +63,7 @@ def make_strings(added: list[str]) -> list[bytes]:
         for _ in range(3):
             letters = "".join(chr(rng.randint(low, high)) for _ in range(rng.randint(1, 8)))
             texts += [letters, rng.choice(WORDS) + " " + letters + " " + letters[::-1]]
-    for _ in range(560):
+    for _ in range(560 + more):
         texts.append(words(rng.randint(1, 6)))
     for _ in range(120):
         texts.append("".join(rng.choice(EMOJI + [" ", "a"]) for _ in range(rng.randint(1, 4))))

@@ -1,4 +1,5 @@
 // Indices that are data: whatever computes or holds them, a number that is none is an error before any kernel reads it.
+#include "backends/cpu/cpu_backend.h"
 #include "backends/cuda/devices.h"
 #include "graph/executor.h"
 #include "graph/index_check.h"

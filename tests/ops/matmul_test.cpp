@@ -2,6 +2,7 @@
 
 #include "backends/cpu/cpu_backend.h"
 #include "base/half.h"
+#include "ops/op_list.h"
 
 #include <doctest/doctest.h>
 
@@ -50,11 +51,12 @@ Matrix multiply(const Matrix& a, const Matrix& b, bool transpose_b, int threads 
     const Attributes attributes = Matmul{transpose_b};
     const Tensor inputs[] = {a.tensor(), b.tensor()}, outputs[] = {out.tensor()};
     Call call{inputs, outputs, attributes, backend};
-    const std::size_t bytes = kMatmulCpu.scratch(call);
+    const KernelDef& kernel = *find_kernel(cpu_kernels(), "matmul");
+    const std::size_t bytes = kernel.scratch(call);
     const Buffer scratch = backend.allocate(bytes, "scratch");
     std::memset(scratch.data(), 0xff, bytes);
     call.scratch = {scratch.data(), bytes};
-    kMatmulCpu.run(call);
+    kernel.run(call);
     return out;
 }
 

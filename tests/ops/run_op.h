@@ -82,14 +82,12 @@ inline std::vector<Data> run_op(const OpDef& op, const std::vector<Data>& inputs
         op.reference(call);
         return outputs;
     }
-    for (const KernelDef& kernel : cpu_kernels()) {
-        if (kernel.op != op.name) continue;
-        std::vector<std::byte> scratch(kernel.scratch ? kernel.scratch(call) : 0);
-        call.scratch = scratch;
-        kernel.run(call);
-        return outputs;
-    }
-    fail("no kernel for {}", op.name);
+    const KernelDef* kernel = find_kernel(cpu_kernels(), op.name);
+    if (kernel == nullptr) fail("no kernel for {}", op.name);
+    std::vector<std::byte> scratch(kernel->scratch ? kernel->scratch(call) : 0);
+    call.scratch = scratch;
+    kernel->run(call);
+    return outputs;
 }
 
 /// The text of the error with which `op` refuses these types, or "accepted".
