@@ -59,7 +59,8 @@ function(vitro_cpu_kernels target)
     add_library(${objects} OBJECT ${ARGN})
     target_include_directories(${objects} PRIVATE $<TARGET_PROPERTY:${target},INCLUDE_DIRECTORIES>)
     target_link_libraries(${objects} PRIVATE vitro_graph)
-    target_compile_options(${objects} PRIVATE ${VITRO_ISA_OPTIONS_${isa}})
+    # Inline variables would be symbols that no linker makes local.
+    target_compile_options(${objects} PRIVATE ${VITRO_ISA_OPTIONS_${isa}} $<$<CXX_COMPILER_ID:GNU>:-fno-gnu-unique>)
     string(LENGTH ${isa} length)
     set(isolated ${CMAKE_CURRENT_BINARY_DIR}/${objects}.o)
     add_custom_command(OUTPUT ${isolated} DEPENDS ${objects} $<TARGET_OBJECTS:${objects}> COMMAND_EXPAND_LISTS VERBATIM

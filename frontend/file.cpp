@@ -7,9 +7,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <mutex>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -35,24 +39,90 @@ int open_for_reading(const std::filesystem::path& path) {
     return descriptor;
 }
 
-std::size_t size_of_regular_file(const Descriptor& descriptor, const std::filesystem::path& path) {
+struct stat status_of_regular_file(const Descriptor& descriptor, const std::filesystem::path& path) {
     struct stat status {};
     if (::fstat(descriptor.value(), &status) != 0) fail("{}: cannot be read: {}", path.string(), std::strerror(errno));
     if (!S_ISREG(status.st_mode)) {
         fail("{}: expected a regular file, found {}", path.string(),
              S_ISDIR(status.st_mode) ? "a directory" : "a device, pipe or socket");
     }
-    return static_cast<std::size_t>(status.st_size);
+    return status;
+}
+
+/// What is known of a mapped file. A list of these grows and never shrinks, so that a signal handler may walk it at any
+/// time; an entry whose file is not mapped any more (begin is 0) is taken again by the next one.
+struct Mapping {
+    std::atomic<std::uintptr_t> begin{0};
+    std::atomic<std::uintptr_t> end{0};
+    std::string path;
+    struct stat status {};
+    Mapping* next = nullptr;
+};
+std::atomic<Mapping*> mappings{nullptr};
+std::mutex mappings_mutex;  // of those that change the list
+
+void add_mapping(const void* data, std::size_t size, const std::filesystem::path& path, const struct stat& status) {
+    const std::lock_guard lock(mappings_mutex);
+    Mapping* entry = mappings;
+    while (entry != nullptr && entry->begin != 0) entry = entry->next;
+    const bool is_new = entry == nullptr;
+    if (is_new) entry = new Mapping;
+    entry->path = path.string();
+    entry->status = status;
+    entry->end = reinterpret_cast<std::uintptr_t>(data) + size;
+    entry->begin = reinterpret_cast<std::uintptr_t>(data);
+    if (!is_new) return;
+    entry->next = mappings;
+    mappings = entry;
+}
+
+void remove_mapping(const void* data) {
+    const std::lock_guard lock(mappings_mutex);
+    for (Mapping* entry = mappings; entry != nullptr; entry = entry->next)
+        if (entry->begin == reinterpret_cast<std::uintptr_t>(data)) entry->begin = 0;
+}
+
+/// The names of temporary files that exist. More at the same time than there are places for are not removed by signals.
+std::array<std::atomic<const char*>, 8> unfinished{};
+
+void add_unfinished(const char* path) {
+    for (auto& place : unfinished) {
+        const char* free = nullptr;
+        if (place.compare_exchange_strong(free, path)) return;
+    }
+}
+
+void remove_unfinished(const char* path) {
+    for (auto& place : unfinished) {
+        const char* expected = path;
+        place.compare_exchange_strong(expected, nullptr);
+    }
+}
+
+/// Follows symbolic links to what is to be written; nothing where only opening can follow them, such as a descriptor's
+/// in /proc, or nothing can.
+std::optional<std::filesystem::path> end_of_links(std::filesystem::path path) {
+    constexpr int kMostLinks = 40;  // as in Linux
+    std::error_code error;
+    for (int i = 0; i < kMostLinks && std::filesystem::is_symlink(path, error); ++i) {
+        const std::filesystem::path parent = path.has_parent_path() ? path.parent_path() : ".";
+        if (std::filesystem::canonical(parent, error).string().starts_with("/proc/")) return std::nullopt;
+        path = parent / std::filesystem::read_symlink(path, error);
+    }
+    if (std::filesystem::is_symlink(path, error)) return std::nullopt;  // a circle
+    return path;
 }
 
 }  // namespace
 
 MappedFile MappedFile::open(const std::filesystem::path& path) {
     const Descriptor descriptor(open_for_reading(path));
-    const std::size_t size = size_of_regular_file(descriptor, path);
+    const struct stat status = status_of_regular_file(descriptor, path);
+    const auto size = static_cast<std::size_t>(status.st_size);
     if (size == 0) return {nullptr, 0};
     void* data = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, descriptor.value(), 0);
     if (data == MAP_FAILED) fail("{}: cannot be mapped into memory: {}", path.string(), std::strerror(errno));
+    add_mapping(data, size, path, status);
     return {static_cast<const std::byte*>(data), size};
 }
 
@@ -66,7 +136,32 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 }
 
 MappedFile::~MappedFile() {
-    if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+    if (data_ == nullptr) return;
+    remove_mapping(data_);
+    ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+void check_mapped_files() {
+    const std::lock_guard lock(mappings_mutex);
+    for (const Mapping* entry = mappings; entry != nullptr; entry = entry->next) {
+        struct stat now {};
+        const struct stat& then = entry->status;
+        if (entry->begin == 0 || ::stat(entry->path.c_str(), &now) != 0) continue;
+        if (now.st_dev != then.st_dev || now.st_ino != then.st_ino) continue;
+        if (now.st_size != then.st_size)
+            fail("{}: expected {} bytes, as when it was opened, found {}: it was written to while it was in use",
+                 entry->path, then.st_size, now.st_size);
+        if (now.st_mtim.tv_sec != then.st_mtim.tv_sec || now.st_mtim.tv_nsec != then.st_mtim.tv_nsec)
+            fail("{}: expected the time stamp that it had when it was opened: it was written to while it was in use",
+                 entry->path);
+    }
+}
+
+const char* mapped_file_at(const void* address) noexcept {
+    const auto at = reinterpret_cast<std::uintptr_t>(address);
+    for (const Mapping* entry = mappings; entry != nullptr; entry = entry->next)
+        if (entry->begin != 0 && at >= entry->begin && at < entry->end) return entry->path.c_str();
+    return nullptr;
 }
 
 void drop_pages(std::span<const std::byte> mapped) {
@@ -84,7 +179,7 @@ bool file_exists(const std::filesystem::path& path) {
 
 std::string read_file(const std::filesystem::path& path, std::size_t max_bytes) {
     const Descriptor descriptor(open_for_reading(path));
-    const std::size_t size = size_of_regular_file(descriptor, path);
+    const auto size = static_cast<std::size_t>(status_of_regular_file(descriptor, path).st_size);
     if (size > max_bytes) fail("{}: expected at most {} bytes, found {}", path.string(), max_bytes, size);
     std::string text(size, '\0');
     std::size_t filled = 0;
@@ -99,26 +194,56 @@ std::string read_file(const std::filesystem::path& path, std::size_t max_bytes) 
     return text;
 }
 
-AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
-    // Renaming would put a file where a device was.
-    std::error_code error;
-    if (file_exists(path_) && !std::filesystem::is_regular_file(path_, error)) {
-        fail("{}: expected a regular file or a free name to write to, found something else", path_.string());
+std::string read_stdin(std::size_t max_bytes) {
+    std::string text;
+    std::array<char, 1 << 16> part;
+    for (;;) {
+        const ssize_t count = ::read(STDIN_FILENO, part.data(), part.size());
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) fail("stdin: cannot be read: {}", std::strerror(errno));
+        if (count == 0) return text;
+        text.append(part.data(), static_cast<std::size_t>(count));
+        if (text.size() > max_bytes) fail("stdin: expected at most {} bytes", max_bytes);
     }
+}
+
+OutputFile::OutputFile(std::filesystem::path path) : path_(std::move(path)) {
+    const std::optional<std::filesystem::path> end = end_of_links(path_);
+    std::error_code error;
+    if (end && (!file_exists(*end) || std::filesystem::is_regular_file(*end, error))) {
+        target_ = *end;
+        open_temporary();
+        return;
+    }
+    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC);
+    if (descriptor_ < 0) fail("{}: cannot be written: {}", path_.string(), std::strerror(errno));
+}
+
+void OutputFile::open_temporary() {
+    struct stat before {};
+    const bool is_there = ::stat(target_.c_str(), &before) == 0;
+    // Renaming would replace a file that must not be written to.
+    if (is_there && ::faccessat(AT_FDCWD, target_.c_str(), W_OK, AT_EACCESS) != 0)
+        fail("{}: cannot be written: {}", path_.string(), std::strerror(errno));
     for (int attempt = 0; descriptor_ < 0; ++attempt) {
-        temporary_ = fmt::format("{}.{}-{}", path_.string(), ::getpid(), attempt);
+        temporary_ = fmt::format("{}.{}-{}", target_.string(), ::getpid(), attempt);
         descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (descriptor_ < 0 && errno != EEXIST) fail("{}: cannot be written: {}", path_.string(), std::strerror(errno));
     }
+    add_unfinished(temporary_.c_str());
+    constexpr mode_t kPermissions = 07777;
+    if (is_there && ::fchmod(descriptor_, before.st_mode & kPermissions) != 0) return;  // a file system without modes
 }
 
-AtomicFile::~AtomicFile() {
+OutputFile::~OutputFile() {
     if (descriptor_ < 0) return;
     ::close(descriptor_);
+    if (temporary_.empty()) return;
     ::unlink(temporary_.c_str());
+    remove_unfinished(temporary_.c_str());
 }
 
-void AtomicFile::write(std::span<const std::byte> bytes) {
+void OutputFile::write(std::span<const std::byte> bytes) {
     VITRO_CHECK(descriptor_ >= 0);
     while (!bytes.empty()) {
         const ssize_t count = ::write(descriptor_, bytes.data(), bytes.size());
@@ -128,12 +253,19 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
     }
 }
 
-void AtomicFile::commit() {
+void OutputFile::commit() {
     VITRO_CHECK(descriptor_ >= 0);
-    if (::fsync(descriptor_) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    const bool is_file = !temporary_.empty();
+    if (is_file && (::fsync(descriptor_) != 0 || ::rename(temporary_.c_str(), target_.c_str()) != 0))
         fail("{}: cannot be written: {}", path_.string(), std::strerror(errno));
-    }
-    ::close(std::exchange(descriptor_, -1));
+    if (is_file) remove_unfinished(temporary_.c_str());
+    if (::close(std::exchange(descriptor_, -1)) != 0)
+        fail("{}: cannot be written: {}", path_.string(), std::strerror(errno));
+}
+
+void remove_unfinished_files() noexcept {
+    for (const auto& place : unfinished)
+        if (const char* path = place; path != nullptr) ::unlink(path);
 }
 
 }  // namespace vitro

@@ -219,7 +219,7 @@ void write_safetensors(const std::filesystem::path& path, std::span<const NamedT
     }
     text.resize(round_up<std::size_t>(kLengthBytes + text.size(), 64) - kLengthBytes, ' ');
 
-    AtomicFile file(path);
+    OutputFile file(path);
     const std::uint64_t length = text.size();
     file.write(std::as_bytes(std::span(&length, 1)));
     file.write(text);

@@ -1,6 +1,7 @@
 #include "graph/check_numerics.h"
 
 #include "base/checked.h"
+#include "graph/split_load.h"
 
 #include <algorithm>
 
@@ -34,6 +35,8 @@ void NumericsCheck::check_size(const Graph& graph) const {
         const std::int64_t bytes = bytes_of(value.type, synthetic_->symbols());
         if (value.kind == ValueKind::weight)
             weight = std::max(weight, bytes);
+        else if (is_loaded(value))  // together with what it is made of
+            weight = std::max(weight, std::min(bytes, kMostBytes / 2) * 2);
         else
             kept = bytes > kMostBytes ? kMostBytes + 1 : std::min(kept + bytes, kMostBytes + 1);
     }
@@ -42,18 +45,25 @@ void NumericsCheck::check_size(const Graph& graph) const {
              graph.name, kMostBytes >> 30);
 }
 
-const Elements& NumericsCheck::elements(const ValueInfo& value, const std::map<std::string, Known>& fresh,
+const Elements& NumericsCheck::elements(const Graph& graph, ValueId id, const std::map<std::string, Known>& fresh,
                                         std::map<std::string, Elements>& leaves) const {
-    if (value.kind == ValueKind::result) {
+    const ValueInfo& value = graph.value(id);
+    if (value.kind == ValueKind::result && !is_loaded(value)) {
         if (const auto at = fresh.find(value.path); at != fresh.end()) return at->second.elements;
         return before_.values.at(value.path).elements;
     }
-    const auto [at, is_new] = leaves.try_emplace(value.path);
-    if (is_new)
-        at->second = leaf_elements(value, synthetic_->symbols(), [&](const ValueInfo& leaf, const Tensor& tensor) {
-            synthetic_->fill(leaf, tensor);
-        });
-    return at->second;
+    if (const auto known = leaves.find(value.path); known != leaves.end()) return known->second;
+    if (!is_loaded(value))
+        return leaves[value.path] =
+                   leaf_elements(value, synthetic_->symbols(),
+                                 [&](const ValueInfo& leaf, const Tensor& tensor) { synthetic_->fill(leaf, tensor); });
+    const Node& node = graph.node(value.producer);
+    std::vector<const Elements*> inputs;
+    for (const ValueId input : node.inputs)
+        inputs.push_back(input == kAbsent ? nullptr : &elements(graph, input, fresh, leaves));
+    std::vector<Elements> outputs = interpret(graph, node, inputs, synthetic_->symbols(), host_);
+    for (std::size_t i = 0; i < outputs.size(); ++i) leaves[graph.value(node.outputs[i]).path] = std::move(outputs[i]);
+    return leaves.at(value.path);
 }
 
 void NumericsCheck::compare(std::string_view stage, const std::string& what, const Known& before, const Elements& found,
@@ -79,8 +89,8 @@ void NumericsCheck::run(std::string_view stage, const Graph& graph, const Node& 
             continue;
         }
         const ValueInfo& value = graph.value(id);
-        inputs.push_back(&elements(value, fresh, leaves));
-        if (value.kind != ValueKind::weight && value.kind != ValueKind::state)
+        inputs.push_back(&elements(graph, id, fresh, leaves));
+        if (value.kind != ValueKind::weight && value.kind != ValueKind::state && !is_loaded(value))
             coarsest = coarser(coarsest, value.type.dtype);
     }
     std::vector<Elements> outputs = interpret(graph, node, inputs, synthetic_->symbols(), host_);
@@ -98,27 +108,28 @@ void NumericsCheck::run(std::string_view stage, const Graph& graph, const Node& 
 void NumericsCheck::compare_ends(std::string_view stage, const Graph& graph,
                                  const std::map<std::string, Known>& fresh) {
     std::map<std::string, Elements> leaves;
-    const auto compare_end = [&](const std::string& what, const std::string& was, const ValueInfo& is) {
+    const auto compare_end = [&](const std::string& what, const std::string& was, ValueId id) {
+        const ValueInfo& is = graph.value(id);
         if (was == is.path && is.kind == ValueKind::result && !fresh.contains(was)) return;  // compared when it was run
         const auto known = before_.values.find(was);
         if (known == before_.values.end()) return;  // an input, a weight or a state, which stay as they are
         if (known->second.type != is.type)
             fail("{} changed {}: expected {}, found {}", stage, what, to_string(known->second.type),
                  to_string(is.type));
-        compare(stage, fmt::format("{} (now {})", what, is.path), known->second, elements(is, fresh, leaves),
+        compare(stage, fmt::format("{} (now {})", what, is.path), known->second, elements(graph, id, fresh, leaves),
                 is.type.dtype);
     };
     if (graph.results.size() != before_.results.size())
         fail("{} changed the results: expected {}, found {}", stage, before_.results.size(), graph.results.size());
     for (std::size_t i = 0; i < graph.results.size(); ++i)
-        compare_end(before_.results[i], before_.results[i], graph.value(graph.results[i]));
+        compare_end(before_.results[i], before_.results[i], graph.results[i]);
     if (graph.updates.size() != before_.updates.size())
         fail("{} changed the updates: expected {}, found {}", stage, before_.updates.size(), graph.updates.size());
     for (const auto& [state, next] : graph.updates) {
         const std::string& path = graph.value(state).path;
         const auto was = before_.updates.find(path);
         if (was == before_.updates.end()) fail("{} changed the updates: found a new one of {}", stage, path);
-        compare_end("the update of " + path, was->second, graph.value(next));
+        compare_end("the update of " + path, was->second, next);
     }
 }
 
@@ -131,12 +142,22 @@ void NumericsCheck::restart(std::string_view stage, const Graph& graph) {
 void NumericsCheck::check(std::string_view stage, const Graph& graph) {
     const bool is_first = !synthetic_;
     if (is_first) synthetic_.emplace(graph, wanted_, seed_);
+    at_load_ = load_nodes(graph);
+    for (const ValueId id : graph.results)
+        if (is_loaded(graph.value(id))) at_load_[static_cast<std::size_t>(graph.value(id).producer)] = false;
     check_size(graph);
 
     std::map<std::string, Known> fresh;
     Before now;
-    for (const Node& node : graph.nodes) {
+    std::vector<std::size_t> hashes(graph.nodes.size());  // of the nodes' texts
+    for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+        const Node& node = graph.nodes[n];
         std::string text = text_of(graph, node);
+        for (const ValueId id : present(node.inputs))  // what a weight is made of is part of what reads it
+            if (is_loaded(graph.value(id)))
+                text += fmt::format(" {:x}", hashes[static_cast<std::size_t>(graph.value(id).producer)]);
+        hashes[n] = std::hash<std::string>{}(text);
+        if (at_load_[n]) continue;
         // A node of the same text reads the same names; where they stand for something else now, it must run again.
         const bool is_known = before_.nodes.contains(text) &&
                               std::ranges::none_of(present(node.inputs),
@@ -147,7 +168,7 @@ void NumericsCheck::check(std::string_view stage, const Graph& graph) {
     if (!is_first) compare_ends(stage, graph, fresh);
 
     for (const ValueInfo& value : graph.values) {
-        if (value.kind != ValueKind::result) continue;
+        if (value.kind != ValueKind::result || is_loaded(value)) continue;
         const auto at = fresh.find(value.path);
         Known& from = at != fresh.end() ? at->second : before_.values.at(value.path);
         now.values.emplace(value.path, std::move(from));

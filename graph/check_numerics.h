@@ -31,7 +31,8 @@ public:
     std::size_t values_compared() const { return values_compared_; }
     const SymbolValues& symbols() const { return synthetic_->symbols(); }
 
-    /// Weights are made up one after the other, as nodes read them; all else is kept.
+    /// Weights, and what is computed from them alone, are made up one after the other, as nodes read them; all else is
+    /// kept.
     static constexpr std::int64_t kMostBytes = std::int64_t{8} << 30;
 
 private:
@@ -48,8 +49,12 @@ private:
     };
 
     void check_size(const Graph& graph) const;
-    const Elements& elements(const ValueInfo& value, const std::map<std::string, Known>& fresh,
+    const Elements& elements(const Graph& graph, ValueId id, const std::map<std::string, Known>& fresh,
                              std::map<std::string, Elements>& leaves) const;
+    /// Whether a value is computed from weights alone, and no result.
+    bool is_loaded(const ValueInfo& value) const {
+        return value.producer >= 0 && at_load_[static_cast<std::size_t>(value.producer)];
+    }
     void run(std::string_view stage, const Graph& graph, const Node& node, std::map<std::string, Known>& fresh);
     void compare(std::string_view stage, const std::string& what, const Known& before, const Elements& found,
                  DType coarsest);
@@ -60,6 +65,7 @@ private:
     std::uint64_t seed_;
     std::optional<SyntheticStep> synthetic_;
     Before before_;
+    std::vector<bool> at_load_;  // by NodeId of the graph that is checked
     std::size_t nodes_run_ = 0, values_compared_ = 0;
 };
 

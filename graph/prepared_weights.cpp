@@ -21,7 +21,7 @@ public:
           readers_(program_.graph.values.size()) {
         for (std::size_t i = 0; i < program_.steps.size(); ++i) {
             all_ += bytes_made(i);
-            for (const ValueId id : node(i).inputs) ++readers_[index(id)];
+            for (const ValueId id : present(node(i).inputs)) ++readers_[index(id)];
         }
     }
 
@@ -72,7 +72,7 @@ private:
     }
 
     void finished(std::size_t step) {
-        for (const ValueId id : node(step).inputs) {
+        for (const ValueId id : present(node(step).inputs)) {
             const ValueInfo& value = program_.graph.value(id);
             if (--readers_[index(id)] > 0 || value.kind != ValueKind::weight || load_.is_mapped(id)) continue;
             if (tensors_.release) tensors_.release(value);

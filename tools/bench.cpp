@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <optional>
 
@@ -26,9 +25,13 @@ double median(std::vector<double> values) {
     return values[values.size() / 2];
 }
 
+struct DecodeCase {
+    std::int64_t batch = 1, context = 0;
+};
+
 struct Flags {
     ModelFlags model;
-    std::vector<std::string> decode;  // BATCH:CONTEXT
+    std::vector<DecodeCase> decode;
     std::vector<std::int64_t> prefill;
     std::int64_t generate = 0;
     int repeats = 9;
@@ -36,25 +39,10 @@ struct Flags {
     bool json = false;
 };
 
-struct DecodeCase {
-    std::int64_t batch = 1, context = 0;
-};
-
 DecodeCase decode_case(const std::string& text) {
-    DecodeCase out;
     const std::size_t colon = text.find(':');
-    const auto number = [&](std::string_view part) {
-        std::int64_t value = 0;
-        const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
-        if (error != std::errc{} || end != part.data() + part.size())
-            fail("--decode: expected BATCH:CONTEXT, such as 1:1000, found '{}'", text);
-        return value;
-    };
-    if (colon == std::string::npos) fail("--decode: expected BATCH:CONTEXT, such as 1:1000, found '{}'", text);
-    out.batch = number(std::string_view(text).substr(0, colon));
-    out.context = number(std::string_view(text).substr(colon + 1));
-    if (out.batch < 1 || out.context < 0) fail("--decode: expected a batch above 0 and a context, found '{}'", text);
-    return out;
+    if (colon == std::string::npos) fail("expected BATCH:CONTEXT, such as 1:1000, found '{}'", text);
+    return {parse_whole(text.substr(0, colon), {1, 4096}), parse_whole(text.substr(colon + 1), {0, 1 << 30})};
 }
 
 std::vector<std::int32_t> random_tokens(const ModelConfig& config, std::int64_t count, std::uint64_t seed) {
@@ -99,8 +87,7 @@ public:
         json_["device"] = device().description();
         json_["load_seconds"] = load_seconds_;
         first_token();
-        std::vector<DecodeCase> cases;
-        for (const std::string& text : flags_.decode) cases.push_back(decode_case(text));
+        std::vector<DecodeCase> cases = flags_.decode;
         std::stable_sort(cases.begin(), cases.end(),
                          [](const DecodeCase& a, const DecodeCase& b) { return a.batch < b.batch; });
         for (std::size_t i = 0; i < cases.size(); ++i) {
@@ -239,68 +226,66 @@ private:
 };
 
 void print(const Json& json) {
-    fmt::print("{} on {}: loaded in {:.3f} s, first token after {:.3f} s\n", json["model"].get<std::string>(),
-               json["device"].get<std::string>(), json["load_seconds"].get<double>(),
-               json["first_token_seconds"].get<double>());
+    print_out("{} on {}: loaded in {:.3f} s, first token after {:.3f} s\n", json["model"].get<std::string>(),
+              json["device"].get<std::string>(), json["load_seconds"].get<double>(),
+              json["first_token_seconds"].get<double>());
     const auto number = [](const Json& row, const char* name) { return row[name].get<double>(); };
     const auto kernels = [&](const Json& row) {
         if (!row.contains("kernels")) return;
-        fmt::print("  {:<20} {:>6} {:>10} {:>12} {:>9} {:>10}  {}\n", "op", "times", "us", "bytes", "GB/s", "GFLOP/s",
-                   "first");
+        print_out("  {:<20} {:>6} {:>10} {:>12} {:>9} {:>10}  {}\n", "op", "times", "us", "bytes", "GB/s", "GFLOP/s",
+                  "first");
         for (const Json& kernel : row["kernels"])
-            fmt::print("  {:<20} {:>6} {:>10.2f} {:>12} {:>9.1f} {:>10.1f}  {}\n", kernel["op"].get<std::string>(),
-                       kernel["count"].get<std::int64_t>(), 1e6 * number(kernel, "seconds"),
-                       kernel["bytes"].get<std::int64_t>(), number(kernel, "bytes_per_second") / 1e9,
-                       number(kernel, "flops_per_second") / 1e9, kernel["first"].get<std::string>());
+            print_out("  {:<20} {:>6} {:>10.2f} {:>12} {:>9.1f} {:>10.1f}  {}\n", kernel["op"].get<std::string>(),
+                      kernel["count"].get<std::int64_t>(), 1e6 * number(kernel, "seconds"),
+                      kernel["bytes"].get<std::int64_t>(), number(kernel, "bytes_per_second") / 1e9,
+                      number(kernel, "flops_per_second") / 1e9, kernel["first"].get<std::string>());
     };
     for (const Json& row : json.value("decode", Json::array())) {
-        fmt::print("decode  batch {:>4} context {:>5} {:>10.3f} ms {:>9.1f} tokens/s {:>8.1f} GB/s {:>4} launches\n",
-                   row["batch"].get<std::int64_t>(), row["context"].get<std::int64_t>(), 1e3 * number(row, "seconds"),
-                   number(row, "tokens_per_second"), number(row, "bytes_per_second") / 1e9,
-                   row["launches"].get<std::int64_t>());
+        print_out("decode  batch {:>4} context {:>5} {:>10.3f} ms {:>9.1f} tokens/s {:>8.1f} GB/s {:>4} launches\n",
+                  row["batch"].get<std::int64_t>(), row["context"].get<std::int64_t>(), 1e3 * number(row, "seconds"),
+                  number(row, "tokens_per_second"), number(row, "bytes_per_second") / 1e9,
+                  row["launches"].get<std::int64_t>());
         kernels(row);
     }
     for (const Json& row : json.value("prefill", Json::array())) {
-        fmt::print("prefill {:>6} tokens {:>19.3f} ms {:>9.1f} tokens/s {:>8.2f} TFLOP/s\n",
-                   row["tokens"].get<std::int64_t>(), 1e3 * number(row, "seconds"), number(row, "tokens_per_second"),
-                   number(row, "flops_per_second") / 1e12);
+        print_out("prefill {:>6} tokens {:>19.3f} ms {:>9.1f} tokens/s {:>8.2f} TFLOP/s\n",
+                  row["tokens"].get<std::int64_t>(), 1e3 * number(row, "seconds"), number(row, "tokens_per_second"),
+                  number(row, "flops_per_second") / 1e12);
         kernels(row);
     }
     if (json.contains("generate"))
-        fmt::print("generate {} tokens: {:.3f} s with the KV cache, {:.3f} s without\n",
-                   json["generate"]["tokens"].get<std::int64_t>(), number(json["generate"], "seconds"),
-                   number(json["generate"], "seconds_without_cache"));
+        print_out("generate {} tokens: {:.3f} s with the KV cache, {:.3f} s without\n",
+                  json["generate"]["tokens"].get<std::int64_t>(), number(json["generate"], "seconds"),
+                  number(json["generate"], "seconds_without_cache"));
 }
 
 }  // namespace
 
-void add_bench(CLI::App& app, int&) {
+void add_bench(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
-    CLI::App* command = app.add_subcommand(
-        "bench", "measure decode, prefill and generation\nExample: vitro bench --decode 1:0,1:100 --kernels");
-    add_model_flags(*command, flags->model);
-    command->add_option("--decode", flags->decode, "steps of BATCH sequences after CONTEXT tokens each")
-        ->delimiter(',')
-        ->type_name("BATCH:CONTEXT,…");
-    command->add_option("--prefill", flags->prefill, "prompts of so many tokens")
-        ->delimiter(',')
-        ->type_name("N,…")
-        ->check(CLI::PositiveNumber);
-    command->add_option("--generate", flags->generate, "so many tokens, with and without the KV cache")
-        ->type_name("N")
-        ->check(CLI::PositiveNumber);
-    command->add_option("--repeats", flags->repeats, "every time is the median of so many (default 9)")
-        ->type_name("N")
-        ->check(CLI::Range(1, 1000000));
-    command->add_flag("--kernels", flags->kernels, "the time of each kind of step, by itself");
-    command->add_flag("--json", flags->json, "print JSON");
-    command->callback([flags] {
-        const Json json = Bench(*flags).run();
-        if (flags->json)
-            fmt::print("{}\n", json.dump());
-        else
-            print(json);
-    });
+    const Command command = line.add(
+        "bench", "measure decode, prefill and generation\nExample: vitro bench --decode 1:0,1:100 --kernels", [flags] {
+            const Json json = Bench(*flags).run();
+            if (flags->json)
+                print_out("{}\n", json.dump());
+            else
+                print(json);
+            return 0;
+        });
+    add_model_flags(command, flags->model);
+    command.list(
+        "--decode", [flags](const std::string& text) { flags->decode.push_back(decode_case(text)); },
+        "steps of BATCH sequences after CONTEXT tokens each", "BATCH:CONTEXT,…");
+    command.list(
+        "--prefill",
+        [flags](const std::string& text) {
+            flags->prefill.push_back(parse_whole(text, {1, 1 << 30}));
+        },
+        "prompts of so many tokens", "N,…");
+    command.number("--generate", flags->generate, {1, 1 << 30}, "so many tokens, with and without the KV cache");
+    command.number("--repeats", flags->repeats, {1, 1000000}, "every time is the median of so many (default 9)");
+    command.flag("--kernels", flags->kernels, "the time of each kind of step, by itself");
+    command.flag("--json", flags->json, "print JSON");
 }
 
 }  // namespace vitro

@@ -1,112 +1,188 @@
 // vitro chat: a conversation at the terminal; the cache is kept between turns.
+#include "base/nearest.h"
+#include "frontend/file.h"
+#include "runtime/errors.h"
 #include "tools/common.h"
+#include "tools/line_reader.h"
 
-#include <histedit.h>
-#include <unistd.h>
+#include <nlohmann/json.hpp>
 
-#include <iostream>
+#include <array>
 
 namespace vitro {
 namespace {
 
 struct Flags {
     ModelFlags model;
-    SamplingFlags sampling;
+    SamplingOptions sampling;
     std::string system;
     std::string chat_template;
     std::optional<std::int64_t> max_tokens;
+    bool context_shift = false;
 };
 
-const char* prompt_text(EditLine*) { return "> "; }
+constexpr std::string_view kHelp =
+    "  /reset      begin a new conversation\n"
+    "  /save FILE  write the conversation to a file, as JSON\n"
+    "  /help       this list\n"
+    "  exit        end, as Ctrl-D does\n"
+    "Ctrl-C ends an answer, or clears what is typed. A line that ends with a backslash goes on in the next one. A "
+    "message\n"
+    "that begins with a slash and is no command begins with a space.\n";
 
-/// Lines from a terminal with editing and history, or plainly from a pipe.
-class LineReader {
+class Conversation {
 public:
-    LineReader() {
-        if (!isatty(STDIN_FILENO)) return;
-        edit_ = el_init("vitro", stdin, stderr, stderr);
-        history_ = history_init();
-        if (edit_ == nullptr || history_ == nullptr) fail("the terminal does not work with libedit");
-        HistEvent event;
-        history(history_, &event, H_SETSIZE, 1000);
-        el_set(edit_, EL_PROMPT, prompt_text);
-        el_set(edit_, EL_EDITOR, "emacs");
-        el_set(edit_, EL_HIST, history, history_);
-        el_set(edit_, EL_SIGNAL, 1);
-    }
-    LineReader(const LineReader&) = delete;
-    LineReader& operator=(const LineReader&) = delete;
-    ~LineReader() {
-        if (edit_ != nullptr) el_end(edit_);
-        if (history_ != nullptr) history_end(history_);
+    explicit Conversation(const Flags& flags)
+        : flags_(flags),
+          tokenizer_(open_tokenizer(flags.model)),
+          open_(open_model(flags.model)),
+          format_(chat_format(flags.model.directory, tokenizer_, flags.chat_template)) {
+        reset();
     }
 
-    /// The next line without its newline; nothing at the end of the input.
-    std::optional<std::string> next() {
-        std::string line;
-        if (edit_ == nullptr) {
-            if (!std::getline(std::cin, line)) return std::nullopt;
-            return line;
+    void reset() {
+        messages_.clear();
+        if (!flags_.system.empty()) messages_.push_back({"system", flags_.system});
+    }
+
+    /// Prints the answer. ContextError when the conversation has grown too long; it is as before then.
+    FinishReason answer(const std::string& text) {
+        check_mapped_files();
+        const std::vector<Message> before = messages_;
+        messages_.push_back({"user", text});
+        try {
+            const std::vector<std::int32_t> prompt = prompt_tokens();
+            const GenerationOptions options{.max_tokens = flags_.max_tokens,
+                                            .sampling = flags_.sampling,
+                                            .end_tokens = open_.generation.eos_token_ids,
+                                            .interrupted = &interrupted};
+            interrupted = false;
+            catch_interrupt();
+            const Generation out = generate(*open_.model, 0, tokenizer_, prompt, options, [](std::string_view piece) {
+                write_out(piece);
+                flush_out();
+            });
+            write_out("\n");
+            flush_out();
+            if (out.finish_reason == FinishReason::length && prompt.size() + out.tokens.size() >= context())
+                print_err("(the answer ends here because the context of {} tokens is full)\n", context());
+            messages_.push_back({"assistant", out.text});
+            return out.finish_reason;
+        } catch (const Error&) {
+            messages_ = before;
+            throw;
         }
-        int length = 0;
-        const char* text = el_gets(edit_, &length);
-        if (text == nullptr || length <= 0) return std::nullopt;
-        line.assign(text, static_cast<std::size_t>(length));
-        if (line.ends_with('\n')) line.pop_back();
-        HistEvent event;
-        if (!line.empty()) history(history_, &event, H_ENTER, line.c_str());
-        return line;
+    }
+
+    std::string json() const {
+        nlohmann::ordered_json list = nlohmann::json::array();
+        for (const Message& message : messages_) list.push_back({{"role", message.role}, {"content", message.content}});
+        // What was typed may be any bytes; JSON is UTF-8.
+        return list.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
     }
 
 private:
-    EditLine* edit_ = nullptr;
-    History* history_ = nullptr;
+    std::size_t context() const { return static_cast<std::size_t>(open_.model->context()); }
+
+    /// What the messages are for the model, after dropping the oldest turns where the flags want it.
+    std::vector<std::int32_t> prompt_tokens() {
+        const std::size_t first = flags_.system.empty() ? 0 : 1;
+        const auto reserve = std::min<std::size_t>(
+            context() / 4, static_cast<std::size_t>(flags_.max_tokens.value_or(open_.model->context())));
+        for (std::size_t dropped = 0;; ++dropped) {
+            std::vector<std::int32_t> tokens = tokenizer_.encode(format_.format(messages_, true), false);
+            const bool is_last = messages_.size() <= first + 1;
+            if (tokens.size() < context() &&
+                (!flags_.context_shift || is_last || tokens.size() + reserve <= context())) {
+                if (dropped > 0) print_err("(the oldest {} dropped)\n", dropped == 1 ? "turn is" : "turns are");
+                return tokens;
+            }
+            if (!flags_.context_shift && !is_last)
+                throw ContextError(fmt::format(
+                    "the conversation is {} tokens long, but the context of {} has room for {} and an answer: /reset "
+                    "begins a new one; with --context-shift the oldest turns are dropped",
+                    tokens.size(), context(), context() - 1));
+            if (is_last)
+                throw ContextError(
+                    fmt::format("the message is {} tokens long, but the context of {} has room for {} and an answer",
+                                tokens.size(), context(), context() - 1));
+            // A question with its answer.
+            messages_.erase(messages_.begin() + std::ptrdiff_t(first), messages_.begin() + std::ptrdiff_t(first + 2));
+        }
+    }
+
+    const Flags& flags_;
+    Tokenizer tokenizer_;
+    OpenModel open_;
+    ChatFormat format_;
+    std::vector<Message> messages_;
 };
 
-int chat(const Flags& flags) {
-    const Tokenizer tokenizer = open_tokenizer(flags.model);
-    const OpenModel open = open_model(flags.model);
-    const ChatFormat format = chat_format(flags.model.directory, tokenizer, flags.chat_template);
-    GenerationOptions options{.max_tokens = flags.max_tokens,
-                              .sampling = sampling_options(flags.sampling),
-                              .end_tokens = open.generation.eos_token_ids,
-                              .interrupted = &interrupted};
-    std::vector<Message> messages;
-    if (!flags.system.empty()) messages.push_back({"system", flags.system});
-    LineReader reader;
-    while (const auto line = reader.next()) {
-        if (line->empty()) continue;
-        messages.push_back({"user", *line});
-        const auto prompt = tokenizer.encode(format.format(messages, true), false);
-        interrupted = false;
-        catch_interrupt();
-        const Generation out = generate(*open.model, 0, tokenizer, prompt, options, [](std::string_view text) {
-            fmt::print("{}", text);
-            std::fflush(stdout);
-        });
-        fmt::print("\n");
-        std::fflush(stdout);
-        if (out.finish_reason == FinishReason::interrupted && !isatty(STDIN_FILENO)) return kInterruptedExit;
-        messages.push_back({"assistant", out.text});
+/// Whether a message is a command: /word and what it is about.
+bool is_command(const std::string& message) {
+    const std::string_view word = std::string_view(message).substr(0, message.find_first_of(" \n"));
+    return word.starts_with('/') && word.find('/', 1) == std::string_view::npos;
+}
+
+void run_command(Conversation& conversation, const std::string& message) {
+    constexpr std::array<std::string_view, 3> kCommands = {"/help", "/reset", "/save"};
+    const std::size_t space = message.find(' ');
+    const std::string word = message.substr(0, space);
+    std::string about = space == std::string::npos ? "" : message.substr(space + 1);
+    while (about.ends_with(' ')) about.pop_back();
+    if (word == "/help") {
+        write_err(kHelp);
+    } else if (word == "/reset") {
+        conversation.reset();
+        write_err("(a new conversation)\n");
+    } else if (word == "/save") {
+        if (about.empty()) fail("/save: expected the name of a file, such as /save chat.json");
+        print_or_write(conversation.json(), about);
+        print_err("({} is written)\n", about);
+    } else {
+        const std::string hint = did_you_mean(word, kCommands);
+        fail("no command is called '{}'{}", word, hint.empty() ? ": /help lists those there are" : hint);
     }
-    return 0;
+}
+
+int chat(const Flags& flags) {
+    Conversation conversation(flags);
+    LineReader reader(chat_history_file());
+    if (reader.is_terminal()) write_err("/help lists the commands\n");
+    int exit_code = 0;
+    while (const auto message = reader.next()) {
+        if (message->find_first_not_of(" \t\n") == std::string::npos) continue;
+        if (*message == "exit" || *message == "quit" || *message == "/exit" || *message == "/quit") break;
+        check_mapped_files();
+        try {
+            if (is_command(*message))
+                run_command(conversation, *message);
+            else if (conversation.answer(*message) == FinishReason::interrupted && !reader.is_terminal())
+                return kInterruptedExit;
+        } catch (const Error& error) {
+            flush_out();
+            print_err("error: {}\n", error.what());
+            if (!reader.is_terminal()) exit_code = 1;
+        }
+    }
+    return exit_code;
 }
 
 }  // namespace
 
-void add_chat(CLI::App& app, int& exit_code) {
+void add_chat(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
-    CLI::App* command = app.add_subcommand(
+    const Command command = line.add(
         "chat",
-        "talk with a chat model; Ctrl-C ends an answer, Ctrl-D the conversation\nExample: vitro chat --temp 0.7");
-    add_model_flags(*command, flags->model);
-    command->add_option("--system", flags->system, "a system message to begin with")->type_name("TEXT");
-    add_chat_template_flag(*command, flags->chat_template);
-    command->add_option("-n,--predict", flags->max_tokens, "tokens of an answer at most")
-        ->type_name("N")
-        ->check(CLI::NonNegativeNumber);
-    add_sampling_flags(*command, flags->sampling);
-    command->callback([flags, &exit_code] { exit_code = chat(*flags); });
+        "talk with a chat model; Ctrl-C ends an answer, Ctrl-D the conversation\nExample: vitro chat --temp 0.7",
+        [flags] { return chat(*flags); });
+    add_model_flags(command, flags->model);
+    command.option("--system", flags->system, "a system message to begin with", "TEXT");
+    add_chat_template_flag(command, flags->chat_template);
+    command.number("-n,--predict", flags->max_tokens, {0}, "tokens per answer at most");
+    command.flag("--context-shift", flags->context_shift,
+                 "drop the oldest turns when the conversation no longer fits the context");
+    add_sampling_flags(command, flags->sampling);
 }
 
 }  // namespace vitro

@@ -5,13 +5,9 @@
 
 #include <unistd.h>
 
-#include <charconv>
-#include <csignal>
+#include <limits>
 
 namespace vitro {
-
-std::atomic<bool> interrupted{false};
-
 namespace {
 
 /// "weights   57% of 7.64 GB" on one line of the terminal, which is empty again at the end.
@@ -22,9 +18,8 @@ struct LoadingBar {
         const int percent = all == 0 ? shown : static_cast<int>(100 * done / all);
         if (percent == shown) return;
         shown = percent;
-        fmt::print(stderr, "\rweights {:>4}% of {:.2f} GB", percent, static_cast<double>(all) / 1e9);
-        if (done == all) fmt::print(stderr, "\r{:32}\r", "");
-        std::fflush(stderr);
+        print_err("\rweights {:>4}% of {:.2f} GB", percent, static_cast<double>(all) / 1e9);
+        if (done == all) print_err("\r{:32}\r", "");
     }
 };
 
@@ -36,17 +31,10 @@ std::filesystem::path bundled_model() {
 }
 
 void print_warnings(const std::vector<std::string>& warnings) {
-    for (const std::string& warning : warnings) fmt::print(stderr, "warning: {}\n", warning);
+    for (const std::string& warning : warnings) print_err("warning: {}\n", warning);
 }
 
 }  // namespace
-
-void catch_interrupt() {
-    struct sigaction action {};
-    action.sa_handler = [](int) { interrupted = true; };
-    action.sa_flags = static_cast<int>(SA_RESETHAND);
-    sigaction(SIGINT, &action, nullptr);
-}
 
 std::string hint(const std::exception& error) {
     if (dynamic_cast<const ContextError*>(&error) != nullptr) return ": shorten it, or give a larger context (-c)";
@@ -55,50 +43,63 @@ std::string hint(const std::exception& error) {
     return {};
 }
 
-void add_device_flag(CLI::App& app, std::string& device) {
-    app.add_option("--device", device,
-                   "where to run: auto (a GPU, where there is one), cpu, cuda, cuda:N, or cuda-emulated (the CUDA "
-                   "kernels on the CPU)")
-        ->type_name("DEVICE")
-        ->check(why_no_device);
+void take_device(const std::string& text, std::string& device) {
+    if (const std::string wrong = why_no_device(text); !wrong.empty()) fail("{}", wrong);
+    device = text;
 }
 
-void add_device_flags(CLI::App& app, ModelFlags& flags) {
-    app.add_option("-t,--threads", flags.threads, "threads (default: one a core)")
-        ->type_name("N")
-        ->check(CLI::Range(1, 1024));
-    add_device_flag(app, flags.device);
-    app.add_flag("--verify-plan", flags.verify_plan, "check by replay that no step overwrites what is read later");
+void add_device_flags(const Command& command, ModelFlags& flags) {
+    command.number("-t,--threads", flags.threads, {1, 1024}, "threads (default: one per core)");
+    command.checked(
+        "--device", [&flags](const std::string& text) { take_device(text, flags.device); },
+        "where to run: auto (a GPU, where there is one), cpu, cuda, cuda:N, or cuda-emulated (the CUDA kernels on the "
+        "CPU)",
+        "DEVICE");
+    command.flag("--verify-plan", flags.verify_plan, "check by replay that no step overwrites what is read later");
 }
 
-void add_model_flags(CLI::App& app, ModelFlags& flags, bool runs) {
+void add_model_flags(const Command& command, ModelFlags& flags, bool runs) {
     flags.directory = bundled_model();
-    app.add_option("-m,--model", flags.directory,
-                   "model directory, as Hugging Face saves it (default: the bundled model)")
-        ->type_name("DIR");
+    command.option("-m,--model", flags.directory,
+                   "model directory, as Hugging Face saves it (default: the bundled model)", "DIR");
     if (!runs) return;
-    app.add_option("-c,--ctx-size", flags.context, "longest text in tokens (default: the model's, at most 4096)")
-        ->type_name("N")
-        ->check(CLI::Range(1, 1 << 30));
-    add_device_flags(app, flags);
-    app.add_option("--weights", flags.weights, "stored (as in the checkpoint) or fp8 (e4m3 with a scale for each row)")
-        ->check(CLI::IsMember({"stored", "fp8"}));
-    app.add_option("--activations", flags.activations,
-                   "element type of everything between embedding and logits: auto (f32 on the CPU, the checkpoint's "
-                   "on a GPU), f32, f16, bf16")
-        ->check(CLI::IsMember({"auto", "f32", "f16", "bf16"}));
-    app.add_option("--kv-type", flags.kv_type,
-                   "element type of the KV cache: auto (as the activations), f32, f16, bf16, fp8")
-        ->check(CLI::IsMember({"auto", "f32", "f16", "bf16", "fp8"}));
+    command.number("-c,--ctx-size", flags.context, {1, 1 << 30},
+                   "longest text in tokens (default: the model's, at most 4096)");
+    add_device_flags(command, flags);
+    command.choice("--weights", flags.weights, {"stored", "fp8"},
+                   "weights as the checkpoint stores them (the default), or in fp8 (e4m3 with a scale per row)");
+    command.choice("--activations", flags.activations, {"auto", "f32", "f16", "bf16"},
+                   "element type of everything between embedding and logits; auto, the default: f32 on the CPU, the "
+                   "checkpoint's on a GPU");
+    command.choice("--kv-type", flags.kv_type, {"auto", "f32", "f16", "bf16", "fp8"},
+                   "element type of the KV cache; auto, the default: that of the activations");
 }
 
-void add_step_flags(CLI::App& app, StepFlags& flags) {
-    app.add_option("--batch", flags.batch, "sequences in the cache at the same time (default 1)")
-        ->type_name("B")
-        ->check(CLI::Range(1, 4096));
-    app.add_option("--chunk", flags.chunk, "tokens of prompts that one step takes (default 128)")
-        ->type_name("N")
-        ->check(CLI::PositiveNumber);
+void add_step_flags(const Command& command, StepFlags& flags) {
+    command.number("--batch", flags.batch, {1, 4096}, "sequences in the cache at the same time (default 1)", "B");
+    command.number("--chunk", flags.chunk, {1}, "tokens of prompts that one step takes (default 128)");
+}
+
+TextOptions add_text_flags(const Command& command, TextFlags& flags, const std::string& what) {
+    const auto take = [&flags](const std::string& text) { flags.text = text; };
+    const Option text =
+        command.checked("-p,--prompt,prompt", take, what + "; -, or none: what stands on stdin", "TEXT");
+    const Option file = command.option("-f,--file", flags.file, what + ", in a file", "FILE");
+    text.excludes(file);
+    return {text, file};
+}
+
+std::string read_text(const TextFlags& flags) {
+    constexpr std::size_t kMostBytes = std::size_t{64} << 20;
+    if (flags.text && flags.text != "-") return *flags.text;
+    const bool is_piped = !flags.text && flags.file.empty();
+    if (is_piped && isatty(STDIN_FILENO) != 0)
+        fail_usage("expected a text, such as \"The capital of France is\", or -f FILE, or one from a pipe");
+    std::string text = flags.file.empty() ? read_stdin(kMostBytes) : read_file(flags.file, kMostBytes);
+    if (is_piped && text.empty()) fail_usage("expected a text, found none: stdin is empty");
+    if (text.ends_with('\n')) text.pop_back();
+    if (text.ends_with('\r')) text.pop_back();
+    return text;
 }
 
 OpenOptions open_options(const ModelFlags& flags, LanguageModelOptions options) {
@@ -126,9 +127,9 @@ OpenModel open_model(const ModelFlags& flags, LanguageModelOptions options) {
 
 Tokenizer open_tokenizer(const ModelFlags& flags) { return Tokenizer::load(flags.directory); }
 
-CLI::Option* add_chat_template_flag(CLI::App& app, std::string& choice) {
-    return app.add_option("--chat-template", choice, "format messages by this template in place of the model's own")
-        ->type_name(chat_template_choices());
+Option add_chat_template_flag(const Command& command, std::string& choice) {
+    return command.option("--chat-template", choice, "format messages by this template in place of the model's own",
+                          chat_template_choices());
 }
 
 ChatFormat chat_format(const std::filesystem::path& directory, const Tokenizer& tokenizer, std::string_view choice) {
@@ -138,54 +139,40 @@ ChatFormat chat_format(const std::filesystem::path& directory, const Tokenizer& 
     return ChatFormat::load(directory, std::move(tokens), choice);
 }
 
-void add_sampling_flags(CLI::App& app, SamplingFlags& flags) {
-    SamplingOptions& o = flags.options;
-    app.add_option("--temp", o.temperature, "temperature; 0 always takes the most probable token (default)")
-        ->type_name("T");
-    app.add_option("--top-k", o.top_k, "choose among the K most probable tokens; 0: all (default)")->type_name("K");
-    app.add_option("--top-p", o.top_p, "choose among the fewest tokens that have this probability together (default 1)")
-        ->type_name("P");
-    app.add_option("--min-p", o.min_p, "choose among tokens at least P times as probable as the best (default 0)")
-        ->type_name("P");
-    app.add_option("--repeat-penalty", o.repetition_penalty,
-                   "make tokens that came before less probable (default 1: off)")
-        ->type_name("R");
-    app.add_option("--logit-bias", flags.logit_bias, "add to a token's logit, e.g. 42=-5; may be repeated")
-        ->type_name("ID=BIAS");
-    app.add_option("-s,--seed", o.seed, "seed of the random choices (default 0)")->type_name("SEED");
-}
-
-SamplingOptions sampling_options(const SamplingFlags& flags) {
-    SamplingOptions options = flags.options;
-    for (const std::string& text : flags.logit_bias) {
-        std::int32_t id = 0;
-        float bias = 0;
-        const char* end = text.data() + text.size();
-        const auto [equals, id_error] = std::from_chars(text.data(), end, id);
-        const bool has_bias = id_error == std::errc{} && equals != end && *equals == '=';
-        const auto [bias_end, bias_error] = std::from_chars(has_bias ? equals + 1 : end, end, bias);
-        if (!has_bias || bias_error != std::errc{} || bias_end != end)
-            fail("--logit-bias: expected ID=BIAS, such as 42=-5, found '{}'", text);
-        options.logit_bias[id] = bias;
-    }
-    return options;
+void add_sampling_flags(const Command& command, SamplingOptions& options) {
+    command.number("--temp", options.temperature, {.least = 0},
+                   "temperature; 0 always takes the most probable token (default)", "T");
+    command.number("--top-k", options.top_k, {0}, "choose among the K most probable tokens; 0: all (default)", "K");
+    command.number("--top-p", options.top_p, {.least = 0, .most = 1},
+                   "choose among the fewest tokens that have this probability together (default 1)", "P");
+    command.number("--min-p", options.min_p, {.least = 0, .most = 1},
+                   "choose among tokens at least P times as probable as the best (default 0)", "P");
+    command.number("--repeat-penalty", options.repetition_penalty, {.least = 0, .above_least = true},
+                   "make tokens that came before less probable (default 1: off)", "R");
+    const auto take_bias = [&options](const std::string& text) {
+        const std::size_t equals = text.find('=');
+        if (equals == std::string::npos) fail("expected ID=BIAS, such as 42=-5, found '{}'", text);
+        constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+        const auto id = static_cast<std::int32_t>(parse_whole(text.substr(0, equals), {0, kMost}));
+        options.logit_bias[id] = parse_number(text.substr(equals + 1), {.minus_infinity = true});
+    };
+    command.repeated("--logit-bias", take_bias, "add to a token's logit, e.g. 42=-5; may be repeated", "ID=BIAS");
+    command.number("-s,--seed", options.seed, "seed of the random choices (default 0)", "SEED");
 }
 
 void print_timings(const Generation& generation, std::size_t prompt_tokens) {
     const auto line = [](const char* what, std::size_t tokens, double seconds) {
-        fmt::print(stderr, "{:<7} {:>6} tokens {:>9.3f} s {:>10.1f} tokens/s\n", what, tokens, seconds,
-                   seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0);
+        print_err("{:<7} {:>6} tokens {:>9.3f} s {:>10.1f} tokens/s\n", what, tokens, seconds,
+                  seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0);
     };
+    if (generation.tokens.empty()) return;  // nothing was computed
     line("prompt", prompt_tokens - static_cast<std::size_t>(generation.cached_tokens), generation.prompt_seconds);
     if (generation.tokens.size() > 1) line("decode", generation.tokens.size() - 1, generation.decode_seconds);
 }
 
 void print_or_write(std::string_view text, const std::filesystem::path& output) {
-    if (output.empty()) {
-        fmt::print("{}", text);
-        return;
-    }
-    AtomicFile file(output);
+    if (output.empty()) return write_out(text);
+    OutputFile file(output);
     file.write(text);
     file.commit();
 }

@@ -1,4 +1,4 @@
-// What the subcommands share: the flags that choose a model, opening it, and interruption.
+// What the subcommands share: the flags that choose a model, opening it, texts that they are given.
 #pragma once
 
 #include "frontend/chat_format.h"
@@ -6,10 +6,10 @@
 #include "frontend/tokenizer/tokenizer.h"
 #include "runtime/generator.h"
 #include "runtime/open_model.h"
+#include "tools/command.h"
+#include "tools/output.h"
+#include "tools/signals.h"
 
-#include <CLI/CLI.hpp>
-
-#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -17,17 +17,8 @@
 
 namespace vitro {
 
-/// Set by the first Ctrl-C; a second one ends the program at once.
-extern std::atomic<bool> interrupted;
-
-/// Installs the handler that sets `interrupted`.
-void catch_interrupt();
-
 /// Which flags help against an error, to be printed behind its text; empty where none is known.
 std::string hint(const std::exception& error);
-
-/// Exit code of a command that Ctrl-C ended.
-inline constexpr int kInterruptedExit = 130;
 
 struct ModelFlags {
     std::filesystem::path directory;
@@ -40,19 +31,33 @@ struct ModelFlags {
     bool verify_plan = false;
 };
 
-/// --device
-void add_device_flag(CLI::App& app, std::string& device);
+/// Keeps the value of an option that names a device; Error when it does not.
+void take_device(const std::string& text, std::string& device);
 /// -t, --device and --verify-plan.
-void add_device_flags(CLI::App& app, ModelFlags& flags);
+void add_device_flags(const Command& command, ModelFlags& flags);
 /// -m, and with `runs` also -c, -t, --device, --weights, --activations, --kv-type and --verify-plan.
-void add_model_flags(CLI::App& app, ModelFlags& flags, bool runs = true);
+void add_model_flags(const Command& command, ModelFlags& flags, bool runs = true);
 
 /// --batch and --chunk: of how large steps a report is.
 struct StepFlags {
     std::int64_t batch = 1;
     std::int64_t chunk = LanguageModelOptions{}.chunk;
 };
-void add_step_flags(CLI::App& app, StepFlags& flags);
+void add_step_flags(const Command& command, StepFlags& flags);
+
+/// A text: in the command line, in a file, or from stdin, where none is given or "-" is.
+struct TextFlags {
+    std::optional<std::string> text;
+    std::filesystem::path file;
+};
+struct TextOptions {
+    Option text, file;
+};
+/// -p, --prompt, the text without a flag, and -f, --file. `what` for the help: "the text to continue".
+TextOptions add_text_flags(const Command& command, TextFlags& flags, const std::string& what);
+/// The text; of a file or stdin, without the newline at its end. UsageError when there is none and stdin is a terminal
+/// or empty.
+std::string read_text(const TextFlags& flags);
 
 /// What the flags say of how a model is to run; the rest is as in `options`.
 OpenOptions open_options(const ModelFlags& flags, LanguageModelOptions options = {});
@@ -66,18 +71,12 @@ Tokenizer open_tokenizer(const ModelFlags& flags);
 Graph read_graph(const std::filesystem::path& path);
 
 /// --chat-template
-CLI::Option* add_chat_template_flag(CLI::App& app, std::string& choice);
+Option add_chat_template_flag(const Command& command, std::string& choice);
 /// The chat template that --chat-template names, or of the model directory where it is empty.
 ChatFormat chat_format(const std::filesystem::path& directory, const Tokenizer& tokenizer, std::string_view choice);
 
-struct SamplingFlags {
-    SamplingOptions options;
-    std::vector<std::string> logit_bias;  // ID=BIAS
-};
 /// --temp, --top-k, --top-p, --min-p, --repeat-penalty, --logit-bias, --seed.
-void add_sampling_flags(CLI::App& app, SamplingFlags& flags);
-/// The options, with --logit-bias parsed.
-SamplingOptions sampling_options(const SamplingFlags& flags);
+void add_sampling_flags(const Command& command, SamplingOptions& options);
 
 /// Prints `text` to stdout, or writes it to a file when `output` names one.
 void print_or_write(std::string_view text, const std::filesystem::path& output);
@@ -85,20 +84,20 @@ void print_or_write(std::string_view text, const std::filesystem::path& output);
 /// The prompt's "N tokens, T s, R tok/s" lines on stderr.
 void print_timings(const Generation& generation, std::size_t prompt_tokens);
 
-// One a file: each adds its subcommand, whose callback throws Error or sets `exit_code`.
-void add_run(CLI::App& app, int& exit_code);
-void add_chat(CLI::App& app, int& exit_code);
-void add_show(CLI::App& app, int& exit_code);
-void add_tokenize(CLI::App& app, int& exit_code);
-void add_next(CLI::App& app, int& exit_code);
-void add_logits(CLI::App& app, int& exit_code);
-void add_graph(CLI::App& app, int& exit_code);
-void add_opt(CLI::App& app, int& exit_code);
-void add_exec(CLI::App& app, int& exit_code);
-void add_ops(CLI::App& app, int& exit_code);
-void add_plan(CLI::App& app, int& exit_code);
-void add_devices(CLI::App& app, int& exit_code);
-void add_bench(CLI::App& app, int& exit_code);
-void add_tap(CLI::App& app, int& exit_code);
+// One per file: each adds its subcommand.
+void add_run(CommandLine& line);
+void add_chat(CommandLine& line);
+void add_show(CommandLine& line);
+void add_tokenize(CommandLine& line);
+void add_next(CommandLine& line);
+void add_logits(CommandLine& line);
+void add_graph(CommandLine& line);
+void add_opt(CommandLine& line);
+void add_exec(CommandLine& line);
+void add_ops(CommandLine& line);
+void add_plan(CommandLine& line);
+void add_devices(CommandLine& line);
+void add_bench(CommandLine& line);
+void add_tap(CommandLine& line);
 
 }  // namespace vitro

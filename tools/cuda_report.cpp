@@ -7,6 +7,7 @@
 #include "ops/check/model_calls.h"
 #include "ops/check/op_case.h"
 #include "ops/cuda_kernels.h"
+#include "tools/output.h"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -83,18 +84,18 @@ nlohmann::ordered_json to_json(const OpDef& op, const CallReport& call) {
 void print(const CallReport& call) {
     const double times =
         static_cast<double>(call.moved_bytes()) / static_cast<double>(std::max<std::int64_t>(1, call.cost.bytes));
-    fmt::print("{}\n  cost: {} bytes, {} flops; moved: {:.2f} times the bytes\n", call.call, call.cost.bytes,
-               call.cost.flops, times);
-    fmt::print("  {:<18} {:>8} {:>12} {:>7} {:>14} {:>8} {:>10} {:>8} {:>10} {:>8} {:>9}\n", "kernel", "launches",
-               "grid", "threads", "shared bytes", "requests", "bytes", "sectors", "efficiency", "shared", "conflicts");
+    print_out("{}\n  cost: {} bytes, {} flops; moved: {:.2f} times the bytes\n", call.call, call.cost.bytes,
+              call.cost.flops, times);
+    print_out("  {:<18} {:>8} {:>12} {:>7} {:>14} {:>8} {:>10} {:>8} {:>10} {:>8} {:>9}\n", "kernel", "launches",
+              "grid", "threads", "shared bytes", "requests", "bytes", "sectors", "efficiency", "shared", "conflicts");
     for (const AccessCounts& kernel : call.kernels) {
         const auto& [grid, block, programmatic, static_shared, dynamic_shared] = kernel.size;
-        fmt::print("  {:<18} {:>8} {:>12} {:>7} {:>14} {:>8} {:>10} {:>8} {:>9.1f}% {:>8} {:>9}\n", kernel.kernel,
-                   kernel.launches, fmt::format("{}x{}x{}", grid[0], grid[1], grid[2]), block,
-                   fmt::format("{}+{}", static_shared, dynamic_shared), kernel.global_requests, kernel.bytes,
-                   kernel.sectors, 100 * kernel.efficiency(), kernel.shared_requests, kernel.bank_conflicts);
+        print_out("  {:<18} {:>8} {:>12} {:>7} {:>14} {:>8} {:>10} {:>8} {:>9.1f}% {:>8} {:>9}\n", kernel.kernel,
+                  kernel.launches, fmt::format("{}x{}x{}", grid[0], grid[1], grid[2]), block,
+                  fmt::format("{}+{}", static_shared, dynamic_shared), kernel.global_requests, kernel.bytes,
+                  kernel.sectors, 100 * kernel.efficiency(), kernel.shared_requests, kernel.bank_conflicts);
     }
-    fmt::print("\n");
+    print_out("\n");
 }
 
 }  // namespace
@@ -113,7 +114,7 @@ void print_cuda_report(std::span<const OpDef* const> ops, bool json) {
         for (const CallReport& call : report(*op, *kernel, *backend))
             json ? all.push_back(to_json(*op, call)) : print(call);
     }
-    if (json) fmt::print("{}\n", all.dump(2));
+    if (json) print_out("{}\n", all.dump(2));
 }
 
 }  // namespace vitro

@@ -33,7 +33,7 @@ nlohmann::ordered_json facts_json(const DeviceFacts& facts) {
 void print_facts(std::string_view device, const DeviceFacts& facts) {
     // Two transfers a clock.
     const double peak = 2e3 * facts.memory_clock_khz * facts.memory_bus_bits / 8;
-    fmt::print(
+    print_out(
         "{:<14} {}, sm_{}, {} multiprocessors, {:.1f} GB ({:.1f} free), L2 {} MB, {} bit at {} MHz: {:.0f} GB/s; "
         "driver "
         "for CUDA {}.{}, built with {}.{}\n",
@@ -75,31 +75,33 @@ void devices(const Flags& flags) {
                           {"gemm_size", limits->gemm_size},
                           {"gemm_flops_per_second", limits->gemm_flops_per_second}};
     if (flags.json) {
-        fmt::print("{}\n", json.dump());
+        print_out("{}\n", json.dump());
         return;
     }
-    fmt::print("{:<14} {} threads, kernels for {} (VITRO_ISA chooses among {})\n", "cpu", threads, name(isa_in_use()),
-               fmt::join(usable_isas(), ", "));
-    if (gpus == 0) fmt::print("{:<14} none: {}\n", "cuda", why_none);
+    print_out("{:<14} {} threads, kernels for {} (VITRO_ISA chooses among {})\n", "cpu", threads, name(isa_in_use()),
+              fmt::join(usable_isas(), ", "));
+    if (gpus == 0) print_out("{:<14} none: {}\n", "cuda", why_none);
     for (int device = 0; device < gpus; ++device) print_facts(fmt::format("cuda:{}", device), gpu_facts(device));
-    fmt::print("{:<14} the CUDA kernels on the CPU, checked and slow\n", "cuda-emulated");
+    print_out("{:<14} the CUDA kernels on the CPU, checked and slow\n", "cuda-emulated");
     if (limits)
-        fmt::print("{}: reads {:.1f} GB/s, copies {:.1f} GB/s, multiplies {:.3f} TFLOP/s (bf16, {} x {} x {})\n",
-                   flags.limits, limits->read_bytes_per_second / 1e9, limits->copy_bytes_per_second / 1e9,
-                   limits->gemm_flops_per_second / 1e12, limits->gemm_size, limits->gemm_size, limits->gemm_size);
+        print_out("{}: reads {:.1f} GB/s, copies {:.1f} GB/s, multiplies {:.3f} TFLOP/s (bf16, {} x {} x {})\n",
+                  flags.limits, limits->read_bytes_per_second / 1e9, limits->copy_bytes_per_second / 1e9,
+                  limits->gemm_flops_per_second / 1e12, limits->gemm_size, limits->gemm_size, limits->gemm_size);
 }
 
 }  // namespace
 
-void add_devices(CLI::App& app, int&) {
+void add_devices(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
-    CLI::App* command =
-        app.add_subcommand("devices", "list what there is to run on\nExample: vitro devices --limits cuda");
-    command->add_option("--limits", flags->limits, "measure what a device can do: bandwidth and matrix products")
-        ->type_name("DEVICE")
-        ->check(why_no_device);
-    command->add_flag("--json", flags->json, "print JSON: cpu, cuda, limits");
-    command->callback([flags] { devices(*flags); });
+    const Command command =
+        line.add("devices", "list what there is to run on\nExample: vitro devices --limits cuda", [flags] {
+            devices(*flags);
+            return 0;
+        });
+    command.checked(
+        "--limits", [flags](const std::string& text) { take_device(text, flags->limits); },
+        "measure what a device can do: bandwidth and matrix products", "DEVICE");
+    command.flag("--json", flags->json, "print JSON: cpu, cuda, limits");
 }
 
 }  // namespace vitro

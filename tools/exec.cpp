@@ -211,16 +211,16 @@ nlohmann::ordered_json summary(const Output& output) {
 
 void print_summary(const Output& output) {
     const auto json = summary(output);
-    fmt::print("{} {}", output.path, to_string(output.type));
-    if (output.kind == "update") fmt::print(", the next state");
+    print_out("{} {}", output.path, to_string(output.type));
+    if (output.kind == "update") print_out(", the next state");
     if (json.contains("values")) {
-        fmt::print(": {:.6g}", fmt::join(json.at("values").get<std::vector<double>>(), ", "));
+        print_out(": {:.6g}", fmt::join(json.at("values").get<std::vector<double>>(), ", "));
     } else if (json.contains("min")) {
-        fmt::print(": min {:.6g}, max {:.6g}, mean {:.6g}", json.at("min").get<double>(), json.at("max").get<double>(),
-                   json.at("mean").get<double>());
+        print_out(": min {:.6g}, max {:.6g}, mean {:.6g}", json.at("min").get<double>(), json.at("max").get<double>(),
+                  json.at("mean").get<double>());
     }
     const auto not_numbers = json.at("nan").get<std::int64_t>();
-    fmt::print("{}\n", not_numbers > 0 ? fmt::format(", {} NaN", not_numbers) : "");
+    print_out("{}\n", not_numbers > 0 ? fmt::format(", {} NaN", not_numbers) : "");
 }
 
 std::vector<Output> outputs_of(const Run& run, const Graph& graph, const SymbolValues& symbols) {
@@ -278,7 +278,7 @@ void exec(const Flags& flags) {
     if (flags.json) {
         nlohmann::ordered_json all = nlohmann::ordered_json::array();
         for (const Output& output : outputs) all.push_back(summary(output));
-        fmt::print("{}\n", all.dump(2));
+        print_out("{}\n", all.dump(2));
         return;
     }
     for (const Output& output : outputs) print_summary(output);
@@ -286,25 +286,22 @@ void exec(const Flags& flags) {
 
 }  // namespace
 
-void add_exec(CLI::App& app, int&) {
+void add_exec(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
-    CLI::App* command = app.add_subcommand(
-        "exec", "run a graph file once; what is not given is made up\nExample: vitro exec g.vt --symbol T=4 --seed 7");
-    command->add_option("file", flags->file, "a graph as `vitro graph` prints it; -: stdin")
-        ->required()
-        ->type_name("GRAPH");
-    command
-        ->add_option("--inputs", flags->inputs,
-                     "values of inputs and states, by their paths; the sizes of symbols follow")
-        ->type_name("FILE.safetensors");
-    command->add_option("-m,--model", flags->model, "directory of the weights (default: random ones)")
-        ->type_name("DIR");
-    add_synthetic_flags(*command, flags->synthetic);
-    add_device_flags(*command, flags->device);
-    command->add_option("-o,--output", flags->output, "write results and next states to a safetensors file")
-        ->type_name("FILE");
-    command->add_flag("--json", flags->json, "print JSON");
-    command->callback([flags] { exec(*flags); });
+    const Command command = line.add(
+        "exec", "run a graph file once; what is not given is made up\nExample: vitro exec g.vt --symbol T=4 --seed 7",
+        [flags] {
+            exec(*flags);
+            return 0;
+        });
+    command.option("file", flags->file, "a graph as `vitro graph` prints it; -: stdin", "GRAPH").required();
+    command.option("--inputs", flags->inputs,
+                   "values of inputs and states, by their paths; the sizes of symbols follow", "FILE.safetensors");
+    command.option("-m,--model", flags->model, "directory of the weights (default: random ones)", "DIR");
+    add_synthetic_flags(command, flags->synthetic);
+    add_device_flags(command, flags->device);
+    command.output("-o,--output", flags->output, "write results and next states to a safetensors file");
+    command.flag("--json", flags->json, "print JSON");
 }
 
 }  // namespace vitro

@@ -28,7 +28,7 @@ struct Flags {
     std::string scope;              // a module
     PassFlags passes;
     ReceiptFlags receipts;
-    std::string output;
+    std::filesystem::path output;
     bool unfold = false;
     bool explain = false;
     bool timings = false;
@@ -145,52 +145,44 @@ int graph(Flags flags) {
 
 }  // namespace
 
-void add_graph(CLI::App& app, int& exit_code) {
+void add_graph(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
-    CLI::App* command =
-        app.add_subcommand("graph",
-                           "print the graph that runs, or as it was at another stage; works without weights\n"
-                           "Example: vitro graph --diff build:fuse_attention --scope layers.0");
-    add_model_flags(*command, flags->model);
-    add_step_flags(*command, flags->step);
-    command
-        ->add_option("--phase", flags->phase,
-                     "prefill (chunks of a prompt), decode (the default), or load:\n"
-                     "what runs once, when the model is loaded, and makes weights of the checkpoint's tensors")
-        ->check(CLI::IsMember({"prefill", "decode", "load"}));
-    CLI::Option* format =
-        command
-            ->add_option("--format", flags->format,
-                         "text (the default; layers that are alike are folded, and vitro opt and exec read it),\n"
-                         "html (one page: every stage, to zoom, search and click), dot, svg (Graphviz),\n"
-                         "json (as graph/dump/graph.schema.json says),\n"
-                         "model-explorer and model-explorer-cost (graph and node data for Google's Model Explorer)")
-            ->check(CLI::IsMember({"text", "html", "json", "dot", "svg", "model-explorer", "model-explorer-cost"}));
-    command
-        ->add_option("--after", flags->after,
-                     "the stage: build (as the model wrote it), a pass (as it left the graph),\n"
-                     "with --phase load: prefill or decode (what that phase needs),\n"
-                     "or program (what runs, with kernels and places in memory; the default)")
-        ->type_name("STAGE");
-    CLI::Option* diff =
-        command->add_option("--diff", flags->diff, "what appeared, vanished and changed between two stages")
-            ->type_name("STAGE:STAGE");
-    command->add_option("--scope", flags->scope, "only this module or value, such as layers.0 or lm_head")
-        ->type_name("PATH");
-    command->add_flag("--unfold", flags->unfold, "show every layer, also those that are alike");
-    add_pass_flags(*command, flags->passes);
-    add_receipt_flags(*command, flags->receipts);
-    CLI::Option* explain =
-        command->add_flag("--explain", flags->explain,
-                          "print for every candidate whether a pass fired and why not, and what became of every value");
-    CLI::Option* timings = command->add_flag("--timings", flags->timings, "print the time of each pass");
-    CLI::Option* json =
-        command->add_flag("--json", flags->json, "the same as --format json; --explain and --timings as JSON");
-    for (CLI::Option* report : {explain, timings}) report->excludes(diff)->excludes(format);
-    explain->excludes(timings);
-    json->excludes(format);
-    command->add_option("-o,--output", flags->output, "write to a file instead")->type_name("FILE");
-    command->callback([flags, &exit_code] { exit_code = graph(*flags); });
+    const Command command = line.add("graph",
+                                     "print the graph that runs, or as it was at another stage; works without weights\n"
+                                     "Example: vitro graph --diff build:fuse_attention --scope layers.0",
+                                     [flags] { return graph(*flags); });
+    add_model_flags(command, flags->model);
+    add_step_flags(command, flags->step);
+    command.choice("--phase", flags->phase, {"prefill", "decode", "load"},
+                   "the program: prefill (chunks of a prompt), decode (the default), or load:\n"
+                   "what runs once, when the model is loaded, and makes weights of the checkpoint's tensors");
+    const Option format = command.choice(
+        "--format", flags->format, {"text", "html", "json", "dot", "svg", "model-explorer", "model-explorer-cost"},
+        "text (the default; layers that are alike are folded, and vitro opt and exec read it),\n"
+        "html (one page: every stage, to zoom, search and click), dot, svg (drawn by Graphviz),\n"
+        "json (as graph/dump/graph.schema.json says),\n"
+        "model-explorer and model-explorer-cost (graph and node data for Google's Model Explorer)");
+    command.option("--after", flags->after,
+                   "the stage: build (as the model wrote it), a pass (as it left the graph),\n"
+                   "with --phase load: prefill or decode (what that phase needs),\n"
+                   "or program (what runs, with kernels and places in memory; the default)",
+                   "STAGE");
+    const Option diff =
+        command.option("--diff", flags->diff, "what appeared, vanished and changed between two stages", "STAGE:STAGE");
+    command.option("--scope", flags->scope, "only this module or value, such as layers.0 or lm_head", "PATH");
+    command.flag("--unfold", flags->unfold, "show every layer, also those that are alike");
+    add_pass_flags(command, flags->passes);
+    add_receipt_flags(command, flags->receipts);
+    const Option explain =
+        command.flag("--explain", flags->explain,
+                     "print for every candidate whether a pass fired and why not, and what became of every value");
+    const Option timings = command.flag("--timings", flags->timings, "print the time of each pass");
+    const Option json =
+        command.flag("--json", flags->json, "the same as --format json; --explain and --timings as JSON");
+    for (const Option& report : {explain, timings}) report.excludes(diff).excludes(format);
+    explain.excludes(timings);
+    json.excludes(format);
+    command.output("-o,--output", flags->output, "write to a file instead");
 }
 
 }  // namespace vitro

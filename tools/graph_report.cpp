@@ -54,16 +54,15 @@ int check_receipts(const PipelineReport& report, const ReceiptFlags& flags, std:
     if (!flags.receipt.empty()) print_or_write(receipt_json(report, graph, phase), flags.receipt);
     if (flags.expect.empty()) return 0;
     const std::vector<std::string> missing =
-        missing_from(report, read_file(flags.expect, kMostReceiptBytes), flags.expect, graph, phase);
-    for (const std::string& sentence : missing) fmt::print(stderr, "error: {}: {}\n", flags.expect, sentence);
+        missing_from(report, read_file(flags.expect, kMostReceiptBytes), flags.expect.string(), graph, phase);
+    for (const std::string& sentence : missing) print_err("error: {}: {}\n", flags.expect.string(), sentence);
     return missing.empty() ? 0 : 1;
 }
 
-void add_receipt_flags(CLI::App& app, ReceiptFlags& flags) {
-    app.add_option("--receipt", flags.receipt, "write what fired, pass and path, to this JSON file")->type_name("FILE");
-    app.add_option("--expect", flags.expect,
-                   "fail, with the pass and the path, when a fusion that this receipt lists does not fire")
-        ->type_name("FILE");
+void add_receipt_flags(const Command& command, ReceiptFlags& flags) {
+    command.output("--receipt", flags.receipt, "write what fired, pass and path, to this JSON file");
+    command.option("--expect", flags.expect,
+                   "fail, with the pass and the path, when a fusion that this receipt lists does not fire", "FILE");
 }
 
 std::string timed(const PipelineReport& report, const Program* program, bool json) {

@@ -3,8 +3,7 @@
 
 #include "graph/pass.h"
 #include "graph/program.h"
-
-#include <CLI/CLI.hpp>
+#include "tools/command.h"
 
 #include <string>
 
@@ -21,9 +20,9 @@ std::string explained(const PipelineReport& report, const ExplainFlags& flags, s
 
 /// --receipt and --expect: a gate that keeps fusions from being lost.
 struct ReceiptFlags {
-    std::string receipt, expect;
+    std::filesystem::path receipt, expect;
 };
-void add_receipt_flags(CLI::App& app, ReceiptFlags& flags);
+void add_receipt_flags(const Command& command, ReceiptFlags& flags);
 /// Writes the receipt and holds the report against the expected one, as the flags say; the exit code.
 int check_receipts(const PipelineReport& report, const ReceiptFlags& flags, std::string_view graph,
                    std::string_view phase);

@@ -4,15 +4,13 @@
 
 namespace vitro {
 
-void add_look_flags(CLI::App& app, LookFlags& flags) {
-    add_model_flags(app, flags.model);
-    CLI::Option_group* what = app.add_option_group("text", "what to look at");
-    what->add_option("-p,--prompt", flags.prompt, "a text")->type_name("TEXT");
-    what->add_option("--tokens", flags.tokens, "token ids: no tokenizer is needed")->delimiter(',')->type_name("1,2,3");
-    app.add_option("-n,--predict", flags.predict,
-                   "tokens to generate after the text (default 0), the most probable ones")
-        ->type_name("N")
-        ->check(CLI::NonNegativeNumber);
+void add_look_flags(const Command& command, LookFlags& flags) {
+    add_model_flags(command, flags.model);
+    command.option("-p,--prompt", flags.prompt, "the text to look at", "TEXT")
+        .excludes(
+            command.list("--tokens", flags.tokens, "token ids in place of a text: no tokenizer is needed", "1,2,3"));
+    command.number("-n,--predict", flags.predict, {0},
+                   "tokens to generate after the text (default 0), the most probable ones");
 }
 
 Looked open_to_look(const LookFlags& flags) {

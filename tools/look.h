@@ -17,7 +17,7 @@ struct LookFlags {
     std::int64_t predict = 0;          // tokens to generate after it, the most probable ones
 };
 /// The flags of a model that runs, -p, --tokens and -n.
-void add_look_flags(CLI::App& app, LookFlags& flags);
+void add_look_flags(const Command& command, LookFlags& flags);
 
 /// A model and the tokens of a text, which one prefill step takes whole.
 struct Looked {

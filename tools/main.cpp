@@ -1,45 +1,82 @@
 #include "passes/plugin.h"
 #include "tools/common.h"
 
-#include <cstdio>
+#include <csignal>
+#include <new>
+
+namespace vitro {
+namespace {
+
+int run_command(int argc, char** argv) {
+    CommandLine line(
+        "vitro: a see-through graph compiler and runtime for language models\n"
+        "Example: vitro run \"The capital of France is\"",
+        VITRO_VERSION);
+    std::vector<std::string> plugins;
+    line.program().repeated(
+        "--plugin", [&plugins](const std::string& library) { plugins.push_back(library); },
+        "shared library with more ops, kernels and passes (passes/plugin.h); before the subcommand; may be repeated",
+        "LIB.so");
+    add_run(line);
+    add_chat(line);
+    add_show(line);
+    add_next(line);
+    add_tokenize(line);
+    add_logits(line);
+    add_graph(line);
+    add_opt(line);
+    add_exec(line);
+    add_ops(line);
+    add_plan(line);
+    add_devices(line);
+    add_bench(line);
+    add_tap(line);
+    const std::function<int()> run = line.parse(argc, argv);
+    for (const std::string& library : plugins) load_plugin(library);
+    const int exit_code = run();
+    flush_out();
+    return exit_code;
+}
+
+/// What was gathered before an error; that it cannot be written does not hide the error.
+void flush_before_error() {
+    try {
+        flush_out();
+    } catch (const std::exception&) {
+    }
+}
+
+int report(const std::exception& error, int exit_code) {
+    flush_before_error();
+    print_err("error: {}{}\n", error.what(), hint(error));
+    return exit_code;
+}
+
+int run_program(int argc, char** argv) {
+    try {
+        return run_command(argc, argv);
+    } catch (const ClosedPipe&) {
+        throw;
+    } catch (const UsageError& error) {
+        return report(error, 2);
+    } catch (const std::bad_alloc&) {
+        return report(Error("there is not enough memory"), 1);
+    } catch (const std::exception& error) {
+        return report(error, 1);
+    }
+}
+
+}  // namespace
+}  // namespace vitro
 
 int main(int argc, char** argv) {
-    CLI::App app{
-        "vitro: a see-through graph compiler and runtime for language models\n"
-        "Example: vitro run \"The capital of France is\""};
-    app.set_version_flag("--version", VITRO_VERSION);
-    app.require_subcommand(1);
-    app.add_option_function<std::vector<std::string>>(
-           "--plugin",
-           [](const std::vector<std::string>& libraries) {
-               for (const std::string& library : libraries) vitro::load_plugin(library);
-           },
-           "shared library with more ops, kernels and passes (passes/plugin.h); before the subcommand; may be repeated")
-        ->allow_extra_args(false)
-        ->type_name("LIB.so");
-    int exit_code = 0;
-    vitro::add_run(app, exit_code);
-    vitro::add_chat(app, exit_code);
-    vitro::add_show(app, exit_code);
-    vitro::add_next(app, exit_code);
-    vitro::add_tokenize(app, exit_code);
-    vitro::add_logits(app, exit_code);
-    vitro::add_graph(app, exit_code);
-    vitro::add_opt(app, exit_code);
-    vitro::add_exec(app, exit_code);
-    vitro::add_ops(app, exit_code);
-    vitro::add_plan(app, exit_code);
-    vitro::add_devices(app, exit_code);
-    vitro::add_bench(app, exit_code);
-    vitro::add_tap(app, exit_code);
+    vitro::prepare_output();
+    vitro::guard_files();
     try {
-        app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 2;
-    } catch (const std::exception& error) {
-        std::fflush(stdout);
-        fmt::print(stderr, "error: {}{}\n", error.what(), vitro::hint(error));
-        return 1;
+        return vitro::run_program(argc, argv);
+    } catch (const vitro::ClosedPipe&) {
+        // As programs end that do not ask: a shell knows what that means.
+        std::signal(SIGPIPE, SIG_DFL);
+        std::raise(SIGPIPE);
     }
-    return exit_code;
 }

@@ -11,8 +11,8 @@ namespace {
 
 struct Flags {
     ModelFlags model;
-    std::string prompt;
-    std::size_t top = 10;
+    TextFlags prompt;
+    std::int64_t top = 10;
     bool json = false;
 };
 
@@ -65,16 +65,17 @@ std::vector<Stage> stages_of(const Graph& graph, std::int64_t tokens) {
 }
 
 void next(const Flags& flags) {
+    const std::string prompt = read_text(flags.prompt);
     const Tokenizer tokenizer = open_tokenizer(flags.model);
     const OpenModel open = open_model(flags.model);
-    const auto tokens = tokenizer.encode(flags.prompt);
+    const auto tokens = tokenizer.encode(prompt);
     if (tokens.empty()) fail("the prompt has no tokens: expected at least one");
     const LanguageModel::Part part{0, tokens, Want::last};
     const std::span<const float> logits = open.model->feed({&part, 1});
 
     std::vector<std::int32_t> order(logits.size());
     std::iota(order.begin(), order.end(), 0);
-    const std::size_t top = std::min(flags.top, order.size());
+    const std::size_t top = std::min(static_cast<std::size_t>(flags.top), order.size());
     const auto logit = [&](std::int32_t id) { return logits[static_cast<std::size_t>(id)]; };
     std::partial_sort(
         order.begin(), order.begin() + static_cast<std::ptrdiff_t>(top), order.end(),
@@ -87,7 +88,7 @@ void next(const Flags& flags) {
     const auto n = static_cast<std::int64_t>(tokens.size());
     const auto stages = stages_of(build_model(open.config, {}), n);
     if (flags.json) {
-        nlohmann::ordered_json json{{"prompt", flags.prompt}};
+        nlohmann::ordered_json json{{"prompt", prompt}};
         for (const std::int32_t id : tokens) json["tokens"].push_back({{"id", id}, {"piece", tokenizer.piece(id)}});
         json["stages"].push_back({{"name", "tokens"}, {"shape", fmt::format("[1, {}]", n)}});
         for (const Stage& stage : stages) json["stages"].push_back({{"name", stage.name}, {"shape", stage.shape}});
@@ -97,33 +98,34 @@ void next(const Flags& flags) {
                                     {"probability", probability(order[i])},
                                     {"logit", logit(order[i])}});
         // The prompt may be any bytes; JSON is UTF-8.
-        fmt::print("{}\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+        print_out("{}\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
         return;
     }
-    fmt::print("tokens\n");
-    for (const std::int32_t id : tokens) fmt::print("{:>8}  {}\n", id, tokenizer.piece(id));
-    fmt::print("shapes\n  {:<48} [1, {}]\n", "tokens", n);
-    for (const Stage& stage : stages) fmt::print("  {:<48} -> {}\n", stage.name, stage.shape);
-    fmt::print("the last of the {} rows of logits ranks the next token\n  {:>6}  {:<16} {:>11} {:>9}\n", n, "id",
-               "piece", "probability", "logit");
+    print_out("tokens\n");
+    for (const std::int32_t id : tokens) print_out("{:>8}  {}\n", id, tokenizer.piece(id));
+    print_out("shapes\n  {:<48} [1, {}]\n", "tokens", n);
+    for (const Stage& stage : stages) print_out("  {:<48} -> {}\n", stage.name, stage.shape);
+    print_out("the last of the {} rows of logits ranks the next token\n  {:>6}  {:<16} {:>11} {:>9}\n", n, "id",
+              "piece", "probability", "logit");
     for (std::size_t i = 0; i < top; ++i)
-        fmt::print("  {:>6}  {:<16} {:>11.6f} {:>9.4f}\n", order[i], tokenizer.piece(order[i]), probability(order[i]),
-                   logit(order[i]));
+        print_out("  {:>6}  {:<16} {:>11.6f} {:>9.4f}\n", order[i], tokenizer.piece(order[i]), probability(order[i]),
+                  logit(order[i]));
 }
 
 }  // namespace
 
-void add_next(CLI::App& app, int&) {
+void add_next(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
-    CLI::App* command = app.add_subcommand(
-        "next", "show how a text becomes the next token\nExample: vitro next \"The capital of France is\" --top 5");
-    add_model_flags(*command, flags->model);
-    command->add_option("-p,--prompt,prompt", flags->prompt, "the text")->required()->type_name("PROMPT");
-    command->add_option("--top", flags->top, "how many next tokens to list (default 10)")
-        ->type_name("N")
-        ->check(CLI::PositiveNumber);
-    command->add_flag("--json", flags->json, "print JSON: tokens, stages, next");
-    command->callback([flags] { next(*flags); });
+    const Command command = line.add(
+        "next", "show how a text becomes the next token\nExample: vitro next \"The capital of France is\" --top 5",
+        [flags] {
+            next(*flags);
+            return 0;
+        });
+    add_model_flags(command, flags->model);
+    add_text_flags(command, flags->prompt, "the text");
+    command.number("--top", flags->top, {1}, "how many next tokens to list (default 10)");
+    command.flag("--json", flags->json, "print JSON: tokens, stages, next");
 }
 
 }  // namespace vitro

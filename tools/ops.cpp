@@ -1,4 +1,5 @@
 // vitro ops: the ops there are, and whether they keep what every op must.
+#include "base/nearest.h"
 #include "ops/check/op_check.h"
 #include "ops/op_list.h"
 #include "tools/common.h"
@@ -28,7 +29,12 @@ std::string kind(const OpDef& op) { return op.decompose != nullptr ? "fused" : o
 std::vector<const OpDef*> chosen_ops(const std::string& name) {
     if (name.empty()) return {all_ops().begin(), all_ops().end()};
     const OpDef* op = find_op(name);
-    if (op == nullptr) fail("no op is called '{}': `vitro ops` lists those there are", name);
+    if (op == nullptr) {
+        std::vector<std::string_view> known;
+        for (const OpDef* each : all_ops()) known.push_back(each->name);
+        const std::string hint = did_you_mean(name, known);
+        fail_usage("no op is called '{}'{}", name, hint.empty() ? ": vitro ops lists those there are" : hint);
+    }
     return {op};
 }
 
@@ -51,9 +57,9 @@ bool run_checks(const Flags& flags) {
         }
         all_passed &= passed;
         json.push_back({{"op", op->name}, {"passed", passed}, {"checks", checks}});
-        if (!flags.json) fmt::print("{}\n{}", line, complaints);
+        if (!flags.json) print_out("{}\n{}", line, complaints);
     }
-    if (flags.json) fmt::print("{}\n", json.dump(2));
+    if (flags.json) print_out("{}\n", json.dump(2));
     return all_passed;
 }
 
@@ -68,35 +74,33 @@ void ops(const Flags& flags) {
                             {"doc", op->doc},
                             {"inputs", input_names(*op)},
                             {"cpu", on_cpu(*op)}});
-        fmt::print("{}\n", json.dump(2));
+        print_out("{}\n", json.dump(2));
         return;
     }
     for (const OpDef* op : chosen)
-        fmt::print("{}({}{})  {}\n    {}\n", op->name, fmt::join(input_names(*op), ", "), op->variadic ? ", …" : "",
-                   kind(*op), op->doc);
+        print_out("{}({}{})  {}\n    {}\n", op->name, fmt::join(input_names(*op), ", "), op->variadic ? ", …" : "",
+                  kind(*op), op->doc);
 }
 
 }  // namespace
 
-void add_ops(CLI::App& app, int& exit_code) {
+void add_ops(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
-    CLI::App* command =
-        app.add_subcommand("ops", "list the ops with their meaning, or check them\nExample: vitro ops --check rope");
-    command->add_option("name", flags->name, "only this one")->type_name("NAME");
-    command->add_flag("--json", flags->json, "print JSON");
-    command->add_flag("--cuda-report", flags->cuda_report,
-                      "what the CUDA kernels ask of memory: 32-byte sectors and bank conflicts, counted in the "
-                      "emulation on calls as models make them");
-    command->add_flag("--check", flags->check,
-                      "run what must hold for every op: kernels against the reference, decomposition, text, refusals; "
-                      "the numbers are the cases of each check");
-    add_device_flags(*command, flags->device);
-    command->callback([flags, &exit_code] {
-        if (!flags->check)
+    const Command command =
+        line.add("ops", "list the ops with their meaning, or check them\nExample: vitro ops --check rope", [flags] {
+            if (flags->check) return run_checks(*flags) ? 0 : 1;
             ops(*flags);
-        else if (!run_checks(*flags))
-            exit_code = 1;
-    });
+            return 0;
+        });
+    command.option("name", flags->name, "only this one", "NAME");
+    command.flag("--json", flags->json, "print JSON");
+    command.flag("--cuda-report", flags->cuda_report,
+                 "what the CUDA kernels ask of memory: 32-byte sectors and bank conflicts, counted in the emulation on "
+                 "calls as models make them");
+    command.flag("--check", flags->check,
+                 "run what must hold for every op: kernels against the reference, decomposition, text, refusals; the "
+                 "numbers are the cases of each check");
+    add_device_flags(command, flags->device);
 }
 
 }  // namespace vitro

@@ -7,9 +7,6 @@
 #include "tools/graph_report.h"
 #include "tools/pass_flags.h"
 
-#include <algorithm>
-#include <cstdio>
-
 namespace vitro {
 namespace {
 
@@ -31,8 +28,8 @@ void opt(const Flags& flags) {
     options.after = [&](const Pass* pass, const Graph& now) { checks.after(pass, now); };
     const PipelineReport report = optimize(graph, devices.targets, options);
     checks.print(report);
-    if (flags.explain) fmt::print("{}", explained(report, {.json = flags.json}));
-    if (flags.timings) fmt::print("{}", timed(report, nullptr, flags.json));
+    if (flags.explain) print_out("{}", explained(report, {.json = flags.json}));
+    if (flags.timings) print_out("{}", timed(report, nullptr, flags.json));
     if (!flags.output.empty() || (!flags.explain && !flags.timings)) print_or_write(print(graph), flags.output);
 }
 
@@ -40,35 +37,28 @@ void opt(const Flags& flags) {
 
 Graph read_graph(const std::filesystem::path& path) {
     constexpr std::size_t kMostBytes = std::size_t{256} << 20;
-    if (path == "-") {
-        std::string text;
-        for (std::size_t size = 0, read = 1; read > 0; text.resize(size += read)) {
-            text.resize(std::max(2 * size, std::size_t{1} << 16));
-            read = std::fread(text.data() + size, 1, text.size() - size, stdin);
-            if (size + read > kMostBytes) fail("stdin: expected at most {} bytes", kMostBytes);
-        }
-        return parse(text, "stdin", find_op);
-    }
+    if (path == "-") return parse(read_stdin(kMostBytes), "stdin", find_op);
     return parse(read_file(path, kMostBytes), path.string(), find_op);
 }
 
-void add_opt(CLI::App& app, int&) {
+void add_opt(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
-    CLI::App* command = app.add_subcommand(
+    const Command command = line.add(
         "opt",
-        "run passes on a graph file and print what they make of it\nExample: vitro opt g.vt --passes fuse_residual");
-    command->add_option("file", flags->file, "a graph as `vitro graph` prints it; -: stdin")
-        ->required()
-        ->type_name("GRAPH");
-    add_pass_flags(*command, flags->passes);
-    add_device_flags(*command, flags->device);
-    CLI::Option* explain = command->add_flag("--explain", flags->explain,
-                                             "print for every candidate whether a pass fired and why not instead");
-    CLI::Option* timings = command->add_flag("--timings", flags->timings, "print the time of each pass instead");
-    explain->excludes(timings);
-    command->add_flag("--json", flags->json, "--explain and --timings as JSON");
-    command->add_option("-o,--output", flags->output, "write the graph to a file")->type_name("FILE");
-    command->callback([flags] { opt(*flags); });
+        "run passes on a graph file and print what they make of it\nExample: vitro opt g.vt --passes fuse_residual",
+        [flags] {
+            opt(*flags);
+            return 0;
+        });
+    command.option("file", flags->file, "a graph as `vitro graph` prints it; -: stdin", "GRAPH").required();
+    add_pass_flags(command, flags->passes);
+    add_device_flags(command, flags->device);
+    const Option explain =
+        command.flag("--explain", flags->explain, "print for every candidate whether a pass fired and why not instead");
+    const Option timings = command.flag("--timings", flags->timings, "print the time of each pass instead");
+    explain.excludes(timings);
+    command.flag("--json", flags->json, "--explain and --timings as JSON");
+    command.output("-o,--output", flags->output, "write the graph to a file");
 }
 
 }  // namespace vitro

@@ -1,52 +1,66 @@
 #include "tools/pass_flags.h"
 
+#include "base/nearest.h"
 #include "passes/passes.h"
+#include "tools/output.h"
 
-#include <charconv>
+#include <fmt/ranges.h>
 
 namespace vitro {
+namespace {
 
-void add_synthetic_flags(CLI::App& app, SyntheticFlags& flags) {
-    app.add_option("--symbol", flags.symbols, "the size of a symbol in the step that is made up (default: small)")
-        ->delimiter(',')
-        ->type_name("T=4,…");
-    app.add_option("--seed", flags.seed, "seed of what is made up (default 0)")->type_name("N");
+void require_pass(const std::string& name) {
+    std::vector<std::string_view> known;
+    for (const Pass& pass : all_passes()) known.push_back(pass.name);
+    if (std::find(known.begin(), known.end(), name) != known.end()) return;
+    const std::string hint = did_you_mean(name, known);
+    fail_usage("no pass is called '{}'{}", name,
+               hint.empty() ? fmt::format("; there are {}", fmt::join(known, ", ")) : hint);
+}
+
+}  // namespace
+
+void add_synthetic_flags(const Command& command, SyntheticFlags& flags) {
+    const auto take = [&flags](const std::string& text) {
+        if (text.size() < 3 || text[0] < 'A' || text[0] > 'Z' || text[1] != '=')
+            fail("expected a capital letter and a size, such as T=4, found '{}'", text);
+        flags.symbols[text[0]] = parse_whole(std::string_view(text).substr(2), {1});
+    };
+    command.list("--symbol", take, "the size of a symbol in the step that is made up (default: small)", "T=4,…");
+    command.number("--seed", flags.seed, "seed of what is made up (default 0)");
 }
 
 SymbolValues symbol_values(const SyntheticFlags& flags, const Graph& graph) {
-    SymbolValues out;
-    for (const std::string& text : flags.symbols) {
-        std::int64_t size = 0;
-        const char* end = text.data() + text.size();
-        const bool is_named = text.size() > 2 && text[0] >= 'A' && text[0] <= 'Z' && text[1] == '=';
-        const auto [rest, error] = std::from_chars(is_named ? text.data() + 2 : end, end, size);
-        if (!is_named || error != std::errc{} || rest != end || size < 1)
-            fail("--symbol: expected a capital letter and a size, such as T=4, found '{}'", text);
-        if (!graph.bounds.contains(text[0])) fail("--symbol: {} has no symbol {}", graph.name, text[0]);
-        out[text[0]] = size;
-    }
-    return out;
+    for (char symbol = 'A'; symbol <= 'Z'; ++symbol)
+        if (flags.symbols[symbol] != 0 && !graph.bounds.contains(symbol))
+            fail("--symbol: {} has no symbol {}", graph.name, symbol);
+    return flags.symbols;
 }
 
-void add_pass_flags(CLI::App& app, PassFlags& flags) {
-    app.add_option("--passes", flags.passes, "run only these passes")->delimiter(',')->type_name("PASS,…");
-    app.add_option("--disable-pass", flags.disabled, "leave a pass out; may be repeated")->type_name("PASS");
-    app.add_flag("--check-numerics", flags.check_numerics,
+void add_pass_flags(const Command& command, PassFlags& flags) {
+    command.list(
+        "--passes", [&flags](const std::string& name) { flags.passes.push_back(name); }, "run only these passes",
+        "PASS,…");
+    command.list(
+        "--disable-pass", [&flags](const std::string& name) { flags.disabled.push_back(name); },
+        "leave these passes out; may be repeated", "PASS,…");
+    command.flag("--check-numerics", flags.check_numerics,
                  "after each pass, run what it changed on a made-up step and compare every value");
-    add_synthetic_flags(app, flags.synthetic);
+    add_synthetic_flags(command, flags.synthetic);
 }
 
 PipelineOptions pipeline_options(const PassFlags& flags) {
     PipelineOptions options;
+    for (const std::vector<std::string>* names : {&flags.passes, &flags.disabled})
+        for (const std::string& name : *names) require_pass(name);
     options.disabled.insert(flags.disabled.begin(), flags.disabled.end());
     if (flags.passes.empty()) return options;
-    std::set<std::string, std::less<>> wanted(flags.passes.begin(), flags.passes.end());
+    const std::set<std::string, std::less<>> wanted(flags.passes.begin(), flags.passes.end());
     for (const Pass& pass : all_passes())
-        if (wanted.erase(std::string(pass.name)) == 0)
+        if (!wanted.contains(pass.name))
             options.disabled.emplace(pass.name);
         else if (pass.optional)
             options.enabled.emplace(pass.name);
-    if (!wanted.empty()) options.disabled.insert(*wanted.begin());  // no such pass: run_passes names those there are
     return options;
 }
 
@@ -70,12 +84,11 @@ void PassChecks::print(const PipelineReport& report) const {
     for (const char symbol : symbols_)
         sizes += fmt::format("{}{} = {}", sizes.empty() ? "" : ", ", symbol, check_->symbols()[symbol]);
     if (check_->values_compared() == 0)
-        fmt::print(stderr, "--check-numerics: {} passes, none changed a value: nothing to compare\n",
-                   report.passes.size());
+        print_err("--check-numerics: {} passes, none changed a value: nothing to compare\n", report.passes.size());
     else
-        fmt::print(stderr, "--check-numerics: {} passes, {} nodes run, {} values compared, all near, with {}\n",
-                   report.passes.size(), check_->nodes_run(), check_->values_compared(),
-                   sizes.empty() ? "no symbols" : sizes);
+        print_err("--check-numerics: {} passes, {} nodes run, {} values compared, all near, with {}\n",
+                  report.passes.size(), check_->nodes_run(), check_->values_compared(),
+                  sizes.empty() ? "no symbols" : sizes);
 }
 
 }  // namespace vitro

@@ -3,8 +3,7 @@
 
 #include "graph/check_numerics.h"
 #include "graph/pass.h"
-
-#include <CLI/CLI.hpp>
+#include "tools/command.h"
 
 #include <optional>
 #include <string>
@@ -14,11 +13,11 @@ namespace vitro {
 
 /// --symbol and --seed: a step that is made up.
 struct SyntheticFlags {
-    std::vector<std::string> symbols;  // T=4
+    SymbolValues symbols;  // those named, 0 for the others
     std::uint64_t seed = 0;
 };
-void add_synthetic_flags(CLI::App& app, SyntheticFlags& flags);
-/// Sizes of the symbols named, 0 for the others. Error when one is not like T=4 or not a symbol of `graph`.
+void add_synthetic_flags(const Command& command, SyntheticFlags& flags);
+/// The sizes, as they are for `graph`. Error when one is not of a symbol of it.
 SymbolValues symbol_values(const SyntheticFlags& flags, const Graph& graph);
 
 struct PassFlags {
@@ -27,9 +26,9 @@ struct PassFlags {
     bool check_numerics = false;
     SyntheticFlags synthetic;  // for check_numerics
 };
-void add_pass_flags(CLI::App& app, PassFlags& flags);
+void add_pass_flags(const Command& command, PassFlags& flags);
 
-/// The passes chosen. An unknown name is among `disabled`, so that run_passes refuses it.
+/// The passes chosen. UsageError when one is not there.
 PipelineOptions pipeline_options(const PassFlags& flags);
 
 /// What the flags want checked while passes run.

@@ -17,7 +17,7 @@ struct Flags {
     StepFlags step;
     std::string phase = "all";
     std::string format = "text";
-    std::string output;
+    std::filesystem::path output;
     bool json = false;
 };
 
@@ -209,20 +209,22 @@ void plan(const Flags& flags) {
 
 }  // namespace
 
-void add_plan(CLI::App& app, int&) {
+void add_plan(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
-    CLI::App* command = app.add_subcommand("plan",
-                                           "tell how much memory a model takes and what takes it; works without "
-                                           "weights\nExample: vitro plan -c 2048 --format html -o build/plan.html");
-    add_model_flags(*command, flags->model);
-    add_step_flags(*command, flags->step);
-    command->add_option("--phase", flags->phase, "whose arena to show: prefill, decode, load, all (the default)")
-        ->check(CLI::IsMember({"prefill", "decode", "load", "all"}));
-    command->add_option("--format", flags->format, "text, html, or svg (one arena, offset against time)")
-        ->check(CLI::IsMember({"text", "html", "svg"}));
-    command->add_flag("--json", flags->json, "print it as JSON");
-    command->add_option("-o,--output", flags->output, "write to a file instead")->type_name("FILE");
-    command->callback([flags] { plan(*flags); });
+    const Command command = line.add("plan",
+                                     "tell how much memory a model takes and what takes it; works without "
+                                     "weights\nExample: vitro plan -c 2048 --format html -o build/plan.html",
+                                     [flags] {
+                                         plan(*flags);
+                                         return 0;
+                                     });
+    add_model_flags(command, flags->model);
+    add_step_flags(command, flags->step);
+    command.choice("--phase", flags->phase, {"prefill", "decode", "load", "all"}, "whose arena to show (default all)");
+    command.choice("--format", flags->format, {"text", "html", "svg"},
+                   "text, html, or svg (one arena, offset against time)");
+    command.flag("--json", flags->json, "print it as JSON");
+    command.output("-o,--output", flags->output, "write to a file instead");
 }
 
 }  // namespace vitro

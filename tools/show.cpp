@@ -122,28 +122,31 @@ void show(const std::filesystem::path& directory, bool json) {
     const Graph graph = naive_graph(config, Phase::decode, completed({}, config), checkpoint ? &*checkpoint : nullptr);
     const Tree tree = tree_of(graph);
     if (json) {
-        fmt::print("{}\n", json_of(graph, tree).dump(2));
+        print_out("{}\n", json_of(graph, tree).dump(2));
         return;
     }
     const Size size = size_below(graph, "");
-    fmt::print("{}\n{} parameters, {} bytes ({:.2f} GB)\n", text(tree, 0), size.parameters, size.bytes,
-               static_cast<double>(size.bytes) / 1e9);
+    print_out("{}\n{} parameters, {} bytes ({:.2f} GB)\n", text(tree, 0), size.parameters, size.bytes,
+              static_cast<double>(size.bytes) / 1e9);
 }
 
 }  // namespace
 
-void add_show(CLI::App& app, int&) {
+void add_show(CommandLine& line) {
     struct Flags {
         ModelFlags model;
         bool json = false;
     };
     auto flags = std::make_shared<Flags>();
-    CLI::App* command = app.add_subcommand(
+    const Command command = line.add(
         "show",
-        "print the model as a tree of modules; works without weights\nExample: vitro show -m Phi-3-mini-4k-instruct");
-    add_model_flags(*command, flags->model, false);
-    command->add_flag("--json", flags->json, "print JSON: modules with weights, parameters and bytes");
-    command->callback([flags] { show(flags->model.directory, flags->json); });
+        "print the model as a tree of modules; works without weights\nExample: vitro show -m Phi-3-mini-4k-instruct",
+        [flags] {
+            show(flags->model.directory, flags->json);
+            return 0;
+        });
+    add_model_flags(command, flags->model, false);
+    command.flag("--json", flags->json, "print JSON: modules with weights, parameters and bytes");
 }
 
 }  // namespace vitro

@@ -19,7 +19,7 @@ using Json = nlohmann::ordered_json;
 struct Flags {
     LookFlags look;
     std::vector<std::string> paths;
-    std::string output;
+    std::filesystem::path output;
     bool stats = false;
     bool list = false;
     bool json = false;
@@ -59,7 +59,7 @@ void print_statistics(const Statistics& s, std::string_view name) {
     if (s.nan > 0) odd += fmt::format("  {} NaN", s.nan);
     if (s.plus_infinity > 0) odd += fmt::format("  {} +Inf", s.plus_infinity);
     if (s.minus_infinity > 0) odd += fmt::format("  {} -Inf", s.minus_infinity);
-    fmt::print("  {:<24} {:>12.5g} {:>12.5g} {:>12.5g} {:>12.5g}{}\n", name, s.min, s.max, s.mean, s.rms, odd);
+    print_out("  {:<24} {:>12.5g} {:>12.5g} {:>12.5g} {:>12.5g}{}\n", name, s.min, s.max, s.mean, s.rms, odd);
 }
 
 /// Rows of the last axis, long ones by their ends.
@@ -72,9 +72,9 @@ void print_elements(const Tensor& tensor) {
             if (width > kMostPrinted && i == 4) line += " …", i = width - 4;
             line += fmt::format(" {:.5g}", element(tensor.dtype, data, row * width + i));
         }
-        fmt::print("  {}\n", line.substr(1));
+        print_out("  {}\n", line.substr(1));
         if (row == 3 && tensor.rows() > 8) {
-            fmt::print("  … {} rows more\n", tensor.rows() - 4);
+            print_out("  … {} rows more\n", tensor.rows() - 4);
             break;
         }
     }
@@ -101,8 +101,7 @@ public:
     }
 
     void finish() {
-        if (flags_.json)
-            fmt::print("{}\n", Json{{"steps", steps_}}.dump(2, ' ', false, Json::error_handler_t::replace));
+        if (flags_.json) print_out("{}\n", Json{{"steps", steps_}}.dump(2, ' ', false, Json::error_handler_t::replace));
         if (flags_.output.empty()) return;
         std::vector<NamedTensor> tensors;
         for (Kept& kept : kept_) {
@@ -130,10 +129,10 @@ private:
     }
 
     void print(const SeenValue& seen) {
-        fmt::print("{}{}  {} {}  ({})\n", seen.path, first_ == 0 ? "" : fmt::format(" at position {}", first_),
-                   name(seen.tensor.dtype), shape_of(seen.tensor), how(seen));
+        print_out("{}{}  {} {}  ({})\n", seen.path, first_ == 0 ? "" : fmt::format(" at position {}", first_),
+                  name(seen.tensor.dtype), shape_of(seen.tensor), how(seen));
         if (!flags_.stats) return print_elements(seen.tensor);
-        fmt::print("  {:<24} {:>12} {:>12} {:>12} {:>12}\n", "token", "min", "max", "mean", "rms");
+        print_out("  {:<24} {:>12} {:>12} {:>12} {:>12}\n", "token", "min", "max", "mean", "rms");
         const std::vector<Statistics> all = statistics_of(seen);
         const bool by_token = token_axis(seen.type) >= 0;
         for (std::size_t i = 0; i < all.size(); ++i) print_statistics(all[i], by_token ? token_name(i) : "all");
@@ -184,8 +183,8 @@ int tap(const Flags& flags) {
     if (flags.list) {
         for (const std::string& path : prefill.paths()) {
             const Recovery::Found& found = prefill.recovery().values().at(path);
-            fmt::print("{:<60} {:<24} {}\n", path, to_string(prefill.recovery().graph().value(found.id).type),
-                       found.is_copied ? "copied" : "computed again");
+            print_out("{:<60} {:<24} {}\n", path, to_string(prefill.recovery().graph().value(found.id).type),
+                      found.is_copied ? "copied" : "computed again");
         }
         return 0;
     }
@@ -202,26 +201,25 @@ int tap(const Flags& flags) {
 
 }  // namespace
 
-void add_tap(CLI::App& app, int& exit_code) {
+void add_tap(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
-    CLI::App* command =
-        app.add_subcommand("tap",
-                           "print values of a run by their paths; the program that runs is the usual one, fused\n"
-                           "Example: vitro tap \"layers.*.mlp.gated\" -p \"The capital of France is\" --stats");
-    command
-        ->add_option(
-            "paths", flags->paths,
-            "paths of values, their ends, or globs; what fusion removed is computed again from the run's values")
-        ->type_name("PATH");
-    add_look_flags(*command, flags->look);
-    command->add_option("-o,--output", flags->output, "write the values to a safetensors file")->type_name("FILE");
-    command->add_flag("--stats", flags->stats, "print min, max, mean and rms of each token, NaN and Inf counted");
-    command->add_flag("--list", flags->list, "print the paths that there are, and nothing else");
-    command->add_flag("--json", flags->json, "print one JSON object");
-    command->callback([flags, &exit_code] {
-        if (flags->paths.empty() && !flags->list) throw CLI::RequiredError("paths");
-        exit_code = tap(*flags);
-    });
+    const Command command =
+        line.add("tap",
+                 "print values of a run by their paths; the program that runs is the usual one, fused\n"
+                 "Example: vitro tap \"layers.*.mlp.gated\" -p \"The capital of France is\" --stats",
+                 [flags] {
+                     if (flags->paths.empty() && !flags->list)
+                         fail_usage("tap: expected PATH or --list, found nothing");
+                     return tap(*flags);
+                 });
+    command.repeated(
+        "paths", [flags](const std::string& path) { flags->paths.push_back(path); },
+        "paths of values, their ends, or globs; what fusion removed is computed again from the run's values", "PATH");
+    add_look_flags(command, flags->look);
+    command.output("-o,--output", flags->output, "write the values to a safetensors file");
+    command.flag("--stats", flags->stats, "print min, max, mean and rms of each token, NaN and Inf counted");
+    command.flag("--list", flags->list, "print the paths that there are, and nothing else");
+    command.flag("--json", flags->json, "print one JSON object");
 }
 
 }  // namespace vitro

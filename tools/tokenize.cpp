@@ -17,7 +17,7 @@ namespace {
 
 struct Flags {
     ModelFlags model;
-    std::string text;
+    TextFlags text;
     std::vector<std::int32_t> ids;
     bool json = false;
     bool keep_special = false;
@@ -66,21 +66,21 @@ public:
                                   {"theirs", parting.theirs}});
                 continue;
             }
-            fmt::print("{}:{}: {} {}\n  ours    {}\n  theirs  {}\n", name, line_and_column(text, parting.begin),
-                       parting.rule, quote(stretch), spelled(ours_, parting.ours), spelled(theirs_, parting.theirs));
+            print_out("{}:{}: {} {}\n  ours    {}\n  theirs  {}\n", name, line_and_column(text, parting.begin),
+                      parting.rule, quote(stretch), spelled(ours_, parting.ours), spelled(theirs_, parting.theirs));
         }
     }
 
     /// Whether nothing differs.
     bool finish() const {
         if (json_) {
-            fmt::print("{}\n",
-                       nlohmann::ordered_json{
-                           {"texts", texts_}, {"different", different_}, {"rules", rules_}, {"partings", lines_}}
-                           .dump());
+            print_out("{}\n",
+                      nlohmann::ordered_json{
+                          {"texts", texts_}, {"different", different_}, {"rules", rules_}, {"partings", lines_}}
+                          .dump());
         } else {
-            for (const auto& [rule, count] : rules_) fmt::print("{:>6}  {}\n", count, rule);
-            fmt::print("{} of {} texts differ\n", different_, texts_);
+            for (const auto& [rule, count] : rules_) print_out("{:>6}  {}\n", count, rule);
+            print_out("{} of {} texts differ\n", different_, texts_);
         }
         return different_ == 0;
     }
@@ -142,10 +142,11 @@ int check(const Flags& flags) {
 }
 
 void tokenize(const Flags& flags) {
+    const std::string text = read_text(flags.text);
     const Tokenizer tokenizer = open_tokenizer(flags.model);
-    const auto pieces = tokenizer.encode_pieces(flags.text);
+    const auto pieces = tokenizer.encode_pieces(text);
     if (!flags.json) {
-        for (const Tokenizer::Piece& piece : pieces) fmt::print("{:>6}  {}\n", piece.id, tokenizer.piece(piece.id));
+        for (const Tokenizer::Piece& piece : pieces) print_out("{:>6}  {}\n", piece.id, tokenizer.piece(piece.id));
         return;
     }
     nlohmann::ordered_json json{
@@ -155,56 +156,50 @@ void tokenize(const Flags& flags) {
         json["pieces"].push_back(tokenizer.piece(piece.id));
         json["offsets"].push_back({piece.begin, piece.end});
     }
-    fmt::print("{}\n", json.dump());
+    print_out("{}\n", json.dump());
 }
 
 void detokenize(const Flags& flags) {
     const std::string text = open_tokenizer(flags.model).decode(flags.ids, !flags.keep_special);
     if (flags.json)
-        fmt::print("{}\n", nlohmann::ordered_json{{"text", text}}.dump());
+        print_out("{}\n", nlohmann::ordered_json{{"text", text}}.dump());
     else
-        fmt::print("{}\n", text);
+        print_out("{}\n", text);
 }
 
 }  // namespace
 
-void add_tokenize(CLI::App& app, int& exit_code) {
+void add_tokenize(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
-    CLI::App* command =
-        app.add_subcommand("tokenize", "print the token ids of a text\nExample: vitro tokenize \"Hello world\"");
-    add_model_flags(*command, flags->model, false);
-    auto* what = command->add_option_group("what");
-    what->add_option("text,-p,--prompt", flags->text, "the text")->type_name("TEXT");
-    auto* check_file =
-        what->add_option("--check", flags->check,
-                         "print where tokenizers part, and by which rule: FILE is a text (with --against), or a table "
-                         "of lines {\"text\": ..., \"ids\": [...]}")
-            ->type_name("FILE");
-    what->require_option(1);
-    command
-        ->add_option("--against", flags->against,
-                     "another tokenizer's directory, or a JSON list of the ids that one made of the text")
-        ->type_name("DIR|IDS")
-        ->needs(check_file);
-    command->add_flag("--json", flags->json,
-                      "print JSON: ids, pieces, byte offsets in the text; or what --check found");
-    command->callback([flags, &exit_code] {
-        if (flags->check.empty())
+    const Command command =
+        line.add("tokenize", "print the token ids of a text\nExample: vitro tokenize \"Hello world\"", [flags] {
+            if (!flags->check.empty()) return check(*flags);
             tokenize(*flags);
-        else
-            exit_code = check(*flags);
-    });
+            return 0;
+        });
+    add_model_flags(command, flags->model, false);
+    const auto [text, file] = add_text_flags(command, flags->text, "the text");
+    const Option check_file = command.option(
+        "--check", flags->check,
+        "print where tokenizers part, and by which rule: FILE is a text (with --against), or a table of lines "
+        "{\"text\": ..., \"ids\": [...]}",
+        "FILE");
+    check_file.excludes(text).excludes(file);
+    command
+        .option("--against", flags->against,
+                "another tokenizer's directory, or a JSON list of the ids that one made of the text", "FILE")
+        .needs(check_file);
+    command.flag("--json", flags->json, "print JSON: ids, pieces, byte offsets in the text; or what --check found");
 
-    CLI::App* inverse =
-        app.add_subcommand("detokenize", "print the text of token ids\nExample: vitro detokenize 450,7483");
-    add_model_flags(*inverse, flags->model, false);
-    inverse->add_option("ids", flags->ids, "the ids, apart by spaces or commas")
-        ->required()
-        ->delimiter(',')
-        ->type_name("IDS");
-    inverse->add_flag("--special", flags->keep_special, "print special tokens too");
-    inverse->add_flag("--json", flags->json, "print JSON: text");
-    inverse->callback([flags] { detokenize(*flags); });
+    const Command inverse =
+        line.add("detokenize", "print the text of token ids\nExample: vitro detokenize 450,7483", [flags] {
+            detokenize(*flags);
+            return 0;
+        });
+    add_model_flags(inverse, flags->model, false);
+    inverse.list("ids", flags->ids, "the ids, apart by spaces or commas", "IDS").required();
+    inverse.flag("--special", flags->keep_special, "print special tokens too");
+    inverse.flag("--json", flags->json, "print JSON: text");
 }
 
 }  // namespace vitro

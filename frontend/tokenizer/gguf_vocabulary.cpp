@@ -56,7 +56,8 @@ void add_special_tokens(const GgufVocabulary& v, TokenizerParts& parts) {
         const PieceType type = type_of(v, id);
         if (type != PieceType::control && type != PieceType::user_defined && type != PieceType::unknown) continue;
         if (v.tokens[id].empty() || !seen.emplace(v.tokens[id], true).second) continue;
-        if (type == PieceType::unknown && v.model != "bert") continue;
+        const bool is_sentencepiece = v.model == "llama" || v.model == "t5";
+        if (is_sentencepiece && type != PieceType::control) continue;  // the library finds those
         parts.added.push_back(
             {.id = static_cast<std::int32_t>(id), .content = v.tokens[id], .special = type != PieceType::user_defined});
     }
@@ -65,6 +66,12 @@ void add_special_tokens(const GgufVocabulary& v, TokenizerParts& parts) {
 void put_around(std::optional<std::int32_t> id, std::optional<bool> asked, bool otherwise,
                 std::vector<std::int32_t>& out) {
     if (id && asked.value_or(otherwise)) out.push_back(*id);
+}
+
+std::string metaspaced(std::string_view text) {
+    std::string out;
+    for (const char c : text) c == ' ' ? out += kSpaceMark : out += c;
+    return out;
 }
 
 void read_sentencepiece(const GgufVocabulary& v, std::string_view file, TokenizerParts& parts) {
@@ -76,6 +83,8 @@ void read_sentencepiece(const GgufVocabulary& v, std::string_view file, Tokenize
     bool has_unknown = false;
     for (std::size_t id = 0; id < v.tokens.size(); ++id) {
         data.pieces.push_back({v.tokens[id], v.scores[id], type_of(v, id)});
+        // What the user defined stands there with spaces.
+        if (data.pieces[id].type == PieceType::user_defined) data.pieces[id].text = metaspaced(data.pieces[id].text);
         // A vocabulary that is padded has tokens without a text, or with the same.
         if (data.pieces[id].text.empty()) data.pieces[id] = {fmt::format("<unused {}>", id), 0, PieceType::unused};
         has_unknown = has_unknown || data.pieces[id].type == PieceType::unknown;

@@ -173,7 +173,7 @@ Normalizer read_normalizer(const JsonValue& value) {
     if (name == "NFKC") return form(UnicodeForm::nfkc);
     if (name == "NFKD") return form(UnicodeForm::nfkd);
     if (name == "Lowercase") return lowercased;
-    if (name == "StripAccents") return [](const AlignedText& text) { return without(text, is_nonspacing_mark); };
+    if (name == "StripAccents") return [](const AlignedText& text) { return without(text, is_mark); };
     if (name == "Strip") {
         const bool left = value.at("strip_left").boolean(), right = value.at("strip_right").boolean();
         return [left, right](const AlignedText& text) { return stripped(text, left, right); };

@@ -1,6 +1,7 @@
 // What normalizers, pre-tokenizers and decoders look for: a text or a regular expression.
 #pragma once
 
+#include "base/error.h"
 #include "frontend/json.h"
 #include "frontend/tokenizer/regex.h"
 
@@ -45,7 +46,12 @@ inline Pattern read_pattern(const JsonValue& value) {
         if (text->string().empty()) text->refuse("a text that is not empty");
         return Pattern(std::string(text->string()));
     }
-    return Pattern(Regex(value.at("Regex").string()));
+    const JsonValue regex = value.at("Regex");
+    try {
+        return Pattern(Regex(regex.string()));
+    } catch (const Error& error) {
+        fail("{}: {}: {}", regex.file(), quote(regex.path()), error.what());
+    }
 }
 
 }  // namespace vitro

@@ -4,6 +4,8 @@
 #include "frontend/tokenizer/pattern.h"
 #include "frontend/tokenizer/unicode.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -249,7 +251,10 @@ PreTokenizer read_pre_tokenizer(const JsonValue& value) {
         return split_chars(flag(value, "individual_digits", false) ? Behavior::isolated : Behavior::contiguous,
                            is_numeric);
     if (name == "Punctuation") return split_chars(read_behavior(value, Behavior::isolated), is_punctuation);
-    if (name == "Whitespace") return split_pattern(Pattern(Regex(R"(\w+|[^\w\s]+)")), Behavior::removed, true);
+    if (name == "Whitespace") {
+        const std::string words = fmt::format(R"({}+|[^{}\s]+)", kWordSet, kWordSet.substr(1, kWordSet.size() - 2));
+        return split_pattern(Pattern(Regex(words)), Behavior::removed, true);
+    }
     if (name == "WhitespaceSplit") return split_chars(Behavior::removed, is_whitespace);
     if (name == "BertPreTokenizer") return bert_pre_tokenizer();
     if (name == "CharDelimiterSplit")

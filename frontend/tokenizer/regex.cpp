@@ -17,10 +17,25 @@ constexpr std::uint32_t kHeapLimit = 256 * 1024;  // KiB
 constexpr std::size_t kMaxPattern = 64 * 1024;
 constexpr std::size_t kJitStack = std::size_t{64} << 20;
 
-// What \s and \w match in Oniguruma, as members of a set. PCRE2 counts U+180E as a space and marks as no word.
+// What \s and \w match in Oniguruma, as members of a set. PCRE2 counts U+180E as a space and marks as no word;
+// Oniguruma counts six of Latin-1's numbers among words.
 constexpr std::string_view kSpaces =
     R"(\x{9}-\x{d}\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
-constexpr std::string_view kWords = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control})";
+constexpr std::string_view kWords = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";
+constexpr std::string_view kMoreWords = R"(\x{b2}\x{b3}\x{b9}\x{bc}-\x{be})";
+
+/// The members of [:name:], which Oniguruma takes from Unicode; empty for a name that is not known.
+std::string_view posix_set(std::string_view name) {
+    if (name == "alpha") return R"(\p{Alphabetic})";
+    if (name == "alnum") return R"(\p{Alphabetic}\p{Nd})";
+    if (name == "digit") return R"(\p{Nd})";
+    if (name == "lower") return R"(\p{Lowercase})";
+    if (name == "upper") return R"(\p{Uppercase})";
+    if (name == "punct") return R"(\p{P}\p{S})";
+    if (name == "space") return kSpaces;
+    if (name == "word") return kWords;
+    return {};
+}
 
 /// The pattern as PCRE2 has to have it.
 std::string translated(std::string_view pattern) {
@@ -34,11 +49,12 @@ std::string translated(std::string_view pattern) {
         const char c = pattern[i];
         if (c == '\\' && i + 1 < pattern.size()) {
             const char escaped = pattern[++i];
-            const std::string_view members = escaped == 's' || escaped == 'S' ? kSpaces : kWords;
+            const bool is_space = escaped == 's' || escaped == 'S';
+            const std::string members(is_space ? kSpaces : kWords), more(is_space || in_set ? "" : kMoreWords);
             if (escaped == 's' || escaped == 'w')
-                out += in_set ? std::string(members) : fmt::format("[{}]", members);
+                out += in_set ? members : fmt::format("[{}{}]", members, more);
             else if ((escaped == 'S' || escaped == 'W') && !in_set)
-                out += fmt::format("[^{}]", members);
+                out += fmt::format("[^{}{}]", members, more);
             else if (escaped == 'W' || escaped == 'h' || escaped == 'H' || escaped == 'K' || escaped == 'C')
                 refuse(fmt::format("\\{}{}", escaped, in_set ? " in a set" : ""), i - 1);
             else
@@ -55,8 +71,9 @@ std::string translated(std::string_view pattern) {
             if (c == '&' && pattern.substr(i, 2) == "&&") refuse("intersection of sets", i);
             if (c == '[') {  // [:alpha:]
                 const std::size_t end = pattern.find(":]", i);
-                if (end == std::string_view::npos) refuse("open [:", i);
-                out += pattern.substr(i, end + 2 - i);
+                const std::string_view name = pattern.substr(i + 2, end == std::string_view::npos ? 0 : end - i - 2);
+                if (posix_set(name).empty()) refuse(fmt::format("set [:{}:]", name), i);
+                out += posix_set(name);
                 i = end + 1;
                 continue;
             }

@@ -45,9 +45,9 @@ public:
         by_content_.emplace(std::move(token.content), token.id);
     }
 
-    /// Adds a token of the vocabulary that is not normalized; nothing happens when it is known.
-    void add_known(std::int32_t id, const std::string& content, bool special = true) {
-        by_id_.try_emplace(id, AddedToken{id, content, false, false, false, false, special});
+    /// Adds a special token of the vocabulary that is not normalized; nothing happens when it is known.
+    void add_known(std::int32_t id, const std::string& content) {
+        by_id_.try_emplace(id, AddedToken{id, content, false, false, false, false, true});
         by_content_.emplace(content, id);
     }
 
@@ -200,11 +200,10 @@ TokenizerParts read_sentencepiece_directory(const std::filesystem::path& directo
     for (const SentencePiece& piece : data.pieces) texts.push_back(piece.text);
     TokenTable table(texts, vocab_size);
     read_added_tokens(directory, config, false, table);
-    for (std::size_t id = 0; id < data.pieces.size(); ++id) {
-        const SentencePiece& piece = data.pieces[id];
-        if (piece.type == PieceType::control || piece.type == PieceType::user_defined)
-            table.add_known(static_cast<std::int32_t>(id), piece.text, piece.type == PieceType::control);
-    }
+    // What the user defined is no added token: the library finds it in the text, however spaces are spelled there.
+    for (std::size_t id = 0; id < data.pieces.size(); ++id)
+        if (data.pieces[id].type == PieceType::control)
+            table.add_known(static_cast<std::int32_t>(id), data.pieces[id].text);
     add_named_tokens(config, true, table);
     TokenizerParts parts;
     apply_named_tokens(config, true, table, parts);

@@ -74,7 +74,7 @@ std::size_t complete_length(std::string_view text) {
 }
 
 bool is_word(char32_t c) {
-    static const Regex word("\\A\\w");
+    static const Regex word(kWordSet);
     std::string text;
     append_char(text, c);
     return !word.find_all(text).empty();
@@ -90,6 +90,11 @@ bool is_punctuation(char32_t c) {
 bool is_numeric(char32_t c) {
     const utf8proc_category_t of = category(c);
     return of >= UTF8PROC_CATEGORY_ND && of <= UTF8PROC_CATEGORY_NO;
+}
+
+bool is_mark(char32_t c) {
+    const utf8proc_category_t of = category(c);
+    return of >= UTF8PROC_CATEGORY_MN && of <= UTF8PROC_CATEGORY_ME;
 }
 
 bool is_nonspacing_mark(char32_t c) { return category(c) == UTF8PROC_CATEGORY_MN; }

@@ -31,12 +31,15 @@ std::size_t complete_length(std::string_view text);
 
 /// Unicode's White_Space: what `\s` matches.
 bool is_whitespace(char32_t c);
-/// Letters, marks, decimal digits, connectors and joiners: what `\w` matches (UTS 18).
+/// Letters, marks, decimal digits, connectors and joiners (UTS 18).
+inline constexpr std::string_view kWordSet = R"([\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}])";
 bool is_word(char32_t c);
 /// General category P, or one of the ASCII characters that are no letter, digit, space or control.
 bool is_punctuation(char32_t c);
 /// General category N.
 bool is_numeric(char32_t c);
+/// General category M.
+bool is_mark(char32_t c);
 /// General category Mn.
 bool is_nonspacing_mark(char32_t c);
 /// General category Cc, Cf or Co.

@@ -105,15 +105,16 @@ TEST_CASE("bos and eos are added as the directory says, and not to text that bri
     CHECK(small_tokenizer("{}").encode("the") == Ids{*tokenizer.find("▁the")});
 }
 
-TEST_CASE("control and user-defined pieces are added tokens; only control pieces are special") {
+TEST_CASE("control pieces are added tokens; user-defined pieces are found whole, also by their spaces") {
     using test::wire_piece;
     const TempDir directory;
-    write_bytes(directory / "tokenizer.model", wire_piece("<unk>", 0, 2) + wire_piece("<c>", 0, 3) +
-                                                   wire_piece("ab", 0, 4) + wire_piece("a") + wire_piece("b") +
-                                                   wire_piece("ba") + test::wire_trainer());
+    write_bytes(directory / "tokenizer.model",
+                wire_piece("<unk>", 0, 2) + wire_piece("<c>", 0, 3) + wire_piece("ab", 0, 4) + wire_piece("▁▁", 0, 4) +
+                    wire_piece("▁") + wire_piece("a") + wire_piece("b") + wire_piece("ba") + test::wire_trainer());
     write_bytes(directory / "tokenizer_config.json", R"({"add_prefix_space": false})");
-    const Tokenizer tokenizer = Tokenizer::load(directory.path(), 6);
+    const Tokenizer tokenizer = Tokenizer::load(directory.path(), 8);
     CHECK(pieces_of(tokenizer, "bab<c>a") == "b ab <c> a");
+    CHECK(pieces_of(tokenizer, "a   a") == "a ▁▁ ▁ a");
     CHECK(tokenizer.decode(tokenizer.encode("bab<c>a")) == "baba");
 }
 

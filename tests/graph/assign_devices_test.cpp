@@ -25,7 +25,7 @@ struct TwoDevices {
         Graph graph = assign_devices(graph_of(lines), targets());
         verify(graph);
         CHECK(print(parse(print(graph), "placed", find_op)) == print(graph));
-        CHECK(print(place(graph, targets())) == print(graph));  // what is placed stays
+        CHECK(print(assign_devices(graph, targets())) == print(graph));  // what is placed stays
         return graph;
     }
     static Graph graph_of(std::string_view lines) {

@@ -60,7 +60,7 @@ public:
 
     Graph make() {
         for (std::int64_t n = pick(3, 40); n > 0; --n) add_node();
-        for (const auto* list : {&wide_, &narany(rows_), &heads_, &gathered_, &all_, &rows_, &ups_})
+        for (const auto* list : {&wide_, &narrow_, &heads_, &gathered_, &all_, &rows_, &ups_})
             for (const Value value : *list)
                 if (pick(0, 5) == 0) b_.result(value);
         b_.result(wide_.back());
@@ -92,7 +92,7 @@ private:
 
     void add_node() {
         std::vector<Value>& same =
-            *std::vector{&wide_, &wide_, &narany(rows_), &heads_}[static_cast<std::size_t>(pick(0, 3))];
+            *std::vector{&wide_, &wide_, &narrow_, &heads_}[static_cast<std::size_t>(pick(0, 3))];
         switch (pick(0, 22)) {
             case 0:
                 if (!same.empty()) same.push_back(silu(b_, any(same)));
@@ -187,7 +187,7 @@ private:
     bool careless_;
     Builder b_;
     // f32 [T, 8], [T, 4], [T, 2, 4], [C, 2, 4], [kSlots, 2, 4]
-    std::vector<Value> wide_, narany(rows_), heads_, gathered_, all_;
+    std::vector<Value> wide_, narrow_, heads_, gathered_, all_;
     std::vector<Value> states_;
     std::vector<std::vector<Value>> versions_;  // of each state, and of other caches: itself, then each next one
     Value positions_, sequences_, all_positions_, all_sequences_, page_table_, lengths_, down_, up_, two_;

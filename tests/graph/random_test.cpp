@@ -1,6 +1,8 @@
 // What holds for every program, over thousands of random graphs.
 #include "graph/check_plan.h"
+#include "graph/load_program.h"
 #include "graph/schedule.h"
+#include "graph/split_load.h"
 #include "graph/text.h"
 #include "graph/verify.h"
 #include "ops/kv_append/kv_append.h"
@@ -50,13 +52,14 @@ Plan plan_as_given(const Graph& graph, const Program& program) {
 TEST_CASE("programs of random graphs compute what the graphs say, in memory that the checker accepts") {
     CpuBackend host(1);
     const Target target{host, {}};  // references, so that every bit is the same
-    std::size_t arena = 0, lower_bound = 0, given = 0, reordered = 0;
+    std::size_t arena = 0, lower_bound = 0, given = 0, reordered = 0, at_load = 0;
     for (std::uint64_t seed = 0; seed < kGraphs; ++seed) {
         CAPTURE(seed);
         Random random(seed);
         const Graph graph = random_graph(random);
         const Program program = compile(graph, target);
         check_sound(program);
+        at_load += program.load.nodes.size();
         arena += program.plan.bytes(Region::arena);
         lower_bound += program.plan.arena_lower_bound();
         CHECK(program.plan.bytes(Region::arena) >= program.plan.arena_lower_bound());
@@ -75,6 +78,7 @@ TEST_CASE("programs of random graphs compute what the graphs say, in memory that
                                        << reordered << " of " << kGraphs << " graphs");
     CHECK(static_cast<double>(arena) <= 1.02 * static_cast<double>(lower_bound));
     CHECK(reordered > kGraphs / 10);
+    CHECK(at_load > kGraphs / 2);
 }
 
 TEST_CASE("programs of random graphs on two devices compute what the graphs say") {
@@ -94,6 +98,7 @@ TEST_CASE("programs of random graphs on two devices compute what the graphs say"
                                                          [](const Step& step) { return step.run == nullptr; }));
         const Graph again = parse(print(program.graph), "placed", find_op);
         CHECK(print(again) == print(program.graph));
+        check_sound(compile(parse(print(joined(program)), "joined", find_op), targets));
         const SymbolValues symbols = random_sizes(graph, random);
         const Contents contents = random_contents(graph, symbols, random);
         check_same(run_plainly(graph, symbols, contents), run_program(program, targets, symbols, contents), program);
@@ -151,10 +156,10 @@ TEST_CASE("a schedule's peak is near the best that any order reaches") {
     std::size_t found = 0, best = 0, given = 0, graphs = 0;
     for (std::uint64_t seed = 0; graphs < 60; ++seed) {
         Random random(seed);
-        const Graph graph = random_graph(random);
+        const Graph graph = split_load(random_graph(random)).step;
         if (graph.nodes.size() > 7 || graph.nodes.size() < 5) continue;
         ++graphs;
-        const Program program = compile(graph, target);
+        const Program program = compile_whole(graph, {&target, 1});
         PlanRequest request{{{"cpu", 64, true}}, {}, {}};
         request.value_devices.resize(graph.values.size());
         request.scratch_bytes.resize(graph.nodes.size());

@@ -54,8 +54,9 @@ TEST_CASE("the bundled model completes every expected prompt as in transformers,
     const ModelConfig& config = loaded.model.config();
     const GenerationConfig generation = read_generation_config(bundled(), config);
     const Tokenizer tokenizer = Tokenizer::load(bundled(), config.vocab_size);
-    const auto piece = [&](std::optional<std::int32_t> id) { return id ? tokenizer.piece(*id) : std::string_view{}; };
-    const ChatFormat format = ChatFormat::load(bundled(), piece(tokenizer.bos_id()), piece(tokenizer.eos_id()));
+    const ChatFormat format =
+        ChatFormat::load(bundled(), {{"bos_token", std::string(tokenizer.piece(*tokenizer.bos_id()))},
+                                     {"eos_token", std::string(tokenizer.piece(*tokenizer.eos_id()))}});
     for (const Expected& row : rows) {
         CAPTURE(row.prompt);
         const Message message{"user", row.prompt};

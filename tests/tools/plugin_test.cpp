@@ -26,7 +26,7 @@ std::string out_with_plugin(std::vector<std::string> arguments) {
 
 TEST_CASE("a plugin's op is listed, checked, found by its pass and run") {
     CHECK(out_with_plugin({"ops", "square_relu"}).starts_with("square_relu(x)  fused\n"));
-    CHECK(run_vitro({"ops", "square_relu"}).exit_code == 1);
+    CHECK(run_vitro({"ops", "square_relu"}).exit_code == 2);
 
     const auto checks = nlohmann::json::parse(out_with_plugin({"ops", "--check", "square_relu", "--json"}));
     CHECK(checks.at(0).at("op") == "square_relu");

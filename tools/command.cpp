@@ -1,0 +1,293 @@
+#include "tools/command.h"
+
+#include "base/nearest.h"
+#include "tools/output.h"
+
+#include <fmt/ranges.h>
+#include <CLI/CLI.hpp>
+
+namespace vitro {
+namespace {
+
+constexpr std::size_t kHelpWidth = 70;  // behind the 30 columns that the names of the options take
+
+/// What an error calls an option: --predict, else -n, else, of what stands without a flag, its kind.
+std::string label_of(const CLI::Option& option) {
+    if (!option.get_lnames().empty()) return "--" + option.get_lnames()[0];
+    if (!option.get_snames().empty()) return "-" + option.get_snames()[0];
+    return option.get_type_name();
+}
+
+/// The same of the names that an option is added with.
+std::string label_of(std::string_view names, std::string_view kind) {
+    std::string_view best;
+    while (!names.empty()) {
+        const std::string_view name = names.substr(0, names.find(','));
+        names.remove_prefix(std::min(names.size(), name.size() + 1));
+        if (name.starts_with("--") && !best.starts_with("--")) best = name;
+        if (name.starts_with('-') && best.empty()) best = name;
+    }
+    return std::string(best.empty() ? kind : best);
+}
+
+/// Why the options of a command that were given do not go together; nothing when they do.
+void check_rules(const CLI::App& command) {
+    for (const CLI::Option* option : command.get_options()) {
+        if (option->get_required() && option->count() == 0)
+            fail_usage("{}: expected {}, found nothing", command.get_name(), label_of(*option));
+        for (const CLI::Option* other : option->get_needs())
+            if (option->count() > 0 && other->count() == 0)
+                fail_usage("{}: expected {} with {}, found nothing", command.get_name(), label_of(*other),
+                           label_of(*option));
+        for (const CLI::Option* other : option->get_excludes())
+            if (option->count() > 0 && other->count() > 0)
+                fail_usage("{}: expected only one of {} and {}, found both", command.get_name(), label_of(*option),
+                           label_of(*other));
+    }
+}
+
+/// The names of an app's options, with their dashes.
+std::vector<std::string> flags_of(const CLI::App& app) {
+    std::vector<std::string> out;
+    for (const CLI::Option* option : app.get_options()) {
+        for (const std::string& name : option->get_snames()) out.push_back("-" + name);
+        for (const std::string& name : option->get_lnames()) out.push_back("--" + name);
+    }
+    return out;
+}
+
+[[noreturn]] void fail_unknown(const CLI::App& program, const CLI::App& command, const std::string& word) {
+    const bool is_program = &program == &command;
+    const std::string where = is_program ? "" : command.get_name() + ": ";
+    std::vector<std::string> names;
+    if (word.size() > 1 && word[0] == '-') {
+        const std::string flag = word.substr(0, word.find('='));
+        names = flags_of(command);
+        const std::vector<std::string_view> known(names.begin(), names.end());
+        const std::string hint = did_you_mean(flag, known);
+        fail_usage("{}no option is called '{}'{}", where, flag,
+                   !hint.empty()                         ? hint
+                   : word.find(' ') != std::string::npos ? ": a text that begins with a dash goes behind --"
+                   : is_program                          ? ": vitro --help lists those there are"
+                                : fmt::format(": vitro {} --help lists those there are", command.get_name()));
+    }
+    if (!is_program) fail_usage("{}expected no further word, found '{}'", where, word);
+    for (const CLI::App* each : program.get_subcommands({})) names.push_back(each->get_name());
+    const std::vector<std::string_view> known(names.begin(), names.end());
+    const std::string hint = did_you_mean(word, known);
+    fail_usage("no command is called '{}'{}", word, hint.empty() ? ": vitro --help lists those there are" : hint);
+}
+
+}  // namespace
+
+const Option& Option::required() const {
+    option_->required();
+    return *this;
+}
+
+const Option& Option::excludes(Option other) const {
+    option_->excludes(other.option_);
+    return *this;
+}
+
+const Option& Option::needs(Option other) const {
+    option_->needs(other.option_);
+    return *this;
+}
+
+Option Command::flag(const std::string& names, bool& value, const std::string& help) const {
+    return Option(app_->add_flag_callback(
+        names, [&value] { value = true; }, wrapped(help, kHelpWidth, 0)));
+}
+
+Option Command::add(const std::string& names, Uses uses, std::function<void(const std::string&)> take,
+                    const std::string& help, const std::string& kind) const {
+    const std::string name = label_of(names, kind);
+    const auto callback = [name, uses, take = std::move(take)](const CLI::results_t& texts) {
+        if (uses == Uses::once && texts.size() > 1) fail_usage("{}: expected once, found {} times", name, texts.size());
+        for (const std::string& text : texts) {
+            try {
+                take(text);
+            } catch (const Error& error) {
+                fail_usage("{}: {}", name, error.what());
+            }
+        }
+        return true;
+    };
+    CLI::Option* option = app_->add_option(names, callback, wrapped(help, kHelpWidth, 0));
+    option->type_name(kind)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    option->allow_extra_args(uses == Uses::often && option->get_positional());
+    return Option(option);
+}
+
+Option Command::option(const std::string& names, std::string& value, const std::string& help,
+                       const std::string& kind) const {
+    return add(
+        names, Uses::once, [&value](const std::string& text) { value = text; }, help, kind);
+}
+
+Option Command::option(const std::string& names, std::filesystem::path& value, const std::string& help,
+                       const std::string& kind) const {
+    const auto take = [&value](const std::string& text) {
+        if (text.empty()) fail("expected a path, found ''");
+        value = text;
+    };
+    return add(names, Uses::once, take, help, kind);
+}
+
+Option Command::output(const std::string& names, std::filesystem::path& value, const std::string& help) const {
+    const auto take = [&value](const std::string& text) {
+        if (text.empty()) fail("expected a path, found ''");
+        value = text == "-" ? "/dev/stdout" : text;
+    };
+    return add(names, Uses::once, take, help, "FILE");
+}
+
+Option Command::number(const std::string& names, int& value, WholeRange range, const std::string& help,
+                       const std::string& kind) const {
+    range.most = std::min<std::int64_t>(range.most, std::numeric_limits<int>::max());
+    const auto take = [&value, range](const std::string& text) { value = static_cast<int>(parse_whole(text, range)); };
+    return add(names, Uses::once, take, help, kind);
+}
+
+Option Command::number(const std::string& names, std::int64_t& value, WholeRange range, const std::string& help,
+                       const std::string& kind) const {
+    return add(
+        names, Uses::once, [&value, range](const std::string& text) { value = parse_whole(text, range); }, help, kind);
+}
+
+Option Command::number(const std::string& names, std::optional<std::int64_t>& value, WholeRange range,
+                       const std::string& help, const std::string& kind) const {
+    return add(
+        names, Uses::once, [&value, range](const std::string& text) { value = parse_whole(text, range); }, help, kind);
+}
+
+Option Command::number(const std::string& names, std::uint64_t& value, const std::string& help,
+                       const std::string& kind) const {
+    return add(
+        names, Uses::once, [&value](const std::string& text) { value = parse_unsigned(text); }, help, kind);
+}
+
+Option Command::number(const std::string& names, float& value, NumberRange range, const std::string& help,
+                       const std::string& kind) const {
+    return add(
+        names, Uses::once, [&value, range](const std::string& text) { value = parse_number(text, range); }, help, kind);
+}
+
+Option Command::choice(const std::string& names, std::string& value, const std::vector<std::string_view>& words,
+                       const std::string& help) const {
+    const auto take = [&value, words](const std::string& text) {
+        if (std::find(words.begin(), words.end(), text) == words.end())
+            fail("expected {}, found '{}'{}", fmt::join(words, ", "), text, did_you_mean(text, words));
+        value = text;
+    };
+    return add(names, Uses::once, take, help, fmt::format("{}", fmt::join(words, "|")));
+}
+
+Option Command::list(const std::string& names, std::function<void(const std::string&)> take, const std::string& help,
+                     const std::string& kind) const {
+    const auto take_each = [take = std::move(take)](const std::string& texts) {
+        std::string_view rest = texts;
+        for (;;) {
+            const std::size_t end = rest.find(',');
+            take(std::string(rest.substr(0, end)));
+            if (end == std::string_view::npos) return;
+            rest.remove_prefix(end + 1);
+        }
+    };
+    return add(names, Uses::often, take_each, help, kind);
+}
+
+Option Command::list(const std::string& names, std::vector<std::int32_t>& values, const std::string& help,
+                     const std::string& kind) const {
+    // Whether the model has these tokens, the model says: also of negative ones.
+    using Limits = std::numeric_limits<std::int32_t>;
+    const auto take = [&values](const std::string& text) {
+        values.push_back(static_cast<std::int32_t>(parse_whole(text, {Limits::min(), Limits::max()})));
+    };
+    return list(names, take, help, kind);
+}
+
+Option Command::repeated(const std::string& names, std::function<void(const std::string&)> take,
+                         const std::string& help, const std::string& kind) const {
+    return add(names, Uses::often, std::move(take), help, kind);
+}
+
+Option Command::checked(const std::string& names, std::function<void(const std::string&)> take, const std::string& help,
+                        const std::string& kind) const {
+    return add(names, Uses::once, std::move(take), help, kind);
+}
+
+CommandLine::CommandLine(const std::string& help, const std::string& version)
+    : app_(std::make_unique<CLI::App>(help)), version_(version) {
+    app_->require_subcommand(0, 1);
+    app_->add_flag_callback(
+        "--version", [] { throw CLI::Success(); },
+        "print version, commit, compiler, instruction set and whether there are CUDA kernels");
+}
+
+CommandLine::~CommandLine() = default;
+
+Command CommandLine::program() const { return Command(*app_); }
+
+Command CommandLine::add(const std::string& name, const std::string& help, std::function<int()> run) {
+    CLI::App* command = app_->add_subcommand(name, help);
+    commands_.emplace_back(command, std::move(run));
+    return Command(*command);
+}
+
+std::function<int()> CommandLine::parse(int argc, const char* const* argv) const {
+    const auto active = [&]() -> const CLI::App& {
+        const auto chosen = app_->get_subcommands();
+        return chosen.empty() ? *app_ : *chosen[0];
+    };
+    const auto refuse_unknown_words = [&] {
+        if (const auto words = app_->remaining(true); !words.empty()) fail_unknown(*app_, active(), words[0]);
+    };
+    try {
+        app_->parse(argc, argv);
+    } catch (const CLI::Success& success) {
+        return [text = success.get_name() == "CallForHelp" ? app_->help() : version_ + "\n"] {
+            write_out(text);
+            return 0;
+        };
+    } catch (const CLI::ArgumentMismatch& error) {
+        // "--predict: 1 required N missing" is the only one that these options lead to, but for --flag=value.
+        const std::string what = error.what();
+        const std::size_t colon = what.find(": 1 required ");
+        if (colon == std::string::npos) fail_usage("{}: {}", active().get_name(), what);
+        fail_usage("{}: expected a value, found nothing", what.substr(0, colon));
+    } catch (const CLI::ParseError& error) {
+        refuse_unknown_words();
+        check_rules(active());
+        fail_usage("{}", error.what());
+    }
+    for (const auto& [command, run] : commands_)
+        if (command == &active()) return run;
+    return [this] {
+        write_err(app_->help());
+        return 2;
+    };
+}
+
+std::vector<CommandText> CommandLine::texts() const {
+    std::vector<CommandText> out;
+    const auto add = [&](const CLI::App& app) {
+        CommandText text{app.get_name(), app.get_description(), {}};
+        for (const CLI::Option* option : app.get_options()) {
+            CommandText::OptionText one;
+            for (const std::string& name : option->get_snames()) one.flags.push_back("-" + name);
+            for (const std::string& name : option->get_lnames()) one.flags.push_back("--" + name);
+            one.is_positional = option->get_positional();
+            if (option->get_items_expected_max() > 0) one.kind = option->get_type_name();
+            one.help = option->get_description();
+            text.options.push_back(std::move(one));
+        }
+        out.push_back(std::move(text));
+    };
+    add(*app_);
+    for (const auto& [command, run] : commands_) add(*command);
+    return out;
+}
+
+}  // namespace vitro

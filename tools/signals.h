@@ -1,0 +1,21 @@
+// What signals do to a command.
+#pragma once
+
+#include <atomic>
+
+namespace vitro {
+
+/// Set by the first Ctrl-C after catch_interrupt(); a second one ends the program at once.
+extern std::atomic<bool> interrupted;
+
+/// From now on the next SIGINT sets `interrupted` instead of ending the program.
+void catch_interrupt();
+
+/// Exit code of a command that Ctrl-C ended.
+inline constexpr int kInterruptedExit = 130;
+
+/// SIGINT, SIGTERM and SIGHUP remove unfinished output files before they end the program. SIGBUS in a model file that
+/// somebody has shortened meanwhile ends it with 1 and an error that names the file.
+void guard_files();
+
+}  // namespace vitro
