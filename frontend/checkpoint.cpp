@@ -139,6 +139,13 @@ void Checkpoint::release(std::string_view name) {
     if (const auto copy = copies_.find(name); copy != copies_.end()) copies_.erase(copy);
 }
 
+std::vector<std::pair<std::string, std::string>> Checkpoint::metadata() const {
+    std::vector<std::pair<std::string, std::string>> all;
+    for (const SafetensorsFile& shard : shards_)
+        all.insert(all.end(), shard.metadata().begin(), shard.metadata().end());
+    return all;
+}
+
 std::size_t Checkpoint::total_bytes() const {
     std::size_t total = gguf_ ? gguf_->data_bytes() : 0;
     for (const SafetensorsFile& shard : shards_) total += shard.data_bytes();

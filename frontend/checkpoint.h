@@ -40,6 +40,8 @@ public:
     /// gave is no longer valid; it may be asked for again.
     void release(std::string_view name);
 
+    /// What the safetensors files say beside tensors, `__metadata__`; a key of several files as often as it comes.
+    std::vector<std::pair<std::string, std::string>> metadata() const;
     /// Bytes of all tensors together.
     std::size_t total_bytes() const;
     /// The file that lists the tensors, for errors: "model.safetensors", "model.safetensors.index.json", "x.gguf".
