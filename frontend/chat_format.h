@@ -2,6 +2,7 @@
 // apply_chat_template. Nothing is guessed from a template's words.
 #pragma once
 
+#include "base/error.h"
 #include "frontend/jinja/template.h"
 
 #include <ctime>
@@ -47,6 +48,12 @@ private:
     jinja::Template template_;
     SpecialTokens tokens_;
     std::time_t now_;
+};
+
+/// A model directory without a chat template.
+class NoChatTemplate : public Error {
+public:
+    using Error::Error;
 };
 
 /// "FILE|chatml|gemma|...": what `choice` may be.

@@ -4,6 +4,7 @@
 #include "frontend/file.h"
 #include "frontend/gguf/gguf_model.h"
 #include "frontend/json.h"
+#include "frontend/model_directory.h"
 
 #include <cstring>
 #include <system_error>
@@ -44,7 +45,7 @@ Checkpoint Checkpoint::open(const std::filesystem::path& directory) {
         checkpoint.name_ = kIndex;
         checkpoint.open_shards(directory);
     } else {
-        fail("{}: expected {} or {}, found neither", directory.string(), kSingle, kIndex);
+        fail("{}: expected {} or {}, found neither{}", directory.string(), kSingle, kIndex, weights_hint(directory));
     }
     return checkpoint;
 }

@@ -4,6 +4,7 @@
 #include "frontend/file.h"
 #include "frontend/gguf/gguf_model.h"
 #include "frontend/json.h"
+#include "frontend/model_directory.h"
 #include "frontend/rope_config.h"
 #include "models/model.h"
 
@@ -150,7 +151,9 @@ std::int64_t token_id(const JsonValue& value, const ModelConfig& model) {
 
 /// A directory's config.json, or what a GGUF file says in its place.
 JsonValue config_of(const std::filesystem::path& model) {
-    return is_gguf(model) ? gguf_config(GgufFile::open(model)) : JsonValue::read(model / "config.json", kConfigLimits);
+    if (is_gguf(model)) return gguf_config(GgufFile::open(model));
+    require_model_directory(model);
+    return JsonValue::read(model / "config.json", kConfigLimits);
 }
 
 }  // namespace

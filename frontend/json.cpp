@@ -1,7 +1,7 @@
 #include "frontend/json.h"
 
 #include "base/error.h"
-#include "frontend/file.h"
+#include "frontend/model_directory.h"
 
 #include <nlohmann/json.hpp>
 
@@ -205,7 +205,7 @@ JsonValue JsonValue::parse(std::string_view text, std::string file, const JsonLi
 }
 
 JsonValue JsonValue::read(const std::filesystem::path& path, const JsonLimits& limits) {
-    return parse(read_file(path, limits.max_bytes), path.filename().string(), limits);
+    return parse(read_model_file(path, limits.max_bytes), path.filename().string(), limits);
 }
 
 const JsonValue::Node& JsonValue::node() const { return document_->nodes[index_]; }

@@ -3,6 +3,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "frontend/json.h"
+#include "frontend/model_directory.h"
 
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
@@ -53,7 +54,7 @@ const FileDType& file_dtype(const JsonValue& value) {
 std::string_view file_name_of(DType dtype) {
     const auto* row = std::find_if(kFileDTypes.begin(), kFileDTypes.end(),
                                    [&](const FileDType& known) { return known.dtype == dtype; });
-    VITRO_CHECK(row != kFileDTypes.end(), "no safetensors name for {}", name(dtype));
+    if (row == kFileDTypes.end()) fail("safetensors has no dtype for {}", name(dtype));
     return row->name;
 }
 
@@ -85,6 +86,8 @@ Tensor TensorView::tensor() const {
 
 SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
     SafetensorsFile file(MappedFile::open(path), path.filename().string());
+    const std::span<const std::byte> bytes = file.file_.bytes();
+    refuse_lfs_pointer({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path);
     file.read_header();
     return file;
 }

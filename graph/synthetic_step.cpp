@@ -65,7 +65,7 @@ void SyntheticStep::choose_sizes(const Graph& graph) {
         // Several tokens of fewer sequences; sizes that are alike would hide what is mixed up.
         const Dim dim(symbol);
         const bool is_count = Counts::has(counts.sequences, dim) || Counts::has(counts.wanted_rows, dim);
-        const std::int64_t small = Counts::has(counts.tokens, dim) ? 5 : is_count ? 2 : 4;
+        const std::int64_t small = Counts::has(counts.tokens, dim) ? 5 : is_count ? 2 : counts.tokens.empty() ? 5 : 4;
         if (symbols_[symbol] == 0 && !Counts::has(counts.sums, dim)) symbols_[symbol] = std::min(small, bound);
     }
     for (const auto& [path, rules] : rules_)

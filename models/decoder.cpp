@@ -137,8 +137,8 @@ Value Decoder::rotate(At at, Value x) {
 }
 
 Value Decoder::cached(std::string_view name, Value x) {
-    const std::int64_t pages = options_.max_sequences * options_.pages_per_sequence();
-    const Value cache = b.state(name, {options_.cache, {pages, options_.page_size, c.n_kv_heads, c.head_dim}});
+    const Value cache =
+        b.state(name, {options_.cache, {options_.cache_pages(), options_.page_size, c.n_kv_heads, c.head_dim}});
     const Value next =
         kv_append(b.named(fmt::format("{}.append", name)), cache, x, positions_, sequences_, page_table_);
     b.update(cache, next);
@@ -170,15 +170,19 @@ Value Decoder::attention(Value q, Value k, Value v) {
 }
 
 Graph Decoder::finish(Value hidden) {
+    const bool is_f32 = options_.activation == DType::f32;
+    const auto wanted_rows = [&](const std::string& name, Value x) {
+        x = gather_rows(b.named(is_f32 ? name : name + ".rows"), x, rows_);
+        return is_f32 ? x : cast(b.named(name), x, {.dtype = DType::f32});
+    };
     Value logits;
     if (c.tie_word_embeddings)
         logits = matmul(b.named("lm_head"), hidden, table_, {.transpose_b = true});
     else
         logits = linear(b, "lm_head", hidden, c.hidden_size, c.vocab_size);
-    const bool is_f32 = options_.activation == DType::f32;
-    logits = gather_rows(b.named(is_f32 ? "logits" : "logits.rows"), logits, rows_);
-    if (!is_f32) logits = cast(b.named("logits"), logits, {.dtype = DType::f32});
+    logits = wanted_rows("logits", logits);
     b.result(logits);
+    if (options_.hidden_states) b.result(wanted_rows("hidden_states", hidden));
     if (options_.choose_tokens) {
         const Value options = b.input("sample_options", {DType::f32, {'R', SampleRow::kOptions}});
         const Value integers = b.input("sample_integers", {DType::i32, {'R', SampleRow::kIntegers}});

@@ -78,6 +78,18 @@ constexpr PluginAbi::PluginAbi() {
 #ifdef _GLIBCXX_RELEASE
     number(", libstdc++ ", _GLIBCXX_RELEASE);
 #endif
+#ifdef __OPTIMIZE__
+    put(", optimized");
+#else
+    put(", not optimized");
+#endif
+#ifdef __SANITIZE_ADDRESS__
+    put(", address sanitizer");
+#endif
+#ifdef __SANITIZE_THREAD__
+    put(", thread sanitizer");
+#endif
+    number(", string ", sizeof(std::string));
     number(", op ", sizeof(OpDef));
     number(", kernel ", sizeof(KernelDef));
     number(", node ", sizeof(Node));

@@ -16,6 +16,7 @@ LanguageModelOptions completed(LanguageModelOptions options, const ModelConfig& 
         fail("context: expected 1 to {} tokens (the model's max_position_embeddings), found {}", config.max_positions,
              options.context);
     if (options.max_sequences < 1) fail("max_sequences: expected at least 1, found {}", options.max_sequences);
+    if (options.cache_tokens < 0) fail("cache_tokens: expected at least 0, found {}", options.cache_tokens);
     options.chunk = std::clamp(options.chunk, options.max_sequences, options.context * options.max_sequences);
     return options;
 }
@@ -30,8 +31,10 @@ BuildOptions build_options(const LanguageModelOptions& options, Phase phase,
             .max_sequences = options.max_sequences,
             .context = options.context,
             .page_size = kPageSize,
+            .cache_tokens = options.cache_tokens,
             .activation = options.activation,
             .cache = options.cache,
+            .hidden_states = options.hidden_states,
             .choose_tokens = options.choose_tokens,
             .weight_dtype = std::move(weight_dtype)};
 }

@@ -218,17 +218,19 @@ Option Command::checked(const std::string& names, std::function<void(const std::
     return add(names, Uses::once, std::move(take), help, kind);
 }
 
-CommandLine::CommandLine(const std::string& help, const std::string& version)
-    : app_(std::make_unique<CLI::App>(help)), version_(version) {
+CommandLine::CommandLine(const std::string& help) : app_(std::make_unique<CLI::App>(help)) {
     app_->require_subcommand(0, 1);
-    app_->add_flag_callback(
-        "--version", [] { throw CLI::Success(); },
-        "print version, commit, compiler, instruction set and whether there are CUDA kernels");
 }
 
 CommandLine::~CommandLine() = default;
 
 Command CommandLine::program() const { return Command(*app_); }
+
+void CommandLine::add_text(const std::string& name, const std::string& help, std::function<std::string()> text) {
+    CLI::Option* option = app_->add_flag_callback(
+        name, [] { throw CLI::Success(); }, wrapped(help, kHelpWidth, 0));
+    texts_.emplace_back(option, std::move(text));
+}
 
 Command CommandLine::add(const std::string& name, const std::string& help, std::function<int()> run) {
     CLI::App* command = app_->add_subcommand(name, help);
@@ -247,8 +249,12 @@ std::function<int()> CommandLine::parse(int argc, const char* const* argv) const
     try {
         app_->parse(argc, argv);
     } catch (const CLI::Success& success) {
-        return [text = success.get_name() == "CallForHelp" ? app_->help() : version_ + "\n"] {
-            write_out(text);
+        std::string shown;
+        for (const auto& [option, text] : texts_)
+            if (option->count() > 0) shown += text() + "\n";
+        if (success.get_name() == "CallForHelp") shown = app_->help();
+        return [shown] {
+            write_out(shown);
             return 0;
         };
     } catch (const CLI::ArgumentMismatch& error) {

@@ -107,17 +107,19 @@ struct CommandText {
 /// The whole command line.
 class CommandLine {
 public:
-    CommandLine(const std::string& help, const std::string& version);
+    explicit CommandLine(const std::string& help);
     ~CommandLine();
     CommandLine(const CommandLine&) = delete;
     CommandLine& operator=(const CommandLine&) = delete;
 
     /// The options before the subcommand.
     Command program() const;
+    /// An option before the subcommand that prints something instead of running one.
+    void add_text(const std::string& name, const std::string& help, std::function<std::string()> text);
     /// A subcommand. `run` gives the exit code.
     Command add(const std::string& name, const std::string& help, std::function<int()> run);
 
-    /// What is to run: the subcommand, or printing help or version to stdout. UsageError when the command line is
+    /// What is to run: the subcommand, or printing help or another text to stdout. UsageError when the command line is
     /// wrong.
     std::function<int()> parse(int argc, const char* const* argv) const;
 
@@ -126,7 +128,7 @@ public:
 
 private:
     std::unique_ptr<CLI::App> app_;
-    std::string version_;
+    std::vector<std::pair<CLI::Option*, std::function<std::string()>>> texts_;
     std::vector<std::pair<CLI::App*, std::function<int()>>> commands_;
 };
 

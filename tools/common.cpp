@@ -23,11 +23,14 @@ struct LoadingBar {
     }
 };
 
-/// In the source tree, or beside the program where that was copied with it (bench/gpu/bundle.sh).
+/// Where `cmake --install` puts it, or beside the program where that was copied with it (bench/gpu/bundle.sh), else in
+/// the source tree.
 std::filesystem::path bundled_model() {
     std::error_code ignored;
-    if (std::filesystem::exists(VITRO_BUNDLED_MODEL, ignored)) return VITRO_BUNDLED_MODEL;
-    return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path() / "models/bundled/tiny-phi3";
+    const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
+    for (const char* place : {"../share/vitro/models/bundled/tiny-phi3", "models/bundled/tiny-phi3"})
+        if (std::filesystem::exists(program / place, ignored)) return (program / place).lexically_normal();
+    return VITRO_BUNDLED_MODEL;
 }
 
 void print_warnings(const std::vector<std::string>& warnings) {
@@ -40,6 +43,8 @@ std::string hint(const std::exception& error) {
     if (dynamic_cast<const ContextError*>(&error) != nullptr) return ": shorten it, or give a larger context (-c)";
     if (dynamic_cast<const MemoryError*>(&error) != nullptr)
         return ": give a smaller context (-c), or weights or a cache of a smaller type (--weights, --kv-type)";
+    if (dynamic_cast<const NoChatTemplate*>(&error) != nullptr)
+        return "; give raw prompts, or name a template by --chat-template " + chat_template_choices();
     return {};
 }
 

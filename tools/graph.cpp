@@ -1,32 +1,27 @@
 // vitro graph: the graph that runs, how it came about, and why. Works without weights.
-#include "graph/check_plan.h"
+#include "base/nearest.h"
 #include "graph/dump/diff.h"
 #include "graph/dump/dot.h"
 #include "graph/dump/html.h"
 #include "graph/dump/json.h"
 #include "graph/dump/listing.h"
-#include "graph/dump/story.h"
-#include "graph/load_program.h"
-#include "runtime/compile_model.h"
 #include "tools/common.h"
 #include "tools/graph_report.h"
 #include "tools/graphviz.h"
-#include "tools/pass_flags.h"
+#include "tools/story.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
 
 namespace vitro {
 namespace {
 
-constexpr std::int64_t kCheckedContext = 64;
-
-struct Flags {
-    ModelFlags model;
-    StepFlags step;
-    std::string phase = "decode";
+struct Flags : StoryFlags {
     std::string format = "text";
     std::string after = "program";  // the stage that is shown
     std::string diff;               // FROM:TO
     std::string scope;              // a module
-    PassFlags passes;
     ReceiptFlags receipts;
     std::filesystem::path output;
     bool unfold = false;
@@ -35,91 +30,60 @@ struct Flags {
     bool json = false;
 };
 
-LanguageModelOptions options_of(const Flags& flags, const ModelConfig& config, const Devices& devices) {
-    ModelFlags model = flags.model;
-    if (model.context == 0 && flags.passes.check_numerics)  // its values are all kept: a small cache will do
-        model.context = std::min(config.max_positions, kCheckedContext);
-    const OpenOptions options = open_options(
-        model,
-        {.max_sequences = flags.step.batch, .chunk = flags.step.chunk, .passes = pipeline_options(flags.passes)});
-    return completed(model_options(options, config, devices), config);
+const Stage& stage_of(const Story& story, const std::string& name, std::string_view option) {
+    std::vector<std::string_view> known;
+    for (const Stage& stage : story.stages) known.push_back(stage.name);
+    if (std::find(known.begin(), known.end(), name) != known.end()) return story.stage(name);
+    const std::string hint = did_you_mean(name, known);
+    fail_usage("{}: no stage is called '{}'{}", option, name,
+               hint.empty() ? fmt::format("; there are {}", fmt::join(known, ", ")) : hint);
 }
 
-/// Compiles both phases, and what they split off into one program. Its stages are what each of them needs, and that
-/// program.
-Story load_story(const Flags& flags, const Devices& devices) {
-    const ModelConfig config = read_model_config(flags.model.directory);
-    const LanguageModelOptions options = options_of(flags, config, devices);
-    const std::optional<Checkpoint> checkpoint = checkpoint_if_any(flags.model.directory);
-    Story story;
-    story.phase = flags.phase;
-    story.backend = &devices.targets.back().backend;
-    std::vector<Program> programs;
-    for (const Phase phase : {Phase::prefill, Phase::decode}) {
-        CompiledModel compiled =
-            compile_model(config, phase, options, devices.targets, checkpoint ? &*checkpoint : nullptr);
-        story.stages.push_back({std::string(name(phase)),
-                                fmt::format("what {} reads that depends on weights alone", name(phase)),
-                                compiled.program.load});
-        explain_load(compiled.program, compiled.report.journal);
-        story.report = std::move(compiled.report);
-        programs.push_back(std::move(compiled.program));
+/// ": elided in logits by last_rows_only", of a value or module that the source graph has; empty when that is not
+/// known.
+std::string fate_of(const Story& story, const std::string& path) {
+    for (const auto& [value, fate] : story.report.journal.fates)
+        if (is_below(value, path))
+            return fmt::format(": {}{}{}{} by {}", value == path ? "" : value + " was ", name(fate.kind),
+                               fate.into.empty() ? "" : " in ", fate.into, fate.pass);
+    return {};
+}
+
+/// The part of a stage that --scope names. Error that tells what became of it where passes have removed it.
+Graph part_of(const Story& story, const Stage& stage, const std::string& scope) {
+    try {
+        return scoped(stage.graph, scope);
+    } catch (const Error&) {
+        const Stage& source = story.stages.front();
+        if (&stage == &source) throw;
+        const std::string path = whole_path(source.graph, scope);
+        scoped(source.graph, path);  // what it refuses there is no pass's doing
+        fail("--scope: {} is not there after {}{}; try --after {}", path, stage.name, fate_of(story, path),
+             source.name);
     }
-    const Program* const both[] = {&programs[0], &programs[1]};
-    story.program = LoadProgram(both, devices.targets).program();
-    if (options.verify_plan) require_sound(story.program);
-    story.stages.push_back({"program", "all weights of both, equal ones once", story.program.graph});
-    return story;
-}
-
-/// Compiles the model's graph and keeps every stage.
-Story compile_story(const Flags& flags, const Devices& devices) {
-    if (flags.phase == "load") return load_story(flags, devices);
-    const ModelConfig config = read_model_config(flags.model.directory);
-    const Phase phase = flags.phase == "prefill" ? Phase::prefill : Phase::decode;
-    LanguageModelOptions options = options_of(flags, config, devices);
-    Story story;
-    story.phase = flags.phase;
-    story.backend = &devices.targets.back().backend;
-    PassChecks checks(flags.passes, *story.backend);
-    options.passes.after = [&](const Pass* pass, const Graph& now) {
-        checks.after(pass, now);
-        if (pass == nullptr)
-            story.stages.push_back({"build", "the model's equations", now});
-        else
-            story.stages.push_back({std::string(pass->name), std::string(pass->equation), now});
-    };
-    const std::optional<Checkpoint> checkpoint = checkpoint_if_any(flags.model.directory);
-    CompiledModel compiled =
-        compile_model(config, phase, options, devices.targets, checkpoint ? &*checkpoint : nullptr);
-    explain_load(compiled.program, compiled.report.journal);
-    checks.print(compiled.report);
-    story.report = std::move(compiled.report);
-    story.program = std::move(compiled.program);
-    story.stages.push_back({"program", "devices, kernels, an order and places in memory", joined(story.program)});
-    return story;
 }
 
 std::string diff_text(const Story& story, const Flags& flags) {
     const std::size_t colon = flags.diff.find(':');
     if (colon == std::string::npos)
-        fail("--diff: expected two stages, such as build:fuse_attention, found '{}'", flags.diff);
-    const Stage &from = story.stage(flags.diff.substr(0, colon)), &to = story.stage(flags.diff.substr(colon + 1));
+        fail_usage("--diff: expected two stages, such as build:fuse_attention, found '{}'", flags.diff);
+    const Stage& from = stage_of(story, flags.diff.substr(0, colon), "--diff");
+    const Stage& to = stage_of(story, flags.diff.substr(colon + 1), "--diff");
     const bool is_whole = flags.scope.empty();
-    GraphDiff found = is_whole
-                          ? diff(from.graph, to.graph, story.report.journal)
-                          : diff(scoped(from.graph, flags.scope), scoped(to.graph, flags.scope), story.report.journal);
+    GraphDiff found =
+        is_whole ? diff(from.graph, to.graph, story.report.journal)
+                 : diff(part_of(story, from, flags.scope), part_of(story, to, flags.scope), story.report.journal);
     found.from = from.name;
     found.to = to.name;
     if (flags.format == "json") return json_of(found);
-    if (flags.format != "text") fail("--diff: expected --format text or json, found {}", flags.format);
+    if (flags.format != "text") fail_usage("--diff: expected --format text or json, found {}", flags.format);
     return text_of(found, flags.unfold);
 }
 
 std::string dump(const Story& story, const Flags& flags) {
     if (flags.format == "html") return html_of(story);
-    const Stage& stage = story.stage(flags.after);
-    const Graph part = flags.scope.empty() ? Graph{} : scoped(stage.graph, flags.scope);
+    const Stage& stage = stage_of(story, flags.after, "--after");
+    const Graph part = flags.scope.empty() ? Graph{} : part_of(story, stage, flags.scope);
     const Subject subject = story.subject(stage, flags.scope.empty() ? stage.graph : part);
     if (flags.format == "json") return json_of(subject);
     if (flags.format == "dot") return dot_of(subject, flags.unfold);
@@ -132,13 +96,14 @@ std::string dump(const Story& story, const Flags& flags) {
 int graph(Flags flags) {
     if (flags.json && !flags.explain && !flags.timings) flags.format = "json";
     const Devices devices = open_devices(flags.model);
-    const Story story = compile_story(flags, devices);
+    Story story = compile_story(flags, devices);
+    const int exit_code = check_receipts(story.report, flags.receipts, story.program.graph.name, story.phase);
+    explain_load(flags.phase == "load" ? story.program.graph : story.program.load, story.report.journal);
     const std::string scope = flags.scope.empty() ? "" : whole_path(story.stages.front().graph, flags.scope);
     const std::string text = flags.explain         ? explained(story.report, {flags.json, flags.unfold}, scope)
                              : flags.timings       ? timed(story.report, &story.program, flags.json)
                              : !flags.diff.empty() ? diff_text(story, flags)
                                                    : dump(story, flags);
-    const int exit_code = check_receipts(story.report, flags.receipts, story.program.graph.name, story.phase);
     if (exit_code == 0) print_or_write(text, flags.output);
     return exit_code;
 }
@@ -151,11 +116,7 @@ void add_graph(CommandLine& line) {
                                      "print the graph that runs, or as it was at another stage; works without weights\n"
                                      "Example: vitro graph --diff build:fuse_attention --scope layers.0",
                                      [flags] { return graph(*flags); });
-    add_model_flags(command, flags->model);
-    add_step_flags(command, flags->step);
-    command.choice("--phase", flags->phase, {"prefill", "decode", "load"},
-                   "the program: prefill (chunks of a prompt), decode (the default), or load:\n"
-                   "what runs once, when the model is loaded, and makes weights of the checkpoint's tensors");
+    add_story_flags(command, *flags);
     const Option format = command.choice(
         "--format", flags->format, {"text", "html", "json", "dot", "svg", "model-explorer", "model-explorer-cost"},
         "text (the default; layers that are alike are folded, and vitro opt and exec read it),\n"
@@ -171,7 +132,6 @@ void add_graph(CommandLine& line) {
         command.option("--diff", flags->diff, "what appeared, vanished and changed between two stages", "STAGE:STAGE");
     command.option("--scope", flags->scope, "only this module or value, such as layers.0 or lm_head", "PATH");
     command.flag("--unfold", flags->unfold, "show every layer, also those that are alike");
-    add_pass_flags(command, flags->passes);
     add_receipt_flags(command, flags->receipts);
     const Option explain =
         command.flag("--explain", flags->explain,

@@ -1,4 +1,6 @@
+#include "ops/op_list.h"
 #include "passes/plugin.h"
+#include "tools/build_info.h"
 #include "tools/common.h"
 
 #include <csignal>
@@ -7,11 +9,26 @@
 namespace vitro {
 namespace {
 
+std::string version_text() {
+    const BuildInfo& info = build_info();
+    std::string cuda = "none, but the emulation on the CPU: built without nvcc";
+    if (!info.cuda_architectures.empty()) cuda = fmt::format("kernels for {}", info.cuda_architectures);
+    return fmt::format(
+        "vitro {}\ncommit    {}\ncompiler  {}, {}\nCPU       kernels for {}; here {} is used\nCUDA      {}",
+        info.version, info.commit, info.compiler, info.kind, info.isas, name(isa_in_use()), cuda);
+}
+
 int run_command(int argc, char** argv) {
     CommandLine line(
         "vitro: a see-through graph compiler and runtime for language models\n"
-        "Example: vitro run \"The capital of France is\"",
-        VITRO_VERSION);
+        "Example: vitro run \"The capital of France is\"");
+    line.add_text("--version", "print version, commit, compiler, instruction sets and what there is of CUDA",
+                  version_text);
+    line.add_text(
+        "--plugin-flags",
+        "print what the compiler is to be told so that this vitro takes a plugin: c++ $(vitro --plugin-flags) -o "
+        "lib.so lib.cpp",
+        [] { return std::string(build_info().plugin_flags); });
     std::vector<std::string> plugins;
     line.program().repeated(
         "--plugin", [&plugins](const std::string& library) { plugins.push_back(library); },
@@ -31,6 +48,9 @@ int run_command(int argc, char** argv) {
     add_devices(line);
     add_bench(line);
     add_tap(line);
+    add_why(line);
+    add_attend(line);
+    add_completion(line);
     const std::function<int()> run = line.parse(argc, argv);
     for (const std::string& library : plugins) load_plugin(library);
     const int exit_code = run();

@@ -8,6 +8,8 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include <map>
+
 namespace vitro {
 namespace {
 
@@ -38,32 +40,94 @@ std::vector<const OpDef*> chosen_ops(const std::string& name) {
     return {op};
 }
 
+/// A complaint without its numbers: those alike but for sizes, seeds and values are one finding.
+std::string without_numbers(const std::string& complaint) {
+    std::string out;
+    for (const char c : complaint) {
+        const bool is_number = (c >= '0' && c <= '9') || (out.ends_with('#') && (c == '.' || c == 'e'));
+        if (!is_number)
+            out += c;
+        else if (!out.ends_with('#'))
+            out += '#';
+    }
+    return out;
+}
+
+/// Complaints in order, the first of each kind, with how many more there are of it.
+std::string folded(const check::CheckResult& result) {
+    std::vector<std::pair<std::string, std::size_t>> kinds;  // of the first one, how many
+    std::map<std::string, std::size_t> index;
+    for (const std::string& complaint : result.complaints) {
+        const auto [at, is_new] = index.emplace(without_numbers(complaint), kinds.size());
+        if (is_new) kinds.emplace_back(complaint, 0);
+        ++kinds[at->second].second;
+    }
+    std::string out;
+    for (const auto& [complaint, count] : kinds)
+        out += fmt::format("    {}: {}{}\n", result.name, complaint,
+                           count > 1 ? fmt::format(" (and {} more like it)", count - 1) : "");
+    return out;
+}
+
 /// Runs the checks; whether all passed.
 bool run_checks(const Flags& flags) {
     constexpr int kDraws = 3;
     const Devices devices = open_devices(flags.device);
     nlohmann::ordered_json json = nlohmann::ordered_json::array();
-    bool all_passed = true;
+    std::size_t ops = 0, failed = 0;
     for (const OpDef* op : chosen_ops(flags.name)) {
         bool passed = true;
         nlohmann::ordered_json checks = nlohmann::ordered_json::array();
-        std::string line = fmt::format("{:<18}", op->name), complaints;
+        std::string cases, complaints;
         for (const check::CheckResult& result : check::check_op(*op, devices.targets, kDraws)) {
             passed &= result.complaints.empty();
             checks.push_back({{"name", result.name}, {"cases", result.cases}, {"complaints", result.complaints}});
-            line += fmt::format(" {} {}{}", result.name, result.cases, result.complaints.empty() ? "" : " FAILED");
-            for (const std::string& complaint : result.complaints)
-                complaints += fmt::format("    {}: {}\n", result.name, complaint);
+            cases += fmt::format("{}{} {}", cases.empty() ? "" : ", ", result.name, result.cases);
+            complaints += folded(result);
         }
-        all_passed &= passed;
+        ++ops;
+        failed += passed ? 0 : 1;
         json.push_back({{"op", op->name}, {"passed", passed}, {"checks", checks}});
-        if (!flags.json) print_out("{}\n{}", line, complaints);
+        if (!flags.json) print_out("{:<18} {}: {}\n{}", op->name, passed ? "passed" : "FAILED", cases, complaints);
     }
-    if (flags.json) print_out("{}\n", json.dump(2));
-    return all_passed;
+    if (flags.json)
+        print_out("{}\n", json.dump(2));
+    else if (ops > 1)
+        print_out("{} ops, {} failed\n", ops, failed);
+    return failed == 0;
+}
+
+std::string_view name(InputRole role) {
+    static constexpr std::string_view kNames[] = {"values",    "shared", "rows",    "positions",
+                                                  "sequences", "pages",  "lengths", "total lengths"};
+    return kNames[static_cast<std::size_t>(role)];
+}
+
+/// Inputs that are more than any numbers, or need not be given, and attributes with kind, range and default.
+void print_details(const OpDef& op) {
+    for (const InputDef& input : op.inputs) {
+        std::string what;
+        if (input.role != InputRole::values && input.role != InputRole::shared)
+            what =
+                input.of.empty() ? std::string(name(input.role)) : fmt::format("{} of {}", name(input.role), input.of);
+        if (input.is_optional) what += what.empty() ? "optional" : ", optional";
+        if (!what.empty()) print_out("    {:<16} {}\n", input.name, what);
+    }
+    for (const AttributeField& field : op.parse_attributes({}).fields())
+        print_out("    {:<16} {}, by default {}\n", field.name, field.range.empty() ? field.kind : field.range,
+                  field.value.empty() ? "\"\"" : field.value);
+}
+
+nlohmann::ordered_json details_json(const OpDef& op) {
+    nlohmann::ordered_json attributes = nlohmann::json::array();
+    for (const AttributeField& field : op.parse_attributes({}).fields())
+        attributes.push_back(
+            {{"name", field.name}, {"kind", field.kind}, {"range", field.range}, {"default", field.value}});
+    return attributes;
 }
 
 void ops(const Flags& flags) {
+    constexpr std::size_t kWidth = 96;
     const std::vector<const OpDef*> chosen = chosen_ops(flags.name);
     if (flags.cuda_report) return print_cuda_report(chosen, flags.json);
     if (flags.json) {
@@ -73,13 +137,16 @@ void ops(const Flags& flags) {
                             {"kind", kind(*op)},
                             {"doc", op->doc},
                             {"inputs", input_names(*op)},
+                            {"attributes", details_json(*op)},
                             {"cpu", on_cpu(*op)}});
         print_out("{}\n", json.dump(2));
         return;
     }
-    for (const OpDef* op : chosen)
+    for (const OpDef* op : chosen) {
         print_out("{}({}{})  {}\n    {}\n", op->name, fmt::join(input_names(*op), ", "), op->variadic ? ", …" : "",
-                  kind(*op), op->doc);
+                  kind(*op), wrapped(op->doc, kWidth, 4));
+        if (!flags.name.empty()) print_details(*op);
+    }
 }
 
 }  // namespace

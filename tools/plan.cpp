@@ -33,6 +33,7 @@ struct Report {
     std::span<const Target> targets;
     std::vector<Planned> programs;  // prefill, decode and load: they share memory
     std::vector<MemoryUse> use;
+    std::optional<std::string> would_fit;  // where it does not fit: with which options it would; empty: with none tried
 
     /// Whether what is allocated there fits; nothing where the device does not say how much there is.
     std::optional<bool> fits(std::size_t device) const {
@@ -44,8 +45,11 @@ struct Report {
 std::string fit_text(const Report& report, std::size_t device) {
     const auto free = report.targets[device].backend.free_bytes(), total = report.targets[device].backend.total_bytes();
     if (!free || !total) return "not known: the device does not say how much memory it has";
-    return fmt::format("{}: {} of {} are free", *report.fits(device) ? "yes" : "no", readable_bytes(*free),
-                       readable_bytes(*total));
+    const std::string free_text = fmt::format("{} of {} are free", readable_bytes(*free), readable_bytes(*total));
+    if (*report.fits(device)) return "yes: " + free_text;
+    return fmt::format("no: {}, {} are missing; {}", free_text, readable_bytes(report.use[device].peak() - *free),
+                       report.would_fit.value_or("").empty() ? "a smaller context and fp8 would not help"
+                                                             : fmt::format("it would fit with {}", *report.would_fit));
 }
 
 /// The rows of a device's table: what, bytes, remark.
@@ -100,6 +104,7 @@ Json json_of(const Report& report, const std::vector<const Planned*>& shown) {
              {"chunk", report.options.chunk},
              {"devices", Json::array()},
              {"programs", Json::array()}};
+    if (report.would_fit) out["would_fit"] = *report.would_fit;
     const auto or_null = [](const auto& value) { return value ? Json(*value) : Json(); };
     for (std::size_t device = 0; device < report.use.size(); ++device) {
         const MemoryUse& use = report.use[device];
@@ -177,25 +182,54 @@ std::string html_of(const Report& report, const std::vector<const Planned*>& sho
     return out + "</html>\n";
 }
 
-void plan(const Flags& flags) {
+/// Compiles the model for these flags. The checkpoint may be null.
+Report report_of(const Flags& flags, const ModelConfig& config, const Devices& devices, const Checkpoint* checkpoint) {
     Report report;
-    report.config = read_model_config(flags.model.directory);
-    const Devices devices = open_devices(flags.model);
+    report.config = config;
     const OpenOptions options =
         open_options(flags.model, {.max_sequences = flags.step.batch, .chunk = flags.step.chunk});
-    report.options = completed(model_options(options, report.config, devices), report.config);
+    report.options = completed(model_options(options, config, devices), config);
     report.targets = devices.targets;
-    const std::optional<Checkpoint> checkpoint = checkpoint_if_any(flags.model.directory);
     for (const Phase phase : {Phase::prefill, Phase::decode})
-        report.programs.push_back(
-            {std::string(name(phase)),
-             compile_model(report.config, phase, report.options, devices.targets, checkpoint ? &*checkpoint : nullptr)
-                 .program});
+        report.programs.push_back({std::string(name(phase)),
+                                   compile_model(config, phase, report.options, devices.targets, checkpoint).program});
     const Program* const both[] = {&report.programs[0].program, &report.programs[1].program};
     const LoadProgram load(both, devices.targets);
     report.use = memory_use(both, load);
     report.programs.push_back({"load", load.program()});
     if (report.options.verify_plan) require_sound(load.program());
+    return report;
+}
+
+bool fits_everywhere(const Report& report) {
+    for (std::size_t device = 0; device < report.use.size(); ++device)
+        if (!report.fits(device).value_or(true)) return false;
+    return true;
+}
+
+/// Options with which a model fits that does not, the least change first; empty when none of those tried do.
+std::string what_would_fit(Flags flags, const Report& report, const Devices& devices, const Checkpoint* checkpoint) {
+    constexpr std::int64_t kLeastContext = 64;
+    flags.model.verify_plan = false;
+    for (const bool fp8 : {false, true}) {
+        if (fp8) flags.model.weights = flags.model.kv_type = "fp8";
+        for (std::int64_t context = fp8 ? report.options.context : report.options.context / 2; context >= kLeastContext;
+             context /= 2) {
+            flags.model.context = context;
+            if (fits_everywhere(report_of(flags, report.config, devices, checkpoint)))
+                return fmt::format("-c {}{}", context, fp8 ? " --weights fp8 --kv-type fp8" : "");
+        }
+    }
+    return {};
+}
+
+void plan(const Flags& flags) {
+    const ModelConfig config = read_model_config(flags.model.directory);
+    const Devices devices = open_devices(flags.model);
+    const std::optional<Checkpoint> checkpoint = checkpoint_if_any(flags.model.directory);
+    const Checkpoint* const weights = checkpoint ? &*checkpoint : nullptr;
+    Report report = report_of(flags, config, devices, weights);
+    if (!fits_everywhere(report)) report.would_fit = what_would_fit(flags, report, devices, weights);
     std::vector<const Planned*> shown;
     for (const Planned& planned : report.programs)
         if (flags.phase == "all" || flags.phase == planned.phase) shown.push_back(&planned);

@@ -1,8 +1,8 @@
 #include "frontend/tokenizer/sentencepiece_file.h"
 
 #include "base/error.h"
-#include "frontend/file.h"
 #include "frontend/json.h"
+#include "frontend/model_directory.h"
 #include "frontend/tokenizer/charsmap.h"
 #include "frontend/tokenizer/decoder.h"
 #include "frontend/tokenizer/unicode.h"
@@ -202,7 +202,7 @@ void check_sentencepiece(const SentencePieceData& data, std::string_view file) {
 }
 
 SentencePieceData read_sentencepiece_file(const std::filesystem::path& path, std::int64_t max_pieces) {
-    return parse_sentencepiece_file(read_file(path, kMaxBytes), path.filename().string(), max_pieces);
+    return parse_sentencepiece_file(read_model_file(path, kMaxBytes), path.filename().string(), max_pieces);
 }
 
 SentencePieceData parse_sentencepiece_file(std::string_view bytes, std::string_view file, std::int64_t max_pieces) {

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "frontend/gguf/gguf_model.h"
+#include "frontend/model_directory.h"
 #include "frontend/tokenizer/tokenizer_files.h"
 #include "frontend/tokenizer/unicode.h"
 
@@ -44,6 +45,7 @@ std::vector<std::size_t> origins_of_replaced(std::string_view text) {
 }  // namespace
 
 Tokenizer Tokenizer::load(const std::filesystem::path& model_directory, std::int64_t vocab_size) {
+    require_model_directory(model_directory);
     return Tokenizer(read_tokenizer_files(model_directory, vocab_size), vocab_size);
 }
 
@@ -53,6 +55,7 @@ Tokenizer Tokenizer::load(const std::filesystem::path& model_directory) {
         const GgufVocabulary vocabulary = gguf_vocabulary(file);
         return Tokenizer(gguf_tokenizer(vocabulary, file.name()), std::ssize(vocabulary.tokens));
     }
+    require_model_directory(model_directory);
     if (const auto vocab_size = read_vocab_size(model_directory)) return load(model_directory, *vocab_size);
     TokenizerParts parts = read_tokenizer_files(model_directory, kMaxVocabSize);
     std::size_t size = parts.tokens.size();

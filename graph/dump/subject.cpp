@@ -1,5 +1,6 @@
 #include "graph/dump/subject.h"
 
+#include "base/nearest.h"
 #include "graph/split_load.h"
 
 #include <algorithm>
@@ -132,7 +133,18 @@ std::string whole_path(const Graph& graph, std::string_view scope) {
     for (const std::string& start : starts)
         if (start.ends_with(fmt::format(".{}", scope))) found.push_back(start);
     if (found.size() == 1) return found[0];
-    if (found.empty()) fail("--scope: expected a module or a value of the graph, found '{}'", scope);
+    if (found.empty()) {
+        // The ends of paths that are as long as what was asked for.
+        const auto dots = std::count(scope.begin(), scope.end(), '.');
+        std::vector<std::string_view> known;
+        for (const std::string& start : starts) {
+            std::size_t begin = start.size();
+            for (auto left = dots + 1; left > 0 && begin != std::string::npos; --left)
+                begin = begin == 0 ? std::string::npos : start.rfind('.', begin - 1);
+            known.push_back(std::string_view(start).substr(begin == std::string::npos ? 0 : begin + 1));
+        }
+        fail("--scope: expected a module or a value of the graph, found '{}'{}", scope, did_you_mean(scope, known));
+    }
     fail("--scope: '{}' is one of {} and {}{}", scope, found[0], found[1], found.size() > 2 ? " and others" : "");
 }
 

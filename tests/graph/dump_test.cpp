@@ -182,7 +182,7 @@ TEST_CASE("repeats of a file that cannot be meant are refused with their place")
           std::string::npos);
     CHECK(error("end\n").starts_with("g:3:1: expected graph, symbol"));
     CHECK(error("%y : f32 [4],\n  %z = relu(%x)\n").starts_with("g:4:6: expected a type for each value"));
-    CHECK(error("%y : f32 [4] = relu(\n  %x)\n").starts_with("g:3:21: expected '%', found the end of the line"));
+    CHECK(error("%y : f32 [4] = relu(\n  %x)\n").starts_with("g:3:21: expected the name of an input, found the end of the line"));
     CHECK(error("%y : f32 [4] = relu(%x)\n  @\n").starts_with("g:4:4: expected a device or a file"));
 }
 
@@ -206,9 +206,12 @@ TEST_CASE("a scope is a graph of its own: what it reads from outside are inputs,
         }
         return "(no error)";
     };
-    CHECK(refusal("layers.7") == "--scope: expected a module or a value of the graph, found 'layers.7'");
+    CHECK(refusal("layers.7") ==
+          "--scope: expected a module or a value of the graph, found 'layers.7': did you mean 'layers.0'?");
     CHECK(refusal("norm") == "--scope: 'norm' is one of m.layers.0.norm and m.layers.1.norm and others");
-    CHECK(refusal("layer") == "--scope: expected a module or a value of the graph, found 'layer'");
+    CHECK(refusal("layer") ==
+          "--scope: expected a module or a value of the graph, found 'layer': did you mean 'layers'?");
+    CHECK(refusal("nothing.like.it") == "--scope: expected a module or a value of the graph, found 'nothing.like.it'");
 }
 
 TEST_CASE("a difference tells by path what appeared, vanished and changed, alike layers once") {

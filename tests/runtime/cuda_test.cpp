@@ -62,28 +62,25 @@ TEST_CASE("a batch on the GPU: sequences of different lengths, each with its own
     CudaModel cuda(bundled_directory(), {.context = kContext, .max_sequences = 3, .choose_tokens = true});
     LoadedModel cpu(bundled_directory(), {.context = kContext, .max_sequences = 3}, 1);
     const std::vector<std::int32_t> prompts[] = {{1, 401, 671}, {1, 300}, {1, 500, 600, 700, 800}};
-    std::vector<LanguageModel::Part> parts;
-    std::vector<SampleRow> rows;
+    std::vector<StepPart> parts;
+    std::vector<std::int32_t> appended[3];
     for (std::int64_t s = 0; s < 3; ++s) {
-        parts.push_back({s, prompts[s], Want::last});
-        rows.push_back(
-            {.temperature = 1, .position = static_cast<std::int32_t>(prompts[s].size()), .seed = std::uint64_t(s)});
+        appended[s] = prompts[s];
+        parts.push_back({.sequence = s, .tokens = appended[s], .sample = {.temperature = 1, .seed = std::uint64_t(s)}});
     }
     const auto vocab = static_cast<std::size_t>(cpu.model.config().vocab_size);
     for (int step = 0; step < 3; ++step) {
-        const auto chosen = cuda.model.choose(parts, rows);
-        const std::vector<std::int32_t> tokens(chosen.begin(), chosen.end());
-        const auto logits = cpu.model.feed(parts);
+        for (StepPart& part : parts) part.want = Want::token;
+        const auto chosen = cuda.model.step(parts);
+        for (StepPart& part : parts) part.want = Want::logits;
+        const auto logits = cpu.model.step(parts);
         for (std::size_t s = 0; s < 3; ++s) {
             std::vector<SampleCandidate> memory(vocab);
-            const float* own = logits.data() + s * vocab;
-            CHECK(tokens[s] == choose_token(own, static_cast<std::int64_t>(vocab), rows[s], memory.data()));
-        }
-        for (std::size_t s = 0; s < 3; ++s) {
-            static std::vector<std::int32_t> fed(3);
-            fed[s] = tokens[s];
-            parts[s].tokens = {&fed[s], 1};
-            ++rows[s].position;
+            SampleRow row = parts[s].sample;
+            row.position = static_cast<std::int32_t>(cpu.model.tokens(parts[s].sequence).size());
+            appended[s] = {choose_token(logits[s].values.data(), static_cast<std::int64_t>(vocab), row, memory.data())};
+            CHECK(chosen[s].tokens.front() == appended[s].front());
+            parts[s].tokens = appended[s];
         }
     }
 }
@@ -96,7 +93,7 @@ TEST_CASE("what does not fit the device is said before anything is allocated") {
     try {
         const LanguageModel model(bundled_directory(), read_model_config(bundled_directory()),
                                   {{*device, cuda_emulated::kernels()}, {host, cpu_kernels()}},
-                                  {.context = 512, .max_sequences = 200'000});
+                                  {.context = 512, .max_sequences = 75'000});
     } catch (const Error& error) {
         text = error.what();
     }

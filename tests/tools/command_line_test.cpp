@@ -200,8 +200,8 @@ TEST_CASE("an error ends with 1 and one line that names file or flag, what was e
         std::vector<std::string> parts;
     };
     const std::vector<Case> cases = {
-        {{"run", "x", "-m", "no/such/model"}, {"no/such/model", "cannot be read"}},
-        {{"show", "-m", "no/such/model"}, {"config.json", "cannot be read"}},
+        {{"run", "x", "-m", "no/such/model"}, {"no/such/model: expected a model's directory, found nothing"}},
+        {{"show", "-m", "/"}, {"config.json", "cannot be read"}},
         {{"chat", "-m", "no/such/model"}, {"no/such/model"}},
         {{"tokenize", "x", "-m", "no/such/model"}, {"no/such/model"}},
         {{"detokenize", "1", "-m", "no/such/model"}, {"no/such/model"}},

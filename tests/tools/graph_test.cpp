@@ -93,10 +93,19 @@ TEST_CASE("scope and diff show a part") {
     CHECK(json.at("format") == "vitro graph diff");
     CHECK(json.at("vanished").size() > 10);
 
-    check_error(run_vitro({"graph", "--diff", "build"}), {"--diff: expected two stages", "found 'build'"});
-    check_error(run_vitro({"graph", "--diff", "build:nothing"}), {"no stage is called 'nothing'", "fuse_attention"});
-    check_error(run_vitro({"graph", "--diff", "build:program", "--format", "dot"}), {"text or json, found dot"});
-    check_error(run_vitro({"graph", "--after", "nothing"}), {"no stage is called 'nothing'", "build, "});
+    const auto check_usage = [](const std::vector<std::string>& arguments, std::string_view part) {
+        const ProcessResult result = run_vitro(arguments);
+        CHECK(result.exit_code == 2);
+        CHECK(contains(result.err, part));
+    };
+    check_usage({"graph", "--diff", "build"},
+                "--diff: expected two stages, such as build:fuse_attention, found 'build'");
+    check_usage({"graph", "--diff", "build:nothing"}, "--diff: no stage is called 'nothing'; there are build, ");
+    check_usage({"graph", "--diff", "build:program", "--format", "dot"}, "text or json, found dot");
+    check_usage({"graph", "--after", "fuse_attentoin"},
+                "--after: no stage is called 'fuse_attentoin': did you mean 'fuse_attention'?");
+    check_error(run_vitro({"graph", "--scope", "lm_head"}),
+                {"--scope: lm_head is not there after program: ", " by last_rows_only; try --after build"});
     check_error(run_vitro({"graph", "--scope", "layers.99"}), {"--scope", "found 'layers.99'"});
 }
 

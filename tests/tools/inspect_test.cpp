@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <sstream>
 
 using namespace vitro;
 using namespace vitro::test;
@@ -198,9 +199,27 @@ TEST_CASE("ops lists every op with its meaning") {
         CHECK(op.at("kind").is_string());
         CHECK(op.at("inputs").is_array());
         CHECK(op.at("cpu").is_boolean());
+        CHECK(op.at("attributes").is_array());
     }
     const std::string text = out_of({"ops", "rope"});
     CHECK(text.starts_with("rope(x, positions"));
+    // One op is told with its attributes, and no line is too long to read.
+    CHECK(contains(out_of({"ops", "rms_norm"}), "\n    eps              a number above 0, by default 1e-06\n"));
+    CHECK_FALSE(contains(out_of({"ops"}), "by default"));
+    for (const OpDef* op : all_ops()) {
+        CAPTURE(op->name);
+        std::istringstream lines(out_of({"ops", std::string(op->name)}));
+        for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 140);
+    }
     CHECK(json_of({"ops", "rope"}).size() == 1);
     CHECK(contains(out_of({"ops"}), "\nrope("));
+}
+
+TEST_CASE("ops --check says that an op passed, and of a broken kernel each thing once") {
+    CHECK(out_of({"ops", "--check", "relu"}).starts_with("relu               passed: "));
+    const ProcessResult broken = run_vitro({"--plugin", VITRO_BROKEN_PLUGIN, "ops", "--check", "broken_relu"});
+    CHECK(broken.exit_code == 1);
+    CHECK(broken.out.starts_with("broken_relu        FAILED: "));
+    CHECK(contains(broken.out, " more like it)"));
+    CHECK(count(broken.out, "\n") < 12);
 }

@@ -2,6 +2,7 @@
 #include "frontend/file.h"
 #include "tests/frontend/temp_dir.h"
 #include "tests/paths.h"
+#include "tests/tools/phi3_mini.h"
 #include "tests/tools/process.h"
 
 #include <doctest/doctest.h>
@@ -120,4 +121,28 @@ TEST_CASE("plan refuses sizes that no machine has, in place of numbers that have
     config["sliding_window"] = nullptr;
     write_bytes(directory / "config.json", config.dump());
     check_error(run_vitro({"plan", "-m", directory.path().string(), "-c", "1073741824"}), {"expected", "at most"});
+}
+
+TEST_CASE("plan: what does not fit is told with how much is missing and what would fit") {
+    const TempDir directory;
+    write_phi3_mini(directory.path());
+    const std::vector<std::string> huge = {"plan", "-m", directory.path().string(), "--batch", "4096"};
+    const ProcessResult text = run_vitro(huge);
+    check_success(text);
+    CHECK(contains(text.out, " are missing; it would fit with -c "));
+    std::vector<std::string> as_json = huge;
+    as_json.push_back("--json");
+    const Json json = Json::parse(out_of(as_json));
+    CHECK(json.at("devices").at(0).at("fits") == false);
+    // What is told is true.
+    std::string options = json.at("would_fit");
+    std::vector<std::string> smaller = as_json;
+    for (std::size_t space = 0; space != std::string::npos;) {
+        space = options.find(' ');
+        smaller.push_back(options.substr(0, space));
+        options = options.substr(space + 1);
+    }
+    const Json fitting = Json::parse(out_of(smaller));
+    CHECK(fitting.at("devices").at(0).at("fits") == true);
+    CHECK_FALSE(fitting.contains("would_fit"));
 }

@@ -9,6 +9,8 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
+#include <sys/stat.h>
+
 using namespace vitro;
 using namespace vitro::test;
 
@@ -51,11 +53,45 @@ TEST_CASE("what is no plugin of this version is refused") {
     check_error(run_vitro({"--plugin", "no/such.so", "ops"}), {"plugin no/such.so", "cannot open shared object file"});
     check_error(run_vitro({"--plugin", kSquare, "ops"}), {"plugin ", "square.vt"});
     check_error(run_vitro({"--plugin", kWrong, "ops"}),
-                {"expected version 1 of the plugin interface, found 1000: build it with this vitro's headers"});
+                {"expected version 2 of the plugin interface, found 1000: build it with this vitro's headers"});
 
     PluginVersion version;
     CHECK_NOTHROW(check_plugin_version(version, "lib.so"));
     version.abi.text[0] = 'x';
     CHECK_THROWS_WITH_AS(check_plugin_version(version, "lib.so"),
                          doctest::Contains("plugin lib.so: expected it to be built as"), Error);
+}
+
+TEST_CASE("a pipe, a directory or a library that is cut off is refused, and nothing waits or dies") {
+    const TempDir directory;
+    const std::string pipe = (directory / "pipe").string(), cut = (directory / "cut.so").string();
+    REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+    check_error(run_vitro({"--plugin", pipe, "ops"}), {"expected a shared library, found a device, pipe or socket"});
+    check_error(run_vitro({"--plugin", directory.path().string(), "ops"}), {"found a directory"});
+    const std::string whole = read_bytes(kPlugin);
+    for (const std::size_t size : {std::size_t{0}, std::size_t{3}, std::size_t{63}, std::size_t{64}, std::size_t{200},
+                                   std::size_t{4096}, whole.size() / 4, whole.size() / 2}) {
+        CAPTURE(size);
+        write_bytes(cut, whole.substr(0, size));
+        check_error(run_vitro({"--plugin", cut, "ops"}), {"cut.so: expected "});
+    }
+    // What is cut off behind the parts that are loaded may do no harm, but does not kill either.
+    for (std::size_t size = whole.size() / 2; size < whole.size(); size += whole.size() / 20) {
+        write_bytes(cut, whole.substr(0, size));
+        const int exit_code = run_vitro({"--plugin", cut, "ops"}).exit_code;
+        CHECK((exit_code == 0 || exit_code == 1));
+    }
+}
+
+TEST_CASE("a plugin that was built in another way is refused; one built with the printed flags is taken") {
+    check_error(run_vitro({"--plugin", VITRO_UNOPTIMIZED_PLUGIN, "ops"}),
+                {"expected it to be built as this binary is (", ", optimized, ", "not optimized"});
+    const TempDir directory;
+    const std::string library = (directory / "built.so").string();
+    const ProcessResult built = run_program({"sh", "-c",
+                                             "c++ $('" + vitro_binary() + "' --plugin-flags) -o '" + library + "' '" +
+                                                 source_path("tests/tools/plugin/square_relu.cpp").string() + "'"});
+    CHECK(built.err == "");
+    REQUIRE(built.exit_code == 0);
+    CHECK(out_of({"--plugin", library, "ops", "square_relu"}).starts_with("square_relu(x)  fused\n"));
 }

@@ -11,7 +11,7 @@ namespace vitro {
 namespace {
 
 void reference(const Call& call) {
-    elementwise_reference(call, [](double x) { return x > 0 ? x * x : 0.0; });
+    elementwise_reference(call, [](double x) { return x < 0 ? 0.0 : x * x; });
 }
 
 std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const Attributes&) {
