@@ -5,9 +5,15 @@
 # Outside of sanitizer builds the files are compiled with the compiler's access hooks (-fsanitize=thread, whose runtime is
 # not linked: backends/emulation/hooks.cpp takes its place), one call for each access, hence no vectorizing. Loops must not
 # become calls of memset or memcpy, which have no hook, and vectors (uint4) must not fall apart into their parts.
-file(GLOB emulation_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/backends/emulation/*.cpp)
-add_library(vitro_emulation STATIC ${emulation_sources})
-target_link_libraries(vitro_emulation PUBLIC vitro_backends)
+#
+# All of it is one shared library, which a program loads when somebody asks for it (runtime/emulated_cuda.h). What it needs
+# of the other rooms it finds in that program.
+file(GLOB emulation_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/backends/emulation/*.cpp
+     ${PROJECT_SOURCE_DIR}/runtime/emulation/*.cpp)
+add_library(vitro_cuda_emulated SHARED ${emulation_sources})
+target_include_directories(vitro_cuda_emulated PUBLIC ${PROJECT_SOURCE_DIR})
+target_link_libraries(vitro_cuda_emulated PUBLIC fmt::fmt Threads::Threads)
+target_link_options(vitro_cuda_emulated PRIVATE -Wl,-Bsymbolic-functions)  # a hook for each access: no detours
 
 # Both names that the source directory may have: ccache makes paths relative where it is told to.
 cmake_path(RELATIVE_PATH PROJECT_SOURCE_DIR BASE_DIRECTORY ${PROJECT_BINARY_DIR} OUTPUT_VARIABLE source_from_build)
@@ -38,7 +44,8 @@ endfunction()
 
 # The same files by nvcc. A binary made so starts without a driver: CUDA's runtime is static and looks for the driver when it
 # is asked for a device; cuBLASLt is opened with the first device (backends/cuda/cublaslt.cu).
-set(VITRO_CUDA AUTO CACHE STRING "build the CUDA kernels with nvcc: AUTO (where there is one, but not under a sanitizer), ON, OFF")
+set(VITRO_CUDA AUTO CACHE STRING
+    "build the CUDA kernels with nvcc: AUTO (where there are a GPU and nvcc, but not under a sanitizer), ON, OFF")
 # For the GPUs of this machine, else for an H200.
 set(architectures)
 execute_process(COMMAND nvidia-smi --query-gpu=compute_cap --format=csv,noheader
@@ -50,13 +57,16 @@ if(status EQUAL 0)
   list(TRANSFORM architectures APPEND "-real")
   list(REMOVE_DUPLICATES architectures)
 endif()
-if(NOT architectures)
+set(VITRO_HAS_GPU FALSE)
+if(architectures)
+  set(VITRO_HAS_GPU TRUE)
+else()
   set(architectures "90a-real")
 endif()
 set(VITRO_CUDA_ARCHITECTURES "${architectures}" CACHE STRING
     "what nvcc compiles for, as CMAKE_CUDA_ARCHITECTURES takes it; all: 80-real;89-real;90a-real;90-virtual")
 set(VITRO_HAS_NVCC FALSE)
-if(VITRO_CUDA STREQUAL "ON" OR (VITRO_CUDA STREQUAL "AUTO" AND NOT VITRO_SANITIZE))
+if(VITRO_CUDA STREQUAL "ON" OR (VITRO_CUDA STREQUAL "AUTO" AND VITRO_HAS_GPU AND NOT VITRO_SANITIZE))
   find_program(VITRO_NVCC nvcc PATHS /usr/local/cuda ENV CUDA_PATH ENV CUDA_HOME PATH_SUFFIXES bin)
   if(VITRO_NVCC)
     set(CMAKE_CUDA_COMPILER ${VITRO_NVCC})
@@ -73,18 +83,16 @@ if(VITRO_CUDA STREQUAL "ON" OR (VITRO_CUDA STREQUAL "AUTO" AND NOT VITRO_SANITIZ
   endif()
 endif()
 if(VITRO_HAS_NVCC)
-  message(STATUS "CUDA kernels: nvcc for ${CMAKE_CUDA_ARCHITECTURES}, and emulated")
+  message(STATUS "CUDA kernels: nvcc for ${CMAKE_CUDA_ARCHITECTURES}")
 else()
-  message(STATUS "CUDA kernels: emulated only")
+  message(STATUS "CUDA kernels: none for a GPU")
 endif()
 
-# vitro_cuda_emulated of all files, and vitro_cuda where there is nvcc; what links that one sees VITRO_HAS_CUDA.
+# All files into vitro_cuda_emulated, and into vitro_cuda where nvcc compiles them; what links that one sees VITRO_HAS_CUDA.
 function(vitro_cuda_libraries)
   set(emulated ${ARGN})
   list(FILTER emulated EXCLUDE REGEX "cublaslt")
-  add_library(vitro_cuda_emulated STATIC)
   vitro_emulated_sources(vitro_cuda_emulated ${emulated})
-  target_link_libraries(vitro_cuda_emulated PUBLIC vitro_ops vitro_emulation)
   if(VITRO_HAS_NVCC)
     add_library(vitro_cuda STATIC ${ARGN})
     # fmt 9 switches constexpr off under nvcc and then needs it. Kernels call constexpr functions of the host (base/random.h).

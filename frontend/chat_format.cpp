@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "frontend/chat_templates.h"
 #include "frontend/file.h"
+#include "frontend/gguf/gguf.h"
 #include "frontend/json.h"
 #include "frontend/tokenizer/unicode.h"
 
@@ -32,6 +33,12 @@ std::optional<std::string> template_in(const JsonValue& config) {
 }
 
 Source source_in(const std::filesystem::path& directory, const std::optional<JsonValue>& config) {
+    if (is_gguf(directory)) {
+        constexpr std::string_view kKey = "tokenizer.chat_template";
+        const GgufFile file = GgufFile::open(directory);
+        if (const GgufValue* text = file.find_key(kKey))
+            return {std::string(text->string()), fmt::format("{}: {}", file.name(), kKey)};
+    }
     if (file_exists(directory / "chat_template.jinja"))
         return {read_file(directory / "chat_template.jinja", kMaxBytes), "chat_template.jinja"};
     if (config)
@@ -39,17 +46,16 @@ Source source_in(const std::filesystem::path& directory, const std::optional<Jso
     if (file_exists(directory / "chat_template.json"))
         if (auto text = template_in(JsonValue::read(directory / "chat_template.json")))
             return {std::move(*text), "chat_template.json: \"chat_template\""};
-    fail(
-        "{}: expected a chat template in chat_template.jinja or tokenizer_config.json, found none; give raw prompts, "
-        "or name a template by --chat-template {}",
-        directory.string(), chat_template_choices());
+    throw NoChatTemplate(
+        fmt::format("{}: expected a chat template in chat_template.jinja or tokenizer_config.json, found none",
+                    directory.string()));
 }
 
 Source chosen_source(std::string_view choice) {
     for (const ChatTemplate& known : chat_templates())
         if (known.name == choice) return {std::string(known.source), fmt::format("chat template {}", choice)};
     const std::filesystem::path file(choice);
-    if (!file_exists(file)) fail("--chat-template: expected {}, found {}", chat_template_choices(), quote(choice));
+    if (!file_exists(file)) fail("chat template: expected {}, found {}", chat_template_choices(), quote(choice));
     return {read_file(file, kMaxBytes), file.filename().string()};
 }
 

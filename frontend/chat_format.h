@@ -2,6 +2,7 @@
 // apply_chat_template. Nothing is guessed from a template's words.
 #pragma once
 
+#include "base/error.h"
 #include "frontend/jinja/template.h"
 
 #include <ctime>
@@ -34,8 +35,8 @@ public:
 
     /// `choice` is a built-in template's name (chat_templates.h) or a file; empty for the directory's own template:
     /// chat_template.jinja, or "chat_template" of tokenizer_config.json (the one named "default" of several), or of
-    /// chat_template.json. `tokens` are used beside those that tokenizer_config.json names, and before them. Error when
-    /// there is none.
+    /// chat_template.json; of a GGUF file, "tokenizer.chat_template". `tokens` are used beside those that
+    /// tokenizer_config.json names, and before them. Error when there is none.
     static ChatFormat load(const std::filesystem::path& model_directory, SpecialTokens tokens,
                            std::string_view choice = {});
 
@@ -47,6 +48,12 @@ private:
     jinja::Template template_;
     SpecialTokens tokens_;
     std::time_t now_;
+};
+
+/// A model directory without a chat template.
+class NoChatTemplate : public Error {
+public:
+    using Error::Error;
 };
 
 /// "FILE|chatml|gemma|...": what `choice` may be.

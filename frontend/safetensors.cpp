@@ -54,7 +54,7 @@ const FileDType& file_dtype(const JsonValue& value) {
 std::string_view file_name_of(DType dtype) {
     const auto* row = std::find_if(kFileDTypes.begin(), kFileDTypes.end(),
                                    [&](const FileDType& known) { return known.dtype == dtype; });
-    VITRO_CHECK(row != kFileDTypes.end(), "no safetensors name for {}", name(dtype));
+    if (row == kFileDTypes.end()) fail("safetensors has no dtype for {}", name(dtype));
     return row->name;
 }
 
@@ -74,7 +74,9 @@ std::optional<std::int64_t> byte_count(const FileDType& dtype, std::span<const s
 }  // namespace
 
 bool TensorView::is_aligned() const {
-    return reinterpret_cast<std::uintptr_t>(data) % static_cast<std::uintptr_t>(info(dtype).block_bytes) == 0;
+    const DTypeInfo& type = info(dtype);
+    const std::int64_t element = type.block_elements > 1 ? 1 : type.block_bytes;  // blocks are read byte by byte
+    return reinterpret_cast<std::uintptr_t>(data) % static_cast<std::uintptr_t>(element) == 0;
 }
 
 Tensor TensorView::tensor() const {

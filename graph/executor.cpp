@@ -190,7 +190,7 @@ void Executor::run(const SymbolValues& symbols) {
     set_symbol_sizes(symbols);
     for (std::size_t device = 0; device < staging_.size(); ++device)
         if (stretches_.empty() || stretches_[0].device != device) begin(device);
-    const Recorded* recorded = observer_ ? nullptr : recorded_for(symbols);
+    const Recorded* recorded = recorded_for(symbols);
     replayed_ = nullptr;
     for (std::size_t i = 0; i < stretches_.size(); ++i) {
         Recording* recording = recorded != nullptr ? recorded->stretches[i].get() : nullptr;
@@ -263,13 +263,10 @@ void Executor::run_step(std::size_t index) {
             step.run(call);
         else
             copy(node.inputs[0], node.outputs[0], call);
-        if (!observer_) return;
-        backend.synchronize();
     } catch (const Error& error) {
         if (backend.is_host()) throw;
         fail("{} on {}: {}", describe(program_.graph, node), backend.description(), error.what());
     }
-    observer_(program_, step, call);
 }
 
 void Executor::copy(ValueId from, ValueId to, const Call& call) const {

@@ -9,7 +9,6 @@
 #include "graph/program.h"
 #include "graph/tap_memory.h"
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -33,7 +32,7 @@ public:
     /// Runs all steps with these symbol values, each within [0, bound]. Whoever writes inputs holds them to input_rules
     /// (graph/index_check.h); other indices are checked before the step that reads them: an Error, and the steps behind
     /// it have not run.
-    /// Errors of a device name it, and the step where that is known: an observer makes every step wait.
+    /// Errors of a device name it, and the step where that is known.
     void run(const SymbolValues& symbols);
     /// Queues these steps alone, by their order in the program, with the sizes of the latest run: to measure them.
     void run_steps(std::span<const std::size_t> steps);
@@ -55,10 +54,6 @@ public:
     void tap(std::span<const ValueId> values);
     /// The copy of a tapped value, with the sizes of the latest run: host memory, valid until the next run.
     Tensor tapped(ValueId id) const;
-
-    /// Called after each step with the call that has run; timings. Null: none. With one nothing is recorded.
-    using Observer = std::function<void(const Program& program, const Step& step, const Call& call)>;
-    void observe(Observer observer) { observer_ = std::move(observer); }
 
     const Program& program() const { return program_; }
     /// Of the latest run; the bounds before the first.
@@ -134,7 +129,6 @@ private:
     const Recording* replayed_ = nullptr;
     SymbolValues symbols_;
     TapMemory taps_;
-    Observer observer_;
 };
 
 }  // namespace vitro

@@ -3,6 +3,7 @@
 #include "base/checked.h"
 
 #include <algorithm>
+#include <limits>
 #include <set>
 #include <tuple>
 
@@ -27,6 +28,27 @@ struct ByKey {
     bool operator()(const IndexRule& a, const IndexRule& b) const { return key(a) < key(b); }
 };
 using Rules = std::set<IndexRule, ByKey>;
+
+/// Adds a rule. Of two that differ in a constant that numbers must be below, only the tighter one says something:
+/// without that, the sets of a long chain of ops could hold a rule of each of its readers.
+void add(Rules& rules, IndexRule rule) {
+    if (rule.below.is_symbol()) {
+        rules.insert(std::move(rule));
+        return;
+    }
+    IndexRule first = rule, past = rule;
+    first.below = std::numeric_limits<std::int64_t>::min();
+    past.below = std::numeric_limits<std::int64_t>::max();
+    for (auto at = rules.lower_bound(first); at != rules.end() && !ByKey{}(past, *at); ++at) {
+        const bool is_alike =
+            !at->below.is_symbol() && at->pages == rule.pages && at->page_size == rule.page_size && at->sum == rule.sum;
+        if (!is_alike) continue;
+        if (at->below.size <= rule.below.size) return;
+        rules.erase(at);
+        break;
+    }
+    rules.insert(std::move(rule));
+}
 
 /// Whether what stands in the node's input stands in its outputs, elsewhere.
 bool is_moved(const Graph& graph, const Node& node, std::size_t input) {
@@ -71,12 +93,12 @@ std::map<std::string, std::vector<IndexRule>> input_rules(const Graph& graph) {
             const ValueId id = node->inputs[i];
             if (id == kAbsent || graph.value(id).type.dtype != DType::i32) continue;
             Rules& own = rules[static_cast<std::size_t>(id)];
-            if (auto rule = index_rule(graph, *node, i)) own.insert(std::move(*rule));
+            if (auto rule = index_rule(graph, *node, i)) add(own, std::move(*rule));
             if (!is_moved(graph, *node, i)) continue;
             for (const ValueId output : node->outputs)
                 for (IndexRule rule : rules[static_cast<std::size_t>(output)]) {
                     rule.sum.reset();  // of all that arrives there
-                    own.insert(std::move(rule));
+                    add(own, std::move(rule));
                 }
         }
     }

@@ -182,7 +182,9 @@ private:
 };
 
 LoadProgram::LoadProgram(std::span<const Program* const> programs, std::span<const Target> targets) {
-    VITRO_CHECK(targets.back().backend.is_host());
+    if (targets.empty() || !targets.back().backend.is_host())
+        fail("loading weights: expected the host as the last device, found {}",
+             targets.empty() ? "none" : targets.back().backend.name());
     Maker maker(*this, targets);
     for (const Program* program : programs) maker.add(*program);
     program_ = compile_whole(maker.take(), targets);

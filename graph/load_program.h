@@ -20,9 +20,9 @@ Graph joined(const Program& program);
 /// region `io`, are all weights of the programs but those that stand where their files are mapped.
 class LoadProgram {
 public:
-    /// `targets` as the programs were compiled for, but the last must be the host: what is computed is computed there
-    /// and copied to the device that wants it. An op that only joins its inputs (OpDef::joins_inputs) runs on that
-    /// device, if it has a kernel, so that each input is copied straight to its place.
+    /// `targets` as the programs were compiled for; Error when the last is not the host: what is computed is computed
+    /// there and copied to the device that wants it. An op that only joins its inputs (OpDef::joins_inputs) runs on
+    /// that device, if it has a kernel, so that each input is copied straight to its place.
     LoadProgram(std::span<const Program* const> programs, std::span<const Target> targets);
 
     const Program& program() const { return program_; }

@@ -3,6 +3,7 @@
 #include "graph/split_load.h"
 
 #include <algorithm>
+#include <numeric>
 #include <queue>
 
 namespace vitro {
@@ -98,13 +99,19 @@ Rewriter::Rewriter(Graph& graph, Journal& journal, std::string_view pass)
     : graph_(graph),
       journal_(journal),
       pass_(pass),
-      users_(graph.values.size()),
+      users_begin_(graph.values.size() + 1),
       final_uses_(graph.values.size()),
       taken_(graph.nodes.size()),
       load_nodes_(load_nodes(graph)) {
+    // Counted first: one list in place of one for each value.
+    for (const Node& node : graph.nodes)
+        for (const ValueId id : present(node.inputs)) ++users_begin_[static_cast<std::size_t>(id)];
+    std::exclusive_scan(users_begin_.begin(), users_begin_.end(), users_begin_.begin(), std::size_t{0});
+    users_.resize(users_begin_.back());
+    std::vector<std::size_t> next = users_begin_;
     for (std::size_t n = 0; n < graph.nodes.size(); ++n)
         for (const ValueId id : present(graph.nodes[n].inputs))
-            users_[static_cast<std::size_t>(id)].push_back(static_cast<NodeId>(n));
+            users_[next[static_cast<std::size_t>(id)]++] = static_cast<NodeId>(n);
     for (const ValueId id : graph.results) ++final_uses_[static_cast<std::size_t>(id)];
     for (const StateUpdate& update : graph.updates) ++final_uses_[static_cast<std::size_t>(update.next)];
 }

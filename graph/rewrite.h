@@ -54,13 +54,14 @@ public:
     /// The node that computes `id` with this op, or -1 (also for kAbsent): `producer(x, "matmul")`.
     NodeId producer(ValueId id, std::string_view op) const;
     /// How often a value is used, by nodes, results and updates.
-    int uses(ValueId id) const {
-        return static_cast<int>(users_[static_cast<std::size_t>(id)].size()) + extra_uses(id);
-    }
+    int uses(ValueId id) const { return static_cast<int>(users(id).size()) + extra_uses(id); }
     /// Whether a value is the same in every step: a weight, or computed from weights and constants alone.
     bool is_weight(ValueId id) const;
     /// The nodes that use a value.
-    std::span<const NodeId> users(ValueId id) const { return users_[static_cast<std::size_t>(id)]; }
+    std::span<const NodeId> users(ValueId id) const {
+        const auto at = static_cast<std::size_t>(id);
+        return std::span(users_).subspan(users_begin_[at], users_begin_[at + 1] - users_begin_[at]);
+    }
     /// Whether an edit of this pass already took the node.
     bool taken(NodeId id) const { return taken_[static_cast<std::size_t>(id)]; }
 
@@ -91,10 +92,11 @@ private:
     Graph& graph_;
     Journal& journal_;
     std::string pass_;
-    std::vector<std::vector<NodeId>> users_;  // by ValueId
-    std::vector<int> final_uses_;             // by ValueId: results and updates
-    std::vector<bool> taken_;                 // by NodeId
-    std::vector<bool> load_nodes_;            // by NodeId
+    std::vector<std::size_t> users_begin_;  // by ValueId: where its users begin in users_
+    std::vector<NodeId> users_;
+    std::vector<int> final_uses_;   // by ValueId: results and updates
+    std::vector<bool> taken_;       // by NodeId
+    std::vector<bool> load_nodes_;  // by NodeId
     std::map<ValueId, ValueId> replaced_;
     struct Placed {
         Node node;

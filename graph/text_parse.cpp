@@ -398,10 +398,11 @@ private:
             }
             if (!std::exchange(named, true)) given = with_absent(op, std::span<const ValueId>(given), kAbsent);
             const std::size_t begin = at_;
-            const std::string name = line_.substr(at_, 1) == "%" ? "" : word("the name of an input");
+            if (done() || (line_[at_] != '%' && !in_word(line_[at_]))) expected("'%'");
+            const std::string name = line_[at_] == '%' ? "" : word("the name of an input");
             const int index = input_index(op, name);
-            const bool is_new = index >= 0 && given[static_cast<std::size_t>(index)] == kAbsent;
-            if (op.variadic || !is_new) {
+            const bool is_new = !op.variadic && index >= 0 && given[static_cast<std::size_t>(index)] == kAbsent;
+            if (!is_new) {
                 at_ = begin;
                 std::string names;
                 for (const std::string_view each : input_names(op)) names += fmt::format(" {}", each);

@@ -47,12 +47,18 @@ void check_type(const TensorType& type, const Graph& graph) {
         if (!dim.is_symbol() && dim.size > kMostSize)
             fail("{}: expected sizes of at most {}", to_string(type), kMostSize);
     }
+    if (const std::int64_t block = info(type.dtype).block_elements;
+        block > 1 && (type.rank() == 0 || type.dim(-1).is_symbol() || type.dim(-1).size % block != 0))
+        fail("{}: expected rows of whole blocks of {} elements", to_string(type), block);
     bytes_of(type, graph.bound_values());
 }
 
 void check_value(const Graph& graph, const ValueInfo& value) {
     try {
         check_type(value.type, graph);
+        if (info(value.type.dtype).block_elements > 1 && value.kind != ValueKind::weight &&
+            value.kind != ValueKind::result)
+            fail("expected only weights in blocks, found {}", to_string(value.type));
         const bool is_fixed = value.kind == ValueKind::weight || value.kind == ValueKind::constant;
         for (const Dim dim : value.type.shape)
             if (is_fixed && dim.is_symbol()) fail("expected constant sizes, found {}", to_string(value.type));
@@ -124,6 +130,9 @@ std::vector<TensorType> infer_types(const Graph& graph, const Node& node, std::s
         for (const ValueId id : present(node.inputs)) check_id(graph, id);
         inputs = types_of(graph, node.inputs);
         check_inputs(*node.op, node.inputs);
+        for (const TensorType& type : inputs)
+            if (node.op->locality == Locality::moves && node.op != &kCopy && info(type.dtype).block_elements > 1)
+                fail("expected elements that stand alone, found blocks of {}", info(type.dtype).block_elements);
         node.attributes.check();
         return node.op->infer(inputs, node.attributes);
     } catch (const Error& error) {

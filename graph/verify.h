@@ -19,7 +19,7 @@ inline constexpr std::int64_t kMostGraphBytes = std::int64_t{1}
 std::vector<TensorType> infer_types(const Graph& graph, const Node& node, std::string_view path);
 
 /// Throws Error unless: every value is defined before it is used, once; types are what the ops infer; every symbol has
-/// a bound; shapes fit, each and together; weights and constants have constant sizes, constants their bytes; there is a
+/// a bound; shapes fit, each and together, and have rows of whole blocks; weights and constants have constant sizes, constants their bytes; there is a
 /// result or an update; states are updated at most once by a value of their type; a node that names its device reads
 /// only from that one, unless it is a copy.
 void verify(const Graph& graph);

@@ -21,42 +21,43 @@ std::string not_row_by_row(const Graph& graph, const Node& node) {
     return {};
 }
 
-bool move_up(Rewriter& rewriter, NodeId gather_id) {
+/// Moves the gather up through all row by row ops above it.
+void move_up(Rewriter& rewriter, NodeId gather_id) {
     const Graph& graph = rewriter.graph();
     const Node& gather = graph.node(gather_id);
-    const ValueId x = gather.inputs[0], out = gather.outputs[0];
-    const NodeId producer = graph.value(x).producer;
-    if (producer < 0) return rewriter.refuse(out, "its rows are no result of a node");
-    const Node& f = graph.node(producer);
-    if (const std::string reason = not_row_by_row(graph, f); !reason.empty()) return rewriter.refuse(out, reason);
-    if (!rewriter.require_single_use(out, x)) return false;
-
-    TensorType type = graph.value(f.inputs[0]).type;
-    type.shape[0] = graph.value(gather.inputs[1]).type.dim(0);
-    const ValueId rows = rewriter.new_value(graph.value(f.inputs[0]).path + ".rows", std::move(type));
-    Node moved{gather.op, gather.attributes, {f.inputs[0], gather.inputs[1]}, {rows}, gather.source, {}};
-    Node then = f;
-    then.inputs[0] = rows;
-    then.outputs = {out};
-    rewriter.fired(out, fmt::format("{} sees only the wanted rows", f.op->name));
-    rewriter.insert(std::move(moved), producer);
-    const NodeId matched[] = {producer, gather_id};
-    rewriter.replace(matched, std::move(then));
-    return true;
+    ValueId x = gather.inputs[0], out = gather.outputs[0];
+    std::vector<NodeId> matched{gather_id};
+    NodeId last = -1;  // the highest op that it moved through
+    const auto moves = [&](NodeId producer) {
+        if (producer < 0) return rewriter.refuse(out, "its rows are no result of a node");
+        const std::string reason = not_row_by_row(graph, graph.node(producer));
+        return reason.empty() ? rewriter.require_single_use(out, x) : rewriter.refuse(out, reason);
+    };
+    for (NodeId producer = graph.value(x).producer; moves(producer); producer = graph.value(x).producer) {
+        Node then = graph.node(producer);
+        x = then.inputs[0];
+        TensorType type = graph.value(x).type;
+        type.shape[0] = graph.value(gather.inputs[1]).type.dim(0);
+        then.inputs[0] = rewriter.new_value(graph.value(x).path + ".rows", std::move(type));
+        then.outputs = {out};
+        rewriter.fired(out, fmt::format("{} sees only the wanted rows", then.op->name));
+        out = then.inputs[0];
+        matched.insert(matched.begin(), producer);
+        rewriter.replace(matched, std::move(then));
+        matched.clear();
+        last = producer;
+    }
+    if (last >= 0)
+        rewriter.insert({gather.op, gather.attributes, {x, gather.inputs[1]}, {out}, gather.source, {}}, last);
 }
 
 }  // namespace
 
 bool last_rows_only(Graph& graph, PassContext& context) {
-    bool changed = false;
-    for (bool again = true; again;) {
-        Rewriter rewriter(graph, context.journal, "last_rows_only");
-        for (std::size_t n = 0; n < graph.nodes.size(); ++n)
-            if (graph.nodes[n].op == &kGatherRows) move_up(rewriter, static_cast<NodeId>(n));
-        again = rewriter.finish();
-        changed |= again;
-    }
-    return changed;
+    Rewriter rewriter(graph, context.journal, "last_rows_only");
+    for (std::size_t n = 0; n < graph.nodes.size(); ++n)
+        if (graph.nodes[n].op == &kGatherRows) move_up(rewriter, static_cast<NodeId>(n));
+    return rewriter.finish();
 }
 
 }  // namespace vitro

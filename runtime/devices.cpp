@@ -3,6 +3,7 @@
 #include "backends/cpu/cpu_backend.h"
 #include "ops/cuda_kernels.h"
 #include "ops/op_list.h"
+#include "runtime/emulated_cuda.h"
 
 #include <charconv>
 #include <chrono>
@@ -22,7 +23,9 @@ DeviceLimits gpu_limits(Backend& backend, std::size_t bytes, std::int64_t n) {
 double gpu_seconds(Backend& backend, const std::function<void()>& queue) { return cuda::seconds_of(backend, queue); }
 #else
 int gpus_there(std::string& why_none) {
-    why_none = "this program was built without nvcc; cuda-emulated runs the same kernels on the CPU, slowly";
+    why_none =
+        "this program was built without CUDA (./dev build --cuda); cuda-emulated runs the same kernels on the CPU, "
+        "slowly";
     return 0;
 }
 DeviceFacts facts_of(int) { return {}; }
@@ -60,7 +63,7 @@ Devices open_devices(std::string_view device, int threads) {
     const auto add_gpu = [&](int number) { add(open_gpu(number), gpu_kernels()); };
     std::string why_none;
     if (device == kEmulated)
-        add(cuda_emulated::make_backend(), cuda_emulated::kernels());
+        add(emulated_cuda().make_backend(0), emulated_cuda().kernels());
     else if (const std::optional<int> number = gpu_number(device))
         add_gpu(*number);
     else if (device != "auto" && device != "cpu")
@@ -86,12 +89,12 @@ DeviceFacts gpu_facts(int gpu) { return facts_of(gpu); }
 
 DeviceLimits measure_limits(Backend& backend) {
     if (backend.is_host()) fail("the limits of {}: expected a GPU or the emulation of one", backend.description());
-    if (backend.name() == kEmulated) return cuda_emulated::measure_limits(backend, std::size_t{1} << 16, 32);
+    if (backend.name() == kEmulated) return emulated_cuda().measure_limits(backend, std::size_t{1} << 16, 32);
     return gpu_limits(backend, std::size_t{4} << 30, 8192);
 }
 
 double seconds_of(Backend& backend, const std::function<void()>& queue) {
-    if (backend.name() == kEmulated) return cuda_emulated::seconds_of(backend, queue);
+    if (backend.name() == kEmulated) return emulated_cuda().seconds_of(backend, queue);
     if (!backend.is_host()) return gpu_seconds(backend, queue);
     const auto start = std::chrono::steady_clock::now();
     queue();

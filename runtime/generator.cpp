@@ -1,6 +1,7 @@
 #include "runtime/generator.h"
 
 #include "frontend/tokenizer/detokenizer.h"
+#include "runtime/append.h"
 #include "runtime/errors.h"
 
 #include <algorithm>
@@ -21,26 +22,23 @@ std::size_t reusable(const LanguageModel& model, std::int64_t sequence, std::spa
     return std::min(static_cast<std::size_t>(shared), tokens.size() - 1);
 }
 
-/// What is to be computed for the token after `tokens`: only what the cache lacks, or everything without a cache.
-LanguageModel::Part part_after(LanguageModel& model, std::int64_t sequence, std::span<const std::int32_t> tokens,
-                               bool use_cache) {
-    const std::size_t kept = use_cache ? reusable(model, sequence, tokens) : 0;
+/// The token after `tokens`, of which only what the cache lacks is computed, or everything without a cache. It is
+/// chosen where the logits are, unless they are changed before.
+std::int32_t token_after(LanguageModel& model, std::int64_t sequence, std::span<const std::int32_t> tokens,
+                         const GenerationOptions& options, Sampler& sampler) {
+    const std::size_t kept = options.use_cache ? reusable(model, sequence, tokens) : 0;
     model.truncate(sequence, static_cast<std::int64_t>(kept));
-    return {sequence, tokens.subspan(kept), Want::last};
-}
-
-/// The token after `tokens`; chosen on the device where that can do all that the options ask.
-std::int32_t token_after(LanguageModel& model, const LanguageModel::Part& part, std::span<const std::int32_t> tokens,
-                         const SamplingOptions& options, Sampler& sampler) {
-    if (!model.chooses_tokens() || !samples_by_row(options)) return sampler.sample(model.feed({&part, 1}), tokens);
-    const SampleRow row = sample_row(options, tokens.size());
-    return model.choose({&part, 1}, {&row, 1}).front();
+    StepPart work{.sequence = sequence, .tokens = tokens.subspan(kept)};
+    if (!samples_by_row(options.sampling)) return sampler.sample(append(model, work).values, tokens);
+    work.want = Want::token;
+    work.sample = sample_row(options.sampling, tokens.size());
+    return append(model, work).tokens.front();
 }
 
 }  // namespace
 
 std::string_view name(FinishReason reason) {
-    static constexpr std::string_view kNames[] = {"stop", "length", "interrupted"};
+    static constexpr std::string_view kNames[] = {"stop", "length", "context", "interrupted"};
     return kNames[static_cast<std::size_t>(reason)];
 }
 
@@ -55,7 +53,7 @@ Generation generate_tokens(LanguageModel& model, std::int64_t sequence, std::spa
                         prompt.size(), context, context - 1));
 
     Sampler sampler(options.sampling, model.config().vocab_size);
-    Generation out;
+    Generation out{.finish_reason = FinishReason::length};
     std::vector<std::int32_t> tokens(prompt.begin(), prompt.end());
     tokens.reserve(context);
     if (options.use_cache) out.cached_tokens = static_cast<std::int64_t>(reusable(model, sequence, tokens));
@@ -67,8 +65,7 @@ Generation generate_tokens(LanguageModel& model, std::int64_t sequence, std::spa
             out.finish_reason = FinishReason::interrupted;
             break;
         }
-        const LanguageModel::Part part = part_after(model, sequence, tokens, options.use_cache);
-        const std::int32_t token = token_after(model, part, tokens, options.sampling, sampler);
+        const std::int32_t token = token_after(model, sequence, tokens, options, sampler);
         if (out.tokens.empty()) {
             out.prompt_seconds = seconds_since(start);
             start = Clock::now();
@@ -82,6 +79,8 @@ Generation generate_tokens(LanguageModel& model, std::int64_t sequence, std::spa
             break;
         }
     }
+    if (out.finish_reason == FinishReason::length && out.tokens.size() < limit)
+        out.finish_reason = FinishReason::context;
     out.decode_seconds = seconds_since(start);
     return out;
 }

@@ -27,7 +27,8 @@ struct GenerationOptions {
 
 enum class FinishReason : std::uint8_t {
     stop,         // an end token or a stop string
-    length,       // max_tokens, or the context is full
+    length,       // max_tokens
+    context,      // the context is full: the answer may be cut
     interrupted,  // GenerationOptions::interrupted
 };
 std::string_view name(FinishReason reason);

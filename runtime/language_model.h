@@ -1,24 +1,25 @@
-// A model ready to run on one or more devices: weights, KV cache, and two programs, one for chunks of prompts and one
-// for single tokens. A step takes tokens of several sequences at once; no sequence sees another.
+// A model that runs: sequences in a KV cache, and steps that append tokens to them. A step takes tokens of several
+// sequences at once, pieces of prompts and single tokens alike; no sequence sees another.
 #pragma once
 
-#include "backends/backend.h"
-#include "frontend/checkpoint.h"
-#include "graph/executor.h"
-#include "ops/sample/sample.h"
-#include "runtime/model_options.h"
-#include "runtime/weights.h"
+#include "runtime/model_programs.h"
 
 #include <filesystem>
-#include <memory>
-#include <optional>
 #include <span>
 #include <vector>
 
 namespace vitro {
 
-/// Which logits a step is to compute for a sequence.
-enum class Want : std::uint8_t { none, last, all };
+/// One sequence's part of a step.
+struct StepPart {
+    std::int64_t sequence = 0;             // in [0, max_sequences)
+    std::span<const std::int32_t> tokens;  // to append, at least one
+    Want want = Want::logits;
+    bool all_rows = false;    // whether every token is wanted a row of, or only the last
+    SampleRow sample = {};    // how Want::token chooses; its position is filled in
+    std::int64_t length = 0;  // what the text will have at least: a prompt that comes in pieces says here how long it
+                              // is as a whole, since some ropes (models/config.h) depend on that
+};
 
 class LanguageModel {
 public:
@@ -26,100 +27,65 @@ public:
     LanguageModel(const std::filesystem::path& directory, ModelConfig config, std::vector<Target> targets,
                   const LanguageModelOptions& options);
 
+    /// One step: appends each part's tokens to its sequence and gives what the parts want, in their order, valid until
+    /// the next step. Nothing is allocated. Error, and no sequence has changed, when the step cannot be: a sequence
+    /// that comes twice or is not there, an id outside the vocabulary, more tokens than a chunk, more rows than the
+    /// model was opened for, a text longer than the context or a full cache (ContextError), results that are not
+    /// finite, or a device that failed.
+    std::span<const PartResult> step(std::span<const StepPart> work);
+    /// Error when step(work) would be refused however its tokens were spread over steps.
+    void check(std::span<const StepPart> work) const;
+
+    /// The tokens of a sequence, whose keys and values are in the cache.
+    std::span<const std::int32_t> tokens(std::int64_t sequence) const { return at(sequence).tokens; }
+    /// Keeps the first `length` tokens of a sequence, forgets the rest.
+    void truncate(std::int64_t sequence, std::int64_t length);
+    /// Makes sequence `to` the first `length` tokens of `from`, without computing anything: they share pages of the
+    /// cache, until one of them appends to a page that is not full.
+    void share(std::int64_t from, std::int64_t to, std::int64_t length);
+    /// Pages of the cache that no sequence has.
+    std::int64_t free_pages() const { return pages_.free_pages(); }
+
     const ModelConfig& config() const { return config_; }
     /// Complete: with every default filled in.
     const LanguageModelOptions& options() const { return options_; }
-    const Checkpoint& checkpoint() const { return checkpoint_; }
-    std::span<const Target> targets() const { return targets_; }
+    const Checkpoint& checkpoint() const { return programs_.checkpoint(); }
+    std::span<const Target> targets() const { return programs_.targets(); }
     std::int64_t context() const { return options_.context; }
-    const Program& program(Phase phase) const { return (phase == Phase::prefill ? prefill_ : decode_)->program; }
     /// For looking at what runs and measuring it.
-    Executor& executor(Phase phase) { return (phase == Phase::prefill ? prefill_ : decode_)->executor; }
-
-    /// Tokens to append to sequence `sequence` (in [0, max_sequences)).
-    struct Part {
-        std::int64_t sequence = 0;
-        std::span<const std::int32_t> tokens;
-        Want want = Want::last;
-    };
-
-    /// Appends the parts' tokens to their sequences, in as few steps as chunks allow, and returns the logits of the
-    /// wanted rows, [rows, vocab_size], part by part, valid until the next call. A sequence comes at most once.
-    /// Error when a sequence would outgrow the context or an id is outside the vocabulary; nothing has changed then.
-    /// Want::all needs options.all_logits and parts that fit one chunk together; see feed_all for longer ones.
-    std::span<const float> feed(std::span<const Part> parts);
-
-    /// As feed, but the device chooses the next token after each part, as options.choose_tokens lets it, and only these
-    /// leave it. All parts want their last row; `rows` say how to choose, one for each.
-    std::span<const std::int32_t> choose(std::span<const Part> parts, std::span<const SampleRow> rows);
-    bool chooses_tokens() const { return options_.choose_tokens; }
-
-    /// The logits of all tokens of one sequence, chunk by chunk: calls take(logits [rows, vocab_size]) for each.
-    void feed_all(std::int64_t sequence, std::span<const std::int32_t> tokens,
-                  const std::function<void(std::span<const float>)>& take);
-
-    /// Keeps the first `length` tokens of a sequence, forgets the rest.
-    void truncate(std::int64_t sequence, std::int64_t length);
-    /// The tokens in the cache.
-    std::span<const std::int32_t> tokens(std::int64_t sequence) const {
-        return sequences_[static_cast<std::size_t>(sequence)].tokens;
-    }
-
-    /// See Executor::observe.
-    void observe(const Executor::Observer& observer);
+    const Program& program(Phase phase) const { return programs_.runner(phase).program; }
+    Executor& executor(Phase phase) { return programs_.runner(phase).executor; }
 
 private:
-    /// A program with its memory.
-    struct Runner {
-        Runner(Program compiled, const LanguageModel& model, Weights& weights);
-        Program program;
-        std::vector<Buffer> io;  // by device
-        Executor executor;
-        ValueId tokens, positions, sequences, page_table, lengths, rows, rope_lengths, logits;
-        ValueId sample_options, sample_integers, next_tokens;  // -1 where tokens are not chosen on the device
-    };
     struct Sequence {
         std::vector<std::int32_t> tokens;  // capacity for the whole context is reserved
-        std::vector<std::int32_t> pages;   // likewise
-        std::int64_t rope_length = 0;      // the length that decides between short and long rope factors
-        bool long_keys = false;            // whether the keys in the cache are turned by the long ones
+        std::int64_t cached = 0;  // tokens whose keys are in the cache as `long_keys` says: all but after a failure
+        bool long_keys = false;   // whether keys are turned by the rope's factors for long texts
+        std::int64_t rope_length = 0;       // the length that decides about them
+        std::int64_t next_rope_length = 0;  // the same once the step under way has succeeded
+        std::uint64_t latest_step = 0;      // that it was a part of
     };
 
-    /// Error when a device has not the memory for all of this.
-    void check_memory(std::span<const Program* const> programs) const;
-    void check(std::span<const Part> parts) const;
-    /// Recomputes a sequence whose keys were turned by the other rope factors: it has grown past the border between
-    /// short and long ones, or was cut back before it.
-    void choose_rope(const Part& part);
-    /// Runs all parts in steps that fit; returns the rows that there are now results of.
-    std::int64_t run(std::span<const Part> parts);
-    /// Runs parts that fit one step; returns the rows of logits_, or of chosen_, filled from `row` on.
-    std::int64_t step(std::span<const Part> parts, std::int64_t row);
-    void write_sampling(Runner& runner, std::int64_t row, const SymbolValues& symbols);
-    template <class T>
-    void write(Runner& runner, ValueId input, const std::vector<T>& data, const SymbolValues& symbols);
-    void reserve_pages(Sequence& sequence, std::int64_t length);
-    Sequence& at(std::int64_t sequence) { return sequences_[static_cast<std::size_t>(sequence)]; }
+    /// Error when there is no such sequence.
+    std::size_t index_of(std::int64_t sequence) const;
+    const Sequence& at(std::int64_t sequence) const { return sequences_[index_of(sequence)]; }
+    Sequence& at(std::int64_t sequence) { return sequences_[index_of(sequence)]; }
+    void check_step(std::span<const StepPart> work);
+    void restore_cache(std::int64_t sequence);
+    void run(std::span<const StepPart> work);
 
     ModelConfig config_;
-    std::vector<Target> targets_;
     LanguageModelOptions options_;
-    Checkpoint checkpoint_;
-    Weights weights_;
-    std::vector<Buffer> states_, arena_;  // by device; both programs share them
-    std::unique_ptr<Runner> prefill_;
-    std::unique_ptr<Runner> decode_;
-    std::int64_t pages_per_sequence_ = 0, page_size_ = 0;
+    BuildOptions most_;  // of the largest step
+    ModelPrograms programs_;
+    PagePool pages_;
     std::vector<Sequence> sequences_;
-    std::vector<std::int32_t> free_pages_;
-    // Scratch of a step, reserved once.
-    std::vector<Part> step_parts_;
-    std::vector<std::int32_t> tokens_, positions_, sequence_of_, page_table_, lengths_, rope_lengths_, rows_;
-    std::vector<std::int32_t> history_;  // of the sequence that choose_rope recomputes
-    std::vector<float> logits_;
-    std::span<const SampleRow> sample_rows_;  // of the call of choose() that is under way
-    std::vector<float> sample_options_;
-    std::vector<std::int32_t> sample_integers_, chosen_;
+    std::uint64_t steps_ = 0;
+    // Of the step that ran last.
+    StepInputs inputs_;
+    StepResults results_;
+    std::vector<StepResults::Rows> rows_;  // by part
+    std::vector<PartResult> part_results_;
 };
 
 }  // namespace vitro

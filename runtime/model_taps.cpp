@@ -105,6 +105,11 @@ Elements ModelTaps::elements_of(ValueId id) const {
     return out;
 }
 
+Elements ModelTaps::weight(const std::string& path) const {
+    const TensorView& view = model_.checkpoint().at(source_.value(source_.find(path)).source);
+    return {view.data, view.data + view.bytes};
+}
+
 void ModelTaps::read(const std::function<void(const SeenValue&)>& take) const {
     std::multimap<ValueId, const std::string*> paths;
     std::vector<ValueId> wanted;

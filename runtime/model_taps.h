@@ -49,6 +49,9 @@ public:
     /// Gives the tapped values of the latest step of the phase, in their order. Not before a step was made.
     void read(const std::function<void(const SeenValue&)>& take) const;
 
+    /// The elements of one of the source graph's weights, as the checkpoint has them.
+    Elements weight(const std::string& path) const;
+
 private:
     void tap_paths(std::vector<std::string> paths);
     Elements elements_of(ValueId of_program) const;

@@ -47,7 +47,11 @@ Sampler::Sampler(SamplingOptions options, std::int64_t vocab_size) : options_(st
 }
 
 std::int32_t Sampler::sample(std::span<const float> logits, std::span<const std::int32_t> history) {
-    VITRO_CHECK(logits.size() == adjusted_.size());
+    if (logits.size() != adjusted_.size())
+        fail("logits: expected {} of them, the vocabulary, found {}", adjusted_.size(), logits.size());
+    for (const std::int32_t id : history)
+        if (id < 0 || static_cast<std::size_t>(id) >= adjusted_.size())
+            fail("token id {}: expected an id in [0, {})", id, adjusted_.size());
     adjust(logits, history);
     return choose_token(adjusted_.data(), std::ssize(adjusted_), sample_row(options_, history.size()),
                         candidates_.data());
@@ -55,6 +59,7 @@ std::int32_t Sampler::sample(std::span<const float> logits, std::span<const std:
 
 void Sampler::adjust(std::span<const float> logits, std::span<const std::int32_t> history) {
     std::copy(logits.begin(), logits.end(), adjusted_.begin());
+    for (const auto& [id, bias] : options_.logit_bias) adjusted_[static_cast<std::size_t>(id)] += bias;
     if (options_.repetition_penalty != 1) {
         for (const std::int32_t token : history) {
             const auto id = static_cast<std::size_t>(token);
@@ -65,7 +70,6 @@ void Sampler::adjust(std::span<const float> logits, std::span<const std::int32_t
         }
         for (const std::int32_t token : history) seen_[static_cast<std::size_t>(token)] = false;
     }
-    for (const auto& [id, bias] : options_.logit_bias) adjusted_[static_cast<std::size_t>(id)] += bias;
 }
 
 }  // namespace vitro

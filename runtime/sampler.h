@@ -10,8 +10,8 @@
 
 namespace vitro {
 
-/// The defaults choose greedily. Filters apply in this order, as in Hugging Face transformers: repetition penalty,
-/// bias, temperature, top-k, top-p, min-p.
+/// The defaults choose greedily. Filters apply in this order, as in Hugging Face transformers: bias, repetition
+/// penalty, temperature, top-k, top-p, min-p.
 struct SamplingOptions {
     float temperature = 0;   // 0: the most probable token
     std::int64_t top_k = 0;  // only the k most probable; 0: all
@@ -35,7 +35,8 @@ public:
 
     /// The next token from logits [vocab_size], given the tokens so far. The choice depends on the seed and the number
     /// of tokens so far only: not on threads, nor on what was sampled for other sequences, and is that of the op
-    /// `sample` for sample_row(). Allocates nothing.
+    /// `sample` for sample_row(). Allocates nothing. Error when
+    /// there are not vocab_size logits, or the history has an id outside the vocabulary.
     std::int32_t sample(std::span<const float> logits, std::span<const std::int32_t> history);
 
 private:

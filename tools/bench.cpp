@@ -2,6 +2,7 @@
 #include "tools/bench.h"
 
 #include "base/random.h"
+#include "runtime/append.h"
 #include "tools/common.h"
 
 #include <nlohmann/json.hpp>
@@ -53,16 +54,6 @@ std::vector<std::int32_t> random_tokens(const ModelConfig& config, std::int64_t 
     return tokens;
 }
 
-/// A step of the model as generation makes it: only tokens leave the device.
-void step(LanguageModel& model, std::span<const LanguageModel::Part> parts) {
-    if (!model.chooses_tokens()) {
-        model.feed(parts);
-        return;
-    }
-    const std::vector<SampleRow> rows(parts.size());
-    model.choose(parts, rows);
-}
-
 /// Bytes that a decode step has to read: all weights but the embedding table, and the cache of `cached` tokens.
 double step_bytes(const LanguageModel& model, double cached) {
     const Graph& graph = model.program(Phase::decode).graph;
@@ -88,6 +79,9 @@ public:
         json_["load_seconds"] = load_seconds_;
         first_token();
         std::vector<DecodeCase> cases = flags_.decode;
+        for (const DecodeCase& one : cases) require_fits("--decode", one.context, 1);
+        for (const std::int64_t length : flags_.prefill) require_fits("--prefill", length, 0);
+        require_fits("--generate", flags_.generate, kPrompt);
         std::stable_sort(cases.begin(), cases.end(),
                          [](const DecodeCase& a, const DecodeCase& b) { return a.batch < b.batch; });
         for (std::size_t i = 0; i < cases.size(); ++i) {
@@ -104,6 +98,16 @@ public:
     }
 
 private:
+    static constexpr std::int64_t kPrompt = 5;  // tokens before those that --generate asks for
+
+    /// What does not fit the model is not measured in a smaller size.
+    void require_fits(std::string_view flag, std::int64_t found, std::int64_t besides) {
+        const std::int64_t most = open_->config.max_positions - besides;
+        if (found > most)
+            fail("{}: expected at most {} tokens, since the model is made for {}, found {}", flag, most,
+                 open_->config.max_positions, found);
+    }
+
     void open(std::int64_t sequences, std::int64_t context, std::int64_t chunk) {
         open_.reset();  // its memory first
         ModelFlags flags = flags_.model;
@@ -118,31 +122,31 @@ private:
 
     void first_token() {
         const auto tokens = random_tokens(open_->config, 8, 1);
-        const LanguageModel::Part part{0, tokens, Want::last};
         const auto start = Clock::now();
-        step(model(), {&part, 1});
+        append(model(), {.tokens = tokens, .want = Want::token});
         json_["first_token_seconds"] = load_seconds_ + seconds_since(start);
     }
 
     void decode(const DecodeCase& wanted) {
-        const std::int64_t context = std::min(wanted.context, model().context() - 1);
+        const std::int64_t context = wanted.context;
         std::vector<std::vector<std::int32_t>> history;
-        std::vector<LanguageModel::Part> parts;
+        std::vector<StepPart> parts;
         for (std::int64_t s = 0; s < wanted.batch; ++s) {
             history.push_back(random_tokens(open_->config, context, std::uint64_t(s)));
             model().truncate(s, 0);
-            const LanguageModel::Part part{s, history.back(), Want::none};
-            if (context > 0) model().feed({&part, 1});
+            const StepPart prompt{.sequence = s, .tokens = history.back(), .want = Want::nothing};
+            if (context > 0) append(model(), prompt);
         }
         const auto next = random_tokens(open_->config, wanted.batch, 99);
-        for (std::int64_t s = 0; s < wanted.batch; ++s) parts.push_back({s, {&next[std::size_t(s)], 1}, Want::last});
+        for (std::int64_t s = 0; s < wanted.batch; ++s)
+            parts.push_back({.sequence = s, .tokens = {&next[std::size_t(s)], 1}, .want = Want::token});
         std::vector<double> seconds;
         std::optional<std::size_t> free;
         for (int i = 0; i < kWarmups + flags_.repeats; ++i) {
             if (i == kWarmups) free = device().free_bytes();
             for (std::int64_t s = 0; s < wanted.batch; ++s) model().truncate(s, context);
             const auto start = Clock::now();
-            step(model(), parts);
+            model().step(parts);
             if (i >= kWarmups) seconds.push_back(seconds_since(start));
         }
         const double time = median(seconds), bytes = step_bytes(model(), double(wanted.batch * (context + 1)));
@@ -159,16 +163,14 @@ private:
             json_["decode"].back()["kernels"] = kernel_times(model(), Phase::decode, open_->devices, flags_.repeats);
     }
 
-    void prefill(std::int64_t wanted) {
-        open(1, wanted + 8, wanted);
-        const std::int64_t length = std::min(wanted, model().context());
+    void prefill(std::int64_t length) {
+        open(1, length + 8, length);
         const auto tokens = random_tokens(open_->config, length, 5);
-        const LanguageModel::Part part{0, tokens, Want::last};
         std::vector<double> seconds;
         for (int i = 0; i < kWarmups + flags_.repeats; ++i) {
             model().truncate(0, 0);
             const auto start = Clock::now();
-            step(model(), {&part, 1});
+            append(model(), {.tokens = tokens, .want = Want::token});
             if (i >= kWarmups) seconds.push_back(seconds_since(start));
         }
         const double time = median(seconds), flops = prefill_flops(double(length));
@@ -196,7 +198,6 @@ private:
 
     /// The same text with and without the cache: the textbook's comparison.
     void generate() {
-        constexpr std::int64_t kPrompt = 5;
         open(1, kPrompt + flags_.generate, kPrompt + flags_.generate);
         for (const bool use_cache : {true, false}) {
             auto tokens = random_tokens(open_->config, kPrompt, 3);
@@ -205,8 +206,7 @@ private:
             for (std::int64_t i = 0; i < flags_.generate; ++i) {
                 if (!use_cache) model().truncate(0, 0);
                 const auto cached = model().tokens(0).size();
-                const LanguageModel::Part part{0, std::span<const std::int32_t>(tokens).subspan(cached), Want::last};
-                step(model(), {&part, 1});
+                append(model(), {.tokens = std::span<const std::int32_t>(tokens).subspan(cached), .want = Want::token});
                 tokens.push_back(7);
             }
             json_["generate"]["tokens"] = flags_.generate;

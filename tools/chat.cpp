@@ -64,7 +64,7 @@ public:
             });
             write_out("\n");
             flush_out();
-            if (out.finish_reason == FinishReason::length && prompt.size() + out.tokens.size() >= context())
+            if (out.finish_reason == FinishReason::context)
                 print_err("(the answer ends here because the context of {} tokens is full)\n", context());
             messages_.push_back({"assistant", out.text});
             return out.finish_reason;

@@ -1,12 +1,10 @@
 // vitro ops --cuda-report: sectors and bank conflicts of CUDA kernels, counted by the emulation.
 #include "tools/cuda_report.h"
 
-#include "backends/cuda/devices.h"
-#include "backends/emulation/access_counts.h"
-#include "backends/emulation/options.h"
 #include "ops/check/model_calls.h"
 #include "ops/check/op_case.h"
-#include "ops/cuda_kernels.h"
+#include "ops/op_list.h"
+#include "runtime/emulated_cuda.h"
 #include "tools/output.h"
 
 #include <fmt/core.h>
@@ -32,12 +30,6 @@ struct CallReport {
     }
 };
 
-const KernelDef* kernel_of(const OpDef& op) {
-    for (const KernelDef& kernel : cuda_emulated::kernels())
-        if (kernel.op == op.name) return &kernel;
-    return nullptr;
-}
-
 std::vector<CallReport> report(const OpDef& op, const KernelDef& kernel, Backend& backend) {
     std::vector<Example> calls = check::model_calls(op.name);
     if (calls.empty()) {
@@ -48,11 +40,11 @@ std::vector<CallReport> report(const OpDef& op, const KernelDef& kernel, Backend
     for (const Example& example : calls) {
         check::OpCase call(op, example, example.inputs, 1);
         if (!call.refused_by(kernel).empty()) continue;
-        emulation::take_access_counts();
-        emulation::options().count_accesses = true;
+        emulated_cuda().take_access_counts();
+        emulated_cuda().options().count_accesses = true;
         call.kernel(kernel, backend, 0);
-        emulation::options().count_accesses = false;
-        out.push_back({call.describe(), call.cost(), emulation::take_access_counts()});
+        emulated_cuda().options().count_accesses = false;
+        out.push_back({call.describe(), call.cost(), emulated_cuda().take_access_counts()});
     }
     return out;
 }
@@ -101,12 +93,13 @@ void print(const CallReport& call) {
 }  // namespace
 
 void print_cuda_report(std::span<const OpDef* const> ops, bool json) {
-    if (!emulation::accesses_are_checked()) fail("--cuda-report: a build under a sanitizer has no hooks to count with");
-    emulation::options().multiprocessors = kMultiprocessors;
-    const std::unique_ptr<Backend> backend = cuda_emulated::make_backend();
+    if (!emulated_cuda().accesses_are_checked())
+        fail("--cuda-report: a build under a sanitizer has no hooks to count with");
+    emulated_cuda().options().multiprocessors = kMultiprocessors;
+    const std::unique_ptr<Backend> backend = emulated_cuda().make_backend(0);
     nlohmann::ordered_json all = nlohmann::json::array();
     for (const OpDef* op : ops) {
-        const KernelDef* kernel = kernel_of(*op);
+        const KernelDef* kernel = find_kernel(emulated_cuda().kernels(), op->name);
         if (kernel == nullptr) {
             if (ops.size() == 1) fail("--cuda-report: {} has no CUDA kernel", op->name);
             continue;

@@ -114,10 +114,12 @@ public:
             weights_.emplace(*checkpoint_, targets_);
             check_weight_sources(*checkpoint_, source);
             weights_->lay_out(programs);
+            if (flags.device.verify_plan) require_sound(weights_->load_program().program());
             weights_->load();
             addresses = weights_->addresses(program_);
         } else {
             load_.emplace(programs, targets_);
+            if (flags.device.verify_plan) require_sound(load_->program());
             random_.emplace(*load_, targets_);
             random_->make(
                 {[&](const ValueInfo& weight) { return (tensors_[weight.source] = made_up(weight, synthetic)).data(); },

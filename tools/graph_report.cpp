@@ -27,8 +27,7 @@ Journal scoped(const Journal& journal, std::string_view scope) {
 
 }  // namespace
 
-void explain_load(const Program& program, Journal& journal) {
-    const Graph& load = program.load;
+void explain_load(const Graph& load, Journal& journal) {
     std::vector<std::set<std::string>> tensors(load.values.size());  // that a value is made of
     for (std::size_t i = 0; i < load.values.size(); ++i)
         if (load.values[i].kind == ValueKind::weight) tensors[i].insert(load.values[i].source);

@@ -9,8 +9,9 @@
 
 namespace vitro {
 
-/// Adds to the journal what a program's weights are made of when the model is loaded, as findings of "split_load".
-void explain_load(const Program& program, Journal& journal);
+/// Adds to the journal what is made of which tensors when a model is loaded, as findings of "split_load". `load` is a
+/// program's load graph, or that of a LoadProgram.
+void explain_load(const Graph& load, Journal& journal);
 struct ExplainFlags {
     bool json = false;
     bool unfold = false;

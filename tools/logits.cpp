@@ -1,5 +1,6 @@
 // vitro logits: the logits of every position of a text, as a file to compare with other implementations.
 #include "frontend/safetensors.h"
+#include "runtime/append.h"
 #include "tools/common.h"
 
 namespace vitro {
@@ -17,8 +18,8 @@ void logits(const Flags& flags) {
     const auto tokens = flags.tokens.empty() ? open_tokenizer(flags.model).encode(read_text(flags.text)) : flags.tokens;
     if (tokens.empty()) fail("the text has no tokens: expected at least one");
     std::vector<float> all;
-    open.model->feed_all(0, tokens,
-                         [&](std::span<const float> rows) { all.insert(all.end(), rows.begin(), rows.end()); });
+    append(*open.model, {.tokens = tokens, .all_rows = true},
+           [&](const PartResult& result) { all.insert(all.end(), result.values.begin(), result.values.end()); });
     const std::int64_t shape[] = {static_cast<std::int64_t>(tokens.size()), open.config.vocab_size};
     const NamedTensor tensor{"logits", Tensor(DType::f32, shape, all.data())};
     write_safetensors(flags.out, {&tensor, 1});

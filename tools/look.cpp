@@ -9,8 +9,6 @@ void add_look_flags(const Command& command, LookFlags& flags) {
     command.option("-p,--prompt", flags.prompt, "the text to look at", "TEXT")
         .excludes(
             command.list("--tokens", flags.tokens, "token ids in place of a text: no tokenizer is needed", "1,2,3"));
-    command.number("-n,--predict", flags.predict, {0},
-                   "tokens to generate after the text (default 0), the most probable ones");
 }
 
 Looked open_to_look(const LookFlags& flags) {
@@ -34,9 +32,8 @@ std::string Looked::piece(std::int64_t position) const {
 
 void Looked::run(const std::function<void(Phase phase, std::int64_t first, std::int64_t count)>& after) {
     const auto step = [&](std::int64_t first, std::int64_t count) {
-        const LanguageModel::Part part{0, std::span(tokens).subspan(std::size_t(first), std::size_t(count)),
-                                       Want::last};
-        logits_ = open.model->feed({&part, 1});
+        const StepPart part{.tokens = std::span(tokens).subspan(std::size_t(first), std::size_t(count))};
+        logits_ = open.model->step({&part, 1}).front().values;
         after(count > 1 ? Phase::prefill : Phase::decode, first, count);
     };
     const std::int64_t prompt = std::ssize(tokens);

@@ -16,7 +16,7 @@ struct LookFlags {
     std::vector<std::int32_t> tokens;  // in place of a prompt
     std::int64_t predict = 0;          // tokens to generate after it, the most probable ones
 };
-/// The flags of a model that runs, -p, --tokens and -n.
+/// The flags of a model that runs, -p and --tokens.
 void add_look_flags(const Command& command, LookFlags& flags);
 
 /// A model and the tokens of a text, which one prefill step takes whole.

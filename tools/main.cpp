@@ -48,6 +48,8 @@ int run_command(int argc, char** argv) {
     add_devices(line);
     add_bench(line);
     add_tap(line);
+    add_why(line);
+    add_attend(line);
     add_completion(line);
     const std::function<int()> run = line.parse(argc, argv);
     for (const std::string& library : plugins) load_plugin(library);

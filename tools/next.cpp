@@ -1,9 +1,14 @@
 // vitro next: how a text becomes the next token, step by step.
+#include "runtime/append.h"
+#include "runtime/lens.h"
 #include "tools/common.h"
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
+#include <map>
 #include <numeric>
 
 namespace vitro {
@@ -13,8 +18,41 @@ struct Flags {
     ModelFlags model;
     TextFlags prompt;
     std::int64_t top = 10;
+    bool lens = false;
     bool json = false;
 };
+
+/// What a model would say after a layer.
+struct LensRow {
+    std::string path;
+    std::int32_t id;
+    double probability, rms;
+};
+
+/// The most probable token of these logits, and its probability.
+std::pair<std::int32_t, double> best_of(std::span<const float> logits) {
+    const auto best = std::max_element(logits.begin(), logits.end());
+    double sum = 0;
+    for (const float value : logits) sum += std::exp(static_cast<double>(value - *best));
+    return {static_cast<std::int32_t>(best - logits.begin()), 1 / sum};
+}
+
+/// Feeds the tokens with the residual stream tapped; a row for what stands in front of the layers and after each.
+std::vector<LensRow> looked_through(LanguageModel& model, std::span<const std::int32_t> tokens,
+                                    const std::function<std::span<const float>()>& feed) {
+    ModelTaps taps(model, tokens.size() > 1 ? Phase::prefill : Phase::decode);
+    const Lens lens(taps);
+    taps.tap(lens.paths());
+    feed();
+    std::map<std::string, LensRow> rows;
+    taps.read([&](const SeenValue& seen) {
+        const auto [id, probability] = best_of(lens.logits(seen, model.targets().back().backend));
+        rows[seen.path] = {seen.path, id, probability, Lens::rms(seen)};
+    });
+    std::vector<LensRow> out;
+    for (const std::string& path : lens.paths()) out.push_back(rows.at(path));
+    return out;
+}
 
 /// What a top-level part of the model makes of the tokens: "model.layers.0-3 (4 x Phi3DecoderLayer)", [1, 5, 256].
 struct Stage {
@@ -67,11 +105,16 @@ std::vector<Stage> stages_of(const Graph& graph, std::int64_t tokens) {
 void next(const Flags& flags) {
     const std::string prompt = read_text(flags.prompt);
     const Tokenizer tokenizer = open_tokenizer(flags.model);
-    const OpenModel open = open_model(flags.model);
     const auto tokens = tokenizer.encode(prompt);
     if (tokens.empty()) fail("the prompt has no tokens: expected at least one");
-    const LanguageModel::Part part{0, tokens, Want::last};
-    const std::span<const float> logits = open.model->feed({&part, 1});
+    const OpenModel open = open_model(flags.model, {.chunk = std::ssize(tokens)});
+    std::span<const float> logits;
+    const auto feed = [&] { return logits = append(*open.model, {.tokens = tokens}).values; };
+    std::vector<LensRow> lens;
+    if (flags.lens)
+        lens = looked_through(*open.model, tokens, feed);
+    else
+        feed();
 
     std::vector<std::int32_t> order(logits.size());
     std::iota(order.begin(), order.end(), 0);
@@ -97,6 +140,12 @@ void next(const Flags& flags) {
                                     {"piece", tokenizer.piece(order[i])},
                                     {"probability", probability(order[i])},
                                     {"logit", logit(order[i])}});
+        for (const LensRow& row : lens)
+            json["lens"].push_back({{"after", row.path},
+                                    {"id", row.id},
+                                    {"piece", tokenizer.piece(row.id)},
+                                    {"probability", row.probability},
+                                    {"rms", row.rms}});
         // The prompt may be any bytes; JSON is UTF-8.
         print_out("{}\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
         return;
@@ -110,6 +159,11 @@ void next(const Flags& flags) {
     for (std::size_t i = 0; i < top; ++i)
         print_out("  {:>6}  {:<16} {:>11.6f} {:>9.4f}\n", order[i], tokenizer.piece(order[i]), probability(order[i]),
                   logit(order[i]));
+    if (lens.empty()) return;
+    print_out("what the head makes of the residual stream on its way\n  {:<44} {:>9}  {:<16} {:>11}\n", "after", "rms",
+              "piece", "probability");
+    for (const LensRow& row : lens)
+        print_out("  {:<44} {:>9.4f}  {:<16} {:>11.6f}\n", row.path, row.rms, tokenizer.piece(row.id), row.probability);
 }
 
 }  // namespace
@@ -125,7 +179,9 @@ void add_next(CommandLine& line) {
     add_model_flags(command, flags->model);
     add_text_flags(command, flags->prompt, "the text");
     command.number("--top", flags->top, {1}, "how many next tokens to list (default 10)");
-    command.flag("--json", flags->json, "print JSON: tokens, stages, next");
+    command.flag("--lens", flags->lens,
+                 "also apply the head after every layer: which token the model would choose if it ended there");
+    command.flag("--json", flags->json, "print JSON: tokens, stages, next, lens");
 }
 
 }  // namespace vitro

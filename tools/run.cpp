@@ -73,6 +73,8 @@ int run(const Flags& flags) {
     } else {
         print_out("\n");
         flush_out();
+        if (out.finish_reason == FinishReason::context)
+            print_err("(the text ends here because the context of {} tokens is full)\n", open.model->context());
         print_timings(out, prompt.size());
     }
     return out.finish_reason == FinishReason::interrupted ? kInterruptedExit : 0;

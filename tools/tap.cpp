@@ -216,6 +216,8 @@ void add_tap(CommandLine& line) {
         "paths", [flags](const std::string& path) { flags->paths.push_back(path); },
         "paths of values, their ends, or globs; what fusion removed is computed again from the run's values", "PATH");
     add_look_flags(command, flags->look);
+    command.number("-n,--predict", flags->look.predict, {0},
+                   "tokens to generate after the text (default 0), the most probable ones");
     command.output("-o,--output", flags->output, "write the values to a safetensors file");
     command.flag("--stats", flags->stats, "print min, max, mean and rms of each token, NaN and Inf counted");
     command.flag("--list", flags->list, "print the paths that there are, and nothing else");

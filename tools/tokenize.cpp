@@ -2,6 +2,7 @@
 #include "frontend/file.h"
 #include "frontend/json.h"
 #include "frontend/tokenizer/conformance.h"
+#include "frontend/tokenizer/unicode.h"
 #include "tools/common.h"
 
 #include <fmt/ranges.h>
@@ -74,10 +75,14 @@ public:
     /// Whether nothing differs.
     bool finish() const {
         if (json_) {
-            print_out("{}\n",
-                      nlohmann::ordered_json{
-                          {"texts", texts_}, {"different", different_}, {"rules", rules_}, {"partings", lines_}}
-                          .dump());
+            print_out("{}\n", nlohmann::ordered_json{{"texts", texts_},
+                                                     {"bytes", bytes_},
+                                                     {"tokens", tokens_},
+                                                     {"seconds", seconds_},
+                                                     {"different", different_},
+                                                     {"rules", rules_},
+                                                     {"partings", lines_}}
+                                  .dump());
         } else {
             for (const auto& [rule, count] : rules_) print_out("{:>6}  {}\n", count, rule);
             print_out("{} of {} texts differ\n", different_, texts_);
@@ -136,7 +141,7 @@ bool check_text(const Flags& flags, const Tokenizer& tokenizer, std::string_view
 /// The exit code: 1 when something differs.
 int check(const Flags& flags) {
     const Tokenizer tokenizer = open_tokenizer(flags.model);
-    const std::string text = read_file(flags.check, kMaxText);
+    const std::string text = replace_invalid_utf8(read_file(flags.check, kMaxText));  // as the tokenizers do
     const bool same = flags.against.empty() ? check_table(flags, tokenizer, text) : check_text(flags, tokenizer, text);
     return same ? 0 : 1;
 }

@@ -8,7 +8,8 @@
 #include "bench/cpu/limits.h"
 #include "frontend/config.h"
 #include "ops/op_list.h"
-#include "runtime/language_model.h"
+#include "passes/passes.h"
+#include "runtime/append.h"
 
 #include <cstdlib>
 
@@ -34,22 +35,19 @@ struct Model {
     double prefill() {
         model.truncate(0, 0);
         const std::vector<std::int32_t> tokens(kPrompt, 7);
-        const LanguageModel::Part part{0, tokens, Want::last};
-        return seconds([&] { model.feed({&part, 1}); });
+        return seconds([&] { append(model, {.tokens = tokens}); });
     }
     /// Fills the cache.
     void feed(std::int64_t length) {
         model.truncate(0, 0);
         const std::vector<std::int32_t> tokens(static_cast<std::size_t>(length), 7);
-        const LanguageModel::Part part{0, tokens, Want::last};
-        model.feed({&part, 1});
+        append(model, {.tokens = tokens, .want = Want::nothing});
     }
     /// One token after `length`, which are in the cache.
     double decode(std::int64_t length) {
         model.truncate(0, length);
         const std::int32_t token = 7;
-        const LanguageModel::Part part{0, {&token, 1}, Want::last};
-        return seconds([&] { model.feed({&part, 1}); });
+        return seconds([&] { append(model, {.tokens = {&token, 1}}); });
     }
 };
 

@@ -21,7 +21,8 @@ struct Parting {
     std::vector<std::int32_t> theirs;
 };
 
-/// The partings of two tokenizers, in order. Tokens are compared by spelling and place; where those agree, by id.
+/// The partings of two tokenizers on `text` (valid UTF-8), in order. Tokens are compared by spelling and place; where
+/// those agree, by id.
 std::vector<Parting> compare_tokenizers(const Tokenizer& ours, const Tokenizer& theirs, std::string_view text);
 
 /// The partings of what `ours` makes of the text and of `ids`. The rule is told from how the ids are spelled.

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <unordered_map>
 
 namespace vitro {
@@ -67,6 +68,14 @@ public:
     }
 
 private:
+    /// A node of an earlier stage and its number. The stages' graphs have the same bounds.
+    struct Known {
+        const Graph* graph = nullptr;
+        const Node* node = nullptr;
+        Work work{};
+        std::size_t index = 0;
+    };
+
     Json stage_json(std::size_t i) {
         const Stage& stage = story_.stages[i];
         const Subject subject = story_.subject(stage);
@@ -76,13 +85,45 @@ private:
         for (const PassRecord& record : story_.report.passes)
             if (record.name == stage.name) out["ms"] = 1e3 * record.seconds;
         const std::vector<Work> works = works_of(subject);
+        std::vector<std::size_t> nodes;
         for (std::size_t n = 0; n < works.size(); ++n)
-            out["nodes"].push_back(nodes_.index(node_json(subject, stage.graph.nodes[n], works[n])));
-        for (const Repeat& repeat : find_repeats(stage.graph))
-            out["repeats"].push_back({repeat.layers, repeat.first, repeat.last, repeat.members});
+            nodes.push_back(index_of(subject, stage.graph.nodes[n], works[n]));
+        out["nodes"] = nodes;
+        // Of what a pass left as it was.
+        if (i > 0 && nodes == nodes_of_last_ && stage.graph.values.size() == story_.stages[i - 1].graph.values.size()) {
+            out["repeats"] = repeats_of_last_;
+        } else {
+            for (const Repeat& repeat : find_repeats(stage.graph))
+                out["repeats"].push_back({repeat.layers, repeat.first, repeat.last, repeat.members});
+        }
+        nodes_of_last_ = std::move(nodes);
+        repeats_of_last_ = out["repeats"];
         for (const Finding& finding : story_.report.journal.findings)
             if (finding.pass == stage.name) out["findings"].push_back({finding.path, finding.fired, finding.reason});
         return out;
+    }
+
+    /// The number of a node; most are known from the stage before.
+    std::size_t index_of(const Subject& subject, const Node& node, Work work) {
+        const std::string_view path = subject.graph.value(node.outputs[0]).path;
+        const auto [known, is_new] = known_.try_emplace(path, Known{});
+        if (is_new || !is_same(known->second, subject.graph, node, work))
+            known->second = {&subject.graph, &node, work, nodes_.index(node_json(subject, node, work))};
+        return known->second.index;
+    }
+
+    static bool is_same(const Known& known, const Graph& graph, const Node& node, Work work) {
+        const auto same_values = [&](const std::vector<ValueId>& ids, const std::vector<ValueId>& others) {
+            return std::equal(ids.begin(), ids.end(), others.begin(), others.end(), [&](ValueId id, ValueId other) {
+                if (id == kAbsent || other == kAbsent) return id == other;
+                const ValueInfo &a = graph.value(id), &b = known.graph->value(other);
+                return a.path == b.path && a.kind == b.kind && a.type == b.type;
+            });
+        };
+        const Node& other = *known.node;
+        return node.op == other.op && work == known.work && node.attributes == other.attributes &&
+               node.source == other.source && node.realizes == other.realizes &&
+               same_values(node.inputs, other.inputs) && same_values(node.outputs, other.outputs);
     }
 
     Json node_json(const Subject& subject, const Node& node, Work work) {
@@ -136,6 +177,9 @@ private:
 
     const Story& story_;
     Table nodes_, values_, types_, paths_;
+    std::unordered_map<std::string_view, Known> known_;  // by its first output's path
+    std::vector<std::size_t> nodes_of_last_;             // of the stage before
+    Json repeats_of_last_;
     Json ops_ = Json::object();
 };
 

@@ -1,5 +1,6 @@
 #include "ops/attention/attention.h"
 
+#include "base/checked.h"
 #include "base/half.h"
 #include "ops/add/add.h"
 #include "ops/attention_mask/attention_mask.h"
@@ -115,7 +116,7 @@ Cost cost(const Call& call) {
     std::int64_t bytes = q.bytes() + call.out().bytes() + 2 * bytes_of(cache.dtype, rows * cache.dim(2) * cache.dim(3));
     for (const auto input : {Attention::kPositions, Attention::kSequences, Attention::kPageTable, Attention::kLengths})
         bytes += call.in(input).bytes();
-    return {bytes, pairs * q.dim(1) * (4 * q.dim(2) + 5)};  // two products and a softmax
+    return {bytes, capped_product({pairs, q.dim(1), 4 * q.dim(2) + 5})};  // two products and a softmax
 }
 
 /// A sequence of an example: tokens that the cache holds, and how many of them, the last ones, are the step's.

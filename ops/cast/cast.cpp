@@ -1,17 +1,23 @@
 #include "ops/cast/cast.h"
 
+#include "ops/common/dequantize.h"
 #include "ops/common/elementwise.h"
+#include "ops/common/expect.h"
 
 namespace vitro {
 namespace {
 
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
     const DType dtype = attributes.as<Cast>().dtype;
+    if (is_block_quantized(inputs[0].dtype)) expect_blocks("x", inputs[0], inputs[0].rank());
     return {{dtype, inputs[0].shape}};
 }
 
 void reference(const Call& call) {
     const Tensor &x = call.in(0), &out = call.out();
+    if (is_block_quantized(x.dtype))
+        return dispatch_float(
+            out.dtype, [&]<class Out>(Out) { dequantize_to(x.dtype, x.as<std::byte>(), x.elements(), out.as<Out>()); });
     dispatch(x.dtype, [&]<class X>(X) {
         dispatch_float(out.dtype, [&]<class Out>(Out) {
             for (std::int64_t i = 0; i < x.elements(); ++i) out.as<Out>()[i] = Out(float(x.as<X>()[i]));
@@ -39,7 +45,7 @@ std::vector<Example> examples(Random& random) {
 
 const OpDef kCast{
     .name = "cast",
-    .doc = "out = x in another float dtype, rounded to nearest even; x may also be i32.",
+    .doc = "out = x in another float dtype, rounded to nearest even; x may also be i32 or block-quantized.",
     .inputs = {"x"},
     .locality = Locality::elements,
     .infer = infer,

@@ -1,6 +1,7 @@
 #include "ops/cast/cast.h"
 
 #include "ops/common/map_cuda.h"
+#include "ops/common/refuse_blocks.h"
 
 namespace vitro::VITRO_DEVICE {
 namespace {
@@ -11,6 +12,7 @@ struct Same {
 
 }  // namespace
 
-extern const KernelDef kCastCuda{.op = "cast", .run = [](const Call& call) { map_cuda(call, "cast", Same{}); }};
+extern const KernelDef kCastCuda{
+    .op = "cast", .run = [](const Call& call) { map_cuda(call, "cast", Same{}); }, .refuses = refuse_blocks};
 
 }  // namespace vitro::VITRO_DEVICE

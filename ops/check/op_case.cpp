@@ -84,7 +84,7 @@ OpCase::Outputs OpCase::execute(Run run, const KernelDef* kernel, Backend& backe
     for (Tensor& tensor : inputs) {
         GuardedMemory& memory = input_memory.emplace_back(backend, static_cast<std::size_t>(tensor.bytes()), 0, 0);
         memory.write(tensor.data);
-        tensor.data = memory.data();
+        tensor.data = tensor.absent ? nullptr : memory.data();
     }
     for (const TensorType& type : output_types_) {
         Tensor& tensor = outputs.emplace_back(tensor_of(type, example_.symbols));

@@ -1,6 +1,7 @@
 // The axis attribute of movement ops.
 #pragma once
 
+#include "base/blocks.h"
 #include "graph/shape.h"
 
 namespace vitro {
@@ -21,6 +22,13 @@ inline std::int64_t constant_size(const TensorType& type, int axis) {
     const Dim dim = type.dim(axis);
     if (dim.is_symbol()) fail("expected a constant size along axis {}, found {}", axis, to_string(dim));
     return dim.size;
+}
+
+/// Error when something is to be done along the rows of a block-quantized type: only whole rows are moved.
+inline void expect_whole_rows(const TensorType& type, int axis) {
+    if (is_block_quantized(type.dtype) && axis == type.rank() - 1)
+        fail("expected an axis other than the rows' own, whose elements stand in blocks, found {} of {}", axis,
+             to_string(type));
 }
 
 }  // namespace vitro

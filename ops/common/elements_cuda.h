@@ -134,9 +134,9 @@ inline unsigned row_threads(std::int64_t n, bool wide, std::int64_t most = 512) 
     return unsigned(std::clamp<std::int64_t>((groups + 31) / 32 * 32, 32, most));
 }
 
-/// A size as 32 bits, in which kernels count; VITRO_CHECK says so when it does not fit.
+/// A size as 32 bits, in which kernels count; Error when it does not fit.
 inline int kernel_int(std::int64_t size) {
-    VITRO_CHECK(size >= 0 && size < std::int64_t{1} << 31, "{} is more than a kernel counts", size);
+    if (size < 0 || size >= std::int64_t{1} << 31) fail("expected sizes below 2^31 for a kernel, found {}", size);
     return static_cast<int>(size);
 }
 

@@ -1,6 +1,7 @@
 // Checks that ops share in their shape inference; the builder adds op, path, all types and the place to the error.
 #pragma once
 
+#include "base/blocks.h"
 #include "graph/shape.h"
 
 #include <string_view>
@@ -30,6 +31,16 @@ inline void expect_float(std::string_view input, const TensorType& found, int ra
 inline void expect_stored_float(std::string_view input, const TensorType& found, int rank) {
     if (!is_stored_float(found.dtype) || found.rank() != rank)
         fail("{}: expected a float or f8e4m3 of rank {}, found {}", input, rank, to_string(found));
+}
+
+/// Error, naming the input, unless `found` is block-quantized, with this many dimensions and whole blocks in its last
+/// one.
+inline void expect_blocks(std::string_view input, const TensorType& found, int rank) {
+    const std::int64_t block = info(found.dtype).block_elements;
+    if (!is_block_quantized(found.dtype) || found.rank() != rank || found.dim(-1).is_symbol() ||
+        found.dim(-1).size % block != 0)
+        fail("{}: expected blocks of rank {}, the last dimension a constant multiple of {}, found {}", input, rank,
+             block, to_string(found));
 }
 
 /// Error, naming the input, unless `found` is a float.

@@ -1,5 +1,6 @@
 #include "ops/common/strided.h"
 
+#include "base/blocks.h"
 #include "base/half.h"
 #include "ops/common/copy_nest.h"
 #include "ops/common/parallel.h"
@@ -57,7 +58,13 @@ void copy_tiles(const Call& call, const CopyNest& nest, const T* from, T* to) {
 
 }  // namespace
 
-StridedView view(const Tensor& tensor) {
+StridedView view(const Tensor& whole) {
+    Tensor tensor = whole;
+    if (is_block_quantized(tensor.dtype) && tensor.rank > 0) {
+        std::int64_t& row = tensor.sizes[std::size_t(tensor.rank - 1)];
+        row = bytes_of(tensor.dtype, row);
+        tensor.dtype = DType::f8e4m3;  // of one byte
+    }
     StridedView out{tensor.dtype, tensor.rank, tensor.sizes, {}, tensor.data};
     for (int i = 0; i < tensor.rank; ++i) out.strides[std::size_t(i)] = tensor.count(i + 1, tensor.rank);
     return out;

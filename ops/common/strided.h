@@ -18,7 +18,8 @@ struct StridedView {
     void* data = nullptr;
 };
 
-/// The whole tensor.
+/// The whole tensor; one of blocks (base/blocks.h) as the bytes of its rows, so that whole rows can be moved like
+/// others.
 StridedView view(const Tensor& tensor);
 
 /// Indices [begin, begin + size) along `axis`.

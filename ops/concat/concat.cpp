@@ -54,9 +54,11 @@ void concat_by(const Call& call, CopyView copy) {
     const int axis = resolve_axis(call.attributes.as<Concat>().axis, out.rank);
     std::int64_t begin = 0;
     for (const Tensor& x : call.inputs) {
-        const StridedView place = narrow(out, axis, begin, x.dim(axis));
-        if (x.data != place.data) copy(call, view(x), place);
-        begin += x.dim(axis);
+        const StridedView from = view(x);
+        const std::int64_t size = from.sizes[std::size_t(axis)];
+        const StridedView place = narrow(out, axis, begin, size);
+        if (from.data != place.data) copy(call, from, place);
+        begin += size;
     }
 }
 

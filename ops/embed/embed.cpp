@@ -1,6 +1,7 @@
 #include "ops/embed/embed.h"
 
 #include "base/half.h"
+#include "ops/common/dequantize.h"
 #include "ops/common/elementwise.h"
 #include "ops/common/expect.h"
 
@@ -10,7 +11,7 @@ namespace {
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
     const TensorType &tokens = inputs[0], &table = inputs[1];
     expect_i32("tokens", tokens, 1);
-    expect_float("table", table, 2);
+    is_block_quantized(table.dtype) ? expect_blocks("table", table, 2) : expect_float("table", table, 2);
     const DType dtype = attributes.as<Embed>().dtype;
     return {{dtype, {tokens.dim(0), table.dim(1)}}};
 }
@@ -18,6 +19,13 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
 void reference(const Call& call) {
     const Tensor &tokens = call.in(0), &table = call.in(1), &out = call.out();
     const std::int64_t n = table.dim(1);
+    if (is_block_quantized(table.dtype))
+        return dispatch_float(out.dtype, [&]<class Out>(Out) {
+            for (std::int64_t t = 0; t < tokens.dim(0); ++t)
+                dequantize_to(table.dtype,
+                              table.as<std::byte>() + bytes_of(table.dtype, tokens.as<std::int32_t>()[t] * n), n,
+                              out.as<Out>() + t * n);
+        });
     dispatch_float(table.dtype, [&]<class Table>(Table) {
         dispatch_float(out.dtype, [&]<class Out>(Out) {
             for (std::int64_t t = 0; t < tokens.dim(0); ++t)

@@ -13,8 +13,8 @@ struct Embed {
 
 extern const OpDef kEmbed;
 
-/// out[t, :] = table[tokens[t], :]. tokens: i32 [T], each in [0, V) (whoever fills the step checks that); table: floats
-/// [V, H]. out: [T, H] in `dtype`, a float one.
+/// out[t, :] = table[tokens[t], :]. tokens: i32 [T], each in [0, V) (whoever fills the step checks that); table: float
+/// or block-quantized [V, H]. out: [T, H] in `dtype`, a float one.
 Value embed(At at, Value tokens, Value table, Embed attributes = {});
 
 }  // namespace vitro

@@ -1,6 +1,7 @@
 #include "ops/embed/embed.h"
 
 #include "ops/common/elements_cuda.h"
+#include "ops/common/refuse_blocks.h"
 
 namespace vitro::VITRO_DEVICE {
 namespace {
@@ -29,6 +30,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-extern const KernelDef kEmbedCuda{.op = "embed", .run = run};
+extern const KernelDef kEmbedCuda{.op = "embed", .run = run, .refuses = refuse_blocks};
 
 }  // namespace vitro::VITRO_DEVICE

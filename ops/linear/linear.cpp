@@ -1,5 +1,6 @@
 #include "ops/linear/linear.h"
 
+#include "base/checked.h"
 #include "base/half.h"
 #include "ops/add/add.h"
 #include "ops/cast/cast.h"
@@ -22,7 +23,12 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     const auto& linear = attributes.as<Linear>();
     const TensorType &x = inputs[Linear::kX], &weight = inputs[Linear::kWeight];
     expect_float("x", x, 2);
-    !inputs[Linear::kWeightScale].absent ? expect_stored_float("weight", weight, 2) : expect_float("weight", weight, 2);
+    if (is_block_quantized(weight.dtype))
+        expect_blocks("weight", weight, 2);
+    else if (!inputs[Linear::kWeightScale].absent)
+        expect_stored_float("weight", weight, 2);
+    else
+        expect_float("weight", weight, 2);
     if (weight.dim(1) != x.dim(1))
         fail("the summed dimension: expected equal sizes, found {} (x's last) and {} (weight's last)",
              to_string(x.dim(1)), to_string(weight.dim(1)));
@@ -52,9 +58,15 @@ double activate(const std::string& name, double x) {
     return x;
 }
 
-/// All elements of a float or f8e4m3 tensor in double; none of an absent one.
+/// All elements of a tensor of any dtype but i32 in double; none of an absent one.
 std::vector<double> doubles(const Tensor& tensor) {
     std::vector<double> out(static_cast<std::size_t>(tensor.elements()));
+    if (is_block_quantized(tensor.dtype)) {
+        std::vector<float> values(out.size());
+        dequantize(tensor.dtype, tensor.as<std::byte>(), tensor.elements(), values.data());
+        std::copy(values.begin(), values.end(), out.begin());
+        return out;
+    }
     dispatch_stored_float(tensor.dtype, [&]<class X>(X) {
         for (std::size_t i = 0; i < out.size(); ++i) out[i] = double(float(tensor.as<X>()[i]));
     });
@@ -111,7 +123,7 @@ Cost cost(const Call& call) {
     const auto flops = [&](const OpDef& op, const Tensor& of) {
         return cost_of(op, {{&of, 1}, {&of, 1}, call.attributes, call.backend}).flops;
     };
-    cost.flops = 2 * x.rows() * weight.elements();
+    cost.flops = capped_product({2, x.rows(), weight.elements()});
     if (call.has(Linear::kNormWeight)) cost.flops += flops(kRmsNorm, x);
     cost.flops += (call.has(Linear::kWeightScale) + call.has(Linear::kBias)) * x.rows() * weight.dim(0);
     if (const OpDef* op = activation_of(linear)) cost.flops += flops(*op, out);
@@ -124,7 +136,7 @@ std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const At
     const auto has = [&](Linear::Input input) { return inputs[input].is_given(); };
     Value x = inputs[Linear::kX], weight = inputs[Linear::kWeight];
     if (has(Linear::kNormWeight)) x = rms_norm(b, x, inputs[Linear::kNormWeight], {.eps = linear.eps});
-    if (!is_float(b.type(weight).dtype)) weight = cast(b, weight, {.dtype = DType::f32});
+    if (b.type(weight).dtype == DType::f8e4m3) weight = cast(b, weight, {.dtype = DType::f32});
     Value y = matmul(b, x, weight, {.transpose_b = true});
     if (has(Linear::kWeightScale)) y = mul(b, y, inputs[Linear::kWeightScale]);
     if (has(Linear::kBias)) y = add(b, y, inputs[Linear::kBias]);

@@ -34,8 +34,8 @@ extern const OpDef kLinear;
 
 /// h = norm_weight ? rms_norm(x, norm_weight) : x;  z = h · weightᵀ (* weight_scale) (+ bias);  gated: M = N / 2 and
 /// y = act(z[:, :M]) * z[:, M:], else M = N and y = act(z);  out = y (+ residual).
-/// x: float [T, K]; weight: float [N, K], with scales also f8e4m3. out: x's dtype [T, M]; everything in between is
-/// fp32.
+/// x: float [T, K]; weight: float [N, K], with weight_scale also f8e4m3, without it also block-quantized (then the CPU
+/// rounds x to 8 bits, 32 numbers with a scale of their own). out: x's dtype [T, M]; everything in between is fp32.
 Value linear(At at, const LinearValues& values, Linear attributes = {});
 
 }  // namespace vitro

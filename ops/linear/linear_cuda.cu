@@ -1,6 +1,7 @@
 #include "ops/linear/linear.h"
 
 #include "ops/common/product_cuda.h"
+#include "ops/common/refuse_blocks.h"
 #include "ops/matmul/linear_product_cuda.h"
 
 namespace vitro::VITRO_DEVICE {
@@ -35,6 +36,7 @@ bool is_large(const Call& call) { return product_of(call).is_large(); }
 
 }  // namespace
 
-extern const KernelDef kLinearCuda{.op = "linear", .run = run, .scratch = scratch, .rounds_between = is_large};
+extern const KernelDef kLinearCuda{
+    .op = "linear", .run = run, .refuses = refuse_blocks, .scratch = scratch, .rounds_between = is_large};
 
 }  // namespace vitro::VITRO_DEVICE

@@ -1,6 +1,8 @@
 #include "ops/matmul/matmul.h"
 
-#include "base/half.h"
+#include "base/checked.h"
+#include "ops/common/dequantize.h"
+#include "ops/common/expect.h"
 
 namespace vitro {
 namespace {
@@ -8,7 +10,11 @@ namespace {
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
     const TensorType &a = inputs[0], &b = inputs[1];
     const bool transposed = attributes.as<Matmul>().transpose_b;
-    if (!is_float(a.dtype) || !is_float(b.dtype)) fail("expected floats");
+    if (is_block_quantized(b.dtype)) {
+        expect_blocks("b", b, 2);
+        if (!transposed) fail("b: expected blocks along the summed dimension, as transpose_b has them");
+    }
+    if (!is_float(a.dtype) || !(is_float(b.dtype) || is_block_quantized(b.dtype))) fail("expected floats");
     if (a.rank() < 2) fail("a: expected at least 2 dimensions, found {}", a.rank());
     if (b.rank() != 2 && b.rank() != a.rank())
         fail("b: expected 2 dimensions or as many as a ({}), found {}", a.rank(), b.rank());
@@ -29,7 +35,15 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
 }
 
 void reference(const Call& call) {
-    const Tensor &a = call.in(0), &b = call.in(1), &out = call.out();
+    const Tensor &a = call.in(0), &out = call.out();
+    Tensor b = call.in(1);
+    std::vector<float> values;
+    if (is_block_quantized(b.dtype)) {
+        values.resize(static_cast<std::size_t>(b.elements()));
+        dequantize(b.dtype, b.as<std::byte>(), b.elements(), values.data());
+        b.dtype = DType::f32;
+        b.data = values.data();
+    }
     const bool transposed = call.attributes.as<Matmul>().transpose_b;
     const std::int64_t m = a.dim(-2), k = a.dim(-1), n = out.dim(-1);
     const std::int64_t b_k = transposed ? 1 : n, b_n = transposed ? k : 1;  // steps along k and n
@@ -50,7 +64,7 @@ void reference(const Call& call) {
 
 Cost cost(const Call& call) {
     const Tensor &a = call.in(0), &b = call.in(1), &out = call.out();
-    return {a.bytes() + b.bytes() + out.bytes(), 2 * out.elements() * a.dim(-1)};
+    return {a.bytes() + b.bytes() + out.bytes(), capped_product({2, out.elements(), a.dim(-1)})};
 }
 
 std::vector<Example> examples(Random& random) {

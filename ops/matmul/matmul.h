@@ -14,7 +14,9 @@ struct Matmul {
 extern const OpDef kMatmul;
 
 /// out[.., m, n] = sum over k of a[.., m, k] * b[.., k, n] (b[.., n, k] with transpose_b).
-/// a: float [.., M, K]; b: float, rank 2 (the same for the whole batch) or with a's leading dimensions; out: a's dtype
+/// a: float [.., M, K]; b: float, rank 2 (the same for the whole batch) or with a's leading dimensions, or with
+/// transpose_b block-quantized of rank 2 (then the CPU rounds a to 8 bits, 32 numbers with a scale of their own); out:
+/// a's dtype
 /// [.., M, N]. The sum is fp32 and its order depends on K only.
 Value matmul(At at, Value a, Value b, Matmul attributes = {});
 

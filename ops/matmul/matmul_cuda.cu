@@ -1,6 +1,7 @@
 // A product with one matrix goes the way of a linear layer; all others, which models have only before they are fused,
 // go through tiles of shared memory.
 #include "ops/common/elements_cuda.h"
+#include "ops/common/refuse_blocks.h"
 #include "ops/matmul/linear_product_cuda.h"
 #include "ops/matmul/matmul.h"
 
@@ -61,6 +62,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-extern const KernelDef kMatmulCuda{.op = "matmul", .run = run};
+extern const KernelDef kMatmulCuda{.op = "matmul", .run = run, .refuses = refuse_blocks};
 
 }  // namespace vitro::VITRO_DEVICE

@@ -4,7 +4,9 @@
 #include "ops/matmul/product_cpu.h"
 
 #include "backends/cpu/simd_tile.h"
+#include "base/blocks.h"
 #include "base/checked.h"
+#include "ops/matmul/block_product_cpu.h"
 #include "ops/matmul/matmul_pack.h"
 
 #include <algorithm>
@@ -267,12 +269,14 @@ std::int64_t converted(const Product& p) {
 }  // namespace
 
 std::size_t product_scratch(const Product& product, const ThreadPool& pool) {
+    if (is_block_quantized(product.b_dtype)) return quantized_scratch(product, pool);
     return sizeof(Scratch) * static_cast<std::size_t>(pool.threads()) +
            sizeof(float) * static_cast<std::size_t>(converted(product));
 }
 
 void multiply(const Product& product, std::span<std::byte> scratch, ThreadPool& pool, FinishBlock finish,
               void* context) {
+    if (is_block_quantized(product.b_dtype)) return multiply_quantized(product, scratch, pool, finish, context);
     Work work{product, reinterpret_cast<Scratch*>(scratch.data()), pool, finish, context};
     if (!few_rows(product)) return multiply_blocks(work);
     if (product.a_dtype != DType::f32) {

@@ -2,6 +2,7 @@
 #include "ops/qkv_projection/qkv_projection.h"
 
 #include "ops/common/pages_cuda.h"
+#include "ops/common/refuse_blocks.h"
 #include "ops/matmul/large_product_cuda.h"
 #include "ops/rope/rope_cuda.h"
 
@@ -136,7 +137,9 @@ void run(const Call& call) {
     launch_finish("finish_qkv", z, p, epilogue.units(), epilogue, backend.stream());
 }
 
-std::string refuses(std::span<const TensorType>, std::span<const TensorType> outputs, const Attributes& attributes) {
+std::string refuses(std::span<const TensorType> inputs, std::span<const TensorType> outputs,
+                    const Attributes& attributes) {
+    if (std::string reason = refuse_blocks(inputs, outputs, attributes); !reason.empty()) return reason;
     return RopeTable::refuses(attributes.as<QkvProjection>().append.rope, outputs[0].dim(2).size);
 }
 

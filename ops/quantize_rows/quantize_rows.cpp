@@ -46,8 +46,8 @@ std::vector<Example> examples(Random& random) {
 const OpDef kQuantizeRows{
     .name = "quantize_rows",
     .doc =
-        "rows[n, k] = x[n, k] / scales[n], rounded to f8e4m3; scales[n] = max |x[n, :]| / 448, or 1 for a row of "
-        "zeros.",
+        "out 0[n, k] = x[n, k] / out 1[n], the rows, rounded to f8e4m3; out 1[n] = max |x[n, :]| / 448, the scales, or "
+        "1 for a row of zeros; NaN stays NaN, and does not count in the maximum.",
     .inputs = {"x"},
     .infer = infer,
     .reference = reference,

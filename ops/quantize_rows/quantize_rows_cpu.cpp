@@ -15,7 +15,7 @@ void run(const Call& call) {
             simd::Floats magnitudes{};
             simd::each(width, [&](std::int64_t i, auto lanes) {
                 const simd::Floats v = simd::load(from + i, lanes);
-                magnitudes = simd::max(magnitudes, simd::max(v, -v));
+                magnitudes = simd::max(simd::max(v, -v), magnitudes);  // NaN is left out
             });
             const float largest = simd::max(magnitudes);
             const float scale = largest > 0 ? largest / f8e4m3::kLargest : 1.0f;

@@ -10,6 +10,7 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     const auto& [axis, begin, end] = attributes.as<Slice>();
     const int at = resolve_axis(axis, out);
     const std::int64_t size = constant_size(out, at);
+    expect_whole_rows(out, at);
     if (begin < 0 || begin >= end || end > size)
         fail("expected a range within [0, {}) along axis {}, found [{}, {})", size, at, begin, end);
     out.shape[static_cast<std::size_t>(at)] = end - begin;

@@ -11,6 +11,7 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     const auto& [axis, sizes] = attributes.as<Split>();
     const int at = resolve_axis(axis, x);
     const std::int64_t size = constant_size(x, at);
+    expect_whole_rows(x, at);
     std::vector<TensorType> outputs;
     std::optional<std::int64_t> sum = 0;
     for (const std::int64_t piece : sizes) {

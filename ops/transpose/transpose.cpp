@@ -1,5 +1,7 @@
 #include "ops/transpose/transpose.h"
 
+#include "ops/common/axis.h"
+
 namespace vitro {
 namespace {
 
@@ -14,6 +16,7 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
         if (valid) seen[static_cast<std::size_t>(axis)] = true;
     }
     if (!valid) fail("permutation: expected each of the {} axes once, found {}", x.rank(), attribute_text(permutation));
+    if (!permutation.empty() && permutation.back() != x.rank() - 1) expect_whole_rows(x, x.rank() - 1);
     TensorType out{x.dtype, {}};
     for (const std::int64_t axis : permutation) out.shape.push_back(x.dim(static_cast<int>(axis)));
     return {out};

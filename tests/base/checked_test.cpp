@@ -24,6 +24,14 @@ TEST_CASE("products and sums that fit are given, others are not") {
     CHECK(checked_add<std::uint64_t>(kMostUnsigned - 1, 1) == kMostUnsigned);
 }
 
+TEST_CASE("a capped product stops at 2^60, and a zero anywhere makes it zero") {
+    CHECK(capped_product({}) == 1);
+    CHECK(capped_product({2, 3, 7}) == 42);
+    CHECK(capped_product({1 << 30, 1 << 29}) == std::int64_t{1} << 59);
+    CHECK(capped_product({1 << 30, 1 << 30, 1 << 30}) == std::int64_t{1} << 60);
+    CHECK(capped_product({kMost, kMost, 2, 0}) == 0);
+}
+
 TEST_CASE("round_up goes to the next multiple, and stays on one") {
     CHECK(round_up(0, 64) == 0);
     CHECK(round_up(1, 64) == 64);

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fstream>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -30,6 +32,16 @@ void check_tiny_weights(Checkpoint& checkpoint) {
     std::sort(names.begin(), names.end());
     CHECK(checkpoint.names() == names);
     CHECK(checkpoint.total_bytes() == total);
+}
+
+/// Bytes of files that are mapped into this process's memory and there now.
+std::size_t mapped_bytes() {
+    std::ifstream status("/proc/self/status");
+    for (std::string word; status >> word;) {
+        std::size_t kilobytes = 0;
+        if (word == "RssFile:" && status >> kilobytes) return kilobytes << 10;
+    }
+    return 0;
 }
 
 }  // namespace
@@ -75,6 +87,29 @@ TEST_CASE("data that is not aligned to its element is copied once") {
     CHECK(tensor.as<float>()[0] == 1.0f);
     CHECK(tensor.as<float>()[1] == -2.0f);
     CHECK(checkpoint.tensor("w").data == tensor.data);
+}
+
+TEST_CASE("a tensor that is released leaves memory, and can be asked for again") {
+    constexpr std::int64_t kRows = 1 << 12, kColumns = 1 << 10;
+    constexpr std::size_t kBytes = sizeof(float) * kRows * kColumns;
+    const TempDir directory;
+    std::vector<float> a(kRows * kColumns, 1.5f), b(kRows * kColumns, -2.0f);
+    const std::int64_t sizes[] = {kRows, kColumns};
+    const NamedTensor tensors[] = {{"a", Tensor(DType::f32, sizes, a.data())},
+                                   {"b", Tensor(DType::f32, sizes, b.data())}};
+    write_safetensors(directory / "model.safetensors", tensors);
+    Checkpoint checkpoint = Checkpoint::open(directory.path());
+    const auto sum = [&](const char* name) {
+        const auto* floats = checkpoint.tensor(name).as<float>();
+        return std::accumulate(floats, floats + kRows * kColumns, 0.0);
+    };
+    const double of_a = sum("a"), of_b = sum("b");
+    const std::size_t before = mapped_bytes();
+    checkpoint.release("a");
+    CHECK(mapped_bytes() + kBytes / 10 * 9 <= before);
+    CHECK(sum("b") == of_b);
+    CHECK(sum("a") == of_a);
+    CHECK(mapped_bytes() + kBytes / 10 > before);
 }
 
 TEST_CASE("links lead to the blobs of a download cache") {

@@ -30,10 +30,22 @@ LLAMA3_WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3
 QWEN_WORDS = LLAMA3_WORDS.replace("{1,3}", "")
 GPT2_WORDS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
-# tokenizer: {character: why a text with it differs}; the published file decides, and a newer Unicode table is no error.
-KNOWN = {
-    "minilm": {"\ua82c": "a mark (Mn) since Unicode 13; StripAccents of tokenizers 0.23.3 does not know it yet"},
-}
+def newer_mark(text: str, partings: list[dict]) -> str | None:
+    """A published file decides, and a newer Unicode table is no error."""
+    known = "\ua82c" in text
+    return "U+A82C is a mark (Mn) since Unicode 13; StripAccents of tokenizers 0.23.3 does not know it yet" if known else None
+
+
+def equal_scores(text: str, partings: list[dict]) -> str | None:
+    """Two cuts that are equally probable but for rounding."""
+    from sentencepiece import SentencePieceProcessor
+
+    model = SentencePieceProcessor(model_file=str(ROOT / "build" / "models" / "unigram" / "tokenizer.model"))
+    ours, theirs = (sum(model.get_score(id) for p in partings for id in p[side]) for side in ("ours", "theirs"))
+    return "two cuts of the same score, which versions of sentencepiece round differently" if abs(ours - theirs) < 1e-3 else None
+
+
+KNOWN = {"minilm": newer_mark, "unigram": equal_scores}
 
 
 def byte_chars() -> dict[int, str]:
@@ -144,7 +156,9 @@ def sentencepiece_pair(proto, legacy: bool):
     from transformers.convert_slow_tokenizer import SpmConverter
 
     pieces = list(proto.pieces)
-    tokenizer = SpmConverter.build_tokenizer_from_spm_proto(proto, {p.piece: i for i, p in enumerate(pieces)}, legacy=legacy)
+    is_unigram = proto.trainer_spec.model_type == 1
+    vocab = [(p.piece, p.score) for p in pieces] if is_unigram else {p.piece: i for i, p in enumerate(pieces)}
+    tokenizer = SpmConverter.build_tokenizer_from_spm_proto(proto, vocab, legacy=legacy)
     tokenizer.add_special_tokens([AddedToken(p.piece, normalized=False, special=True) for p in pieces if p.type in (2, 3)])
     prefix = proto.normalizer_spec.add_dummy_prefix
     proto.normalizer_spec.add_dummy_prefix = False
@@ -185,6 +199,25 @@ def gemma3(folder: Path):
     return sentencepiece_pair(proto, False)
 
 
+def unigram(folder: Path):
+    """A model of our own, trained on the documents here: Unigram with nmt_nfkc's table of replacements."""
+    import sentencepiece
+    from sentencepiece import sentencepiece_model_pb2
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "corpus").write_text(sample_text() + "".join(s.decode("utf-8", "ignore") + "\n" for s in make_strings([])))
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(folder / "corpus"), model_prefix=str(folder / "tokenizer"), vocab_size=3000, model_type="unigram",
+        byte_fallback=True, character_coverage=0.98, minloglevel=2)  # fmt: skip
+    proto = sentencepiece_model_pb2.ModelProto()
+    proto.ParseFromString((folder / "tokenizer.model").read_bytes())
+    (folder / "tokenizer_config.json").write_text('{"add_bos_token": false, "legacy": true}')
+    model = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    tokenizer, _ = sentencepiece_pair(proto, True)
+    special = ["<unk>", "<s>", "</s>"]
+    return tokenizer, lambda text: None if any(token in text for token in special) else model.encode(text)
+
+
 # name: what is fetched, how the reference is made, which file vitro reads
 TOKENIZERS = {
     "gpt2": ("gpt2", gpt2, "tokenizer.json"),
@@ -196,6 +229,10 @@ TOKENIZERS = {
     "mistral": ("mistral", mistral, "tokenizer.model"),
     "gemma3": ("gemma3-270m", gemma3, "tokenizer.model"),
     "gemma3-json": ("gemma3-270m", gemma3, "tokenizer.json"),
+    "smollm2-gguf": ("smollm2", smollm2, "model.gguf"),
+    "gemma3-gguf": ("gemma3-270m", gemma3, "model.gguf"),
+    "unigram": (None, unigram, "tokenizer.model"),
+    "unigram-json": (None, unigram, "tokenizer.json"),
 }
 
 
@@ -208,14 +245,19 @@ def sample_text() -> str:
 def compare(name: str, vitro: str, timed: bool) -> int:
     """How many strings differ for no known reason."""
     source, make, file = TOKENIZERS[name]
-    tokenizer, second = make(fetch(source))
+    folder = fetch(source) if source else ROOT / "build" / "models" / name
+    tokenizer, second = make(folder)
     work = ROOT / "build" / "models" / "tokenizers" / name
     work.mkdir(parents=True, exist_ok=True)
+    before = []  # the tokens that the file puts in front
     if file == "tokenizer.json":
         tokenizer.save(str(work / file))
+    elif file == "model.gguf":
+        work, field = folder, gguf_fields(folder)
+        before = [field("bos_token_id")] if field("add_bos_token") else []
     else:
         for part in [file, "tokenizer_config.json"]:
-            (work / part).write_bytes((ROOT / "build" / "models" / source / part).read_bytes())
+            (work / part).write_bytes((folder / part).read_bytes())
     added = [token.content for _, token in sorted(tokenizer.get_added_tokens_decoder().items())][:40]
     texts = [string.decode("utf-8", "replace") for string in make_strings(added, 900)]
     rows, agreed, apart = [], 0, 0
@@ -225,30 +267,35 @@ def compare(name: str, vitro: str, timed: bool) -> int:
         if other is not None and ids != other:
             apart += 1
             continue  # the sources part: nobody says what is right
-        rows.append({"text": text, "ids": ids})
+        rows.append({"text": text, "ids": before + ids})
     table = work / "table.jsonl"
     table.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    out = subprocess.run([vitro, "tokenize", "-m", str(work), "--check", str(table), "--json"], capture_output=True, text=True)
+    model = work / "model.gguf" if file == "model.gguf" else work
+    out = subprocess.run([vitro, "tokenize", "-m", str(model), "--check", str(table), "--json"], capture_output=True, text=True)
     if out.returncode not in (0, 1) or not out.stdout:
         sys.exit(f"{name}: vitro ended with {out.returncode}: {out.stderr}")
     report = json.loads(out.stdout)
-    known, unknown = {}, []
+    texts_apart: dict[str, list[dict]] = {}
     for parting in report["partings"]:
         row = rows[int(parting["text"].rsplit(" ", 1)[1]) - 1]
-        reason = next((why for char, why in KNOWN.get(name, {}).items() if char in row["text"]), None)
-        known.setdefault(reason, set()).add(row["text"]) if reason else unknown.append((row["text"], parting))
+        texts_apart.setdefault(row["text"], []).append(parting)
+    known, unknown = {}, []
+    for text, partings in texts_apart.items():
+        reason = KNOWN[name](text, partings) if name in KNOWN else None
+        known.setdefault(reason, []).append(text) if reason else unknown.append((text, partings))
     print(f"{name}: {report['texts']} strings, {report['different']} differ; a second source agrees on {agreed}, parts on {apart}")
     for reason, found in known.items():
         print(f"  {len(found)}: {reason}")
-    for text, parting in unknown[:5]:
-        print(f"  {text!r}\n    {parting}")
-    if timed:
-        measure(tokenizer, vitro, work)
+    for text, partings in unknown[:5]:
+        print(f"  {text!r}\n    {partings}")
+    if timed and not before:
+        measure(tokenizer, vitro, model)
     return len(unknown)
 
 
-def measure(tokenizer: Tokenizer, vitro: str, work: Path) -> None:
+def measure(tokenizer: Tokenizer, vitro: str, model: Path) -> None:
     text = sample_text()
+    work = model if model.is_dir() else model.parent
     (work / "text").write_text(text)
     times = []
     for _ in range(5):
@@ -256,7 +303,7 @@ def measure(tokenizer: Tokenizer, vitro: str, work: Path) -> None:
         ids = tokenizer.encode(text).ids
         times.append(time.perf_counter() - began)
     (work / "ids").write_text(json.dumps(ids))
-    command = [vitro, "tokenize", "-m", str(work), "--check", str(work / "text"), "--against", str(work / "ids"), "--json"]
+    command = [vitro, "tokenize", "-m", str(model), "--check", str(work / "text"), "--against", str(work / "ids"), "--json"]
     ours = [json.loads(subprocess.run(command, capture_output=True, text=True).stdout) for _ in range(3)]
     seconds = min(report["seconds"] for report in ours)
     print(f"  {len(text.encode())} bytes: tokenizers {min(times) * 1e3:.1f} ms, vitro {seconds * 1e3:.1f} ms", end="")

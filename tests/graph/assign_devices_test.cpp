@@ -57,7 +57,7 @@ TEST_CASE("copies make way for values of the graph that have their paths") {
     TwoDevices devices;
     CHECK(lines_of(devices.placed("%x.cpu = input i32 [T]\n%w = weight f32 [3]\n%w.cpu = input f32 [T, 3]\n"
                                   "%a = add(%w.cpu, %w) : f32 [T, 3]\n%b = silu(%a) : f32 [T, 3]\n"
-                                  "%c = layer_norm(%b, %w, %w) : f32 [T, 3]\n%a.cpu = relu(%c) : f32 [T, 3]\n"
+                                  "%c = layer_norm(%b, %w, bias = %w) : f32 [T, 3]\n%a.cpu = relu(%c) : f32 [T, 3]\n"
                                   "return %a.cpu\n")) ==
           "%x.cpu = input i32 [T] @far\n"
           "%w = weight f32 [3] @far\n"
@@ -66,7 +66,7 @@ TEST_CASE("copies make way for values of the graph that have their paths") {
           "%a = add(%w.cpu, %w) : f32 [T, 3] @far\n"
           "%a.cpu.1 = copy(%a) : f32 [T, 3] @cpu\n"
           "%b = silu(%a.cpu.1) : f32 [T, 3] @cpu\n"
-          "%c = layer_norm(%b, %w.cpu.1, %w.cpu.1) : f32 [T, 3] @cpu\n"
+          "%c = layer_norm(%b, %w.cpu.1, bias = %w.cpu.1) : f32 [T, 3] @cpu\n"
           "%a.cpu = relu(%c) : f32 [T, 3] @cpu\n"
           "return %a.cpu\n");
 }

@@ -289,6 +289,17 @@ return %y
     }
 }
 
+TEST_CASE("without the host nothing can be loaded") {
+    FarDevice far;
+    const Target target{far, far_kernels()};
+    const Program program = compile(
+        graph_of("graph \"g\"\n%x = input f32 [4]\n%w = weight f32 [4]\n%y = add(%x, %w) : f32 [4]\nreturn %y\n"),
+        target);
+    const Program* const programs[] = {&program};
+    CHECK_THROWS_WITH_AS(LoadProgram(programs, {&target, 1}),
+                         "loading weights: expected the host as the last device, found far", Error);
+}
+
 TEST_CASE("joining weights that do not fit each other is an error of types") {
     const auto refuse = [](std::string_view weights, std::string_view joined) {
         try {

@@ -130,20 +130,6 @@ TEST_CASE("a program runs at any size up to its bound, constants stay") {
     CHECK(running.run({}).empty());
 }
 
-TEST_CASE("observers see every step with its tensors, after it ran") {
-    Running running(cpu_kernels());
-    std::vector<std::string> seen;
-    running.executor.observe([&](const Program& program, const Step& step, const Call& call) {
-        const Node& node = program.graph.node(step.node);
-        seen.push_back(fmt::format("{} {} {}", node.op->name, call.out().sizes[0], call.out().as<float>()[0]));
-    });
-    running.run({1, 1, 1, 2, 2, 2});
-    CHECK(seen == std::vector<std::string>{"add 2 1.5", "matmul 2 1.5"});
-    running.executor.observe(nullptr);
-    running.run({1, 1, 1});
-    CHECK(seen.size() == 2);
-}
-
 TEST_CASE("a step is told of the weights that the next one reads") {
     const Running running(cpu_kernels());
     const std::span<const std::byte> told = running.executor.call(0).next_weights;

@@ -129,6 +129,38 @@ TEST_CASE("numbers that no reader takes are refused, naming it") {
     CHECK_THROWS_WITH_AS(check("lengths", {8}), doctest::Contains("add up to C = 9"), Error);
 }
 
+TEST_CASE("what readers want is found through long chains and many ways, once") {
+    const std::string head = "graph \"g\"\n%x = input f32 [9, 1]\n%v0 = input i32 [4]\n";
+    const auto rules_of = [&](const std::string& lines) {
+        return input_rules(parse(head + lines, "g", find_op)).at("v0");
+    };
+    std::string chain;  // deep: what follows it must not call itself
+    for (int i = 1; i <= 20'000; ++i)
+        chain += fmt::format("%v{} = slice(%v{}) {{axis = 0, begin = 0, end = 4}} : i32 [4]\n", i, i - 1);
+    chain += "%y = gather_rows(%x, %v20000) : f32 [4, 1]\nreturn %y\n";
+    REQUIRE(rules_of(chain).size() == 1);
+    CHECK(rules_of(chain)[0].below == Dim(9));
+
+    std::string ways;  // 2^40 of them
+    for (int i = 1; i <= 80; i += 2)
+        ways += fmt::format(
+            "%v{1} = concat(%v{0}, %v{0}) {{axis = 0}} : i32 [8]\n"
+            "%v{2} = slice(%v{1}) {{axis = 0, begin = 2, end = 6}} : i32 [4]\n",
+            i - 1, i, i + 1);
+    CHECK(rules_of(ways + "%y = gather_rows(%x, %v80) : f32 [4, 1]\nreturn %y\n").size() == 1);
+
+    std::string readers;  // of as many sizes at the end of a chain: the least of them says it all
+    for (int i = 1; i <= 3000; ++i)
+        readers += fmt::format("%v{} = slice(%v{}) {{axis = 0, begin = 0, end = 4}} : i32 [4]\n", i, i - 1);
+    for (int i = 20; i < 3020; ++i)
+        readers += fmt::format(
+            "%x{0} = input f32 [{0}, 1]\n%y{0} = gather_rows(%x{0}, %v3000) : f32 [4, 1]\n"
+            "return %y{0}\n",
+            i);
+    REQUIRE(rules_of(readers).size() == 1);
+    CHECK(rules_of(readers)[0].below == Dim(20));
+}
+
 TEST_CASE("a weight is filled by the seed and its checkpoint tensor, wherever it stands") {
     const Graph graph = parse(
         "graph \"g\"\n%x = input f32 [4]\n%a = weight f32 [4]\n%b = weight f32 [4]\n"

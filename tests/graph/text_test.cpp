@@ -73,7 +73,7 @@ void check_same(const Graph& a, const Graph& b) {
     // Ids may differ: in a file all other values stand before those of the nodes.
     const auto paths = [](const Graph& graph, const std::vector<ValueId>& ids) {
         std::vector<std::string> out;
-        for (const ValueId id : ids) out.push_back(graph.value(id).path);
+        for (const ValueId id : ids) out.push_back(id == kAbsent ? "none" : graph.value(id).path);
         return out;
     };
     for (const ValueInfo& value : a.values) {
@@ -206,6 +206,8 @@ TEST_CASE("malformed text: the error names file, line, column, what was expected
         {"%y = layer_norm(%x, bias = %w) : f32 [T, 4]", "g: layer_norm at y: weight: expected a value, found none"},
         {"%y = layer_norm(%x, %w, bias %w) : f32 [T, 4]", "g:5:30: expected '=', found %w) : f32 [T, 4]"},
         {"%y = concat(x = %x) {axis = 1} : f32 [T, 4]", "g:5:13: expected an input of concat that has no value yet"},
+        {"%y = linear(%x, %x, norm_weight = %w) {eps = nan} : f32 [T, 4]",
+         "g: linear at y: eps: expected a finite number of at least 0, found nan"},
         {"%y = rms_norm(%x, %w) {eps = nan} : f32 [T, 4]",
          "g: rms_norm at y: eps: expected a finite number of at least 0, found nan"},
         {"%y = add(%x, %x)", "g:5:17: expected ':', found the end of the line"},

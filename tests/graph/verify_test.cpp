@@ -4,6 +4,7 @@
 #include "ops/add/add.h"
 #include "ops/layer_norm/layer_norm.h"
 #include "ops/matmul/matmul.h"
+#include "ops/reshape/reshape.h"
 
 #include <doctest/doctest.h>
 
@@ -149,6 +150,37 @@ TEST_CASE("weights and constants have constant sizes") {
                            g.add_value(std::move(info));
                        }),
                        "value w: expected constant sizes, found f32 [T, 4]"));
+}
+
+TEST_CASE("values of blocks have rows of whole blocks") {
+    const auto with_weight = [](const Shape& shape) {
+        return complaint([&](Graph& g) {
+            ValueInfo info{ValueKind::weight, {DType::q4_k, shape}, "w"};
+            info.source = "w";
+            g.add_value(std::move(info));
+        });
+    };
+    CHECK(with_weight({3, 512}) == "nothing");
+    CHECK(contains(with_weight({512, 128}), "value w: q4_k [512, 128]: expected rows of whole blocks of 256 elements"));
+    CHECK(contains(with_weight({}), "expected rows of whole blocks"));
+}
+
+TEST_CASE("blocks of numbers are whole, of weights, and no op takes them apart") {
+    const auto with = [](ValueKind kind, Shape shape) {
+        return complaint([&](Graph& g) {
+            ValueInfo info{kind, {DType::q4_0, std::move(shape)}, "w"};
+            info.source = "w";
+            g.add_value(std::move(info));
+        });
+    };
+    CHECK(with(ValueKind::weight, {3, 64}) == "nothing");
+    CHECK(contains(with(ValueKind::weight, {3, 40}), "q4_0 [3, 40]: expected rows of whole blocks of 32 elements"));
+    CHECK(contains(with(ValueKind::weight, {}), "whole blocks of 32"));
+    CHECK(contains(with(ValueKind::state, {64}), "value w: expected only weights in blocks, found q4_0 [64]"));
+    CHECK(contains(with(ValueKind::input, {64}), "value w: expected only weights in blocks"));
+    Builder b("blocks");
+    const Value w = b.weight("w", {DType::q4_0, {3, 64}});
+    CHECK_THROWS_WITH_AS(reshape(b, w, {64, 3}), doctest::Contains("expected elements that stand alone"), Error);
 }
 
 TEST_CASE("a graph has a result or an update") {

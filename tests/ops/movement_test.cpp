@@ -103,6 +103,53 @@ TEST_CASE("split gives consecutive pieces, and concat of the pieces is x") {
     CHECK(refusal(kSplit, {type}, Split{0, {1}}) == "expected a constant size along axis 0, found T");
 }
 
+TEST_CASE("concat joins rows of blocks, whose bytes stay as they are") {
+    Data a({DType::q4_k, {2, 512}}), b({DType::q4_k, {3, 512}}), c({DType::q4_k, {2, 256}});
+    CHECK(a.memory.size() == 2 * 2 * 144);
+    std::uint8_t next = 0;
+    for (Data* each : {&a, &b, &c})
+        for (std::byte& byte : each->memory) byte = std::byte(next += 7);
+    std::vector<std::byte> below = a.memory;
+    below.insert(below.end(), b.memory.begin(), b.memory.end());
+    std::vector<std::byte> beside;
+    for (std::ptrdiff_t row = 0; row < 2; ++row) {
+        beside.insert(beside.end(), a.memory.begin() + row * 288, a.memory.begin() + (row + 1) * 288);
+        beside.insert(beside.end(), c.memory.begin() + row * 144, c.memory.begin() + (row + 1) * 144);
+    }
+    for (const int threads : {0, 1, 2}) {  // 0: the reference
+        CAPTURE(threads);
+        CHECK(run_op(kConcat, {a, b}, Concat{0}, threads)[0].memory == below);
+        CHECK(run_op(kConcat, {a, c}, Concat{1}, threads)[0].memory == beside);
+    }
+}
+
+TEST_CASE("whole rows of blocks are moved like others, their parts are not") {
+    Data x({DType::q8_0, {4, 3, 64}});
+    std::uint8_t next = 0;
+    for (std::byte& byte : x.memory) byte = std::byte(next += 7);
+    constexpr std::ptrdiff_t kRow = 68;
+    const auto rows = [&](std::vector<std::ptrdiff_t> order) {
+        std::vector<std::byte> out;
+        for (const std::ptrdiff_t row : order)
+            out.insert(out.end(), x.memory.begin() + row * kRow, x.memory.begin() + (row + 1) * kRow);
+        return out;
+    };
+    for (const int threads : {0, 1, 2}) {  // 0: the reference
+        CAPTURE(threads);
+        CHECK(run_op(kTranspose, {x}, Transpose{{1, 0, 2}}, threads)[0].memory ==
+              rows({0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11}));
+        CHECK(run_op(kSlice, {x}, Slice{1, 1, 3}, threads)[0].memory == rows({1, 2, 4, 5, 7, 8, 10, 11}));
+        CHECK(run_op(kSplit, {x}, Split{0, {1, 3}}, threads)[1].memory == rows({3, 4, 5, 6, 7, 8, 9, 10, 11}));
+    }
+    const std::string reason =
+        "expected an axis other than the rows' own, whose elements stand in blocks, found 2 of "
+        "q8_0 [4, 3, 64]";
+    CHECK(refusal(kTranspose, {x.type}, Transpose{{0, 2, 1}}) == reason);
+    CHECK(refusal(kSlice, {x.type}, Slice{-1, 0, 32}) == reason);
+    CHECK(refusal(kSplit, {x.type}, Split{2, {32, 32}}) == reason);
+    CHECK(refusal(kRepeat, {x.type}, Repeat{0, 2}) == "expected a type without blocks, found q8_0 [4, 3, 64]");
+}
+
 TEST_CASE("concat puts one behind the other") {
     const Data a = counting({2, 2}), b = floats({2, 1}, {7, 8});
     CHECK(output(kConcat, {a, b}, Concat{-1}) == Numbers{0, 1, 7, 2, 3, 8});

@@ -134,7 +134,7 @@ TEST_CASE("qkv_rope_append refuses wrong types") {
         return refusal(kQkvRopeAppend, {x, cache, v_cache, tokens, tokens, pages}, fused);
     };
     const QkvRopeAppend four{{}, 4};
-    CHECK(kQkvRopeAppend.infer(std::vector{qkv, cache, cache, tokens, tokens, pages}, four) ==
+    CHECK(kQkvRopeAppend.infer(std::vector{qkv, cache, cache, tokens, tokens, pages, TensorType::none()}, four) ==
           std::vector<TensorType>{{DType::bf16, {'T', 4, 8}}, cache, cache});
     CHECK(kQkvRopeAppend.aliases == std::vector<Alias>{{1, 1}, {2, 2}});
     CHECK(refused(qkv, cache, {{}, 5}) == "qkv: expected rows of 5 + 2 * 2 heads of size 8, found bf16 [T, 64]");

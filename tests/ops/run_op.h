@@ -84,8 +84,9 @@ inline std::vector<Data> run_op(const OpDef& op, const std::vector<Data>& inputs
     }
     const KernelDef* kernel = find_kernel(cpu_kernels(), op.name);
     if (kernel == nullptr) fail("no kernel for {}", op.name);
-    std::vector<std::byte> scratch(kernel->scratch ? kernel->scratch(call) : 0);
-    call.scratch = scratch;
+    const std::size_t bytes = kernel->scratch ? kernel->scratch(call) : 0;
+    const Buffer scratch = backend.allocate(bytes, "scratch");  // aligned as a program's
+    call.scratch = {scratch.data(), bytes};
     kernel->run(call);
     return outputs;
 }

@@ -101,8 +101,7 @@ void check_steps(LoadedModel& loaded) {
     std::int32_t chosen = 0;
     std::span<const float> logits;
     const auto step = [&](std::span<const std::int32_t> part_tokens) {
-        const LanguageModel::Part part{0, part_tokens, Want::last};
-        logits = loaded.model.feed({&part, 1});
+        logits = append(loaded.model, {.tokens = part_tokens}).values;
     };
     CHECK(allocations([&] { step(tokens); }) == 0);
     CHECK(allocations([&] {
@@ -151,15 +150,23 @@ TEST_CASE("after the first step of each program, feeding and sampling allocate n
 
 TEST_CASE("steps of several sequences allocate nothing") {
     if (!can_count()) return;
-    LoadedModel loaded = load_golden("phi3_gqa", {.context = 64, .max_sequences = 3, .chunk = 16});
+    LoadedModel loaded = load_golden(
+        "phi3_gqa", {.context = 64, .max_sequences = 3, .chunk = 20, .all_logits = true, .hidden_states = true});
     const std::vector<std::int32_t> tokens{3, 4, 5, 6, 7, 8, 9};
     const std::span all(tokens);
-    const LanguageModel::Part prompts[] = {{2, all, Want::last}, {0, all.first(3), Want::last}, {1, all, Want::none}};
-    const LanguageModel::Part next[] = {{1, all.first(1), Want::last}, {2, all.first(1), Want::last}};
-    loaded.model.feed(prompts);
-    loaded.model.feed(next);
+    const StepPart prompts[] = {{.sequence = 2, .tokens = all, .want = Want::log_probabilities, .all_rows = true},
+                                {.sequence = 0, .tokens = all.first(3), .want = Want::hidden_states},
+                                {.sequence = 1, .tokens = all, .want = Want::nothing}};
+    const StepPart next[] = {{.sequence = 1, .tokens = all.first(1), .want = Want::token},
+                             {.sequence = 2, .tokens = all.first(1)}};
+    loaded.model.step(prompts);
+    loaded.model.step(next);
     CHECK(allocations([&] {
-              loaded.model.feed(prompts);
-              for (int i = 0; i < 10; ++i) loaded.model.feed(next);
+              loaded.model.step(prompts);
+              for (int i = 0; i < 10; ++i) loaded.model.step(next);
+          }) == 0);
+    CHECK(allocations([&] {
+              loaded.model.share(2, 1, 5);
+              loaded.model.step(next);  // copies the page that both have
           }) == 0);
 }

@@ -29,8 +29,7 @@ TEST_CASE("a model on two devices gives the logits it gives on one") {
             std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) { return node.device == "cpu"; }));
         for (int part = 0; part < 3; ++part) {  // a prefill, two decode steps
             const std::span fed = part == 0 ? std::span<const std::int32_t>(tokens) : std::span(tokens).first(1);
-            const LanguageModel::Part whole{0, fed, Want::last};
-            const auto found = two.feed({&whole, 1});
+            const auto found = append(two, {.tokens = fed}).values;
             const auto expected = one.feed(fed);
             REQUIRE(found.size() == expected.size());
             float worst = 0;

@@ -65,7 +65,13 @@ TEST_CASE("without max_tokens a text goes on to the end of the context") {
     TextModel model;
     const Generation out = model.generate(prompt_of(4), always(kA));
     CHECK(out.tokens.size() == 60);
-    CHECK(out.finish_reason == FinishReason::length);
+    CHECK(out.finish_reason == FinishReason::context);
+    CHECK(name(out.finish_reason) == "context");
+    GenerationOptions all_that_fits = always(kA);
+    all_that_fits.max_tokens = 60;
+    CHECK(model.generate(prompt_of(4), all_that_fits).finish_reason == FinishReason::length);
+    all_that_fits.max_tokens = 61;
+    CHECK(model.generate(prompt_of(4), all_that_fits).finish_reason == FinishReason::context);
     CHECK(model.generate(prompt_of(63), always(kA)).tokens.size() == 1);
 }
 

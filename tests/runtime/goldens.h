@@ -5,7 +5,7 @@
 #include "frontend/config.h"
 #include "frontend/json.h"
 #include "ops/op_list.h"
-#include "runtime/language_model.h"
+#include "runtime/append.h"
 #include "tests/paths.h"
 
 #include <filesystem>
@@ -33,8 +33,7 @@ struct LoadedModel {
 
     /// Appends tokens to sequence 0; logits after the last.
     std::vector<float> feed(std::span<const std::int32_t> tokens) {
-        const LanguageModel::Part part{0, tokens, Want::last};
-        const auto logits = model.feed({&part, 1});
+        const auto logits = append(model, {.tokens = tokens}).values;
         return {logits.begin(), logits.end()};
     }
 };

@@ -4,7 +4,7 @@
 #include "frontend/json.h"
 #include "frontend/safetensors.h"
 #include "ops/op_list.h"
-#include "runtime/language_model.h"
+#include "runtime/append.h"
 #include "tests/paths.h"
 
 #include <doctest/doctest.h>
@@ -57,13 +57,12 @@ struct Loaded {
 
     std::vector<float> all_logits(std::span<const std::int32_t> tokens, std::int64_t sequence = 0) {
         std::vector<float> out;
-        model.feed_all(sequence, tokens,
-                       [&](std::span<const float> rows) { out.insert(out.end(), rows.begin(), rows.end()); });
+        append(model, {.sequence = sequence, .tokens = tokens, .all_rows = true},
+               [&](const PartResult& result) { out.insert(out.end(), result.values.begin(), result.values.end()); });
         return out;
     }
     std::span<const float> last_logits(std::span<const std::int32_t> tokens) {
-        const LanguageModel::Part part{0, tokens, Want::last};
-        return model.feed({&part, 1});
+        return append(model, {.tokens = tokens}).values;
     }
 };
 
@@ -158,16 +157,20 @@ TEST_CASE("two packed prompts give what each gives alone") {
         const auto second = alone.all_logits(other);
         expected.insert(expected.end(), second.begin(), second.end());
 
-        const LanguageModel::Part parts[] = {{0, golden.tokens, Want::all}, {1, other, Want::all}};
-        const auto logits = packed.model.feed(parts);
+        const StepPart parts[] = {{.sequence = 0, .tokens = golden.tokens, .all_rows = true},
+                                  {.sequence = 1, .tokens = other, .all_rows = true}};
+        std::vector<float> logits;
+        for (const PartResult& result : packed.model.step(parts))
+            logits.insert(logits.end(), result.values.begin(), result.values.end());
+        REQUIRE(logits.size() == expected.size());
         CHECK(largest_error(logits, expected) <= 1e-5);
         // One more token for both, in one step.
         const std::int32_t next[] = {3, 5};
-        const LanguageModel::Part more[] = {{1, std::span(next).first(1), Want::last},
-                                            {0, std::span(next).last(1), Want::last}};
-        const auto after = packed.model.feed(more);
+        const StepPart more[] = {{.sequence = 1, .tokens = std::span(next).first(1)},
+                                 {.sequence = 0, .tokens = std::span(next).last(1)}};
+        const auto after = packed.model.step(more).front().values;
         const auto alone_second = alone.last_logits(std::span(next).first(1));
-        CHECK(largest_error(after.first(alone_second.size()), alone_second) <= 1e-5);
+        CHECK(largest_error(after, alone_second) <= 1e-5);
     }
 }
 

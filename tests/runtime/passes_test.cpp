@@ -108,8 +108,9 @@ TEST_CASE("in bf16, too, no pass changes the logits of all tokens but by roundin
             options.activation = options.cache = DType::bf16;
             options.all_logits = true;
             std::vector<float> all;
-            load_golden(name, options).model.feed_all(0, tokens, [&](std::span<const float> rows) {
-                all.insert(all.end(), rows.begin(), rows.end());
+            LoadedModel loaded = load_golden(name, options);
+            append(loaded.model, {.tokens = tokens, .all_rows = true}, [&](const PartResult& result) {
+                all.insert(all.end(), result.values.begin(), result.values.end());
             });
             return all;
         };

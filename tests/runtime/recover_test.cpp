@@ -56,8 +56,7 @@ struct Glass {
 
     /// Logits after these tokens.
     std::vector<float> feed(std::vector<std::int32_t> tokens) {
-        const LanguageModel::Part part{0, tokens, Want::last};
-        const auto logits = model.feed({&part, 1});
+        const auto logits = append(model, {.tokens = tokens}).values;
         return {logits.begin(), logits.end()};
     }
 

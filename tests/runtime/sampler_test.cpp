@@ -141,10 +141,15 @@ TEST_CASE("the repetition penalty divides positive and multiplies negative logit
         first += Sampler({.temperature = 1, .repetition_penalty = 2, .seed = seed}, 2)
                      .sample(Logits{4, 2}, Tokens{0, 1, 1}) == 0;
     CHECK(std::abs(first / 20000.0 - e / (e + 1)) < 0.015);
-    // The penalty comes before the bias: 4 / 2 + 1 is 3, not (4 + 1) / 2.
+    // The bias comes before the penalty, as transformers orders SequenceBiasLogitsProcessor and this one: (4 + 1) / 2
+    // is 2.5, not 4 / 2 + 1.
     Sampler both({.repetition_penalty = 2, .logit_bias = {{0, 1.0f}}}, 2);
-    CHECK(both.sample(Logits{4, 2.9f}, Tokens{0}) == 0);
-    CHECK(both.sample(Logits{4, 3.1f}, Tokens{0}) == 1);
+    CHECK(both.sample(Logits{4, 2.4f}, Tokens{0}) == 0);
+    CHECK(both.sample(Logits{4, 2.6f}, Tokens{0}) == 1);
+    // A bias that turns the sign of a logit decides whether the penalty divides or multiplies: 1 - 3 = -2 becomes -4.
+    Sampler turned({.repetition_penalty = 2, .logit_bias = {{0, -3.0f}}}, 2);
+    CHECK(turned.sample(Logits{1, -3.9f}, Tokens{0}) == 1);
+    CHECK(turned.sample(Logits{1, -4.1f}, Tokens{0}) == 0);
 }
 
 TEST_CASE("the same seed draws the same tokens, another one others") {

@@ -91,6 +91,13 @@ TEST_CASE("bench measures steps, prompts, generation and kinds of kernels") {
     CHECK(json.at("generate").at("seconds_without_cache") > 0);
 }
 
+TEST_CASE("bench refuses what the model is not made for, and measures nothing smaller in its place") {
+    check_error(run_vitro({"bench", "--prefill", "100000"}),
+                {"--prefill: expected at most 512 tokens", "found 100000"});
+    check_error(run_vitro({"bench", "--decode", "1:0,1:512"}), {"--decode: expected at most 511 tokens", "found 512"});
+    check_error(run_vitro({"bench", "--generate", "508"}), {"--generate: expected at most 507 tokens", "found 508"});
+}
+
 TEST_CASE("limits are measured on a device that is no host") {
     const Json limits = json_of({"devices", "--limits", "cuda-emulated", "--json"}).at("limits");
     CHECK(limits.at("read_bytes_per_second") > 0);

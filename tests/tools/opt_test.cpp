@@ -28,10 +28,11 @@ std::vector<std::string> ops_of(const std::string& text) {
 
 TEST_CASE("opt prints what the passes make of a graph, only those that are asked for") {
     using Ops = std::vector<std::string>;
-    CHECK(ops_of(out_of({"opt", kFfn})) == Ops{"linear", "linear"});
-    CHECK(ops_of(out_of({"opt", kFfn, "--disable-pass", "fuse_norm_matmul"})) == Ops{"rms_norm", "linear", "linear"});
+    CHECK(ops_of(out_of({"opt", kFfn})) == Ops{"concat", "linear", "linear"});
+    CHECK(ops_of(out_of({"opt", kFfn, "--disable-pass", "fuse_norm_matmul"})) ==
+          Ops{"rms_norm", "concat", "linear", "linear"});
     CHECK(ops_of(out_of({"opt", kFfn, "--passes", "merge_projections,fuse_residual"})) ==
-          Ops{"rms_norm", "matmul", "split", "silu", "mul", "linear"});
+          Ops{"rms_norm", "concat", "matmul", "split", "silu", "mul", "linear"});
 }
 
 TEST_CASE("opt writes a file that opt reads again") {

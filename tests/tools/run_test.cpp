@@ -102,7 +102,7 @@ TEST_CASE("the reasons why a text ends") {
     CHECK(run({kFrance, "--stop", " Paris"}).out == "\n");
     const Json full = run_json(std::vector<std::string>{kFrance, "-c", "24"} + endless());
     CHECK(full.at("prompt_tokens").size() + full.at("tokens").size() == 24);
-    CHECK(full.at("finish_reason") == "length");
+    CHECK(full.at("finish_reason") == "context");
 }
 
 TEST_CASE("the same seed gives the same text with any number of threads, another seed another") {

@@ -1,0 +1,16 @@
+// What a kernel says that does not read block-quantized weights.
+#pragma once
+
+#include "base/blocks.h"
+#include "graph/op_def.h"
+
+namespace vitro {
+
+/// As KernelDef::refuses.
+inline std::string refuse_blocks(std::span<const TensorType> inputs, std::span<const TensorType>, const Attributes&) {
+    for (const TensorType& input : inputs)
+        if (is_block_quantized(input.dtype)) return fmt::format("it does not read blocks of {}", name(input.dtype));
+    return {};
+}
+
+}  // namespace vitro

@@ -1,0 +1,65 @@
+// What a step gives: rows of logits, of their log-probabilities, of hidden states, and chosen tokens.
+#pragma once
+
+#include "graph/executor.h"
+#include "models/model.h"
+#include "ops/sample/sample.h"
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace vitro {
+
+/// What a sequence's part of a step is to give for its rows.
+enum class Want : std::uint8_t {
+    nothing,            // its tokens are only appended, and it has no rows
+    logits,             // [rows, vocab_size]
+    log_probabilities,  // [rows, vocab_size]: the logarithm of the logits' softmax
+    hidden_states,      // [rows, hidden_size]: what the head computes the logits from
+    token,              // [rows]: the next token after each
+};
+
+/// What was wanted of one part, by its rows; the other list is empty.
+struct PartResult {
+    std::span<const float> values;
+    std::span<const std::int32_t> tokens;
+};
+
+/// The results of a model's graph (models/model.h); -1 where the graph has none.
+struct ResultBinding {
+    explicit ResultBinding(const Graph& graph);
+    ValueId logits, next_tokens, hidden_states;
+};
+
+/// Memory for the results of the largest step. Allocates nothing once it is made.
+class StepResults {
+public:
+    /// `most`: the bounds of the largest step.
+    StepResults(const BuildOptions& most, const ModelConfig& config);
+
+    /// Consecutive rows of a step that are wanted alike.
+    struct Rows {
+        Want want = Want::nothing;
+        std::size_t begin = 0, count = 0;
+    };
+    /// Takes from a program that has run with these symbols what the rows want. `samples` say how tokens are chosen,
+    /// one for each row of the step; the program chooses them itself where it can. Error when there is NaN or +Inf
+    /// among what is wanted.
+    void read(const Executor& executor, const ResultBinding& binding, const SymbolValues& symbols,
+              std::span<const Rows> parts, std::span<const SampleRow> samples);
+    /// What these rows gave. Valid until the next read().
+    PartResult of(const Rows& rows) const;
+
+private:
+    std::span<float> logits_of(const Rows& rows);
+    void choose(const Rows& rows, std::span<const SampleRow> samples);
+
+    std::size_t vocab_size_, hidden_size_;
+    std::vector<float> logits_;                // [max_rows, vocab_size]; of some rows log-probabilities in their place
+    std::vector<float> hidden_states_;         // [max_rows, hidden_size]; empty where the graph gives none
+    std::vector<std::int32_t> tokens_;         // [max_rows]
+    std::vector<SampleCandidate> candidates_;  // [vocab_size]
+};
+
+}  // namespace vitro

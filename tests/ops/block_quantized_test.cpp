@@ -1,0 +1,180 @@
+// What ops make of block-quantized weights. What the bytes of each type mean is tested in tests/base/blocks_test.cpp.
+#include "base/blocks.h"
+
+#include "ops/cast/cast.h"
+#include "ops/embed/embed.h"
+#include "ops/linear/linear.h"
+#include "ops/matmul/matmul.h"
+#include "tests/ops/run_op.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+namespace vitro::test {
+namespace {
+
+/// Where a block has 16-bit scales.
+std::vector<int> scales_of(DType dtype) {
+    switch (dtype) {
+        case DType::q4_1:
+        case DType::q5_1:
+        case DType::q4_k:
+        case DType::q5_k:
+            return {0, 2};
+        case DType::q2_k:
+            return {80, 82};
+        case DType::q3_k:
+            return {108};
+        case DType::q6_k:
+            return {208};
+        case DType::mxfp4:
+            return {};
+        default:
+            return {0};
+    }
+}
+
+/// Any bytes but for the scales, which are of the size that makes weights of about 1.
+Data random_blocks(DType dtype, std::int64_t rows, std::int64_t k, Random& random) {
+    Data out(TensorType{dtype, {rows, k}});
+    const DTypeInfo& type = info(dtype);
+    for (std::byte& byte : out.memory) byte = static_cast<std::byte>(random.integer(0, 255));
+    for (std::size_t at = 0; at < out.memory.size(); at += std::size_t(type.block_bytes)) {
+        for (const int scale : scales_of(dtype)) {
+            const f16 value(0.001f * static_cast<float>(random.integer(-20, 20)));
+            std::memcpy(&out.memory[at + std::size_t(scale)], &value, sizeof value);
+        }
+        if (dtype == DType::mxfp4) out.memory[at] = static_cast<std::byte>(random.integer(120, 128));
+    }
+    return out;
+}
+
+std::vector<float> values_of(const Data& blocks) {
+    std::vector<float> out(std::size_t(blocks.tensor().elements()));
+    dequantize(blocks.type.dtype, blocks.memory.data(), std::ssize(out), out.data());
+    return out;
+}
+
+template <class Body>
+void each_block_type(Body&& body) {
+    for (const DTypeInfo& type : kDTypes) {
+        if (!is_block_quantized(type.dtype)) continue;
+        CAPTURE(type.name);
+        body(type.dtype);
+    }
+}
+
+/// Mean squared difference by mean square.
+double relative_error(const std::vector<float>& expected, const std::vector<float>& found) {
+    double difference = 0, square = 0;
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+        difference += std::pow(double(found[i]) - double(expected[i]), 2);
+        square += std::pow(double(expected[i]), 2);
+    }
+    return difference / square;
+}
+
+std::vector<float> linear_of(const Data& x, const Data& weight, int threads, Linear attributes = {}) {
+    return run_op(kLinear, {x, weight}, attributes, threads)[0].floats();
+}
+
+Data random_rows(std::int64_t rows, std::int64_t k, Random& random) {
+    std::vector<float> x(std::size_t(rows * k));
+    for (float& value : x) value = static_cast<float>(random.normal());
+    return floats({rows, k}, x);
+}
+
+TEST_CASE("a product with blocks is exact up to fp32 where 8 bits hold the activations") {
+    Random random(1);
+    each_block_type([&](DType dtype) {
+        for (const auto [m, n, k] : {std::array{1, 1, 256}, std::array{5, 50, 512}, std::array{70, 101, 768}}) {
+            std::vector<float> whole(std::size_t(m * k));
+            for (std::size_t i = 0; i < whole.size(); ++i)
+                whole[i] = i % 32 == 7 ? 127.0f : static_cast<float>(random.integer(-127, 127));
+            const Data x = floats({m, k}, whole), weight = random_blocks(dtype, n, k, random);
+            CHECK(relative_error(linear_of(x, weight, 0), linear_of(x, weight, 2)) < 1e-11);
+        }
+    });
+}
+
+TEST_CASE("activations of any size, rounded to 8 bits, change a product by less than a thousandth of its square") {
+    Random random(2);
+    each_block_type([&](DType dtype) {
+        const Data x = random_rows(33, 1024, random), weight = random_blocks(dtype, 64, 1024, random);
+        const std::vector<float> found = linear_of(x, weight, 2);
+        const double error = relative_error(linear_of(x, weight, 0), found);
+        CHECK(run_op(kMatmul, {x, weight}, Matmul{.transpose_b = true}, 2)[0].floats() == found);
+        CHECK(relative_error(run_op(kMatmul, {x, weight}, Matmul{.transpose_b = true}, 0)[0].floats(), found) == error);
+        CHECK(error < 1e-3);
+        CHECK(error > 0);
+    });
+}
+
+TEST_CASE("the bits of a row of a product with blocks do not depend on other rows nor on threads") {
+    Random random(3);
+    each_block_type([&](DType dtype) {
+        constexpr std::int64_t kRows = 67, kK = 512, kN = 37;
+        const Data x = random_rows(kRows, kK, random), weight = random_blocks(dtype, kN, kK, random);
+        const std::vector<float> together = linear_of(x, weight, 3), values = x.floats();
+        CHECK(together == linear_of(x, weight, 1));
+        for (const std::int64_t row : {0, 3, 64, 66}) {
+            const auto begin = values.begin() + row * kK;
+            const Data alone = floats({1, kK}, std::vector<float>(begin, begin + kK));
+            CHECK(linear_of(alone, weight, 1) ==
+                  std::vector<float>(together.begin() + row * kN, together.begin() + (row + 1) * kN));
+        }
+    });
+}
+
+TEST_CASE("gate and activation follow a product with blocks as any other") {
+    Random random(4);
+    const Data x = random_rows(3, 256, random), weight = random_blocks(DType::q4_0, 260, 256, random);
+    const Linear gated{.activation = "silu", .gated = true};
+    CHECK(relative_error(linear_of(x, weight, 0, gated), linear_of(x, weight, 2, gated)) < 1e-3);
+}
+
+TEST_CASE("a number that is none, or infinite, shows in the product with blocks") {
+    Random random(5);
+    for (const float odd : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+        std::vector<float> values(512, 1.0f);
+        values[300] = odd;
+        const std::vector<float> out =
+            linear_of(floats({2, 256}, values), random_blocks(DType::q8_0, 4, 256, random), 1);
+        for (int i = 0; i < 4; ++i) {
+            CHECK(std::isfinite(out[std::size_t(i)]));
+            CHECK(std::isnan(out[std::size_t(4 + i)]));
+        }
+    }
+}
+
+TEST_CASE("embed and cast give the values of blocks") {
+    Random random(6);
+    each_block_type([&](DType dtype) {
+        constexpr std::int64_t kRows = 5, kK = 512;
+        const Data table = random_blocks(dtype, kRows, kK, random);
+        const std::vector<float> values = values_of(table);
+        for (const int threads : {0, 1, 3}) {
+            CHECK(run_op(kCast, {table}, Cast{DType::f32}, threads)[0].floats() == values);
+            const std::vector<float> rows = run_op(kEmbed, {ints({3, 0}), table}, Embed{}, threads)[0].floats();
+            CHECK(std::equal(rows.begin(), rows.begin() + kK, values.begin() + 3 * kK));
+            CHECK(std::equal(rows.begin() + kK, rows.end(), values.begin()));
+        }
+    });
+}
+
+TEST_CASE("rows of blocks are whole blocks") {
+    const TensorType x{DType::f32, {2, 48}}, weight{DType::q8_0, {4, 48}};
+    CHECK(refusal(kLinear, {x, weight}, Linear{}) ==
+          "weight: expected blocks of rank 2, the last dimension a constant multiple of 32, found q8_0 [4, 48]");
+    CHECK(refusal(kMatmul, {{DType::f32, {2, 64}}, {DType::q8_0, {64, 32}}}, Matmul{}) ==
+          "b: expected blocks along the summed dimension, as transpose_b has them");
+    CHECK(refusal(kEmbed, {{DType::i32, {2}}, weight}, Embed{}) ==
+          "table: expected blocks of rank 2, the last dimension a constant multiple of 32, found q8_0 [4, 48]");
+}
+
+}  // namespace
+}  // namespace vitro::test

@@ -1,0 +1,152 @@
+// vitro tap, why, attend and next --lens on the bundled model.
+#include "frontend/safetensors.h"
+#include "tests/frontend/temp_dir.h"
+#include "tests/paths.h"
+#include "tests/tools/process.h"
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+#include <set>
+
+namespace vitro::test {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr const char* kText = "The capital of France is";  // six tokens
+
+Json json_of(std::vector<std::string> words) {
+    words.push_back("--json");
+    return Json::parse(out_of(words));
+}
+
+}  // namespace
+
+TEST_CASE("tap prints values by globs, copied or computed again, the same on the CPU and the emulated GPU") {
+    const std::vector<std::string> words{"tap", "layers.*.mlp.gated", "layers.0.self_attn.attention_weights", "-p",
+                                         kText};
+    const Json json = json_of(words);
+    REQUIRE(json.at("steps").size() == 1);
+    const Json& values = json.at("steps")[0].at("values");
+    REQUIRE(values.size() == 5);
+    CHECK(json.at("steps")[0].at("tokens").size() == 6);
+    std::size_t recomputed = 0;
+    for (const Json& value : values) {
+        if (!value.at("copied").get<bool>()) ++recomputed;
+        CHECK(value.at("by_token") == true);
+        CHECK(value.at("statistics").size() == 6);
+        if (value.at("path") == "model.layers.0.self_attn.attention_weights") {
+            CHECK(value.at("shape") == Json{4, 6, 6});
+            for (std::size_t row = 0; row < 24; ++row) {  // relevance adds up to 1, and the future has none
+                double sum = 0;
+                for (std::size_t key = 0; key < 6; ++key) {
+                    const double weight = value.at("elements")[row * 6 + key];
+                    sum += weight;
+                    if (key > row % 6) CHECK(weight == 0);
+                }
+                CHECK(std::abs(sum - 1) < 1e-5);
+            }
+        }
+    }
+    CHECK(recomputed == 1);
+
+    std::vector<std::string> emulated = words;
+    emulated.insert(emulated.end(), {"--device", "cuda-emulated", "--activations", "f32"});
+    const Json there = json_of(emulated).at("steps")[0].at("values");
+    REQUIRE(there.size() == 5);
+    for (std::size_t i = 0; i < 5; ++i) {
+        CHECK(there[i].at("path") == values[i].at("path"));
+        for (std::size_t t = 0; t < 6; ++t) {
+            const double here = values[i].at("statistics")[t].at("rms"), other = there[i].at("statistics")[t].at("rms");
+            CHECK(std::abs(here - other) <= 1e-3 * here);
+        }
+    }
+}
+
+TEST_CASE("tap writes what it prints to a safetensors file, steps of generated tokens too") {
+    const TempDir directory;
+    const std::string file = (directory / "taps.safetensors").string();
+    out_of({"tap", "layers.3.mlp_residual", "logits", "-p", kText, "-n", "3", "-o", file});
+    const SafetensorsFile taps = SafetensorsFile::open(file);
+    const std::set<std::string> names(taps.names().begin(), taps.names().end());
+    CHECK(names == std::set<std::string>{"logits", "logits@6", "logits@7", "model.layers.3.mlp_residual",
+                                         "model.layers.3.mlp_residual@6", "model.layers.3.mlp_residual@7"});
+    CHECK(taps.find("model.layers.3.mlp_residual")->shape == std::vector<std::int64_t>{6, 256});
+    CHECK(taps.find("model.layers.3.mlp_residual@7")->shape == std::vector<std::int64_t>{1, 256});
+}
+
+TEST_CASE("tap says what it expected: a path that is not there, none at all, no text") {
+    const ProcessResult unknown = run_vitro({"tap", "layers.0.mlp.gatde", "-p", kText});
+    CHECK(unknown.exit_code == 1);
+    CHECK(unknown.err.find("found 'layers.0.mlp.gatde', which matches nothing") != std::string::npos);
+    CHECK(run_vitro({"tap", "layers.9.mlp.gated", "-p", kText}).err.find("near it are model.layers.0.mlp.gated") !=
+          std::string::npos);
+    CHECK(run_vitro({"tap", "-p", kText}).exit_code == 2);
+    CHECK(run_vitro({"tap", "logits", "-p", kText, "--tokens", "1"}).exit_code == 2);
+    CHECK(out_of({"tap", "--list"}).find("model.layers.0.self_attn.scores") != std::string::npos);
+}
+
+TEST_CASE("why tells where a value was written, which pass took it into what, and who reads it then") {
+    const Json json = json_of({"why", "layers.2.mlp.gate_up_proj"});
+    CHECK(json.at("path") == "model.layers.2.mlp.gate_up_proj");
+    CHECK(json.at("type") == "f32 [T, 1024]");
+    CHECK(json.at("source").get<std::string>().starts_with("models/phi3.cpp:"));
+    CHECK(json.at("tensors") == Json{"model.layers.2.mlp.gate_up_proj.weight"});
+    CHECK(json.at("fates")[0] ==
+          Json{{"pass", "fuse_gated_ffn"}, {"kind", "elided"}, {"into", "model.layers.2.mlp.gated"}});
+    CHECK(json.at("program").at("path") == "model.layers.2.mlp.gated");
+    CHECK(json.at("program").at("op") == "linear");
+    CHECK(json.at("program").at("memory").at("region") == "arena");
+    CHECK(json.at("program").at("read_by") == Json{"model.layers.2.mlp_residual (linear)"});
+    CHECK(json.at("findings")[0].at("pass") == "fuse_gated_ffn");
+
+    const std::string text = out_of({"why", "layers.2.mlp.gate_up_proj"});
+    CHECK(text.find("became       elided in model.layers.2.mlp.gated, by fuse_gated_ffn") != std::string::npos);
+    CHECK(std::count(text.begin(), text.end(), '\n') < 40);  // one screen
+
+    CHECK(json_of({"why", "attention_mask"}).contains("program") == false);  // nothing wants it
+    const ProcessResult ambiguous = run_vitro({"why", "mlp.gated"});
+    CHECK(ambiguous.exit_code == 1);
+    CHECK(ambiguous.err.find("and of 2 others: give more of the path") != std::string::npos);
+    CHECK(run_vitro({"why", "layers.0.mlp.gates"}).exit_code == 1);
+}
+
+TEST_CASE("attend: relevance adds up to 1 in every head, nothing of the future, pictures too") {
+    const Json json = json_of({"attend", "-p", kText});
+    REQUIRE(json.at("heads").size() == 16);  // 4 layers, 4 heads
+    for (const Json& head : json.at("heads"))
+        for (const Json& query : head.at("queries")) {
+            double sum = 0;
+            const auto token = query.at("token").get<std::size_t>();
+            for (std::size_t key = 0; key < query.at("weights").size(); ++key) {
+                const double weight = query.at("weights")[key];
+                sum += weight;
+                if (key > token) CHECK(weight == 0);
+            }
+            CHECK(std::abs(sum - 1) < 1e-5);
+            CHECK(query.at("norm").get<double>() > 0);
+        }
+    CHECK(out_of({"attend", "-p", kText, "--layer", "1", "--head", "2"}).starts_with("layer 1, head 2: "));
+    CHECK(out_of({"attend", "-p", kText}).starts_with("token 5 '"));
+    CHECK(out_of({"attend", "-p", kText, "--layer", "0", "--svg", "-"}).starts_with("<svg "));
+    CHECK(run_vitro({"attend", "-p", kText, "--layer", "4"}).exit_code == 2);
+    CHECK(run_vitro({"attend", "-p", kText, "--head", "-1"}).exit_code == 2);
+}
+
+TEST_CASE("next --lens ends with the token that the model does choose, and its probability") {
+    const Json json = json_of({"next", kText, "--lens", "--top", "1"});
+    const Json& lens = json.at("lens");
+    REQUIRE(lens.size() == 5);
+    CHECK(lens[0].at("after") == "model.embed_tokens");
+    CHECK(lens[4].at("after") == "model.layers.3.mlp_residual");
+    CHECK(lens[4].at("id") == json.at("next")[0].at("id"));
+    CHECK(std::abs(lens[4].at("probability").get<double>() - json.at("next")[0].at("probability").get<double>()) <
+          1e-4);
+    CHECK(lens[4].at("rms").get<double>() > lens[0].at("rms").get<double>());
+    // As the lens is off, so is all that it costs: the same answer.
+    CHECK(json_of({"next", kText, "--top", "1"}).at("next") == json.at("next"));
+}
+
+}  // namespace vitro::test

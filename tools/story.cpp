@@ -1,0 +1,87 @@
+#include "tools/story.h"
+
+#include "graph/check_plan.h"
+#include "graph/load_program.h"
+#include "runtime/compile_model.h"
+
+#include <algorithm>
+
+namespace vitro {
+namespace {
+
+constexpr std::int64_t kCheckedContext = 64;
+
+LanguageModelOptions options_of(const StoryFlags& flags, const ModelConfig& config, const Devices& devices) {
+    ModelFlags model = flags.model;
+    if (model.context == 0 && flags.passes.check_numerics)  // its values are all kept: a small cache will do
+        model.context = std::min(config.max_positions, kCheckedContext);
+    const OpenOptions options = open_options(
+        model,
+        {.max_sequences = flags.step.batch, .chunk = flags.step.chunk, .passes = pipeline_options(flags.passes)});
+    return completed(model_options(options, config, devices), config);
+}
+
+/// Compiles both phases, and what they split off into one program. Its stages are what each of them needs, and that
+/// program.
+Story load_story(const StoryFlags& flags, const Devices& devices) {
+    const ModelConfig config = read_model_config(flags.model.directory);
+    const LanguageModelOptions options = options_of(flags, config, devices);
+    const std::optional<Checkpoint> checkpoint = checkpoint_if_any(flags.model.directory);
+    Story story;
+    story.phase = flags.phase;
+    story.backend = &devices.targets.back().backend;
+    std::vector<Program> programs;
+    for (const Phase phase : {Phase::prefill, Phase::decode}) {
+        CompiledModel compiled =
+            compile_model(config, phase, options, devices.targets, checkpoint ? &*checkpoint : nullptr);
+        story.stages.push_back({std::string(name(phase)),
+                                fmt::format("what {} reads that depends on weights alone", name(phase)),
+                                compiled.program.load});
+        story.report = std::move(compiled.report);
+        programs.push_back(std::move(compiled.program));
+    }
+    const Program* const both[] = {&programs[0], &programs[1]};
+    story.program = LoadProgram(both, devices.targets).program();
+    if (options.verify_plan) require_sound(story.program);
+    story.stages.push_back({"program", "all weights of both, equal ones once", story.program.graph});
+    return story;
+}
+
+}  // namespace
+
+void add_story_flags(const Command& command, StoryFlags& flags) {
+    add_model_flags(command, flags.model);
+    add_step_flags(command, flags.step);
+    command.choice("--phase", flags.phase, {"prefill", "decode", "load"},
+                   "the program: prefill (chunks of a prompt), decode (the default), or load:\n"
+                   "what runs once, when the model is loaded, and makes weights of the checkpoint's tensors");
+    add_pass_flags(command, flags.passes);
+}
+
+Story compile_story(const StoryFlags& flags, const Devices& devices) {
+    if (flags.phase == "load") return load_story(flags, devices);
+    const ModelConfig config = read_model_config(flags.model.directory);
+    const Phase phase = flags.phase == "prefill" ? Phase::prefill : Phase::decode;
+    LanguageModelOptions options = options_of(flags, config, devices);
+    Story story;
+    story.phase = flags.phase;
+    story.backend = &devices.targets.back().backend;
+    PassChecks checks(flags.passes, *story.backend);
+    options.passes.after = [&](const Pass* pass, const Graph& now) {
+        checks.after(pass, now);
+        if (pass == nullptr)
+            story.stages.push_back({"build", "the model's equations", now});
+        else
+            story.stages.push_back({std::string(pass->name), std::string(pass->equation), now});
+    };
+    const std::optional<Checkpoint> checkpoint = checkpoint_if_any(flags.model.directory);
+    CompiledModel compiled =
+        compile_model(config, phase, options, devices.targets, checkpoint ? &*checkpoint : nullptr);
+    checks.print(compiled.report);
+    story.report = std::move(compiled.report);
+    story.program = std::move(compiled.program);
+    story.stages.push_back({"program", "devices, kernels, an order and places in memory", joined(story.program)});
+    return story;
+}
+
+}  // namespace vitro
