@@ -114,8 +114,8 @@ void print_details(const OpDef& op) {
         if (!what.empty()) print_out("    {:<16} {}\n", input.name, what);
     }
     for (const AttributeField& field : op.parse_attributes({}).fields())
-        print_out("    {:<16} {}, by default {}\n", field.name, field.range.empty() ? field.kind : field.range,
-                  field.value.empty() ? "\"\"" : field.value);
+        print_out("    {:<16} {}{}{}, by default {}\n", field.name, field.kind, field.range.empty() ? "" : ", ",
+                  field.range, field.value.empty() ? "\"\"" : field.value);
 }
 
 nlohmann::ordered_json details_json(const OpDef& op) {
