@@ -6,12 +6,15 @@
 
 #include <histedit.h>
 #include <langinfo.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <clocale>
 #include <csignal>
 #include <cstdlib>
+#include <cwchar>
 #include <iostream>
 
 namespace vitro {
@@ -34,9 +37,44 @@ struct LineReaderCommands {
         return CC_NEWLINE;
     }
 
-    static unsigned char suspend(EditLine*, int) {
+    static unsigned char suspend(EditLine* edit, int) {
+        el_set(edit, EL_PREP_TERM, 0);
         std::raise(SIGTSTP);
+        el_set(edit, EL_PREP_TERM, 1);
         return CC_REDISPLAY;
+    }
+
+    /// The next byte that is typed; false at the end and when SIGINT came, at whatever moment.
+    static bool read_byte(EditLine* edit, char& byte) {
+        for (;;) {
+            if (resized.exchange(false)) {
+                el_resize(edit);
+                el_set(edit, EL_REFRESH);
+            }
+            if (interrupted) return false;
+            pollfd waits[] = {{STDIN_FILENO, POLLIN, 0}, {wake_up_descriptor(), POLLIN, 0}};
+            if (::poll(waits, 2, -1) < 0 && errno != EINTR) return false;
+            if (waits[1].revents != 0) {
+                forget_wake_up();
+                continue;
+            }
+            if (waits[0].revents == 0) continue;
+            const ssize_t count = ::read(STDIN_FILENO, &byte, 1);
+            if (count > 0) return true;
+            if (count == 0 || (errno != EINTR && errno != EAGAIN)) return false;
+        }
+    }
+
+    /// The next character; bytes that are none are left out.
+    static int read_key(EditLine* edit, wchar_t* key) {
+        std::mbstate_t state{};
+        char byte = 0;
+        while (read_byte(edit, byte)) {
+            const std::size_t length = std::mbrtowc(key, &byte, 1, &state);
+            if (length <= 1) return 1;
+            if (length == static_cast<std::size_t>(-1)) state = {};
+        }
+        return interrupted ? -1 : 0;
     }
 
     /// Inserts all up to the closing bracket, newlines too.
@@ -91,7 +129,7 @@ LineReader::LineReader(std::filesystem::path history_file) : history_file_(std::
     el_set(edit_, EL_PROMPT, LineReaderCommands::prompt);
     el_set(edit_, EL_EDITOR, "emacs");
     el_set(edit_, EL_HIST, ::history, history_);
-    el_set(edit_, EL_SIGNAL, 1);
+    el_set(edit_, EL_GETCFN, LineReaderCommands::read_key);
     el_set(edit_, EL_SETTY, "-d", "-isig", nullptr);  // while a line is edited, Ctrl-C is a key
     el_set(edit_, EL_ADDFN, "vitro-clear", "clear the message", LineReaderCommands::clear);
     el_set(edit_, EL_ADDFN, "vitro-suspend", "stop, until fg", LineReaderCommands::suspend);
@@ -118,6 +156,8 @@ std::optional<std::string> LineReader::next_line() {
     is_cleared_ = false;
     interrupted = false;
     catch_interrupt();  // one that is sent, not typed
+    catch_resize();
+    el_set(edit_, EL_PREP_TERM, 1);  // before the prompt: what is typed as soon as it is seen must be keys already
     if (has_brackets_) write_err("\033[?2004h");
     int length = 0;
     const char* text = el_gets(edit_, &length);

@@ -2,16 +2,29 @@
 
 #include "frontend/file.h"
 
+#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstring>
 
 namespace vitro {
 
-std::atomic<bool> interrupted{false};
+std::atomic<bool> interrupted{false}, resized{false};
 
 namespace {
+
+const int wake_up = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+void tell(std::atomic<bool>& flag) {
+    const int error = errno;
+    flag = true;
+    const std::uint64_t one = 1;
+    if (::write(wake_up, &one, sizeof one) < 0) errno = EAGAIN;  // it is set already
+    errno = error;
+}
 
 void install(int signal, void (*handler)(int, siginfo_t*, void*), int flags) {
     struct sigaction action {};
@@ -44,7 +57,19 @@ void lost_page(int signal, siginfo_t* info, void*) {
 
 void catch_interrupt() {
     install(
-        SIGINT, [](int, siginfo_t*, void*) { interrupted = true; }, static_cast<int>(SA_RESETHAND));
+        SIGINT, [](int, siginfo_t*, void*) { tell(interrupted); }, static_cast<int>(SA_RESETHAND));
+}
+
+void catch_resize() {
+    install(
+        SIGWINCH, [](int, siginfo_t*, void*) { tell(resized); }, 0);
+}
+
+int wake_up_descriptor() { return wake_up; }
+
+void forget_wake_up() {
+    std::uint64_t count = 0;
+    if (::read(wake_up, &count, sizeof count) < 0) return;  // it was not set
 }
 
 void guard_files() {

@@ -8,6 +8,15 @@ namespace vitro {
 /// Set by the first Ctrl-C after catch_interrupt(); a second one ends the program at once.
 extern std::atomic<bool> interrupted;
 
+/// Set when the terminal gets another size, after catch_resize().
+extern std::atomic<bool> resized;
+void catch_resize();
+
+/// A descriptor that can be read when one of the two was set since forget_wake_up(): whichever thread took the signal,
+/// who polls it cannot miss it.
+int wake_up_descriptor();
+void forget_wake_up();
+
 /// From now on the next SIGINT sets `interrupted` instead of ending the program.
 void catch_interrupt();
 
