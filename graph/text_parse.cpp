@@ -401,8 +401,8 @@ private:
             if (done() || (line_[at_] != '%' && !in_word(line_[at_]))) expected("'%'");
             const std::string name = line_[at_] == '%' ? "" : word("the name of an input");
             const int index = input_index(op, name);
-            const bool is_new = index >= 0 && given[static_cast<std::size_t>(index)] == kAbsent;
-            if (op.variadic || !is_new) {
+            const bool is_new = !op.variadic && index >= 0 && given[static_cast<std::size_t>(index)] == kAbsent;
+            if (!is_new) {
                 at_ = begin;
                 std::string names;
                 for (const std::string_view each : input_names(op)) names += fmt::format(" {}", each);

@@ -42,7 +42,7 @@ void move_up(Rewriter& rewriter, NodeId gather_id) {
         then.outputs = {out};
         rewriter.fired(out, fmt::format("{} sees only the wanted rows", then.op->name));
         out = then.inputs[0];
-        matched.push_back(producer);
+        matched.insert(matched.begin(), producer);
         rewriter.replace(matched, std::move(then));
         matched.clear();
         last = producer;

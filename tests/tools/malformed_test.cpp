@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+#include <limits>
+
 using namespace vitro::test;
 using Path = std::filesystem::path;
 
@@ -158,8 +160,8 @@ TEST_CASE("a broken tokenizer ends run with 1 and one line") {
         {"added tokens not UTF-8", text("added_tokens.json", "{\"\xff\": 280}"), {"added_tokens.json: "}},
         {"an id of text", text("added_tokens.json", R"({"x": "1"})"), {"added_tokens.json: \"x\": "}},
         {"another kind of model",
-         text("tokenizer.json", R"({"model": {"type": "Unigram"}})"),
-         {"tokenizer.json: \"model.type\": expected \"BPE\", found \"Unigram\""}},
+         text("tokenizer.json", R"({"model": {"type": "CharLevel", "vocab": {}}})"),
+         {"tokenizer.json: \"model.type\": expected BPE, Unigram, WordPiece or WordLevel, found \"CharLevel\""}},
     };
     for (const Case& one : cases) {
         CAPTURE(one.name);
@@ -168,6 +170,23 @@ TEST_CASE("a broken tokenizer ends run with 1 and one line") {
         one.change(directory.path());
         for (const std::string command : {"run", "tokenize"})
             check_error(run_vitro({command, "-m", directory.path().string(), "the tin"}), one.expected);
+    }
+}
+
+TEST_CASE("a run whose logits hold NaN or +Inf ends with an error that says so") {
+    for (const float wrong : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+        const TempDir directory;
+        write_with(directory.path(),
+                   [&](std::vector<OwnedTensor>& tensors) { find(tensors, "lm_head.weight").values[7] = wrong; });
+        const std::string model = directory.path().string();
+        for (const std::vector<std::string>& how : {std::vector<std::string>{},
+                                                    {"--temp", "1"},
+                                                    {"--repeat-penalty", "1.1"},
+                                                    {"--device", "cuda-emulated"}}) {
+            std::vector<std::string> arguments{"run", "-m", model, "--tokens", "1,2", "-n", "2", "-t", "1"};
+            arguments.insert(arguments.end(), how.begin(), how.end());
+            check_error(run_vitro(arguments), {"the logits hold", "expected numbers"});
+        }
     }
 }
 
