@@ -41,6 +41,8 @@ TEST_CASE("an error says the line of the template, of tags and macros too, and w
         {"{% for x in [1] %}\n{% endfor %}\n{% include 'x' %}",
          "t: line 3: expected a tag that is known here, found \"include\""},
         {"{# \n\n #}{{ 'a' | nosuch }}", "t: line 3: no filter named \"nosuch\""},
+        {"{{ raise_exception('two\\n lines\\t' * 2) }}",
+         "t: line 1: the template refuses the conversation: two  lines two  lines "},
         {"{%- raw %}\n{% endraw %}\n{{ raise_exception('No.') }}",
          "t: line 3: the template refuses the conversation: No."},
         {"x\r\ny\r\n{% endif %}", "t: line 3: expected a tag that is known here, found \"endif\""},
