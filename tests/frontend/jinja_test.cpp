@@ -47,7 +47,7 @@ TEST_CASE("an error says the line of the template, of tags and macros too, and w
          "t: line 3: the template refuses the conversation: No."},
         {"x\r\ny\r\n{% endif %}", "t: line 3: expected a tag that is known here, found \"endif\""},
         {"{% for x in [] recursive %}{% endfor %}", "t: line 1: recursive loops are not supported"},
-        {"{{ '\\ud800' }}", "t: line 1: expected an escape that names a character, found \\d800 in \"'\\\\ud800'\""},
+        {"{{ '\\ud800' }}", "t: line 1: expected escapes that name characters, found another one in \"'\\\\ud800'\""},
         {"{{ 9223372036854775808 }}",
          "t: line 1: expected an integer of at most 64 bits, found \"9223372036854775808\""},
         {"{{ 9223372036854775807 + 1 }}",
