@@ -186,6 +186,7 @@ std::vector<std::pair<std::string, std::string>> hostile_templates() {
         {"a long text of lines", "{{ ('\n' * 10**7).splitlines() }}"},
         {"a long number", "{{ '" + repeated("9", 100'000) + "'|int }}{{ '" + repeated("9", 100'000) + "'|float }}{{ 9" +
                               repeated("9", 100'000) + " }}"},
+        {"a character cut by a prefix of two bytes", "{{ '{0?\xd5\x82}'.format(1) }}"},
         {"a power", "{{ 3 ** 10**18 }}"},
         {"attributes of classes", "{{ ''.__class__.__mro__[1].__subclasses__() }}"},
         {"globals of a function", "{{ range.__globals__['os'] }}"},
