@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "frontend/chat_templates.h"
 #include "frontend/file.h"
+#include "frontend/gguf/gguf.h"
 #include "frontend/json.h"
 #include "frontend/tokenizer/unicode.h"
 
@@ -32,6 +33,12 @@ std::optional<std::string> template_in(const JsonValue& config) {
 }
 
 Source source_in(const std::filesystem::path& directory, const std::optional<JsonValue>& config) {
+    if (is_gguf(directory)) {
+        constexpr std::string_view kKey = "tokenizer.chat_template";
+        const GgufFile file = GgufFile::open(directory);
+        if (const GgufValue* text = file.find_key(kKey))
+            return {std::string(text->string()), fmt::format("{}: {}", file.name(), kKey)};
+    }
     if (file_exists(directory / "chat_template.jinja"))
         return {read_file(directory / "chat_template.jinja", kMaxBytes), "chat_template.jinja"};
     if (config)

@@ -35,8 +35,8 @@ public:
 
     /// `choice` is a built-in template's name (chat_templates.h) or a file; empty for the directory's own template:
     /// chat_template.jinja, or "chat_template" of tokenizer_config.json (the one named "default" of several), or of
-    /// chat_template.json. `tokens` are used beside those that tokenizer_config.json names, and before them. Error when
-    /// there is none.
+    /// chat_template.json; of a GGUF file, "tokenizer.chat_template". `tokens` are used beside those that
+    /// tokenizer_config.json names, and before them. Error when there is none.
     static ChatFormat load(const std::filesystem::path& model_directory, SpecialTokens tokens,
                            std::string_view choice = {});
 

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "frontend/file.h"
+#include "frontend/gguf/gguf_model.h"
 #include "frontend/json.h"
 #include "frontend/model_directory.h"
 
@@ -34,7 +35,9 @@ bool named_like_a_shard(const std::string& name) {
 
 Checkpoint Checkpoint::open(const std::filesystem::path& directory) {
     Checkpoint checkpoint;
-    if (file_exists(directory / kSingle)) {
+    if (is_gguf(directory)) {
+        checkpoint.open_gguf(directory);
+    } else if (file_exists(directory / kSingle)) {
         checkpoint.name_ = kSingle;
         checkpoint.shards_.push_back(SafetensorsFile::open(directory / kSingle));
         for (const std::string& tensor : checkpoint.shards_.front().names()) checkpoint.shard_of_[tensor] = 0;
@@ -45,6 +48,18 @@ Checkpoint Checkpoint::open(const std::filesystem::path& directory) {
         fail("{}: expected {} or {}, found neither{}", directory.string(), kSingle, kIndex, weights_hint(directory));
     }
     return checkpoint;
+}
+
+void Checkpoint::open_gguf(const std::filesystem::path& path) {
+    gguf_ = GgufFile::open(path);
+    name_ = gguf_->name();
+    const std::string_view architecture = gguf_->at("general.architecture").string();
+    for (const std::string& own : gguf_->names()) {
+        std::string name = model_tensor_name(own, architecture);
+        if (name.empty()) continue;
+        const auto [at, is_new] = gguf_names_.emplace(std::move(name), own);
+        if (!is_new) fail("{}: tensors {} and {} are one for the model", name_, quote(at->second), quote(own));
+    }
 }
 
 void Checkpoint::open_shards(const std::filesystem::path& directory) {
@@ -88,12 +103,16 @@ void Checkpoint::open_shards(const std::filesystem::path& directory) {
 
 std::vector<std::string> Checkpoint::names() const {
     std::vector<std::string> names;
-    names.reserve(shard_of_.size());
+    for (const auto& [name, own] : gguf_names_) names.push_back(name);
     for (const auto& [name, shard] : shard_of_) names.push_back(name);
     return names;
 }
 
 const TensorView* Checkpoint::find(std::string_view name) const {
+    if (gguf_) {
+        const auto own = gguf_names_.find(name);
+        return own == gguf_names_.end() ? nullptr : gguf_->find(own->second);
+    }
     const auto found = shard_of_.find(name);
     return found == shard_of_.end() ? nullptr : shards_[found->second].find(name);
 }
@@ -121,8 +140,15 @@ void Checkpoint::release(std::string_view name) {
     if (const auto copy = copies_.find(name); copy != copies_.end()) copies_.erase(copy);
 }
 
+std::vector<std::pair<std::string, std::string>> Checkpoint::metadata() const {
+    std::vector<std::pair<std::string, std::string>> all;
+    for (const SafetensorsFile& shard : shards_)
+        all.insert(all.end(), shard.metadata().begin(), shard.metadata().end());
+    return all;
+}
+
 std::size_t Checkpoint::total_bytes() const {
-    std::size_t total = 0;
+    std::size_t total = gguf_ ? gguf_->data_bytes() : 0;
     for (const SafetensorsFile& shard : shards_) total += shard.data_bytes();
     return total;
 }

@@ -1,13 +1,16 @@
-// The weights of a model directory, whether in one file or in shards. Opening reads headers only.
+// The weights of a model: of a directory, whether in one safetensors file or in shards, or of a GGUF file. Opening
+// reads headers only.
 #pragma once
 
 #include "base/tensor.h"
+#include "frontend/gguf/gguf.h"
 #include "frontend/safetensors.h"
 
 #include <cstddef>
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,10 +19,11 @@ namespace vitro {
 
 class Checkpoint {
 public:
+    /// A GGUF file, whose tensors are called as transformers calls them (frontend/gguf/gguf_model.h); or
     /// `directory`/model.safetensors, or else the shards that model.safetensors.index.json names. Error when neither is
     /// there, and when index and shards do not hold exactly the same tensors. The index may only name files in
     /// `directory` itself (links are followed: a download cache consists of them).
-    static Checkpoint open(const std::filesystem::path& directory);
+    static Checkpoint open(const std::filesystem::path& model);
 
     /// All tensors, sorted.
     std::vector<std::string> names() const;
@@ -36,15 +40,20 @@ public:
     /// gave is no longer valid; it may be asked for again.
     void release(std::string_view name);
 
+    /// What the safetensors files say beside tensors, `__metadata__`; a key of several files as often as it comes.
+    std::vector<std::pair<std::string, std::string>> metadata() const;
     /// Bytes of all tensors together.
     std::size_t total_bytes() const;
-    /// The file that lists the tensors, for errors: "model.safetensors" or "model.safetensors.index.json".
+    /// The file that lists the tensors, for errors: "model.safetensors", "model.safetensors.index.json", "x.gguf".
     const std::string& name() const { return name_; }
 
 private:
+    void open_gguf(const std::filesystem::path& path);
     void open_shards(const std::filesystem::path& directory);
 
     std::string name_;
+    std::optional<GgufFile> gguf_;                                // in place of shards
+    std::map<std::string, std::string, std::less<>> gguf_names_;  // tensor -> its name in the GGUF file
     std::vector<SafetensorsFile> shards_;
     std::map<std::string, std::size_t, std::less<>> shard_of_;  // tensor -> index into shards_
     std::map<std::string, std::unique_ptr<std::byte[]>, std::less<>> copies_;

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "frontend/file.h"
+#include "frontend/gguf/gguf_model.h"
 #include "frontend/json.h"
 #include "frontend/model_directory.h"
 #include "frontend/rope_config.h"
@@ -148,11 +149,17 @@ std::int64_t token_id(const JsonValue& value, const ModelConfig& model) {
     return value.integer();
 }
 
+/// A directory's config.json, or what a GGUF file says in its place.
+JsonValue config_of(const std::filesystem::path& model) {
+    if (is_gguf(model)) return gguf_config(GgufFile::open(model));
+    require_model_directory(model);
+    return JsonValue::read(model / "config.json", kConfigLimits);
+}
+
 }  // namespace
 
 ModelConfig read_model_config(const std::filesystem::path& directory) {
-    require_model_directory(directory);
-    const JsonValue config = JsonValue::read(directory / "config.json", kConfigLimits);
+    const JsonValue config = config_of(directory);
     const Architecture& known = architecture_of(config);
     const ConfigKeys& keys = known.keys;
     if (const auto quantization = config.given("quantization_config")) {
@@ -176,6 +183,7 @@ ModelConfig read_model_config(const std::filesystem::path& directory) {
     model.tie_word_embeddings = boolean_or(config, "tie_word_embeddings", known.tie_word_embeddings);
     model.attention_bias = bias(config, "attention_bias", known);
     model.mlp_bias = bias(config, "mlp_bias", known);
+    model.paired_rows = is_gguf(directory) && has_paired_rows(GgufFile::open(directory));
     auto dtype = config.given("dtype");
     if (!dtype) dtype = config.given("torch_dtype");
     if (dtype) model.dtype = named(kTorchDTypes, *dtype).dtype;
@@ -186,7 +194,7 @@ ModelConfig read_model_config(const std::filesystem::path& directory) {
 }
 
 GenerationConfig read_generation_config(const std::filesystem::path& directory, const ModelConfig& model) {
-    const JsonValue config = JsonValue::read(directory / "config.json", kConfigLimits);
+    const JsonValue config = config_of(directory);
     const Architecture& known = architecture_of(config);
     std::optional<JsonValue> file;
     const std::filesystem::path path = directory / "generation_config.json";

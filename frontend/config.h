@@ -28,7 +28,7 @@ struct GenerationConfig {
     bool operator==(const GenerationConfig&) const = default;
 };
 
-/// Reads `directory`/config.json.
+/// Reads `directory`/config.json, or a GGUF file's metadata in its place.
 ModelConfig read_model_config(const std::filesystem::path& directory);
 
 /// Reads `directory`/generation_config.json, if there is one. Token ids that it leaves out come from config.json, then

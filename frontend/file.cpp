@@ -10,6 +10,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <mutex>
@@ -225,12 +226,16 @@ void OutputFile::open_temporary() {
     // Renaming would replace a file that must not be written to.
     if (is_there && ::faccessat(AT_FDCWD, target_.c_str(), W_OK, AT_EACCESS) != 0)
         fail("{}: cannot be written: {}", path_.string(), std::strerror(errno));
+    const auto now = std::chrono::steady_clock::now().time_since_epoch().count();  // so that nobody else has the name
     for (int attempt = 0; descriptor_ < 0; ++attempt) {
-        temporary_ = fmt::format("{}.{}-{}", target_.string(), ::getpid(), attempt);
+        temporary_ = fmt::format("{}.{}-{:x}-{}", target_.string(), ::getpid(), now, attempt);
+        add_unfinished(temporary_.c_str());  // before it is there: a signal may come at any time
         descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (descriptor_ < 0 && errno != EEXIST) fail("{}: cannot be written: {}", path_.string(), std::strerror(errno));
+        if (descriptor_ >= 0) break;
+        const int error = errno;
+        remove_unfinished(temporary_.c_str());
+        if (error != EEXIST) fail("{}: cannot be written: {}", path_.string(), std::strerror(error));
     }
-    add_unfinished(temporary_.c_str());
     constexpr mode_t kPermissions = 07777;
     if (is_there && ::fchmod(descriptor_, before.st_mode & kPermissions) != 0) return;  // a file system without modes
 }

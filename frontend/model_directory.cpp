@@ -66,8 +66,7 @@ std::string hint_for_missing(const fs::path& directory) {
         const fs::path cached =
             snapshot_in(hub_cache() / fmt::format("models--{}--{}", directory.parent_path().string(), name));
         if (!cached.empty()) return fmt::format("; the Hugging Face hub's cache has it in {}", cached.string());
-        return fmt::format("; a model of the Hugging Face hub is downloaded first: hf download {} --local-dir {}", text,
-                           name);
+        return fmt::format("; a model of the Hugging Face hub is downloaded first, as by hf download {}", text);
     }
     const std::vector<std::string> names = names_in(parent);
     const std::vector<std::string_view> known(names.begin(), names.end());

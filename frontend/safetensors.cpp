@@ -74,7 +74,9 @@ std::optional<std::int64_t> byte_count(const FileDType& dtype, std::span<const s
 }  // namespace
 
 bool TensorView::is_aligned() const {
-    return reinterpret_cast<std::uintptr_t>(data) % static_cast<std::uintptr_t>(info(dtype).block_bytes) == 0;
+    const DTypeInfo& type = info(dtype);
+    const std::int64_t element = type.block_elements > 1 ? 1 : type.block_bytes;  // blocks are read byte by byte
+    return reinterpret_cast<std::uintptr_t>(data) % static_cast<std::uintptr_t>(element) == 0;
 }
 
 Tensor TensorView::tensor() const {

@@ -129,6 +129,11 @@ void SyntheticStep::fill(const ValueInfo& value, const Tensor& tensor) const {
                         : is_weight && tensor.rank > 0 ? std::sqrt(3.0f / static_cast<float>(tensor.dim(-1)))
                                                        : 1.7f;
     const std::uint64_t seed = hash(seed_, is_weight ? value.source : value.path);
+    if (info(tensor.dtype).block_elements > 1) {  // bytes this small make small scales, wherever in a block those stand
+        for (std::int64_t i = 0; i < tensor.bytes(); ++i)
+            tensor.as<std::uint8_t>()[i] = random_bits(seed, static_cast<std::uint64_t>(i)) % 0x20;
+        return;
+    }
     dispatch(tensor.dtype, [&]<class T>(T) {
         for (std::int64_t i = 0; i < tensor.elements(); ++i) {
             const float number = (2 * random_uniform(seed, static_cast<std::uint64_t>(i)) - 1) * scale;

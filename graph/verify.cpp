@@ -56,9 +56,6 @@ void check_type(const TensorType& type, const Graph& graph) {
 void check_value(const Graph& graph, const ValueInfo& value) {
     try {
         check_type(value.type, graph);
-        if (info(value.type.dtype).block_elements > 1 && value.kind != ValueKind::weight &&
-            value.kind != ValueKind::result)
-            fail("expected only weights in blocks, found {}", to_string(value.type));
         const bool is_fixed = value.kind == ValueKind::weight || value.kind == ValueKind::constant;
         for (const Dim dim : value.type.shape)
             if (is_fixed && dim.is_symbol()) fail("expected constant sizes, found {}", to_string(value.type));

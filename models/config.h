@@ -78,6 +78,8 @@ struct ModelConfig {
     bool tie_word_embeddings = false;  // the head is the embedding; there is no lm_head.weight
     bool attention_bias = false;       // q, k, v and o projections have biases (Llama only)
     bool mlp_bias = false;             // gate, up and down projections have biases (Llama only)
+    /// The rows of the q and k projections stand in pairs that rope turns, not in halves: GGUF files of Llama.
+    bool paired_rows = false;
     std::optional<DType> dtype;        // what the file says the weights are; the tensors themselves decide
 
     Rope rope;

@@ -1,8 +1,10 @@
 #include "models/decoder.h"
 
+#include "base/blocks.h"
 #include "ops/add/add.h"
 #include "ops/attention_mask/attention_mask.h"
 #include "ops/cast/cast.h"
+#include "ops/dequantize/dequantize.h"
 #include "ops/embed/embed.h"
 #include "ops/gather_rows/gather_rows.h"
 #include "ops/gelu/gelu.h"
@@ -46,33 +48,64 @@ DType Decoder::weight_dtype(std::string_view path) const {
     return options_.weight_dtype ? options_.weight_dtype(path) : c.dtype.value_or(DType::bf16);
 }
 
+Value Decoder::weight(const char* name, Shape shape) {
+    const DType dtype = weight_dtype(b.path(name));
+    const Value stored = b.weight(name, {dtype, std::move(shape)});
+    return is_block_quantized(dtype) ? dequantize(b.named(fmt::format("{}.dequantized", name)), stored) : stored;
+}
+
+/// [heads * head_dim, ...], where row 2 i + j of a head becomes row j * head_dim / 2 + i.
+Value Decoder::in_halves(Value weight, std::int64_t heads) {
+    const Shape shape = b.type(weight).shape;
+    Shape pairs{heads, c.head_dim / 2, 2};
+    std::vector<std::int64_t> permutation{0, 2, 1};
+    if (shape.size() == 2) {
+        pairs.push_back(shape[1]);
+        permutation.push_back(3);
+    }
+    return reshape(b, transpose(b, reshape(b, weight, pairs), permutation), shape);
+}
+
 Value Decoder::embedding(std::string_view name) {
     {
         const auto scope = b.scope(name, "Embedding", fmt::format("{}, {}", c.vocab_size, c.hidden_size));
-        table_ = b.weight("weight", {weight_dtype(b.path("weight")), {c.vocab_size, c.hidden_size}});
+        table_ = weight("weight", {c.vocab_size, c.hidden_size});
     }
     return embed(b.named(std::string(name)), tokens_, table_, {.dtype = options_.activation});
 }
 
 Value Decoder::linear(At at, std::string_view name, Value x, std::int64_t in, std::int64_t out, bool bias) {
-    Value weight, bias_value;
+    return linear_of(at, name, x, in, out, bias, 0);
+}
+
+Value Decoder::linear_to_heads(At at, std::string_view name, Value x, std::int64_t heads, bool bias) {
+    return linear_of(at, name, x, c.hidden_size, heads * c.head_dim, bias, c.paired_rows ? heads : 0);
+}
+
+Value Decoder::linear_of(At at, std::string_view name, Value x, std::int64_t in, std::int64_t out, bool bias,
+                         std::int64_t paired_heads) {
+    Value matrix, bias_value;
     {
         const auto scope = b.scope(
             name, "Linear", fmt::format("in_features={}, out_features={}, bias={}", in, out, bias ? "True" : "False"));
-        weight = b.weight("weight", {weight_dtype(b.path("weight")), {out, in}});
-        if (bias) bias_value = b.weight("bias", {weight_dtype(b.path("bias")), {out}});
+        matrix = weight("weight", {out, in});
+        if (bias) bias_value = weight("bias", {out});
+        if (paired_heads > 0) {
+            matrix = in_halves(matrix, paired_heads);
+            if (bias) bias_value = in_halves(bias_value, paired_heads);
+        }
     }
-    const Value y = matmul(at.named(std::string(name)), x, weight, {.transpose_b = true});
+    const Value y = matmul(at.named(std::string(name)), x, matrix, {.transpose_b = true});
     return bias ? add(at.named(fmt::format("{}.add_bias", name)), y, bias_value) : y;
 }
 
 Value Decoder::norm(At at, std::string_view name, std::string_view type, Value x) {
-    Value weight;
+    Value scale;
     {
         const auto scope = b.scope(name, type, fmt::format("({},), eps={}", c.hidden_size, c.rms_norm_eps));
-        weight = b.weight("weight", {weight_dtype(b.path("weight")), {c.hidden_size}});
+        scale = weight("weight", {c.hidden_size});
     }
-    return rms_norm(at.named(std::string(name)), x, weight, {.eps = static_cast<float>(c.rms_norm_eps)});
+    return rms_norm(at.named(std::string(name)), x, scale, {.eps = static_cast<float>(c.rms_norm_eps)});
 }
 
 Value Decoder::activation(At at, Value x) {

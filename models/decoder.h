@@ -21,6 +21,9 @@ public:
     Value embedding(std::string_view name);
     /// x · weightᵀ (+ bias). x: [T, in]; weight: [out, in].
     Value linear(At at, std::string_view name, Value x, std::int64_t in, std::int64_t out, bool bias = false);
+    /// The same, of which the outputs are so many heads to be turned by rope: rows that stand in pairs are put in
+    /// halves.
+    Value linear_to_heads(At at, std::string_view name, Value x, std::int64_t heads, bool bias);
     /// x / rms(x) * weight. x: [T, hidden_size]
     Value norm(At at, std::string_view name, std::string_view type, Value x);
     /// The feed-forward layer's nonlinearity.
@@ -33,6 +36,11 @@ public:
 
 private:
     DType weight_dtype(std::string_view path) const;
+    /// The weight `name` of the module at hand, as numbers that ops compute with.
+    Value weight(const char* name, Shape shape);
+    Value in_halves(Value weight, std::int64_t heads);
+    Value linear_of(At at, std::string_view name, Value x, std::int64_t in, std::int64_t out, bool bias,
+                    std::int64_t paired_heads);
     Value rotate(At at, Value x);
     Value cached(std::string_view name, Value x);
 

@@ -14,8 +14,8 @@ Value self_attention(Decoder& d, Value x) {
     const auto scope = d.b.scope("self_attn", family(d.c) + "Attention");
     const std::int64_t q_size = d.c.n_heads * d.c.head_dim, kv_size = d.c.n_kv_heads * d.c.head_dim;
     const bool bias = d.c.attention_bias;
-    const Value q = d.linear(d.b, "q_proj", x, d.c.hidden_size, q_size, bias);
-    const Value k = d.linear(d.b, "k_proj", x, d.c.hidden_size, kv_size, bias);
+    const Value q = d.linear_to_heads(d.b, "q_proj", x, d.c.n_heads, bias);
+    const Value k = d.linear_to_heads(d.b, "k_proj", x, d.c.n_kv_heads, bias);
     const Value v = d.linear(d.b, "v_proj", x, d.c.hidden_size, kv_size, bias);
     return d.linear(d.b, "o_proj", d.attention(q, k, v), q_size, d.c.hidden_size, bias);
 }

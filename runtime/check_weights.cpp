@@ -1,5 +1,7 @@
 #include "runtime/check_weights.h"
 
+#include "base/blocks.h"
+
 #include <algorithm>
 #include <set>
 
@@ -16,8 +18,9 @@ std::string shape_text(const std::vector<std::int64_t>& sizes) {
 
 DType weight_dtype(const Checkpoint& checkpoint, std::string_view name) {
     const DType dtype = checkpoint.at(name).dtype;
-    if (!is_float(dtype))
-        fail("{}: tensor \"{}\": expected f32, f16 or bf16, found {}", checkpoint.name(), name, vitro::name(dtype));
+    if (!is_float(dtype) && !is_block_quantized(dtype))
+        fail("{}: tensor \"{}\": expected f32, f16, bf16 or a block-quantized type, found {}", checkpoint.name(), name,
+             vitro::name(dtype));
     return dtype;
 }
 

@@ -1,23 +1,36 @@
 #include "runtime/model_options.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace vitro {
 namespace {
 
 constexpr std::int64_t kDefaultContext = 4096;
 constexpr std::int64_t kPageSize = 16;  // tokens in a page of the KV cache
+// Positions, lengths and pages are i32 in a step; these bounds keep products of them within 63 bits, too.
+constexpr std::int64_t kMostContext = std::int64_t{1} << 30;
+constexpr std::int64_t kMostSequences = std::int64_t{1} << 20;
+constexpr std::int64_t kMostPages = std::numeric_limits<std::int32_t>::max();
 
 }  // namespace
 
 LanguageModelOptions completed(LanguageModelOptions options, const ModelConfig& config) {
     if (options.context == 0) options.context = std::min(config.max_positions, kDefaultContext);
-    if (options.context < 1 || options.context > config.max_positions)
-        fail("context: expected 1 to {} tokens (the model's max_position_embeddings), found {}", config.max_positions,
+    const std::int64_t most_context = std::min(config.max_positions, kMostContext);
+    if (options.context < 1 || options.context > most_context)
+        fail("context: expected 1 to {} tokens (the model's max_position_embeddings), found {}", most_context,
              options.context);
-    if (options.max_sequences < 1) fail("max_sequences: expected at least 1, found {}", options.max_sequences);
+    if (options.max_sequences < 1 || options.max_sequences > kMostSequences)
+        fail("max_sequences: expected 1 to {}, found {}", kMostSequences, options.max_sequences);
     if (options.cache_tokens < 0) fail("cache_tokens: expected at least 0, found {}", options.cache_tokens);
-    options.chunk = std::clamp(options.chunk, options.max_sequences, options.context * options.max_sequences);
+    const std::int64_t all_tokens = options.context * options.max_sequences;
+    options.cache_tokens = std::min(options.cache_tokens, all_tokens);
+    options.chunk = std::clamp(options.chunk, options.max_sequences, all_tokens);
+    const std::int64_t pages = build_options(options, Phase::prefill, nullptr).cache_pages();
+    if (pages > kMostPages || options.chunk > kMostPages)
+        fail("the KV cache: expected at most {} pages of {} tokens and as many tokens in a step, found {} and {}",
+             kMostPages, kPageSize, pages, options.chunk);
     return options;
 }
 

@@ -23,6 +23,7 @@ OpenModel open_model(const std::filesystem::path& directory, const OpenOptions& 
 
 std::optional<Checkpoint> checkpoint_if_any(const std::filesystem::path& directory) {
     std::error_code ignored;
+    if (is_gguf(directory)) return Checkpoint::open(directory);
     if (!std::filesystem::exists(directory / "model.safetensors", ignored) &&
         !std::filesystem::exists(directory / "model.safetensors.index.json", ignored))
         return {};

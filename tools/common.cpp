@@ -66,7 +66,7 @@ void add_device_flags(const Command& command, ModelFlags& flags) {
 void add_model_flags(const Command& command, ModelFlags& flags, bool runs) {
     flags.directory = bundled_model();
     command.option("-m,--model", flags.directory,
-                   "model directory, as Hugging Face saves it (default: the bundled model)", "DIR");
+                   "model directory, as Hugging Face saves it, or a GGUF file (default: the bundled model)", "MODEL");
     if (!runs) return;
     command.number("-c,--ctx-size", flags.context, {1, 1 << 30},
                    "longest text in tokens (default: the model's, at most 4096)");

@@ -50,8 +50,14 @@ Values values_of(const std::string& command, const std::string& kind) {
     return values;
 }
 
-/// The first line of a help text, for one line of a list.
+/// The first line of a command's help, before the example.
 std::string first_line(const std::string& help) { return help.substr(0, help.find('\n')); }
+
+/// The first part of an option's help, on one line.
+std::string first_part(std::string help) {
+    std::replace(help.begin(), help.end(), '\n', ' ');
+    return help.substr(0, help.find(';'));
+}
 
 std::string bash_completion(const std::vector<CommandText>& commands) {
     std::string names, cases, flags, positionals;
@@ -136,7 +142,7 @@ std::string zsh_arguments(const CommandText& command) {
                                                       : fmt::format(":{}:{}", zsh_text(option.kind),
                                                                     zsh_action(values_of(command.name, option.kind)));
         for (const std::string& flag : option.flags)
-            out += fmt::format(" \\\n        '*{}[{}]{}'", flag, zsh_text(first_line(option.help)), value);
+            out += fmt::format(" \\\n        '*{}[{}]{}'", flag, zsh_text(first_part(option.help)), value);
         if (option.is_positional) out += fmt::format(" \\\n        '*{}'", value);
     }
     return out;

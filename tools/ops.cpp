@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include <map>
+#include <regex>
 
 namespace vitro {
 namespace {
@@ -40,17 +41,11 @@ std::vector<const OpDef*> chosen_ops(const std::string& name) {
     return {op};
 }
 
-/// A complaint without its numbers: those alike but for sizes, seeds and values are one finding.
-std::string without_numbers(const std::string& complaint) {
-    std::string out;
-    for (const char c : complaint) {
-        const bool is_number = (c >= '0' && c <= '9') || (out.ends_with('#') && (c == '.' || c == 'e'));
-        if (!is_number)
-            out += c;
-        else if (!out.ends_with('#'))
-            out += '#';
-    }
-    return out;
+/// A complaint without numbers, shapes and types: those alike but for these are one finding.
+std::string kind_of_complaint(const std::string& complaint) {
+    static const std::regex shape("\\[[^\\]]*\\]"), type("\\b(bf16|f16|f32)\\b"),
+        number("-?[0-9]+(\\.[0-9]+)?(e[-+]?[0-9]+)?|nan|-?inf");
+    return std::regex_replace(std::regex_replace(std::regex_replace(complaint, shape, ""), type, ""), number, "#");
 }
 
 /// Complaints in order, the first of each kind, with how many more there are of it.
@@ -58,7 +53,7 @@ std::string folded(const check::CheckResult& result) {
     std::vector<std::pair<std::string, std::size_t>> kinds;  // of the first one, how many
     std::map<std::string, std::size_t> index;
     for (const std::string& complaint : result.complaints) {
-        const auto [at, is_new] = index.emplace(without_numbers(complaint), kinds.size());
+        const auto [at, is_new] = index.emplace(kind_of_complaint(complaint), kinds.size());
         if (is_new) kinds.emplace_back(complaint, 0);
         ++kinds[at->second].second;
     }
@@ -114,8 +109,8 @@ void print_details(const OpDef& op) {
         if (!what.empty()) print_out("    {:<16} {}\n", input.name, what);
     }
     for (const AttributeField& field : op.parse_attributes({}).fields())
-        print_out("    {:<16} {}, by default {}\n", field.name, field.range.empty() ? field.kind : field.range,
-                  field.value.empty() ? "\"\"" : field.value);
+        print_out("    {:<16} {}{}{}, by default {}\n", field.name, field.kind, field.range.empty() ? "" : ", ",
+                  field.range, field.value.empty() ? "\"\"" : field.value);
 }
 
 nlohmann::ordered_json details_json(const OpDef& op) {

@@ -1,6 +1,7 @@
 // vitro show: the model as a tree of named modules, the way a PyTorch model prints.
 #include "runtime/compile_model.h"
 #include "tools/common.h"
+#include "tools/tensor_list.h"
 
 #include <nlohmann/json.hpp>
 
@@ -135,6 +136,7 @@ void show(const std::filesystem::path& directory, bool json) {
 void add_show(CommandLine& line) {
     struct Flags {
         ModelFlags model;
+        bool tensors = false;
         bool json = false;
     };
     auto flags = std::make_shared<Flags>();
@@ -142,10 +144,15 @@ void add_show(CommandLine& line) {
         "show",
         "print the model as a tree of modules; works without weights\nExample: vitro show -m Phi-3-mini-4k-instruct",
         [flags] {
-            show(flags->model.directory, flags->json);
+            if (flags->tensors)
+                print_out("{}", tensor_list(flags->model.directory, flags->json));
+            else
+                show(flags->model.directory, flags->json);
             return 0;
         });
     add_model_flags(command, flags->model, false);
+    command.flag("--tensors", flags->tensors,
+                 "print the tensors of the model's files: names, types, shapes, bytes; and the metadata");
     command.flag("--json", flags->json, "print JSON: modules with weights, parameters and bytes");
 }
 

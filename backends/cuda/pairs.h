@@ -49,7 +49,7 @@ __device__ __forceinline__ unsigned of_f8e4m3(unsigned pair) {
 }
 
 /// Two floats as the sum of a pair of T and a smaller one: 16 bits of mantissa in bf16, 22 in f16, where a sum is at
-/// most 131008: more would be inf, and a smaller one of -inf.
+/// most 131008: more would be inf, and a smaller one of -inf. An infinite one becomes NaN.
 struct SplitPair {
     unsigned high, low;
 };
@@ -64,7 +64,7 @@ __device__ __forceinline__ SplitPair split(float a, float b) {
     SplitPair out;
     out.high = packed(a, b);
     const float2 rounded = unpack<T>(out.high);
-    out.low = packed(a - rounded.x, b - rounded.y);
+    out.low = packed(a - rounded.x + (a - a), b - rounded.y + (b - b));  // a - a: NaN where a is infinite
     return out;
 }
 

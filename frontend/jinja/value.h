@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -59,6 +60,11 @@ using Loop = std::shared_ptr<LoopBody>;
 using Method = std::shared_ptr<const MethodBody>;
 using Macro = std::shared_ptr<const MacroBody>;
 
+template <class T, class Variant>
+inline constexpr bool kIsAlternative = false;
+template <class T, class... Held>
+inline constexpr bool kIsAlternative<T, std::variant<Held...>> = (std::is_same_v<T, Held> || ...);
+
 class Value {
 public:
     using Storage = std::variant<None, Undefined, bool, std::int64_t, double, Text, Sequence, Dict, View, Range,
@@ -66,8 +72,8 @@ public:
 
     Value() = default;
     template <class T>
-    requires std::is_constructible_v<Storage, std::in_place_type_t<T>, T> Value(T value)
-        : storage_(std::in_place_type<T>, std::move(value)) {}
+        requires kIsAlternative<T, Storage>
+    Value(T value) : storage_(std::in_place_type<T>, std::move(value)) {}
 
     /// A text that no heap counts: a constant, or part of what is rendered.
     static Value text(std::string bytes);

@@ -43,7 +43,7 @@ Charsmap::Charsmap(std::string_view blob, std::string_view where) {
                 fail("{}: expected replacements that start a character below byte {}, found one at {}", where,
                      replacements_.size(), place);
         }
-        for (std::size_t byte = 1; byte < 256; ++byte)
+        for (std::size_t byte = 0; byte < 256; ++byte)  // a text may have a 0, too
             if (label(units_[base ^ byte]) == byte) open.push_back(base ^ byte);
     }
 }

@@ -1,6 +1,7 @@
 #include "frontend/tokenizer/tokenizer.h"
 
 #include "base/error.h"
+#include "frontend/gguf/gguf_model.h"
 #include "frontend/model_directory.h"
 #include "frontend/tokenizer/tokenizer_files.h"
 #include "frontend/tokenizer/unicode.h"
@@ -49,6 +50,11 @@ Tokenizer Tokenizer::load(const std::filesystem::path& model_directory, std::int
 }
 
 Tokenizer Tokenizer::load(const std::filesystem::path& model_directory) {
+    if (is_gguf(model_directory)) {
+        const GgufFile file = GgufFile::open(model_directory);
+        const GgufVocabulary vocabulary = gguf_vocabulary(file);
+        return Tokenizer(gguf_tokenizer(vocabulary, file.name()), std::ssize(vocabulary.tokens));
+    }
     require_model_directory(model_directory);
     if (const auto vocab_size = read_vocab_size(model_directory)) return load(model_directory, *vocab_size);
     TokenizerParts parts = read_tokenizer_files(model_directory, kMaxVocabSize);

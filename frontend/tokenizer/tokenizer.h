@@ -42,7 +42,7 @@ public:
     /// tokenizer_config.json and added_tokens.json. `vocab_size` is that of config.json. Error on anything malformed or
     /// not supported and on ids outside [0, vocab_size).
     static Tokenizer load(const std::filesystem::path& model_directory, std::int64_t vocab_size);
-    /// As above, with the "vocab_size" of the directory's config.json; where there is none, as many as the files name.
+    /// Of a GGUF file, that in its metadata. Else as above, with the "vocab_size" of the directory's config.json; where there is none, as many as the files name.
     static Tokenizer load(const std::filesystem::path& model_directory);
 
     /// Error when an id is outside [0, vocab_size).

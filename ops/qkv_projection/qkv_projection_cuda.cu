@@ -48,7 +48,7 @@ struct QkvEpilogue {
 
     struct Loaded {
         float bias[2];
-        float2 turn;      // cos and sin; 1 and 0 for what does not turn
+        float2 turn;      // cos and sin; the latter NaN for what does not turn
         std::int64_t to;  // where row 0 of the head's kind would be: in q, k_cache or v_cache
     };
     __device__ Loaded load(const OutputRows& output) const {
@@ -59,7 +59,7 @@ struct QkvEpilogue {
             for (int r = 0; r < 2; ++r)
                 if (output.i < output.rows.count[r])
                     loaded.bias[r] = VITRO_DEVICE::load<1>(bias, output.rows.first[r] + output.i).at[0];
-        loaded.turn = make_float2(1.0f, 0.0f);
+        loaded.turn = make_float2(1.0f, NAN);
         if (head < heads + kv_heads && row % d < rope.pairs)
             loaded.turn =
                 rope.turn(row % d, position, rope_lengths != nullptr && rope_lengths[sequence] > rope.long_from);
@@ -75,7 +75,9 @@ struct QkvEpilogue {
         first += loaded.bias[0];
         second += loaded.bias[1];
         const float2 turn = loaded.turn;
-        const float turned[2] = {first * turn.x - second * turn.y, second * turn.x + first * turn.y};
+        const bool turns = turn.y == turn.y;
+        const float turned[2] = {turns ? first * turn.x - second * turn.y : first,
+                                 turns ? second * turn.x + first * turn.y : second};
         const int head = (output.rows.first[0] + output.i) / d;
         const Elements& out = head < heads ? q : head < heads + kv_heads ? k_cache : v_cache;
         for (int r = 0; r < 2; ++r)

@@ -2,6 +2,7 @@
 #include "tests/frontend/tokenizer_files.h"
 #include "base/error.h"
 #include "base/random.h"
+#include "frontend/tokenizer/charsmap.h"
 #include "frontend/tokenizer/sentencepiece_model.h"
 #include "frontend/tokenizer/tokenizer.h"
 
@@ -37,6 +38,25 @@ void check_says(std::string_view error, std::string_view part) {
 }
 
 }  // namespace
+
+/// A charsmap of 256 units: unit 0 leads to those from `base` on, and `unit` stands at `at`.
+std::string charsmap_with(std::uint32_t base, std::size_t at, std::uint32_t unit) {
+    std::vector<std::uint32_t> units(256, 0x80ffffffu);
+    units[0] = base << 10;
+    units[at] = unit;
+    std::string blob("\0\4\0\0", 4);
+    for (const std::uint32_t value : units)
+        for (int shift = 0; shift < 32; shift += 8) blob += static_cast<char>(value >> shift & 0xff);
+    return blob + std::string("x\0", 2);
+}
+
+TEST_CASE("a table of replacements that leads out of itself is refused, whatever byte of a text would follow it") {
+    CHECK_NOTHROW(Charsmap(charsmap_with(2, 'a' ^ 2, 'a' | 2u << 10), "x"));
+    for (const unsigned byte : {0u, 1u, unsigned{'a'}, 255u})
+        CHECK_THROWS_AS(Charsmap(charsmap_with(2, byte ^ 2, byte | 0x1fffffu << 10), "x"), Error);
+    // A replacement past the end of the replacements.
+    CHECK_THROWS_AS(Charsmap(charsmap_with(2, 'a' ^ 2, 'a' | 0x100u | ('a' ^ 2u ^ 2u) << 10), "x"), Error);
+}
 
 TEST_CASE("a malformed tokenizer.model is refused with the place") {
     const std::string unknown = wire_piece("<unk>", 0, 2);

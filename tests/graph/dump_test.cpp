@@ -182,7 +182,7 @@ TEST_CASE("repeats of a file that cannot be meant are refused with their place")
           std::string::npos);
     CHECK(error("end\n").starts_with("g:3:1: expected graph, symbol"));
     CHECK(error("%y : f32 [4],\n  %z = relu(%x)\n").starts_with("g:4:6: expected a type for each value"));
-    CHECK(error("%y : f32 [4] = relu(\n  %x)\n").starts_with("g:3:21: expected the name of an input, found the end of the line"));
+    CHECK(error("%y : f32 [4] = relu(\n  %x)\n").starts_with("g:3:21: expected '%', found the end of the line"));
     CHECK(error("%y : f32 [4] = relu(%x)\n  @\n").starts_with("g:4:4: expected a device or a file"));
 }
 

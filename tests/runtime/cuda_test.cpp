@@ -1,10 +1,14 @@
 // The whole model on the emulated GPU: the real CUDA kernels, recorded once and replayed for every position, against
 // the CPU backend.
+#include "tests/frontend/temp_dir.h"
+#include "tests/paths.h"
 #include "tests/runtime/cuda_model.h"
+#include "tests/runtime/tiny_model.h"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <limits>
 
 using namespace vitro;
 using namespace vitro::test;
@@ -83,6 +87,51 @@ TEST_CASE("a batch on the GPU: sequences of different lengths, each with its own
             parts[s].tokens = appended[s];
         }
     }
+}
+
+TEST_CASE("on the GPU, too, a step gives each part what it wants, and a shared page is copied before it is written") {
+    const LanguageModelOptions options{
+        .context = kContext, .max_sequences = 3, .chunk = 32, .hidden_states = true, .choose_tokens = true};
+    CudaModel cuda(source_path("tests/golden/phi3_gqa"), options);
+    LoadedModel cpu = load_golden("phi3_gqa", options, 1);
+    const std::vector<std::int32_t> prefix{3, 9, 4, 8, 5, 7, 6, 30, 31, 12, 40, 2, 17, 18, 19, 20, 21, 22}, first{5, 6},
+        second{7};
+    const StepPart whole{.sequence = 2, .tokens = prefix, .want = Want::nothing};
+    const StepPart parts[] = {{.sequence = 1, .tokens = first},
+                              {.sequence = 0, .tokens = second, .want = Want::hidden_states},
+                              {.sequence = 2, .tokens = first, .want = Want::token}};
+    std::vector<std::vector<float>> found[2];
+    std::int32_t tokens[2];
+    for (const bool on_gpu : {false, true}) {
+        LanguageModel& model = on_gpu ? cuda.model : cpu.model;
+        model.step({&whole, 1});
+        model.share(2, 0, 18);
+        model.share(2, 1, 17);
+        const std::int64_t free = model.free_pages();
+        const auto results = model.step(parts);
+        for (const PartResult& result : results) found[on_gpu].emplace_back(result.values.begin(), result.values.end());
+        tokens[on_gpu] = results[2].tokens.front();
+        CHECK(model.free_pages() == free - 2);
+    }
+    CHECK(tokens[0] == tokens[1]);
+    for (std::size_t part = 0; part < 2; ++part) {
+        REQUIRE(found[0][part].size() == found[1][part].size());
+        for (std::size_t i = 0; i < found[0][part].size(); ++i)
+            CHECK(found[1][part][i] == doctest::Approx(found[0][part][i]).epsilon(1e-3).scale(1));
+    }
+}
+
+TEST_CASE("NaN in the logits is an error where the GPU chooses the token, and the sequence is as before") {
+    const TempDir directory;
+    write_tiny_model(directory.path());
+    std::vector<OwnedTensor> tensors = tiny_tensors();
+    tensors.back().values[7] = std::numeric_limits<float>::quiet_NaN();  // lm_head
+    write_tensors(directory / "model.safetensors", tensors);
+    CudaModel cuda(directory.path(), {.context = kContext, .choose_tokens = true});
+    const std::vector<std::int32_t> tokens{4, 5};
+    const StepPart part{.tokens = tokens, .want = Want::token};
+    CHECK_THROWS_WITH_AS(cuda.model.step({&part, 1}), doctest::Contains("the logits hold NaN or +Inf"), Error);
+    CHECK(cuda.model.tokens(0).empty());
 }
 
 TEST_CASE("what does not fit the device is said before anything is allocated") {

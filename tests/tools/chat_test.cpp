@@ -19,7 +19,8 @@ namespace {
 
 const std::string kItaly = "What is the capital of Italy?", kFrance = "What is the capital of France?";
 const std::vector<std::string> kEndTokens = {"2048", "2049", "2055"};  // of the bundled model
-const std::string kPrompt = "> ", kMore = ". ";
+// With what tells the terminal to mark what it pastes, so that no answer looks like it.
+const std::string kPrompt = "\033[?2004h> ", kMore = "\033[?2004h. ";
 
 /// A conversation whose history is kept in a directory of its own.
 struct Chat {

@@ -183,7 +183,7 @@ TEST_CASE("every command in the README's table runs") {
     }
     CHECK(subcommands == std::set<std::string>{"run", "chat", "show", "next", "tokenize", "detokenize", "logits",
                                                "graph", "opt", "exec", "ops", "plan", "devices", "bench",
-                                               "completion"});
+                                               "completion", "tap", "attend", "why"});
 }
 
 TEST_CASE("files and names in backticks exist") {

@@ -204,7 +204,7 @@ TEST_CASE("ops lists every op with its meaning") {
     const std::string text = out_of({"ops", "rope"});
     CHECK(text.starts_with("rope(x, positions"));
     // One op is told with its attributes, and no line is too long to read.
-    CHECK(contains(out_of({"ops", "rms_norm"}), "\n    eps              a number above 0, by default 1e-06\n"));
+    CHECK(contains(out_of({"ops", "rms_norm"}), "\n    eps              a number, at least 0, by default 1e-06\n"));
     CHECK_FALSE(contains(out_of({"ops"}), "by default"));
     for (const OpDef* op : all_ops()) {
         CAPTURE(op->name);

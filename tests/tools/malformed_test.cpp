@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+#include <limits>
+
 using namespace vitro::test;
 using Path = std::filesystem::path;
 
@@ -113,10 +115,12 @@ TEST_CASE("tensors that vitro does not compute with are refused by name") {
                     {"model.safetensors: tensor \"lm_head.weight\": expected " + expected});
     };
     const std::string_view head = R"("lm_head.weight":{"dtype":"F32","shape":[48,16])";
-    check_header(head, R"("lm_head.weight":{"dtype":"I32","shape":[48,16])", "f32, f16 or bf16, found i32");
+    check_header(head, R"("lm_head.weight":{"dtype":"I32","shape":[48,16])",
+                 "f32, f16, bf16 or a block-quantized type, found i32");
     check_header(head, R"("lm_head.weight":{"dtype":"U8","shape":[48,64])",
                  "dtype F32, F16, BF16, I32 or F8_E4M3, found U8");
-    check_header(head, R"("lm_head.weight":{"dtype":"F8_E4M3","shape":[48,64])", "f32, f16 or bf16, found f8e4m3");
+    check_header(head, R"("lm_head.weight":{"dtype":"F8_E4M3","shape":[48,64])",
+                 "f32, f16, bf16 or a block-quantized type, found f8e4m3");
     check_header(head, R"("lm_head.weight":{"dtype":"F32","shape":[1,1,1,1,48,16])", "at most 5 dimensions, found 6");
 }
 
@@ -158,8 +162,8 @@ TEST_CASE("a broken tokenizer ends run with 1 and one line") {
         {"added tokens not UTF-8", text("added_tokens.json", "{\"\xff\": 280}"), {"added_tokens.json: "}},
         {"an id of text", text("added_tokens.json", R"({"x": "1"})"), {"added_tokens.json: \"x\": "}},
         {"another kind of model",
-         text("tokenizer.json", R"({"model": {"type": "Unigram"}})"),
-         {"tokenizer.json: \"model.type\": expected \"BPE\", found \"Unigram\""}},
+         text("tokenizer.json", R"({"model": {"type": "CharLevel", "vocab": {}}})"),
+         {"tokenizer.json: \"model.type\": expected BPE, Unigram, WordPiece or WordLevel, found \"CharLevel\""}},
     };
     for (const Case& one : cases) {
         CAPTURE(one.name);
@@ -168,6 +172,23 @@ TEST_CASE("a broken tokenizer ends run with 1 and one line") {
         one.change(directory.path());
         for (const std::string command : {"run", "tokenize"})
             check_error(run_vitro({command, "-m", directory.path().string(), "the tin"}), one.expected);
+    }
+}
+
+TEST_CASE("a run whose logits hold NaN or +Inf ends with an error that says so") {
+    for (const float wrong : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+        const TempDir directory;
+        write_with(directory.path(),
+                   [&](std::vector<OwnedTensor>& tensors) { find(tensors, "lm_head.weight").values[7] = wrong; });
+        const std::string model = directory.path().string();
+        for (const std::vector<std::string>& how : {std::vector<std::string>{},
+                                                    {"--temp", "1"},
+                                                    {"--repeat-penalty", "1.1"},
+                                                    {"--device", "cuda-emulated"}}) {
+            std::vector<std::string> arguments{"run", "-m", model, "--tokens", "1,2", "-n", "2", "-t", "1"};
+            arguments.insert(arguments.end(), how.begin(), how.end());
+            check_error(run_vitro(arguments), {"the logits hold", "expected numbers"});
+        }
     }
 }
 

@@ -126,7 +126,7 @@ TEST_CASE("plan refuses sizes that no machine has, in place of numbers that have
 TEST_CASE("plan: what does not fit is told with how much is missing and what would fit") {
     const TempDir directory;
     write_phi3_mini(directory.path());
-    const std::vector<std::string> huge = {"plan", "-m", directory.path().string(), "--batch", "4096"};
+    const std::vector<std::string> huge = {"plan", "-m", directory.path().string(), "--batch", "1024"};
     const ProcessResult text = run_vitro(huge);
     check_success(text);
     CHECK(contains(text.out, " are missing; it would fit with -c "));

@@ -6,7 +6,7 @@ namespace vitro {
 namespace {
 
 void reference(const Call& call) {
-    elementwise_reference(call, [](double x) { return x > 0 ? x : 0.0; });
+    elementwise_reference(call, [](double x) { return x < 0 ? 0.0 : x; });
 }
 
 const OpDef kBrokenRelu{
@@ -20,7 +20,7 @@ const OpDef kBrokenRelu{
 
 /// Off by one.
 void run(const Call& call) {
-    elementwise_reference(call, [](double x) { return x > 0 ? x + 1 : 0.0; });
+    elementwise_reference(call, [](double x) { return x < 0 ? 0.0 : x + 1; });
 }
 
 }  // namespace

@@ -1,0 +1,207 @@
+#include "frontend/gguf/gguf_model.h"
+
+#include "base/error.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+namespace vitro {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct KnownArchitecture {
+    std::string_view gguf;          // "general.architecture"
+    std::string_view transformers;  // "architectures" of config.json
+    bool has_paired_rows = false;
+};
+
+constexpr std::array<KnownArchitecture, 2> kArchitectures{{
+    {"llama", "LlamaForCausalLM", true},
+    {"phi3", "Phi3ForCausalLM"},
+}};
+
+const KnownArchitecture& architecture_of(const GgufFile& file) {
+    const GgufValue& value = file.at("general.architecture");
+    std::string names;
+    for (const KnownArchitecture& known : kArchitectures) {
+        if (known.gguf == value.string()) return known;
+        names += (names.empty() ? "" : ", ") + std::string(known.gguf);
+    }
+    value.refuse("one of " + names);
+}
+
+/// Keys that say the same in both, "ARCHITECTURE." before the first.
+struct Renamed {
+    std::string_view gguf;
+    std::string_view transformers;
+};
+constexpr std::array<Renamed, 7> kIntegers{{
+    {"context_length", "max_position_embeddings"},
+    {"embedding_length", "hidden_size"},
+    {"block_count", "num_hidden_layers"},
+    {"feed_forward_length", "intermediate_size"},
+    {"attention.head_count", "num_attention_heads"},
+    {"attention.head_count_kv", "num_key_value_heads"},
+    {"attention.key_length", "head_dim"},
+}};
+/// Names of a layer's modules, and of the others.
+constexpr std::array<Renamed, 11> kModules{{
+    {"attn_norm", "input_layernorm"},
+    {"ffn_norm", "post_attention_layernorm"},
+    {"attn_q", "self_attn.q_proj"},
+    {"attn_k", "self_attn.k_proj"},
+    {"attn_v", "self_attn.v_proj"},
+    {"attn_qkv", "self_attn.qkv_proj"},
+    {"attn_output", "self_attn.o_proj"},
+    {"ffn_gate", "mlp.gate_proj"},
+    {"ffn_up", "mlp.up_proj"},
+    {"ffn_down", "mlp.down_proj"},
+    {"ffn_gate_up", "mlp.gate_up_proj"},
+}};
+constexpr std::array<Renamed, 3> kOthers{{
+    {"token_embd", "model.embed_tokens"},
+    {"output_norm", "model.norm"},
+    {"output", "lm_head"},
+}};
+
+/// A tensor of factors of rope.
+std::vector<float> factors(const GgufFile& file, std::string_view name) {
+    const TensorView* view = file.find(name);
+    if (view->dtype != DType::f32 || view->shape.size() != 1)
+        fail("{}: tensor {}: expected f32 of one dimension, found {}", file.name(), quote(name),
+             vitro::name(view->dtype));
+    std::vector<float> values(view->bytes / sizeof(float));
+    std::memcpy(values.data(), view->data, view->bytes);
+    return values;
+}
+
+/// "rope_scaling", null where rope is not scaled.
+Json rope_scaling(const GgufFile& file, const std::string& prefix) {
+    const auto given = [&](std::string_view key) { return file.find_key(prefix + std::string(key)); };
+    const GgufValue* attention = given("rope.scaling.attn_factor");
+    if (file.entry("rope_factors_short.weight") != nullptr && file.entry("rope_factors_long.weight") != nullptr) {
+        Json scaling{{"rope_type", "longrope"},
+                     {"short_factor", factors(file, "rope_factors_short.weight")},
+                     {"long_factor", factors(file, "rope_factors_long.weight")}};
+        if (attention != nullptr) scaling["attention_factor"] = attention->number();
+        return scaling;
+    }
+    if (file.entry("rope_freqs.weight") != nullptr) {
+        const std::vector<float> divisors = factors(file, "rope_freqs.weight");
+        return {
+            {"rope_type", "longrope"}, {"short_factor", divisors}, {"long_factor", divisors}, {"attention_factor", 1}};
+    }
+    const GgufValue* type = given("rope.scaling.type");
+    if (type == nullptr || type->string() == "none") return nullptr;
+    Json scaling{{"rope_type", type->string()}};
+    if (const GgufValue* factor = given("rope.scaling.factor")) scaling["factor"] = factor->number();
+    return scaling;
+}
+
+void add_tokens(const GgufFile& file, Json& config) {
+    const auto id = [&](std::string_view key) -> Json {
+        const GgufValue* value = file.find_key(key);
+        return value == nullptr ? Json(nullptr) : Json(value->integer());
+    };
+    config["bos_token_id"] = id("tokenizer.ggml.bos_token_id");
+    config["pad_token_id"] = id("tokenizer.ggml.padding_token_id");
+    Json ends = Json::array();
+    for (const std::string_view key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"}) {
+        const Json end = id(key);
+        if (!end.is_null() && std::find(ends.begin(), ends.end(), end) == ends.end()) ends.push_back(end);
+    }
+    config["eos_token_id"] = ends;
+}
+
+}  // namespace
+
+bool has_paired_rows(const GgufFile& file) { return architecture_of(file).has_paired_rows; }
+
+JsonValue gguf_config(const GgufFile& file) {
+    const KnownArchitecture& known = architecture_of(file);
+    const std::string prefix = std::string(known.gguf) + ".";
+    const auto given = [&](std::string_view key) { return file.find_key(prefix + std::string(key)); };
+    Json config{{"architectures", {known.transformers}}};
+    for (const auto& [gguf, transformers] : kIntegers)
+        if (const GgufValue* value = given(gguf)) config[transformers] = value->integer(1, std::int64_t{1} << 30);
+    if (const GgufValue* eps = given("attention.layer_norm_rms_epsilon")) config["rms_norm_eps"] = eps->number(0, 1);
+    if (const GgufValue* window = given("attention.sliding_window"); window != nullptr && window->integer() > 0)
+        config["sliding_window"] = window->integer();
+    const GgufValue* vocabulary = given("vocab_size");
+    config["vocab_size"] = vocabulary != nullptr ? vocabulary->integer(1, std::int64_t{1} << 24)
+                                                 : static_cast<std::int64_t>(file.at("tokenizer.ggml.tokens").size());
+    config["tie_word_embeddings"] = file.entry("output.weight") == nullptr;
+    config["attention_bias"] = file.entry("blk.0.attn_output.bias") != nullptr;
+    config["mlp_bias"] = file.entry("blk.0.ffn_down.bias") != nullptr;
+
+    if (const GgufValue* base = given("rope.freq_base")) config["rope_theta"] = base->number(1e-3, 1e12);
+    if (const Json scaling = rope_scaling(file, prefix); !scaling.is_null()) config["rope_scaling"] = scaling;
+    if (const GgufValue* original = given("rope.scaling.original_context_length"))
+        config["original_max_position_embeddings"] = original->integer(1, std::int64_t{1} << 30);
+    const std::int64_t width = file.at(prefix + "embedding_length").integer(1, std::int64_t{1} << 30);
+    const std::int64_t heads = file.at(prefix + "attention.head_count").integer(1, std::int64_t{1} << 30);
+    const std::int64_t head_dim = config.contains("head_dim") ? config["head_dim"].get<std::int64_t>() : width / heads;
+    if (const GgufValue* turned = given("rope.dimension_count"); turned != nullptr && head_dim > 0)
+        config["partial_rotary_factor"] =
+            static_cast<double>(turned->integer(1, head_dim)) / static_cast<double>(head_dim);
+    add_tokens(file, config);
+    return JsonValue::parse(config.dump(), file.name());
+}
+
+std::string model_tensor_name(std::string_view gguf_name, std::string_view architecture) {
+    if (gguf_name == "rope_freqs.weight" || gguf_name.starts_with("rope_factors_")) return {};
+    const std::size_t dot = gguf_name.rfind('.');
+    if (dot == std::string_view::npos) return std::string(gguf_name);
+    std::string_view module = gguf_name.substr(0, dot);
+    const std::string_view kind = gguf_name.substr(dot);  // ".weight", ".bias"
+    for (const auto& [gguf, transformers] : kOthers)
+        if (module == gguf) return std::string(transformers) + std::string(kind);
+    const std::size_t layer_end = module.starts_with("blk.") ? module.find('.', 4) : std::string_view::npos;
+    if (layer_end == std::string_view::npos) return std::string(gguf_name);
+    const std::string_view layer = module.substr(4, layer_end - 4);
+    module.remove_prefix(layer_end + 1);
+    if (architecture == "phi3" && module == "ffn_up") module = "ffn_gate_up";  // both in one
+    for (const auto& [gguf, transformers] : kModules)
+        if (module == gguf) return fmt::format("model.layers.{}.{}{}", layer, transformers, kind);
+    return std::string(gguf_name);
+}
+
+GgufVocabulary gguf_vocabulary(const GgufFile& file) {
+    const auto given = [&](std::string_view key) { return file.find_key("tokenizer.ggml." + std::string(key)); };
+    GgufVocabulary out;
+    out.model = file.at("tokenizer.ggml.model").string();
+    out.tokens = file.at("tokenizer.ggml.tokens").strings();
+    if (const GgufValue* value = given("pre")) out.pre = value->string();
+    if (const GgufValue* value = given("merges")) out.merges = value->strings();
+    if (const GgufValue* value = given("scores"))
+        for (const double score : value->numbers()) out.scores.push_back(static_cast<float>(score));
+    if (const GgufValue* value = given("token_type"))
+        for (const std::int64_t type : value->integers())
+            out.token_types.push_back(static_cast<std::int32_t>(std::clamp<std::int64_t>(type, 0, 1000)));
+    const auto set_id = [&](std::string_view key, std::optional<std::int32_t>& id) {
+        if (const GgufValue* value = given(key)) id = static_cast<std::int32_t>(value->integer(0, INT32_MAX));
+    };
+    set_id("bos_token_id", out.bos_token_id);
+    set_id("eos_token_id", out.eos_token_id);
+    set_id("unknown_token_id", out.unknown_token_id);
+    set_id("seperator_token_id", out.seperator_token_id);
+    set_id("cls_token_id", out.cls_token_id);
+    const auto set_flag = [&](std::string_view key, std::optional<bool>& flag) {
+        if (const GgufValue* value = given(key)) flag = value->boolean();
+    };
+    set_flag("add_bos_token", out.add_bos_token);
+    set_flag("add_eos_token", out.add_eos_token);
+    set_flag("add_sep_token", out.add_sep_token);
+    set_flag("add_space_prefix", out.add_space_prefix);
+    set_flag("remove_extra_whitespaces", out.remove_extra_whitespaces);
+    if (const GgufValue* value = given("precompiled_charsmap"))
+        for (const std::int64_t byte : value->integers())
+            out.precompiled_charsmap += static_cast<char>(static_cast<unsigned char>(byte & 0xff));
+    return out;
+}
+
+}  // namespace vitro

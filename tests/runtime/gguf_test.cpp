@@ -1,0 +1,205 @@
+// Models in GGUF files: the same numbers as from the directories that they were made of.
+#include "base/blocks.h"
+#include "base/half.h"
+#include "frontend/gguf/gguf_model.h"
+#include "runtime/open_model.h"
+#include "tests/frontend/gguf_files.h"
+#include "tests/frontend/temp_dir.h"
+#include "tests/runtime/goldens.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+using namespace vitro;
+using namespace vitro::test;
+
+namespace {
+
+constexpr std::uint32_t kF32 = 0, kQ8_0 = 8;
+
+std::string replaced(std::string text, std::string_view from, std::string_view to) {
+    if (const std::size_t at = text.find(from); at != std::string::npos) text.replace(at, from.size(), to);
+    return text;
+}
+
+/// As llama.cpp's files name it.
+std::string gguf_name(std::string name) {
+    name = replaced(replaced(replaced(name, "model.layers.", "blk."), "model.embed_tokens", "token_embd"), "model.norm",
+                    "output_norm");
+    name = replaced(replaced(name, "lm_head", "output"), "post_attention_layernorm", "ffn_norm");
+    name = replaced(replaced(name, "input_layernorm", "attn_norm"), "self_attn.qkv_proj", "attn_qkv");
+    for (const char letter : {'q', 'k', 'v'})
+        name = replaced(name, fmt::format("self_attn.{}_proj", letter), fmt::format("attn_{}", letter));
+    name = replaced(replaced(name, "self_attn.o_proj", "attn_output"), "mlp.down_proj", "ffn_down");
+    return replaced(replaced(replaced(name, "mlp.gate_up_proj", "ffn_up"), "mlp.gate_proj", "ffn_gate"), "mlp.up_proj",
+                    "ffn_up");
+}
+
+std::vector<float> numbers(const Tensor& tensor) {
+    std::vector<float> values;
+    dispatch_float(tensor.dtype, [&]<class T>(T) {
+        for (std::int64_t i = 0; i < tensor.elements(); ++i) values.push_back(float(tensor.as<T>()[i]));
+    });
+    return values;
+}
+
+/// Neighbours where transformers has halves: row j * head_dim / 2 + i of a head becomes row 2 i + j.
+std::vector<float> in_pairs(const std::vector<float>& rows, std::int64_t head_dim, std::int64_t width) {
+    std::vector<float> out(rows.size());
+    for (std::int64_t row = 0; row * width < std::ssize(rows); ++row) {
+        const std::int64_t in_head = row % head_dim, i = in_head % (head_dim / 2), j = in_head / (head_dim / 2);
+        const std::int64_t to = row - in_head + 2 * i + j;
+        std::copy_n(rows.begin() + row * width, width, out.begin() + to * width);
+    }
+    return out;
+}
+
+std::string q8_0(const std::vector<float>& values) {
+    std::string bytes;
+    for (std::size_t at = 0; at < values.size(); at += 32) {
+        float largest = 0;
+        for (std::size_t i = 0; i < 32; ++i) largest = std::max(largest, std::abs(values[at + i]));
+        const f16 scale(largest / 127);
+        bytes += little_endian(scale.bits);
+        for (std::size_t i = 0; i < 32; ++i)
+            bytes += static_cast<char>(
+                largest == 0 ? 0 : std::lround(std::clamp(values[at + i] / float(scale), -127.0f, 127.0f)));
+    }
+    return bytes;
+}
+
+std::vector<float> from_q8_0(const std::string& bytes, std::size_t count) {
+    std::vector<float> values(count);
+    dequantize(DType::q8_0, reinterpret_cast<const std::byte*>(bytes.data()), static_cast<std::int64_t>(count),
+               values.data());
+    return values;
+}
+
+enum class Kind { f32, q8_0, rounded };  // rounded: f32 of what q8_0 stands for
+
+/// A directory's model as a GGUF file.
+void write_gguf(const std::filesystem::path& to, const std::filesystem::path& directory, Kind kind) {
+    const ModelConfig config = read_model_config(directory);
+    const bool phi3 = config.model_type == "phi3";
+    const std::string prefix = phi3 ? "phi3." : "llama.";
+    const auto size = [](std::int64_t n) { return static_cast<std::uint32_t>(n); };
+    const auto real = [&](std::string_view key, double value) {
+        return gguf_key(prefix + std::string(key), GgufType::f32, little_endian(static_cast<float>(value)));
+    };
+    GgufBytes file;
+    file.keys = {gguf_key("general.architecture", phi3 ? "phi3" : "llama"),
+                 gguf_key(prefix + "vocab_size", size(config.vocab_size)),
+                 gguf_key(prefix + "context_length", size(config.max_positions)),
+                 gguf_key(prefix + "embedding_length", size(config.hidden_size)),
+                 gguf_key(prefix + "block_count", size(config.n_layers)),
+                 gguf_key(prefix + "feed_forward_length", size(config.intermediate_size)),
+                 gguf_key(prefix + "attention.head_count", size(config.n_heads)),
+                 gguf_key(prefix + "attention.head_count_kv", size(config.n_kv_heads)),
+                 gguf_key(prefix + "attention.key_length", size(config.head_dim)),
+                 gguf_key(prefix + "attention.sliding_window", size(config.sliding_window)),
+                 gguf_key(prefix + "rope.dimension_count", size(config.rope.rotary_dim)),
+                 real("rope.freq_base", config.rope.theta),
+                 real("attention.layer_norm_rms_epsilon", config.rms_norm_eps),
+                 gguf_key("tokenizer.ggml.bos_token_id", 1),
+                 gguf_key("tokenizer.ggml.eos_token_id", 2)};
+    Checkpoint checkpoint = Checkpoint::open(directory);
+    for (const std::string& name : checkpoint.names()) {
+        const Tensor tensor = checkpoint.tensor(name);
+        std::vector<float> values = numbers(tensor);
+        const bool turns = name.find("q_proj") != std::string::npos || name.find("k_proj") != std::string::npos;
+        if (turns) values = in_pairs(values, config.head_dim, tensor.rank == 1 ? 1 : tensor.dim(1));
+        GgufTensorBytes entry{.name = gguf_name(name), .dims = {}, .type = kF32, .offset = file.data.size()};
+        for (int i = tensor.rank; i > 0; --i) entry.dims.push_back(tensor.dim(i - 1));
+        std::string bytes(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+        if (kind != Kind::f32 && tensor.rank == 2) {
+            bytes = q8_0(values);
+            entry.type = kQ8_0;
+            if (kind == Kind::rounded) {
+                values = from_q8_0(bytes, values.size());
+                bytes.assign(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+                entry.type = kF32;
+            }
+        }
+        file.tensors.push_back(entry);
+        file.data += bytes;
+        file.data.resize((file.data.size() + 31) / 32 * 32);
+    }
+    write_bytes(to, file.bytes());
+}
+
+std::vector<float> logits(const std::filesystem::path& model) {
+    const std::vector<std::int32_t> tokens{5, 17, 3, 60, 9, 31, 2, 44, 8};
+    return LoadedModel(model, {.context = 64}).feed(tokens);
+}
+
+}  // namespace
+
+TEST_CASE("a GGUF file gives the logits, bit for bit, of the directory it was made of") {
+    const TempDir directory;
+    for (const std::string name :
+         {"llama_gqa_tied", "llama_head_dim", "llama_bias", "phi3_gqa", "phi3_partial_rotary", "phi3_window"}) {
+        CAPTURE(name);
+        const auto golden = source_path("tests/golden/" + name), file = directory / (name + ".gguf");
+        write_gguf(file, golden, Kind::f32);
+        ModelConfig config = read_model_config(file), expected = read_model_config(golden);
+        CHECK(config.paired_rows == name.starts_with("llama"));
+        config.paired_rows = false;
+        config.rms_norm_eps = static_cast<float>(config.rms_norm_eps);
+        expected.rms_norm_eps = static_cast<float>(expected.rms_norm_eps);
+        expected.dtype.reset();
+        expected.original_max_positions = config.original_max_positions = 0;
+        expected.rope.original_max_positions = config.rope.original_max_positions = 0;
+        CHECK(config == expected);
+        CHECK(logits(file) == logits(golden));
+    }
+}
+
+TEST_CASE("a GGUF file with block-quantized weights gives the logits of the numbers that they stand for") {
+    const TempDir directory;
+    const auto bundled = source_path("models/bundled/tiny-phi3");
+    write_gguf(directory / "q8_0.gguf", bundled, Kind::q8_0);
+    write_gguf(directory / "f32.gguf", bundled, Kind::rounded);
+    CHECK(Checkpoint::open(directory / "q8_0.gguf").at("model.embed_tokens.weight").dtype == DType::q8_0);
+    const std::vector<float> found = logits(directory / "q8_0.gguf");
+    CHECK(found == logits(directory / "f32.gguf"));
+    CHECK(found != logits(bundled));
+}
+
+TEST_CASE("what a GGUF file lacks for a model is an error that names the key or the tensor") {
+    const TempDir directory;
+    const auto error_of = [&](const std::vector<std::string>& keys) -> std::string {
+        GgufBytes file;
+        file.keys = keys;
+        write_bytes(directory / "x.gguf", file.bytes());
+        try {
+            open_model(directory / "x.gguf", {.device = "cpu"});
+        } catch (const Error& error) {
+            return error.what();
+        }
+        return "(no error)";
+    };
+    const std::string llama = gguf_key("general.architecture", "llama");
+    CHECK(error_of({}) == "x.gguf: expected the key \"general.architecture\", found no such key");
+    CHECK(error_of({gguf_key("general.architecture", "mamba")}) ==
+          "x.gguf: \"general.architecture\": expected one of llama, phi3, found \"mamba\"");
+    CHECK(error_of({llama, gguf_key("llama.vocab_size", 10)}) ==
+          "x.gguf: expected the key \"llama.embedding_length\", found no such key");
+    CHECK(error_of({llama, gguf_key("llama.vocab_size", 0)}) ==
+          "x.gguf: \"llama.vocab_size\": expected an integer in [1, 16777216], found 0");
+    CHECK(error_of({llama, gguf_key("llama.block_count", 0)}) ==
+          "x.gguf: \"llama.block_count\": expected an integer in [1, 1073741824], found 0");
+    CHECK(
+        error_of({llama, gguf_key("llama.context_length", "long")}).starts_with("x.gguf: \"llama.context_length\": "));
+    const std::vector<std::string> whole{llama,
+                                         gguf_key("llama.vocab_size", 10),
+                                         gguf_key("llama.embedding_length", 8),
+                                         gguf_key("llama.block_count", 1),
+                                         gguf_key("llama.feed_forward_length", 8),
+                                         gguf_key("llama.attention.head_count", 2),
+                                         gguf_key("tokenizer.ggml.bos_token_id", 1)};
+    CHECK(error_of(whole) == "x.gguf: expected the tensor \"model.embed_tokens.weight\", found no such tensor");
+    std::vector<std::string> odd = whole;
+    odd.push_back(gguf_key("llama.rope.dimension_count", 5));
+    CHECK(error_of(odd) == "x.gguf: \"llama.rope.dimension_count\": expected an integer in [1, 4], found 5");
+}
