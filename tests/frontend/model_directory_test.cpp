@@ -46,9 +46,9 @@ TEST_CASE("a directory that is not there: the nearest one, or the hub's name for
     CHECK(refusal(none) == none + kExpected + "nothing");
 
     ::setenv("HF_HUB_CACHE", (directory / "hub").c_str(), 1);
-    CHECK(refusal("some/Model-1b") == "some/Model-1b" + kExpected +
-                                          "nothing; a model of the Hugging Face hub is downloaded first: hf download "
-                                          "some/Model-1b --local-dir Model-1b");
+    CHECK(refusal("some/Model-1b") ==
+          "some/Model-1b" + kExpected +
+              "nothing; a model of the Hugging Face hub is downloaded first, as by hf download some/Model-1b");
     const std::filesystem::path snapshot = write_hub(directory / "hub");
     CHECK(refusal("some/Model-1b") ==
           "some/Model-1b" + kExpected + "nothing; the Hugging Face hub's cache has it in " + snapshot.string());

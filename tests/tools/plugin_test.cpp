@@ -86,8 +86,12 @@ TEST_CASE("a pipe, a directory or a library that is cut off is refused, and noth
 }
 
 TEST_CASE("a plugin that was built in another way is refused; one built with the printed flags is taken") {
+#ifdef __OPTIMIZE__
     check_error(run_vitro({"--plugin", VITRO_UNOPTIMIZED_PLUGIN, "ops"}),
                 {"expected it to be built as this binary is (", ", optimized, ", "not optimized"});
+#else
+    MESSAGE("skipped: this build is not optimized, as the plugin that it would refuse otherwise");
+#endif
     const TempDir directory;
     const std::string library = (directory / "built.so").string();
     const ProcessResult built = run_program({"sh", "-c",
