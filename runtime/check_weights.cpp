@@ -19,8 +19,7 @@ std::string shape_text(const std::vector<std::int64_t>& sizes) {
 DType weight_dtype(const Checkpoint& checkpoint, std::string_view name) {
     const DType dtype = checkpoint.at(name).dtype;
     if (!is_float(dtype) && !is_block_quantized(dtype))
-        fail("{}: tensor \"{}\": expected f32, f16, bf16 or a block-quantized type, found {}", checkpoint.name(), name,
-             vitro::name(dtype));
+        fail("{}: tensor \"{}\": expected f32, f16 or bf16, found {}", checkpoint.name(), name, vitro::name(dtype));
     return dtype;
 }
 

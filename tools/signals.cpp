@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
@@ -43,9 +44,15 @@ void say(const char* text) {
     if (::write(STDERR_FILENO, text, std::strlen(text)) < 0) return;  // nothing can be done about it
 }
 
+/// Several threads may meet a lost page at once: the first one tells, the others wait for the end.
 void lost_page(int signal, siginfo_t* info, void*) {
+    static std::atomic_flag is_told;
     const char* path = mapped_file_at(info->si_addr);
-    if (path == nullptr) return end(signal, info, nullptr);
+    if (path == nullptr) {
+        std::signal(signal, SIG_DFL);
+        return end(signal, info, nullptr);
+    }
+    while (is_told.test_and_set()) ::pause();
     say("error: ");
     say(path);
     say(": cannot be read any more: it was shortened, or its disk failed, while it was in use\n");
@@ -78,7 +85,7 @@ void guard_files() {
         sigaction(signal, nullptr, &before);
         if (before.sa_handler != SIG_IGN) install(signal, end, static_cast<int>(SA_RESETHAND));  // nohup ignores SIGHUP
     }
-    install(SIGBUS, lost_page, static_cast<int>(SA_RESETHAND));
+    install(SIGBUS, lost_page, 0);
 }
 
 }  // namespace vitro

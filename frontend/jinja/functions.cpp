@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "frontend/jinja/format.h"
+#include "frontend/jinja/text.h"
 
 #include <array>
 
@@ -31,9 +32,21 @@ Value range(Heap& heap, const Arguments& arguments) {
     return Range{start, stop, step, size};
 }
 
+constexpr std::size_t kMaxRefusal = 1000;
+
+/// An error is one line of a length that can be read.
+std::string one_line(std::string_view text) {
+    std::string line;
+    for (std::size_t at = 0; at < text.size() && line.size() < kMaxRefusal; at += code_point_length(text[at])) {
+        const bool is_control = static_cast<unsigned char>(text[at]) < 0x20 || text[at] == '\x7f';
+        line += is_control ? " " : text.substr(at, code_point_length(text[at]));
+    }
+    return line;
+}
+
 Value raise_exception(Heap& heap, const Arguments& arguments) {
     fail("the template refuses the conversation: {}",
-         str_of(heap, *arguments.bind("raise_exception", {"message"}, 1)[0]));
+         one_line(str_of(heap, *arguments.bind("raise_exception", {"message"}, 1)[0])));
 }
 
 constexpr auto kFunctions = std::to_array<Function>({

@@ -1,7 +1,6 @@
 #include "frontend/jinja/methods.h"
 
 #include "base/error.h"
-#include "frontend/jinja/format.h"
 #include "frontend/jinja/text_methods.h"
 
 #include <algorithm>
@@ -22,7 +21,7 @@ bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
 }
 
 Value kept_back(const Value& object, std::string_view name) {
-    return Value::undefined(fmt::format("access to attribute '{}' of {} is unsafe", name, described_type(object)));
+    return Value::undefined(fmt::format("access to attribute {} of {} is unsafe", quote(name), described_type(object)));
 }
 
 std::optional<Value> of_loop(const Loop& loop, std::string_view name) {

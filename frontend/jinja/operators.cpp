@@ -128,12 +128,12 @@ std::optional<Value> own_item(Heap& heap, const Value& object, const Value& key)
     return std::nullopt;
 }
 
-Value missing(Heap& heap, const Value& object, const Value& key) {
+Value missing(const Value& object, const Value& key) {
     if (const std::string* name = key.text())
         return Value::undefined(fmt::format("{} has no attribute {}", described_type(object), quote(*name)));
-    TextBuilder shown(heap);
-    append_repr(shown, key);
-    return Value::undefined(fmt::format("{} has no element {}", described_type(object), shown.bytes()));
+    const auto index = key.integer();
+    return Value::undefined(fmt::format("{} has no element {}", described_type(object),
+                                        index ? std::to_string(*index) : described_type(key)));
 }
 
 }  // namespace
@@ -176,7 +176,7 @@ Value attribute_of(Heap& heap, const Value& object, std::string_view name) {
         for (const auto& [key, value] : (*dict)->members)
             if (key.text() != nullptr && *key.text() == name) return value;
     }
-    return missing(heap, object, Value::text(std::string(name)));
+    return missing(object, Value::text(std::string(name)));
 }
 
 Value item_of(Heap& heap, const Value& object, const Value& key) {
@@ -184,7 +184,7 @@ Value item_of(Heap& heap, const Value& object, const Value& key) {
     if (auto item = own_item(heap, object, key)) return *item;
     if (const std::string* name = key.text())
         if (auto own = own_attribute(heap, object, *name)) return *own;
-    return missing(heap, object, key);
+    return missing(object, key);
 }
 
 Value item_at_path(Heap& heap, const Value& object, const Value& path) {

@@ -158,8 +158,9 @@ std::optional<std::int64_t> parse_integer(std::string_view text, int base) {
     std::string_view rest = *digits;
     const bool negative = rest[0] == '-';
     if (rest[0] == '-' || rest[0] == '+') rest.remove_prefix(1);
-    const std::string prefix = lower(rest.substr(0, 2));
-    const int prefixed = prefix == "0x" ? 16 : (prefix == "0o" ? 8 : (prefix == "0b" ? 2 : 0));
+    const char mark = rest.size() > 1 && rest[0] == '0' ? rest[1] : '\0';
+    const int prefixed =
+        mark == 'x' || mark == 'X' ? 16 : (mark == 'o' || mark == 'O' ? 8 : (mark == 'b' || mark == 'B' ? 2 : 0));
     if (prefixed != 0 && (base == prefixed || base == 0)) {
         rest.remove_prefix(2);
         base = prefixed;

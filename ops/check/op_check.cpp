@@ -1,6 +1,7 @@
 #include "ops/check/op_check.h"
 
 #include "backends/cpu/cpu_backend.h"
+#include "base/blocks.h"
 #include "graph/builder.h"
 #include "graph/interpret.h"
 #include "graph/text.h"
@@ -55,8 +56,12 @@ Builder builder_of_anything(const char* name) {
 Graph graph_of(const OpDef& op, const std::vector<TensorType>& inputs, const Attributes& attributes) {
     Builder builder = builder_of_anything("one_op");
     std::vector<Value> values;
-    for (std::size_t i = 0; i < inputs.size(); ++i)
-        values.push_back(inputs[i].absent ? Value{} : builder.input(fmt::format("input{}", i), inputs[i]));
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+        const std::string name = fmt::format("input{}", i);
+        values.push_back(inputs[i].absent                      ? Value{}
+                         : is_block_quantized(inputs[i].dtype) ? builder.weight(name, inputs[i])  // nothing else may be
+                                                               : builder.input(name, inputs[i]));
+    }
     for (const Value value : builder.apply(op, values, attributes, "", {"model.cpp", 7})) builder.result(value);
     return builder.finish();
 }

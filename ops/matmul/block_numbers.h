@@ -52,12 +52,18 @@ inline Codes32 nibbles(const std::uint8_t* from) {
 
 /// Element i: bit i of four bytes, 0 or 1.
 inline Codes32 bits32(const std::uint8_t* from) {
-    Codes32 spread, bit;
-    for (int i = 0; i < 32; ++i) {
-        spread[i] = from[i / 8];
-        bit[i] = static_cast<std::uint8_t>(1 << (i % 8));
-    }
-    return reinterpret_cast<Codes32>((spread & bit) != 0) & 1;
+#ifdef __AVX2__
+    std::int32_t all;
+    std::memcpy(&all, from, sizeof all);
+    const __m256i byte_of = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+    const __m256i bit = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201));
+    const __m256i spread = _mm256_shuffle_epi8(_mm256_set1_epi32(all), byte_of);
+    return reinterpret_cast<Codes32>(_mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit)) & 1;
+#else
+    Codes32 out;
+    for (int i = 0; i < 32; ++i) out[i] = from[i / 8] >> (i % 8) & 1;
+    return out;
+#endif
 }
 
 /// table[codes[i]]; codes below 16.

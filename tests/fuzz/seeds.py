@@ -121,9 +121,53 @@ def configs():
         yield path.read_bytes() + (b"\0" + other.read_bytes() if other.exists() else b"")
 
 
+def templates():
+    for case in json.loads((ROOT / "tests/golden/jinja.json").read_text())["cases"]:
+        yield case["template"].encode()
+    for family in json.loads((ROOT / "tests/golden/chat.json").read_text())["families"]:
+        yield family["template"].encode()
+
+
+def gguf(keys, tensors, data):
+    def text(value):
+        return struct.pack("<Q", len(value)) + value.encode()
+
+    def value_of(value):
+        if isinstance(value, str):
+            return 8, text(value)
+        if isinstance(value, float):
+            return 6, struct.pack("<f", value)
+        if isinstance(value, list):
+            kind = value_of(value[0])[0]
+            return 9, struct.pack("<IQ", kind, len(value)) + b"".join(value_of(one)[1] for one in value)
+        return 4, struct.pack("<I", value)
+
+    out = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys))
+    for key, value in keys.items():
+        kind, payload = value_of(value)
+        out += text(key) + struct.pack("<I", kind) + payload
+    for name, (dims, kind, offset) in tensors.items():
+        out += text(name) + struct.pack(f"<I{len(dims)}QIQ", len(dims), *dims, kind, offset)
+    return out + bytes(-len(out) % 32) + data
+
+
+def gguf_files():
+    llama = {"general.architecture": "llama", "llama.vocab_size": 4, "llama.context_length": 64, "llama.embedding_length": 32,
+             "llama.block_count": 1, "llama.feed_forward_length": 32, "llama.attention.head_count": 2,
+             "llama.attention.layer_norm_rms_epsilon": 1e-5, "llama.rope.freq_base": 10000.0}
+    words = {"tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": ["<unk>", "<s>", "a", "b"],
+             "tokenizer.ggml.scores": [0.0, 0.0, -1.0, -2.0], "tokenizer.ggml.token_type": [2, 3, 1, 1],
+             "tokenizer.chat_template": "{{ bos_token }}"}
+    yield gguf({}, {}, b"")
+    yield gguf(llama, {"token_embd.weight": ([32, 4], 8, 0), "rope_freqs.weight": ([8], 0, 160)}, bytes(192))
+    yield gguf({**llama, **words, "general.alignment": 32}, {"output_norm.weight": ([32], 0, 0)}, bytes(128))
+    yield gguf({"general.architecture": "phi3", "split.count": 2, "split.no": 0}, {"blk.0.attn_qkv.weight": ([256, 2], 12, 0)},
+               bytes(288))
+
+
 def main():
-    kinds = {"graph": graphs, "json": json_files, "safetensors": safetensors_files, "tokenizer": tokenizer_files,
-             "config": configs}
+    kinds = {"graph": graphs, "json": json_files, "safetensors": safetensors_files, "gguf": gguf_files,
+             "tokenizer": tokenizer_files, "config": configs, "jinja": templates}
     for kind, make in kinds.items():
         directory = pathlib.Path(sys.argv[1]) / kind
         directory.mkdir(parents=True, exist_ok=True)
