@@ -93,7 +93,8 @@ void each_head(const std::vector<Layer>& layers, const Flags& flags, F&& f) {
 void print_one_token(const std::vector<Layer>& layers, const Looked& look, const Flags& flags, std::int64_t token) {
     print_out("token {} '{}' takes from\n", token, look.piece(token));
     print_out("{:<12} {:>8}", "layer head", "norm");
-    for (std::int64_t key = 0; key <= token; ++key) print_out(" {:>8}", look.piece(key).substr(0, 12));
+    for (std::int64_t key = 0; key <= token; ++key)
+        print_out(" {:>8.12}", look.piece(key));  // 12 characters, never half of one
     print_out("\n");
     each_head(layers, flags, [&](std::size_t layer, std::int64_t head) {
         print_out("{:>5} {:>4}   {:>8.4f}", layer, head, layers[layer].norm(head, token));
