@@ -221,13 +221,12 @@ private:
             if (complaints_.size() >= kMostComplaints) return;
         }
         for (const ValueId id : graph_.results) read(id, [] { return "the caller"; });
+        std::vector<bool> is_updated(graph_.values.size());
+        for (const StateUpdate& update : graph_.updates) is_updated[static_cast<std::size_t>(update.state)] = true;
         for (std::size_t i = 0; i < graph_.values.size(); ++i) {
             const ValueInfo& value = graph_.values[i];
-            const bool is_updated =
-                std::any_of(graph_.updates.begin(), graph_.updates.end(),
-                            [&](const StateUpdate& u) { return u.state == static_cast<ValueId>(i); });
             if (value.kind == ValueKind::constant || value.kind == ValueKind::weight ||
-                (value.kind == ValueKind::state && !is_updated))
+                (value.kind == ValueKind::state && !is_updated[i]))
                 read(static_cast<ValueId>(i), [] { return "the next run"; });
         }
         for (const StateUpdate& update : graph_.updates) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <unordered_set>
 
 namespace vitro {
 namespace {
@@ -107,7 +108,7 @@ public:
             const ValueInfo& value = out_.value(loaded);
             if (value.kind == ValueKind::weight)
                 made_.mapped_.insert(value.path);
-            else if (std::find(out_.results.begin(), out_.results.end(), loaded) == out_.results.end())
+            else if (is_result_.insert(loaded).second)
                 out_.results.push_back(loaded);
         }
     }
@@ -177,6 +178,7 @@ private:
     std::span<const Target> targets_;
     Graph out_;
     std::map<std::pair<std::size_t, int>, ValueId> ids_;  // in out_, by device and number
+    std::unordered_set<ValueId> is_result_;               // of out_
     const Graph* from_ = nullptr;                         // the load graph that is being added
     std::vector<int> numbers_;                            // of its values
 };

@@ -51,7 +51,7 @@ PipelineReport run_passes(Graph& graph, std::span<const Pass> passes, std::span<
     check_names(passes, options.enabled);
     PipelineReport report;
     PassContext context{report.journal, targets};
-    if (options.after) options.after(nullptr, graph);
+    if (options.after) options.after(nullptr, graph, true);
     for (const Pass& pass : passes) {
         if (options.disabled.contains(pass.name) || (pass.optional && !options.enabled.contains(pass.name))) continue;
         const auto start = Clock::now();
@@ -61,7 +61,7 @@ PipelineReport run_passes(Graph& graph, std::span<const Pass> passes, std::span<
         if (changed) verify(graph);
         report.verify_seconds += std::chrono::duration<double>(Clock::now() - verifying).count();
         report.passes.push_back({pass.name, changed, seconds, graph.nodes.size()});
-        if (options.after) options.after(&pass, graph);
+        if (options.after) options.after(&pass, graph, changed);
     }
     return report;
 }

@@ -39,8 +39,8 @@ struct Pass {
 struct PipelineOptions {
     std::set<std::string, std::less<>> disabled;  // names of passes to leave out
     std::set<std::string, std::less<>> enabled;   // names of optional passes to run
-    /// Called with the graph as given (pass null) and after each pass that ran.
-    std::function<void(const Pass* pass, const Graph& graph)> after;
+    /// Called with the graph as given (pass null) and after each pass that ran, with whether it changed anything.
+    std::function<void(const Pass* pass, const Graph& graph, bool changed)> after;
 };
 
 struct PassRecord {

@@ -151,7 +151,7 @@ TEST_CASE("the listing of every stage of every model parses back to the same gra
         for (const Phase phase : {Phase::prefill, Phase::decode}) {
             Graph graph = build_model(config, build_options(completed({}, config), phase, nullptr));
             PipelineOptions options;
-            options.after = [&](const Pass* pass, const Graph& now) {
+            options.after = [&](const Pass* pass, const Graph& now, bool) {
                 CAPTURE(name);
                 CAPTURE(pass == nullptr ? "build" : pass->name);
                 const std::string text = listed(now);
