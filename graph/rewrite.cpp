@@ -210,7 +210,9 @@ void Rewriter::follow_replaced(std::vector<Node>& nodes) {
     std::vector<ValueId> by(graph_.values.size(), kAbsent);
     for (const auto& [from, to] : replaced_) by[static_cast<std::size_t>(from)] = to;
     const auto follow = [&](ValueId& id) {
-        while (by[static_cast<std::size_t>(id)] != kAbsent) id = by[static_cast<std::size_t>(id)];
+        ValueId last = id;
+        while (by[static_cast<std::size_t>(last)] != kAbsent) last = by[static_cast<std::size_t>(last)];
+        while (id != last) id = std::exchange(by[static_cast<std::size_t>(id)], last);  // a long chain is walked once
     };
     for (Node& node : nodes)
         for (ValueId& id : present(node.inputs)) follow(id);

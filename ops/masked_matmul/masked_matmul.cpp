@@ -19,8 +19,9 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     if (a.dim(-1) != b.dim(-2))
         fail("the summed dimension: expected equal sizes, found {} (a's last) and {} (b's last but one)",
              to_string(a.dim(-1)), to_string(b.dim(-2)));
-    const TensorType expected{DType::f32, {a.dim(-2), a.dim(-1)}};
-    if (mask != expected) fail("mask: expected {}, found {}", to_string(expected), to_string(mask));
+    const Shape pairs{a.dim(-2), a.dim(-1)};
+    expect_float("mask", mask);
+    if (mask.shape != pairs) fail("mask: expected {}, found {}", to_string(pairs), to_string(mask));
     TensorType out = a;
     out.shape.back() = b.dim(-1);
     return {out};
@@ -31,17 +32,19 @@ void reference(const Call& call) {
     const std::int64_t m = a.dim(-2), k = a.dim(-1), n = out.dim(-1);
     dispatch_float(a.dtype, [&]<class A>(A) {
         dispatch_float(b.dtype, [&]<class B>(B) {
-            for (std::int64_t row = 0; row < out.rows(); ++row) {
-                const A* weights = a.as<A>() + row * k;
-                const B* values = b.as<B>() + row / m * k * n;
-                const float* mask = call.in(2).as<float>() + row % m * k;
-                for (std::int64_t j = 0; j < n; ++j) {
-                    double sum = 0;
-                    for (std::int64_t i = 0; i < k; ++i)
-                        if (mask[i] != kMasked) sum += double(float(weights[i])) * float(values[i * n + j]);
-                    out.as<A>()[row * n + j] = A(float(sum));
+            dispatch_float(call.in(2).dtype, [&]<class M>(M) {
+                for (std::int64_t row = 0; row < out.rows(); ++row) {
+                    const A* weights = a.as<A>() + row * k;
+                    const B* values = b.as<B>() + row / m * k * n;
+                    const M* mask = call.in(2).as<M>() + row % m * k;
+                    for (std::int64_t j = 0; j < n; ++j) {
+                        double sum = 0;
+                        for (std::int64_t i = 0; i < k; ++i)
+                            if (float(mask[i]) != kMasked) sum += double(float(weights[i])) * float(values[i * n + j]);
+                        out.as<A>()[row * n + j] = A(float(sum));
+                    }
                 }
-            }
+            });
         });
     });
 }
@@ -57,8 +60,10 @@ Cost cost(const Call& call) {
 bool fill(std::size_t input, const Tensor& tensor, Random& random) {
     if (input != 2) return false;
     const std::int64_t k = tensor.dim(-1);
-    for (std::int64_t i = 0; i < tensor.elements(); ++i)
-        tensor.as<float>()[i] = (i / k) % 3 == 1 || random.integer(0, 1) == 0 ? kMasked : 0.0f;
+    dispatch_float(tensor.dtype, [&]<class M>(M) {
+        for (std::int64_t i = 0; i < tensor.elements(); ++i)
+            tensor.as<M>()[i] = M((i / k) % 3 == 1 || random.integer(0, 1) == 0 ? kMasked : 0.0f);
+    });
     return true;
 }
 
@@ -82,7 +87,7 @@ const OpDef kMaskedMatmul{
     .name = "masked_matmul",
     .doc =
         "out[.., m, n] = sum over the k with mask[m, k] != -inf of a[.., m, k] * b[.., k, n]: what is masked takes no "
-        "part, be it NaN. b has a's leading dimensions, mask is f32 [m, k] for all of them. out has a's dtype; the sum "
+        "part, be it NaN. b has a's leading dimensions, mask is [m, k] for all of them. out has a's dtype; the sum "
         "is fp32, in the order of k.",
     .inputs = {"a", {"b", InputRole::shared}, "mask"},
     .locality = Locality::rows,

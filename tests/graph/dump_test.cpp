@@ -207,10 +207,10 @@ TEST_CASE("a scope is a graph of its own: what it reads from outside are inputs,
         return "(no error)";
     };
     CHECK(refusal("layers.7") ==
-          "--scope: expected a module or a value of the graph, found 'layers.7': did you mean 'layers.0'?");
+          "--scope: expected a module or a value of the graph, found 'layers.7': did you mean 'm.layers.0'?");
     CHECK(refusal("norm") == "--scope: 'norm' is one of m.layers.0.norm and m.layers.1.norm and others");
     CHECK(refusal("layer") ==
-          "--scope: expected a module or a value of the graph, found 'layer': did you mean 'layers'?");
+          "--scope: expected a module or a value of the graph, found 'layer': did you mean 'm.layers'?");
     CHECK(refusal("nothing.like.it") == "--scope: expected a module or a value of the graph, found 'nothing.like.it'");
 }
 

@@ -325,7 +325,7 @@ TEST_CASE("attention refuses wrong types") {
     CHECK(refused(q, cache, {DType::f16, {9, 16, 2, 8}}) ==
           "v_cache: expected bf16 [9, 16, 2, 8] as k_cache, found f16 [9, 16, 2, 8]");
     CHECK(refused(q, cache, cache, {.visibility = {.window = -1}}) ==
-          "window: expected an integer of at least 0, found -1");
+          "window: expected an integer in [0, 2147483647], found -1");
     CHECK(refused(q, cache, cache, {.scale = NAN}) == "scale: expected a finite number, found nan");
     CHECK(refusal(kAttention, {q, cache, cache, tokens, tokens, pages, tokens}, Attention{}) ==
           "lengths: expected i32 [S], found i32 [T]");
