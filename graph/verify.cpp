@@ -158,7 +158,8 @@ void verify(const Graph& graph) {
             if (!defined[static_cast<std::size_t>(id)])
                 fail("{}: input {} is used before it is defined", describe(graph, node), graph.value(id).path);
         }
-        const std::string_view path = node.outputs.empty() ? "(no output)" : graph.value(node.outputs[0]).path;
+        const std::string_view path =
+            node.outputs.empty() ? std::string_view("(no output)") : std::string_view(graph.value(node.outputs[0]).path);
         const std::vector<TensorType> types = infer_types(graph, node, path);
         if (types.size() != node.outputs.size())
             fail("{}: expected {} outputs, found {}", describe(graph, node), types.size(), node.outputs.size());
