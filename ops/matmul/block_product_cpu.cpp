@@ -1,11 +1,12 @@
 // Every sum takes its blocks in order: the integers of 32 products, four neighbours to a lane, become fp32, times both
-// scales, and are added lane by lane; an offset is multiplied with the sum of the same four numbers of a. So the bits
-// of a row are the same whoever shares its step.
+// scales, and are added lane by lane; an offset is multiplied with the sum of 16 numbers of a. So the bits of a row are
+// the same whoever shares its step.
 #include "ops/matmul/block_product_cpu.h"
 
 #include "backends/cpu/simd_tile.h"
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/rounded.h"
 #include "ops/matmul/block_numbers.h"
 
 #include <algorithm>
@@ -17,45 +18,11 @@ using simd::Floats;
 using simd::Ints;
 using simd::kLanes;
 
-constexpr std::int64_t kGroup = 32;   // numbers of a that share a scale
+constexpr std::int64_t kGroup = 32;   // numbers of a block of a
 constexpr std::int64_t kTokens = 64;  // rows of a in a block of the product
 constexpr std::int64_t kStreams = 4;  // rows of b that one token is multiplied with at once
 constexpr std::int64_t kChunk = 48;   // rows of b, of each part, in a block of the product
 constexpr std::int64_t kTileRows = 2, kTileTokens = 4;
-
-/// 32 numbers of a, rounded.
-struct Rounded {
-    alignas(32) std::int8_t number[kGroup];
-    alignas(32) float sums[kLanes];  // of four numbers each, times the scale
-    float scale;
-};
-
-/// One row of a, k numbers of any float dtype.
-template <class A>
-void round_row(const A* from, std::int64_t k, Rounded* to) {
-    for (std::int64_t i = 0; i < k; i += kGroup, ++to) {
-        Floats x[4], largest{}, zeros{};  // or NaN, where a number is none or infinite: then the sums are NaN
-        for (int j = 0; j < 4; ++j) {
-            x[j] = simd::load(from + i + j * kLanes);
-            largest = simd::max(largest, simd::max(x[j], -x[j]));
-            zeros += x[j] * 0.0f;
-        }
-        const float most = simd::max(largest);
-        to->scale = most / 127.0f + simd::sum(zeros);
-        const float inverse = most > 0 ? 127.0f / most : 0.0f;
-        constexpr float kShift = 0x1.8p23f;  // adding it rounds to an integer, which then stands in the low bits
-        for (int j = 0; j < 4; ++j) {
-            const Floats shifted = x[j] * inverse + kShift;
-            const Ints rounded = reinterpret_cast<Ints>(shifted) - std::bit_cast<std::int32_t>(kShift);
-            for (int l = 0; l < kLanes; ++l) to->number[j * kLanes + l] = static_cast<std::int8_t>(rounded[l]);
-        }
-        for (int l = 0; l < kLanes; ++l) {
-            int sum = 0;
-            for (int j = 0; j < 4; ++j) sum += to->number[4 * l + j];
-            to->sums[l] = to->scale * static_cast<float>(sum);
-        }
-    }
-}
 
 Numbers32 magnitude(Numbers32 x) {
 #ifdef __AVX2__
@@ -88,9 +55,14 @@ Numbers32 magnitude(Numbers32 x) {
 
 Floats halves(const float (&two)[2]) { return Floats{two[0], two[0], two[0], two[0], two[1], two[1], two[1], two[1]}; }
 
+/// The sums of each half, times the scale, in the first lane of a half.
+Floats sums_of(const Rounded32& x) {
+    return Floats{static_cast<float>(x.sums[0]), 0, 0, 0, static_cast<float>(x.sums[1]), 0, 0, 0} * x.scale;
+}
+
 /// sums[r][t] = row r of b times token t of a; `groups` of a row of a.
 template <DType dtype, int kB, int kA>
-[[gnu::noinline]] void dots(const std::uint8_t* const (&rows)[kB], const Rounded* a, std::int64_t groups,
+[[gnu::noinline]] void dots(const std::uint8_t* const (&rows)[kB], const Rounded32* a, std::int64_t groups,
                             float (&sums)[kB][kA]) {
     constexpr std::int64_t kParts = info(dtype).block_elements / kGroup, kBytes = info(dtype).block_bytes;
     Floats acc[kB][kA] = {};
@@ -102,14 +74,14 @@ template <DType dtype, int kB, int kA>
                 const Numbers32 size = magnitude(w.number);
                 const Floats scale = halves(w.scale), offset = halves(w.offset);
                 simd::unrolled<kA>([&](auto t) __attribute__((always_inline)) {
-                    const Rounded& x = a[t * groups + block * kParts + part];
+                    const Rounded32& x = a[t * groups + block * kParts + part];
                     Numbers32 numbers;
-                    std::memcpy(&numbers, x.number, sizeof numbers);
+                    std::memcpy(&numbers, x.numbers, sizeof numbers);
                     const Ints products = multiply_numbers(w.number, size, numbers);
                     acc[r][t] =
                         simd::multiply_add(__builtin_convertvector(products, Floats), scale * x.scale, acc[r][t]);
                     if constexpr (Block<dtype>::kHasOffset)
-                        acc[r][t] = simd::multiply_add(offset, simd::load(x.sums), acc[r][t]);
+                        acc[r][t] = simd::multiply_add(offset, sums_of(x), acc[r][t]);
                 });
             }
         });
@@ -120,7 +92,7 @@ template <DType dtype, int kB, int kA>
 /// out [tokens, ProductBlock::kRow] = `tokens` rows of a times `n` rows of b, kB of these and kA of those at a time.
 /// The rows of b that go together lie n / kB apart: memory gives the most to a few long streams.
 template <DType dtype, int kB, int kA>
-void multiply_rows(const Rounded* a, std::int64_t tokens, std::int64_t groups, const std::uint8_t* b, std::int64_t n,
+void multiply_rows(const Rounded32* a, std::int64_t tokens, std::int64_t groups, const std::uint8_t* b, std::int64_t n,
                    float* out) {
     const std::int64_t row_bytes = groups * kGroup / info(dtype).block_elements * info(dtype).block_bytes;
     const std::int64_t apart = (n + kB - 1) / kB;
@@ -137,11 +109,11 @@ void multiply_rows(const Rounded* a, std::int64_t tokens, std::int64_t groups, c
 }
 
 /// What multiply_quantized needs of a type.
-using MultiplyRows = void (*)(const Rounded* a, std::int64_t tokens, std::int64_t groups, const std::uint8_t* b,
+using MultiplyRows = void (*)(const Rounded32* a, std::int64_t tokens, std::int64_t groups, const std::uint8_t* b,
                               std::int64_t n, float* out);
 
 template <DType dtype>
-void multiply_type(const Rounded* a, std::int64_t tokens, std::int64_t groups, const std::uint8_t* b, std::int64_t n,
+void multiply_type(const Rounded32* a, std::int64_t tokens, std::int64_t groups, const std::uint8_t* b, std::int64_t n,
                    float* out) {
     const std::int64_t tiled = tokens / kTileTokens * kTileTokens;
     if (tiled > 0) multiply_rows<dtype, kTileRows, kTileTokens>(a, tiled, groups, b, n, out);
@@ -158,15 +130,10 @@ MultiplyRows multiply_of(DType dtype) {
     return found;
 }
 
-std::size_t rounded_bytes(const Product& product) {
-    return sizeof(Rounded) * static_cast<std::size_t>(product.m * (product.k / kGroup));
-}
-
 }  // namespace
 
-std::size_t quantized_scratch(const Product& product, const ThreadPool& pool) {
-    return rounded_bytes(product) +
-           sizeof(float) * static_cast<std::size_t>(kTokens * ProductBlock::kRow * pool.threads());
+std::size_t quantized_scratch(const Product&, const ThreadPool& pool) {
+    return sizeof(float) * static_cast<std::size_t>(kTokens * ProductBlock::kRow * pool.threads());
 }
 
 void multiply_quantized(const Product& p, std::span<std::byte> scratch, ThreadPool& pool, FinishBlock finish,
@@ -175,28 +142,22 @@ void multiply_quantized(const Product& p, std::span<std::byte> scratch, ThreadPo
         multiply_of<DType::q8_0, DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q2_k, DType::q3_k,
                     DType::q4_k, DType::q5_k, DType::q6_k, DType::iq4_nl, DType::iq4_xs, DType::mxfp4>(p.b_dtype);
     const std::int64_t groups = p.k / kGroup;
-    auto* const rounded = reinterpret_cast<Rounded*>(scratch.data());
-    auto* const sums = reinterpret_cast<float*>(scratch.data() + rounded_bytes(p));
-    dispatch_float(p.a_dtype, [&]<class A>(A) {
-        pool.parallel_for(p.m, 1 + 16384 / p.k, [&](std::int64_t begin, std::int64_t end, int) {
-            for (std::int64_t row = begin; row < end; ++row)
-                round_row(static_cast<const A*>(p.a) + row * p.k, p.k, rounded + row * groups);
-        });
-    });
+    const auto* const a = static_cast<const Rounded32*>(p.a);
+    auto* const sums = reinterpret_cast<float*>(scratch.data());
     const std::int64_t share = p.n / (4 * pool.threads());  // four chunks a thread at least
     const std::int64_t most = p.parts == 1 ? 2 * kChunk : kChunk;
     const std::int64_t chunk = std::clamp<std::int64_t>(round_up<std::int64_t>(share, kStreams), kStreams, most);
     const std::int64_t chunks = (p.n + chunk - 1) / chunk, token_blocks = (p.m + kTokens - 1) / kTokens;
-    const std::int64_t row_bytes = bytes_of(p.b_dtype, p.k);
     pool.parallel_for(chunks * token_blocks, 1, [&](std::int64_t begin, std::int64_t end, int thread) {
         float* const mine = sums + thread * kTokens * ProductBlock::kRow;
         for (std::int64_t unit = begin; unit < end; ++unit) {
             const std::int64_t j = unit / token_blocks * chunk, n = std::min(chunk, p.n - j);
             const std::int64_t first = unit % token_blocks * kTokens, tokens = std::min(kTokens, p.m - first);
             for (std::int64_t part = 0; part < p.parts; ++part)
-                multiply_rows_of_type(rounded + first * groups, tokens, groups,
-                                      static_cast<const std::uint8_t*>(p.b) + (part * p.n + j) * row_bytes, n,
-                                      mine + part * ProductBlock::kPart);
+                multiply_rows_of_type(
+                    a + first * groups, tokens, groups,
+                    static_cast<const std::uint8_t*>(p.b) + bytes_of(p.b_dtype, (part * p.n + j) * p.k), n,
+                    mine + part * ProductBlock::kPart);
             finish(context, {first, tokens, j, n, mine});
         }
     });

@@ -208,17 +208,31 @@ void multiply_block(const float* packed_a, const float* packed_b, std::int64_t m
     }
 }
 
-/// pack_rows or pack_columns for a dtype.
-using Pack = void (*)(const void* from, std::int64_t stride, std::int64_t n, std::int64_t k, float* out);
+/// pack_rows or pack_columns for a dtype; `stride` in elements.
+using Pack = void (*)(DType dtype, const void* from, std::int64_t stride, std::int64_t n, std::int64_t k, float* out);
+
+/// pack_rows of blocks, of which rows of kBlockK elements are whole ones.
+template <int kPanel>
+void pack_blocks(DType dtype, const void* from, std::int64_t stride, std::int64_t n, std::int64_t k, float* out) {
+    float rows[kPanel * kBlockK];
+    for (std::int64_t r = 0; r < n; r += kPanel) {
+        const std::int64_t count = std::min<std::int64_t>(kPanel, n - r);
+        for (std::int64_t i = 0; i < count; ++i)
+            dequantize(dtype, static_cast<const std::byte*>(from) + bytes_of(dtype, (r + i) * stride), k,
+                       rows + i * kBlockK);
+        pack_rows<kPanel>(rows, kBlockK, count, k, out + r * kBlockK, kBlockK);
+    }
+}
 
 template <int kPanel>
 Pack pack_of(DType dtype, bool rows) {
+    if (is_block_quantized(dtype)) return pack_blocks<kPanel>;
     return dispatch_stored_float(dtype, [&]<class T>(T) -> Pack {
         if (rows)
-            return [](const void* from, std::int64_t stride, std::int64_t n, std::int64_t k, float* out) {
+            return [](DType, const void* from, std::int64_t stride, std::int64_t n, std::int64_t k, float* out) {
                 pack_rows<kPanel>(static_cast<const T*>(from), stride, n, k, out, kBlockK);
             };
-        return [](const void* from, std::int64_t stride, std::int64_t n, std::int64_t k, float* out) {
+        return [](DType, const void* from, std::int64_t stride, std::int64_t n, std::int64_t k, float* out) {
             pack_columns<kPanel>(static_cast<const T*>(from), stride, n, k, out, kBlockK);
         };
     });
@@ -243,12 +257,12 @@ void multiply_blocks(const Work& w) {
             std::int64_t at = 0;
             do {
                 const std::int64_t k = std::min(kBlockK, w.k - at);
-                pack_a(a_at(a + at), w.k, m, k, mine.a);
+                pack_a(w.a_dtype, a_at(a + at), w.k, m, k, mine.a);
                 for (std::int64_t part = 0; part < w.parts; ++part) {
                     if (w.transpose_b)
-                        pack_b(b_at(b + (part * w.n + j) * w.k + at), w.k, n, k, mine.b);
+                        pack_b(w.b_dtype, b_at(b + (part * w.n + j) * w.k + at), w.k, n, k, mine.b);
                     else
-                        pack_b(b_at(b + at * w.n + j), w.n, n, k, mine.b);
+                        pack_b(w.b_dtype, b_at(b + at * w.n + j), w.n, n, k, mine.b);
                     multiply_block(mine.a, mine.b, m, n, k, at == 0, mine.out + part * ProductBlock::kPart);
                 }
                 at += k;
@@ -258,7 +272,9 @@ void multiply_blocks(const Work& w) {
     });
 }
 
-bool few_rows(const Product& p) { return p.m <= (p.transpose_b ? kFewRows : kFewColumnRows); }
+bool few_rows(const Product& p) {
+    return !is_block_quantized(p.b_dtype) && p.m <= (p.transpose_b ? kFewRows : kFewColumnRows);
+}
 
 /// Elements of a that are converted before the product begins.
 std::int64_t converted(const Product& p) {
@@ -269,14 +285,14 @@ std::int64_t converted(const Product& p) {
 }  // namespace
 
 std::size_t product_scratch(const Product& product, const ThreadPool& pool) {
-    if (is_block_quantized(product.b_dtype)) return quantized_scratch(product, pool);
+    if (is_rounded(product.a_dtype)) return quantized_scratch(product, pool);
     return sizeof(Scratch) * static_cast<std::size_t>(pool.threads()) +
            sizeof(float) * static_cast<std::size_t>(converted(product));
 }
 
 void multiply(const Product& product, std::span<std::byte> scratch, ThreadPool& pool, FinishBlock finish,
               void* context) {
-    if (is_block_quantized(product.b_dtype)) return multiply_quantized(product, scratch, pool, finish, context);
+    if (is_rounded(product.a_dtype)) return multiply_quantized(product, scratch, pool, finish, context);
     Work work{product, reinterpret_cast<Scratch*>(scratch.data()), pool, finish, context};
     if (!few_rows(product)) return multiply_blocks(work);
     if (product.a_dtype != DType::f32) {
