@@ -34,6 +34,8 @@ std::vector<Pass>& passes() {
         {"fuse_residual_norm", "s = x + y, rms_norm(s) -> add_rms_norm(x, y)", fuse_residual_norm},
         // Takes the matmul with its norm and bias, where the device has a kernel for all of it.
         {"fuse_qkv_projection", "qkv_rope_append(x·Wᵀ + b) -> qkv_projection(x, W, b)", fuse_qkv_projection},
+        // Last of those that look at a matmul's weight.
+        {"pack_weights", "linear(x, W) -> linear(x, pack(W)), where the kernel reads W packed", pack_weights},
         {"remove_dead_code", "what nothing wants -> nothing", remove_dead_code},
     };
     return list;

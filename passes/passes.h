@@ -25,6 +25,7 @@ bool fuse_norm_matmul(Graph& graph, PassContext& context);
 bool quantize_weights(Graph& graph, PassContext& context);
 bool fuse_residual_norm(Graph& graph, PassContext& context);
 bool fuse_qkv_projection(Graph& graph, PassContext& context);
+bool pack_weights(Graph& graph, PassContext& context);
 
 /// All of them, in order.
 std::span<const Pass> all_passes();
