@@ -72,7 +72,7 @@ void add_model_flags(const Command& command, ModelFlags& flags, bool runs) {
                    "longest text in tokens (default: the model's, at most 4096)");
     add_device_flags(command, flags);
     command.choice(
-        "--weights", flags.weights, {"stored", "fp8", "q8_0", "q4_0", "q4_k"},
+        "--weights", flags.weights, {kWeightsChoices.begin(), kWeightsChoices.end()},
         "weights as the checkpoint stores them (the default), in fp8 (e4m3 with a scale per row), or in blocks "
         "of a type of GGUF files");
     command.choice("--activations", flags.activations, {"auto", "f32", "f16", "bf16"},

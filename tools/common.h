@@ -10,6 +10,7 @@
 #include "tools/output.h"
 #include "tools/signals.h"
 
+#include <array>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -19,6 +20,9 @@ namespace vitro {
 
 /// Which flags help against an error, to be printed behind its text; empty where none is known.
 std::string hint(const std::exception& error);
+
+/// What --weights takes.
+inline constexpr std::array<std::string_view, 5> kWeightsChoices{"stored", "fp8", "q8_0", "q4_0", "q4_k"};
 
 struct ModelFlags {
     std::filesystem::path directory;
@@ -92,6 +96,7 @@ void add_show(CommandLine& line);
 void add_tokenize(CommandLine& line);
 void add_next(CommandLine& line);
 void add_logits(CommandLine& line);
+void add_perplexity(CommandLine& line);
 void add_graph(CommandLine& line);
 void add_opt(CommandLine& line);
 void add_exec(CommandLine& line);

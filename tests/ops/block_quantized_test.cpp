@@ -76,7 +76,7 @@ double relative_error(const std::vector<float>& expected, const std::vector<floa
         difference += std::pow(double(found[i]) - double(expected[i]), 2);
         square += std::pow(double(expected[i]), 2);
     }
-    return difference / square;
+    return difference == 0 ? 0 : difference / square;
 }
 
 std::vector<float> linear_of(const Data& x, const Data& weight, int threads, Linear attributes = {}) {
