@@ -74,6 +74,8 @@ public:
 
     /// Zeroed memory. Error, naming `what` and the bytes, when there is not enough.
     virtual Buffer allocate(std::size_t bytes, std::string_view what) = 0;
+    /// The same for what is written once and read in every step, the weights: in large pages, where there are any.
+    virtual Buffer allocate_weights(std::size_t bytes, std::string_view what) { return allocate(bytes, what); }
     /// What allocate() could still give, and could give if nothing was in use; nothing where that is not known.
     virtual std::optional<std::size_t> free_bytes() const { return {}; }
     virtual std::optional<std::size_t> total_bytes() const { return {}; }
@@ -101,6 +103,8 @@ public:
     virtual void queue_download(void* staging, const void* device, std::size_t bytes) {
         download(staging, device, bytes);
     }
+    /// Copies within the device, in the order of the steps; the two do not overlap.
+    virtual void queue_copy(void* to, const void* from, std::size_t bytes) = 0;
     /// Calls `queue`, which only queues work, and keeps that work in place of doing it. Null, and no call, where the
     /// device cannot.
     virtual std::unique_ptr<Recording> record(const std::function<void()>& queue [[maybe_unused]]) { return nullptr; }

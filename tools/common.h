@@ -29,13 +29,14 @@ struct ModelFlags {
     std::string activations = "auto";
     std::string kv_type = "auto";
     bool verify_plan = false;
+    bool exact = false;
 };
 
 /// Keeps the value of an option that names a device; Error when it does not.
 void take_device(const std::string& text, std::string& device);
 /// -t, --device and --verify-plan.
 void add_device_flags(const Command& command, ModelFlags& flags);
-/// -m, and with `runs` also -c, -t, --device, --weights, --activations, --kv-type and --verify-plan.
+/// -m, and with `runs` also -c, -t, --device, --weights, --activations, --kv-type, --exact and --verify-plan.
 void add_model_flags(const Command& command, ModelFlags& flags, bool runs = true);
 
 /// --batch and --chunk: of how large steps a report is.

@@ -147,8 +147,19 @@ std::size_t scratch(const Call& call) {
     return norm_bytes(call) + product_scratch(product_of(call), static_cast<CpuBackend&>(call.backend).pool());
 }
 
+std::string refuses(std::span<const TensorType> inputs, std::span<const TensorType>, const Attributes&) {
+    const DType weight = inputs[Linear::kWeight].dtype;
+    return is_packed(weight) ? fmt::format("it reads no weights in {}", name(weight)) : std::string();
+}
+
+DType prefers(std::size_t input, std::span<const TensorType> inputs, const Attributes&) {
+    const bool has_blocks = is_block_quantized(inputs[Linear::kWeight].dtype);
+    return input == Linear::kX && has_blocks ? DType::q8_32 : inputs[input].dtype;
+}
+
 }  // namespace
 
-extern const KernelDef kLinearCpu{.op = "linear", .run = run, .scratch = scratch};
+extern const KernelDef kLinearCpu{
+    .op = "linear", .run = run, .refuses = refuses, .scratch = scratch, .prefers = prefers};
 
 }  // namespace vitro::inline VITRO_ISA

@@ -12,8 +12,8 @@
 namespace vitro::inline VITRO_ISA {
 
 /// sums[item, i, part * n + j] = sum over k of a[item, i, k] * b[item, part * n + j, k] (b[item, k, j] when not
-/// transposed; then there is one part). Any float dtypes, b also f8e4m3, and
-/// block-quantized where it is one transposed matrix; then a is rounded to 8 bits (block_product_cpu.h).
+/// transposed; then there is one part). Any float dtypes, b also f8e4m3, and block-quantized where it is one transposed
+/// matrix; then a may be rounded (block_product_cpu.h).
 struct Product {
     const void* a;
     DType a_dtype;
