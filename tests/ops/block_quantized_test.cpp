@@ -71,14 +71,14 @@ void each_block_type(Body&& body) {
     }
 }
 
-/// Mean squared difference by mean square.
+/// Mean squared difference by mean square, where that is not 0.
 double relative_error(const std::vector<float>& expected, const std::vector<float>& found) {
     double difference = 0, square = 0;
     for (std::size_t i = 0; i < expected.size(); ++i) {
         difference += std::pow(double(found[i]) - double(expected[i]), 2);
         square += std::pow(double(expected[i]), 2);
     }
-    return difference / square;
+    return square > 0 ? difference / square : difference;
 }
 
 std::vector<float> linear_of(const Data& x, const Data& weight, int threads, Linear attributes = {}) {
