@@ -1,9 +1,10 @@
-#include "backends/cpu/simd.h"
+#include "backends/cpu/simd_tile.h"
 #include "base/rounded.h"
 #include "ops/common/parallel.h"
 #include "ops/quantize_activations/quantize_activations.h"
 
-#include <cmath>
+#include <bit>
+#include <cstring>
 #include <limits>
 
 namespace vitro::inline VITRO_ISA {
@@ -28,12 +29,18 @@ Rounded32 rounded(const X* x) {
     if (zero != zero || most < kRoundedToZero) return block;
     block.scale = most / kLargestRounded;
     const float inverse = kLargestRounded / most;
-    float scaled[kBlock];
-    for (std::int64_t i = 0; i < kBlock; i += kLanes) simd::store(scaled + i, simd::load(x + i) * inverse);
-    for (std::int64_t i = 0; i < kBlock; ++i) block.numbers[i] = static_cast<std::int8_t>(std::nearbyint(scaled[i]));
+    constexpr float kShift = 0x1.8p23f;  // adding it rounds to an integer, which then stands in the low bits
+    std::int32_t numbers[kBlock];
+    for (std::int64_t i = 0; i < kBlock; i += kLanes) {
+        Floats scaled = simd::load(x + i) * inverse;
+        simd::keep(scaled);  // rounded by itself, not in one step with the sum
+        const simd::Ints rounded = reinterpret_cast<simd::Ints>(scaled + kShift) - std::bit_cast<std::int32_t>(kShift);
+        std::memcpy(numbers + i, &rounded, sizeof rounded);
+    }
+    for (std::int64_t i = 0; i < kBlock; ++i) block.numbers[i] = static_cast<std::int8_t>(numbers[i]);
     for (std::int64_t half = 0; half < 2; ++half) {
         int sum = 0;
-        for (std::int64_t i = 0; i < kBlock / 2; ++i) sum += block.numbers[half * kBlock / 2 + i];
+        for (std::int64_t i = 0; i < kBlock / 2; ++i) sum += numbers[half * kBlock / 2 + i];
         block.sums[half] = static_cast<std::int16_t>(sum);
     }
     return block;

@@ -39,11 +39,16 @@ def by_transformers(part):
     part["prompts"] = []
     for prompt in PROMPTS:
         ids = tokenizer(prompt)["input_ids"]
+        greedy, cache, following = [], None, torch.tensor([ids])
         with torch.no_grad():
-            logits = model(torch.tensor([ids])).logits[0, -1].double()
-            greedy = model.generate(torch.tensor([ids]), max_new_tokens=TOKENS, min_new_tokens=TOKENS, do_sample=False,
-                                    pad_token_id=0)[0, len(ids):]
-        part["prompts"].append({"text": prompt, "ids": ids, "greedy": greedy.tolist(),
+            while len(greedy) < TOKENS:  # not generate(), which stops at the end of the text, or forbids it
+                out = model(following, past_key_values=cache, use_cache=True)
+                cache, logits_now = out.past_key_values, out.logits[0, -1].double()
+                if not greedy:
+                    logits = logits_now
+                greedy.append(int(logits_now.argmax()))
+                following = torch.tensor([greedy[-1:]])
+        part["prompts"].append({"text": prompt, "ids": ids, "greedy": greedy,
                                 "logits": [round(x, 6) for x in logits[::STEP].tolist()]})
 
 

@@ -1,10 +1,12 @@
 // What ops make of block-quantized weights. What the bytes of each type mean is tested in tests/base/blocks_test.cpp.
 #include "base/blocks.h"
+#include "base/packed.h"
 
 #include "ops/cast/cast.h"
 #include "ops/embed/embed.h"
 #include "ops/linear/linear.h"
 #include "ops/matmul/matmul.h"
+#include "ops/pack/pack.h"
 #include "ops/quantize_activations/quantize_activations.h"
 #include "tests/ops/run_op.h"
 
@@ -69,14 +71,14 @@ void each_block_type(Body&& body) {
     }
 }
 
-/// Mean squared difference by mean square.
+/// Mean squared difference by mean square, where that is not 0.
 double relative_error(const std::vector<float>& expected, const std::vector<float>& found) {
     double difference = 0, square = 0;
     for (std::size_t i = 0; i < expected.size(); ++i) {
         difference += std::pow(double(found[i]) - double(expected[i]), 2);
         square += std::pow(double(expected[i]), 2);
     }
-    return difference == 0 ? 0 : difference / square;
+    return square > 0 ? difference / square : difference;
 }
 
 std::vector<float> linear_of(const Data& x, const Data& weight, int threads, Linear attributes = {}) {
@@ -135,6 +137,27 @@ TEST_CASE("the bits of a row of a product with blocks do not depend on other row
                 const Data alone = floats({1, kK}, std::vector<float>(begin, begin + kK));
                 CHECK(product(alone, 1) ==
                       std::vector<float>(together.begin() + row * kN, together.begin() + (row + 1) * kN));
+            }
+        }
+    });
+}
+
+TEST_CASE("packed weights give the bits that blocks give, for any number of rows and threads") {
+    Random random(9);
+    each_block_type([&](DType dtype) {
+        constexpr std::int64_t kRows = 135, kK = 768, kN = 96;
+        const Data x = random_rows(kRows, kK, random), weight = random_blocks(dtype, kN, kK, random);
+        const Data packed_weight = run_op(kPack, {weight}, Pack{packed(dtype)}, 2)[0];
+        const std::vector<float> values = x.floats();
+        for (const bool is_gated : {false, true}) {
+            const Linear linear{.activation = is_gated ? "silu" : "", .gated = is_gated};
+            const std::int64_t n = is_gated ? kN / 2 : kN;
+            const std::vector<float> expected = linear_of(rounded(x), weight, 1, linear);
+            CHECK(linear_of(rounded(x), packed_weight, 3, linear) == expected);
+            for (const std::int64_t rows : {1, 2, 3, 4, 5, 6, 7, 13, 129}) {
+                const Data some = floats({rows, kK}, std::vector<float>(values.begin(), values.begin() + rows * kK));
+                CHECK(linear_of(rounded(some), packed_weight, 2, linear) ==
+                      std::vector<float>(expected.begin(), expected.begin() + rows * n));
             }
         }
     });
