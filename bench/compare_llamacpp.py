@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--model", type=pathlib.Path, action="append", default=[], help="another GGUF file")
     parser.add_argument("--files", type=pathlib.Path, default=pathlib.Path("build/models"))
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=4)
     parser.add_argument("--prompt", type=int, default=128, help="tokens of the prefill")
     parser.add_argument("--context", type=int, default=16, help="tokens before those that are decoded")
     parser.add_argument("--threads", type=int, default=2)
