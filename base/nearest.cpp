@@ -55,9 +55,32 @@ std::string_view nearest(std::string_view name, std::span<const std::string_view
     return best.empty() ? part : best;
 }
 
+std::string_view nearest_path(std::string_view path, std::span<const std::string_view> known) {
+    const auto dots = std::count(path.begin(), path.end(), '.');
+    std::vector<std::string_view> ends;
+    for (const std::string_view each : known) {
+        std::size_t begin = each.size();
+        for (auto left = dots + 1; left > 0 && begin != std::string_view::npos; --left)
+            begin = begin == 0 ? std::string_view::npos : each.rfind('.', begin - 1);
+        ends.push_back(each.substr(begin == std::string_view::npos ? 0 : begin + 1));
+    }
+    const std::string_view end = nearest(path, ends);
+    const auto at = std::find(ends.begin(), ends.end(), end);
+    return at == ends.end() || end.empty() ? std::string_view{} : known[static_cast<std::size_t>(at - ends.begin())];
+}
+
+namespace {
+
+std::string hint(std::string_view meant) { return meant.empty() ? "" : fmt::format(": did you mean '{}'?", meant); }
+
+}  // namespace
+
 std::string did_you_mean(std::string_view name, std::span<const std::string_view> known) {
-    const std::string_view meant = nearest(name, known);
-    return meant.empty() ? "" : fmt::format(": did you mean '{}'?", meant);
+    return hint(nearest(name, known));
+}
+
+std::string did_you_mean_path(std::string_view path, std::span<const std::string_view> known) {
+    return hint(nearest_path(path, known));
 }
 
 }  // namespace vitro

@@ -12,7 +12,12 @@ namespace vitro {
 /// as equal. Names that begin or end with a `name` of at least three letters are near too.
 std::string_view nearest(std::string_view name, std::span<const std::string_view> known);
 
+/// The one of `known`, paths with dots, whose end is nearest to `path`: as many parts of it as that one has. Empty as
+/// for names.
+std::string_view nearest_path(std::string_view path, std::span<const std::string_view> known);
+
 /// ": did you mean 'x'?" with the nearest name, or nothing: the end of an error.
 std::string did_you_mean(std::string_view name, std::span<const std::string_view> known);
+std::string did_you_mean_path(std::string_view path, std::span<const std::string_view> known);
 
 }  // namespace vitro

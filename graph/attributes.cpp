@@ -32,14 +32,14 @@ std::string_view trim(std::string_view text) {
     return text;
 }
 
-template <class T>
-void parse_list(std::string_view text, std::vector<T>& values) {
+template <class List>
+void parse_list(std::string_view text, List& values) {
     if (text.size() < 2 || text.front() != '[' || text.back() != ']') fail("expected a list [a, b], found '{}'", text);
     values.clear();
     text = trim(text.substr(1, text.size() - 2));
     while (!text.empty()) {
         const std::size_t comma = text.find(',');
-        T value{};
+        typename List::value_type value{};
         parse_attribute(trim(text.substr(0, comma)), value);
         values.push_back(std::move(value));
         if (comma == std::string_view::npos) return;
@@ -105,8 +105,8 @@ void check_range(Dim value, const FieldRange& range) {
     if (!value.is_symbol()) check_range(value.size, range);
 }
 
-template <class T>
-void check_each(const std::vector<T>& values, const FieldRange& range) {
+template <class List>
+void check_each(const List& values, const FieldRange& range) {
     for (std::size_t i = 0; i < values.size(); ++i) {
         try {
             check_range(values[i], range);

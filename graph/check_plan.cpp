@@ -221,13 +221,12 @@ private:
             if (complaints_.size() >= kMostComplaints) return;
         }
         for (const ValueId id : graph_.results) read(id, [] { return "the caller"; });
+        std::vector<bool> is_updated(graph_.values.size());
+        for (const StateUpdate& update : graph_.updates) is_updated[static_cast<std::size_t>(update.state)] = true;
         for (std::size_t i = 0; i < graph_.values.size(); ++i) {
             const ValueInfo& value = graph_.values[i];
-            const bool is_updated =
-                std::any_of(graph_.updates.begin(), graph_.updates.end(),
-                            [&](const StateUpdate& u) { return u.state == static_cast<ValueId>(i); });
             if (value.kind == ValueKind::constant || value.kind == ValueKind::weight ||
-                (value.kind == ValueKind::state && !is_updated))
+                (value.kind == ValueKind::state && !is_updated[i]))
                 read(static_cast<ValueId>(i), [] { return "the next run"; });
         }
         for (const StateUpdate& update : graph_.updates) {
@@ -271,32 +270,38 @@ private:
         const auto& aliases = node.op->aliases;
         return std::find(aliases.begin(), aliases.end(), Alias{output, input}) != aliases.end();
     }
-    bool may_share(const Node& node, std::size_t output, std::size_t input) const {
+    bool may_share(const Node& node, const std::vector<Range>& parts, std::size_t output, std::size_t input) const {
         const ValueId to = node.outputs[output], from = node.inputs[input];
         if (is_alias(node, output, input)) return true;
-        if (node.op->joins_inputs != nullptr && stands_in_output(node, input)) return true;
+        if (!parts.empty() && parts[input] == range(from)) return true;
         return output == 0 && node.op->in_place == input && range(from) == range(to) &&
                graph_.value(from).type == graph_.value(to).type;
     }
 
-    /// Whether an input of an op that joins them stands where the output has its bytes.
-    bool stands_in_output(const Node& node, std::size_t input) const {
-        if (!node.op->joins_inputs(types_of(graph_, node.inputs), node.attributes)) return false;
+    /// Of an op that joins its inputs: where the output has the bytes of each. Empty of every other.
+    std::vector<Range> parts_of(const Node& node) const {
+        if (node.op->joins_inputs == nullptr || !node.op->joins_inputs(types_of(graph_, node.inputs), node.attributes))
+            return {};
+        std::vector<Range> parts;
         Range part = range(node.outputs[0]);
-        for (std::size_t i = 0; i < input; ++i)
-            part.begin += static_cast<std::size_t>(bytes_of(graph_.value(node.inputs[i]).type, bounds_));
-        part.end = part.begin + static_cast<std::size_t>(bytes_of(graph_.value(node.inputs[input]).type, bounds_));
-        return range(node.inputs[input]) == part;
+        for (const ValueId id : node.inputs) {
+            part.end = part.begin + static_cast<std::size_t>(bytes_of(graph_.value(id).type, bounds_));
+            parts.push_back(part);
+            part.begin = part.end;
+        }
+        return parts;
     }
 
     /// What a step writes: apart from what it reads, and its parts from each other.
     void check_writes(std::size_t i) {
         const Node& node = graph_.node(program_.steps[i].node);
         const Range own_scratch = scratch(program_.steps[i]);
+        const std::vector<Range> parts = parts_of(node);
         for (std::size_t o = 0; o < node.outputs.size(); ++o) {
             const Range out = range(node.outputs[o]);
             for (std::size_t in = 0; in < node.inputs.size(); ++in)
-                if (node.inputs[in] != kAbsent && out.overlaps(range(node.inputs[in])) && !may_share(node, o, in))
+                if (node.inputs[in] != kAbsent && out.overlaps(range(node.inputs[in])) &&
+                    !may_share(node, parts, o, in))
                     complain("{}: output {} at {} lies over input {} at {}", describe_step(i), path(node.outputs[o]),
                              text(out), path(node.inputs[in]), text(range(node.inputs[in])));
             for (const Alias& alias : node.op->aliases)

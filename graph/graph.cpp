@@ -1,38 +1,51 @@
 #include "graph/graph.h"
 
 namespace vitro {
-namespace {
 
-/// Takes the path for the value; gives it a suffix if it is taken.
-void take_path(std::unordered_map<std::string, ValueId>& by_path, std::string& path, ValueId id) {
-    if (by_path.try_emplace(path, id).second) return;
-    const std::string wanted = std::move(path);
-    int n = 1;
-    do path = fmt::format("{}.{}", wanted, n++);
-    while (!by_path.try_emplace(path, id).second);
+void Graph::take_path(std::string& path, ValueId id) {
+    if (find(path) >= 0) {
+        const std::string wanted = std::move(path);
+        int n = 1;
+        do path = fmt::format("{}.{}", wanted, n++);
+        while (find(path) >= 0);
+    }
+    by_path_.add(PathIndex::hash(path), id);
 }
-
-}  // namespace
 
 ValueId Graph::add_value(ValueInfo info) {
     const auto id = static_cast<ValueId>(values.size());
-    take_path(by_path_, info.path, id);
+    take_path(info.path, id);
     values.push_back(std::move(info));
     return id;
 }
 
 void Graph::rename(ValueId id, std::string path) {
-    if (value(id).path == path) return;
-    by_path_.erase(value(id).path);
-    const auto [at, is_free] = by_path_.emplace(path, id);
-    const ValueId other = std::exchange(at->second, id);
-    value(id).path = std::move(path);
-    if (!is_free) take_path(by_path_, value(other).path, other);
+    std::string& own = value(id).path;
+    if (own == path) return;
+    by_path_.remove(PathIndex::hash(own), id);
+    const ValueId other = find(path);
+    if (other >= 0) by_path_.remove(PathIndex::hash(path), other);
+    by_path_.add(PathIndex::hash(path), id);
+    own = std::move(path);
+    if (other >= 0) take_path(value(other).path, other);
 }
 
 ValueId Graph::find(std::string_view path) const {
-    const auto at = by_path_.find(std::string(path));
-    return at == by_path_.end() ? -1 : at->second;
+    return by_path_.find(PathIndex::hash(path),
+                         [&](ValueId id) { return values[static_cast<std::size_t>(id)].path == path; });
+}
+
+std::vector<ValueId> Graph::keep(std::span<const ValueId> kept) {
+    std::vector<ValueId> moved(values.size(), -1);
+    std::vector<ValueInfo> all;
+    all.reserve(kept.size());
+    for (const ValueId id : kept) {
+        moved[checked(id)] = static_cast<ValueId>(all.size());
+        all.push_back(std::move(value(id)));
+    }
+    values = std::move(all);
+    by_path_.renumber(moved);
+    return moved;
 }
 
 std::vector<ValueId> Graph::values_of(ValueKind kind) const {

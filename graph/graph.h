@@ -2,13 +2,14 @@
 #pragma once
 
 #include "graph/op_def.h"
+#include "graph/path_index.h"
 
 #include <map>
 #include <optional>
 #include <ranges>
+#include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 namespace vitro {
@@ -101,6 +102,9 @@ public:
     void rename(ValueId id, std::string path);
     /// The value with this path, or -1.
     ValueId find(std::string_view path) const;
+    /// Keeps only these values, each named once: the i-th becomes value i. Returns what became of each value, its new
+    /// id or -1; ids in nodes, results and updates are the caller's to change.
+    std::vector<ValueId> keep(std::span<const ValueId> kept);
     std::vector<ValueId> values_of(ValueKind kind) const;
     SymbolValues bound_values() const;
     /// Number of uses of each value: by nodes, results and updates.
@@ -111,7 +115,10 @@ private:
         VITRO_CHECK(id >= 0 && static_cast<std::size_t>(id) < values.size(), "value {} of {}", id, values.size());
         return static_cast<std::size_t>(id);
     }
-    std::unordered_map<std::string, ValueId> by_path_;
+    /// Enters the path for the value; gives it a suffix (".1") if it is taken.
+    void take_path(std::string& path, ValueId id);
+
+    PathIndex by_path_;
 };
 
 /// The ids of `ids` that are not kAbsent: `for (const ValueId id : present(node.inputs))`.

@@ -33,8 +33,12 @@ std::vector<Elements> interpret(const Graph& graph, const Node& node, std::span<
 }
 
 Elements leaf_elements(const ValueInfo& value, const SymbolValues& symbols, const FillValue& fill) {
+    constexpr std::int64_t kMostElements = std::int64_t{1} << 29;  // some seconds of making numbers up
     if (value.kind == ValueKind::constant) return value.data;
     Tensor tensor = tensor_of(value.type, symbols);
+    if (value.kind != ValueKind::weight && tensor.elements() > kMostElements)
+        fail("{}: expected at most {} elements to make up, found {}: take smaller sizes", value.path, kMostElements,
+             tensor.elements());
     Elements elements(static_cast<std::size_t>(tensor.bytes()));
     tensor.data = elements.data();
     fill(value, tensor);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <unordered_set>
 
 namespace vitro {
 namespace {
@@ -35,11 +36,20 @@ Graph joined(const Program& program) {
         else
             load.leaf(id);
     }
-    const std::function<ValueId(ValueId)> loaded = [&](ValueId id) {
-        if (load[id] < 0) {
-            const Node& node = from_load.node(from_load.value(id).producer);
-            for (const ValueId input : present(node.inputs)) loaded(input);
-            load.node(node);
+    const auto loaded = [&](ValueId id) {
+        std::vector<ValueId> open{id};  // what is still to be copied, on top what it is made of
+        while (!open.empty()) {
+            const ValueId top = open.back();
+            const std::size_t below = open.size();
+            if (load[top] < 0) {
+                const Node& node = from_load.node(from_load.value(top).producer);
+                for (const ValueId input : present(node.inputs))
+                    if (load[input] < 0) open.push_back(input);
+                std::reverse(open.begin() + static_cast<std::ptrdiff_t>(below), open.end());
+                if (open.size() > below) continue;
+                load.node(node);
+            }
+            open.pop_back();
         }
         return load[id];
     };
@@ -107,7 +117,7 @@ public:
             const ValueInfo& value = out_.value(loaded);
             if (value.kind == ValueKind::weight)
                 made_.mapped_.insert(value.path);
-            else if (std::find(out_.results.begin(), out_.results.end(), loaded) == out_.results.end())
+            else if (is_result_.insert(loaded).second)
                 out_.results.push_back(loaded);
         }
     }
@@ -132,17 +142,58 @@ private:
         return ids_[{device, number}] = out_.add_value(std::move(info));
     }
 
-    /// A value of the load graph that is being added, on this device.
+    /// A value of the load graph that is being added, as it is wanted on a device.
+    struct Wanted {
+        std::size_t device;
+        ValueId id;
+    };
+    bool is_there(Wanted wanted) const { return ids_.contains({wanted.device, numbers_[index(wanted.id)]}); }
+    ValueId there(Wanted wanted) const { return ids_.at({wanted.device, numbers_[index(wanted.id)]}); }
+
     ValueId on(std::size_t device, ValueId id) {
-        const int number = numbers_[index(id)];
-        if (const auto known = ids_.find({device, number}); known != ids_.end()) return known->second;
-        const ValueInfo& value = from_->value(id);
-        if (value.kind != ValueKind::result) return leaf_on(device, value, number);
+        std::vector<Wanted> open{{device, id}};  // what is still to be made, on top what it is made of
+        while (!open.empty()) {
+            const Wanted top = open.back();
+            const std::size_t below = open.size();
+            if (!is_there(top)) {
+                for (const Wanted part : parts_of(top))
+                    if (!is_there(part)) open.push_back(part);
+                std::reverse(open.begin() + static_cast<std::ptrdiff_t>(below), open.end());
+                if (open.size() > below) continue;
+                make(top);
+            }
+            open.pop_back();
+        }
+        return there({device, id});
+    }
+
+    /// What must be there before it can be made.
+    std::vector<Wanted> parts_of(Wanted wanted) const {
+        const ValueInfo& value = from_->value(wanted.id);
+        if (value.kind != ValueKind::result) return {};
         const Node& node = from_->node(value.producer);
-        if (device != host() && !joins_on(device, node)) return copied(device, on(host(), id), number);
+        if (wanted.device != host() && !joins_on(wanted.device, node)) return {{host(), wanted.id}};
+        std::vector<Wanted> parts;
+        for (const ValueId input : present(node.inputs)) parts.push_back({wanted.device, input});
+        return parts;
+    }
+
+    void make(Wanted wanted) {
+        const auto [device, id] = wanted;
+        const int number = numbers_[index(id)];
+        const ValueInfo& value = from_->value(id);
+        if (value.kind != ValueKind::result) {
+            leaf_on(device, value, number);
+            return;
+        }
+        const Node& node = from_->node(value.producer);
+        if (device != host() && !joins_on(device, node)) {
+            copied(device, there({host(), id}), number);
+            return;
+        }
         Node copy = node;
         copy.device = device_name(device);
-        for (ValueId& input : present(copy.inputs)) input = on(device, input);
+        for (ValueId& input : present(copy.inputs)) input = there({device, input});
         for (ValueId& output : copy.outputs) {
             ValueInfo info = from_->value(output);
             info.producer = static_cast<NodeId>(out_.nodes.size());
@@ -150,7 +201,6 @@ private:
             output = ids_[{device, own}] = out_.add_value(std::move(info));
         }
         out_.nodes.push_back(std::move(copy));
-        return ids_.at({device, number});
     }
 
     bool joins_on(std::size_t device, const Node& node) const {
@@ -177,6 +227,7 @@ private:
     std::span<const Target> targets_;
     Graph out_;
     std::map<std::pair<std::size_t, int>, ValueId> ids_;  // in out_, by device and number
+    std::unordered_set<ValueId> is_result_;               // of out_
     const Graph* from_ = nullptr;                         // the load graph that is being added
     std::vector<int> numbers_;                            // of its values
 };

@@ -61,7 +61,7 @@ PipelineReport run_passes(Graph& graph, std::span<const Pass> passes, std::span<
     check_names(passes, options.enabled);
     PipelineReport report;
     PassContext context{report.journal, targets, options.block_type};
-    if (options.after) options.after(nullptr, graph);
+    if (options.after) options.after(nullptr, graph, true);
     for (const Pass& pass : passes) {
         const bool is_left_out = pass.optional || (options.exact && pass.changes_numbers);
         if (options.disabled.contains(pass.name) || (is_left_out && !options.enabled.contains(pass.name))) continue;
@@ -72,7 +72,7 @@ PipelineReport run_passes(Graph& graph, std::span<const Pass> passes, std::span<
         if (changed) verify(graph);
         report.verify_seconds += std::chrono::duration<double>(Clock::now() - verifying).count();
         report.passes.push_back({pass.name, changed, seconds, graph.nodes.size()});
-        if (options.after) options.after(&pass, graph);
+        if (options.after) options.after(&pass, graph, changed);
     }
     return report;
 }

@@ -47,8 +47,8 @@ struct PipelineOptions {
     std::set<std::string, std::less<>> enabled;   // names of optional passes to run
     DType block_type = DType::q8_0;               // what weights become where they are to become blocks
     bool exact = false;                           // leave out passes that change numbers and are not enabled
-    /// Called with the graph as given (pass null) and after each pass that ran.
-    std::function<void(const Pass* pass, const Graph& graph)> after;
+    /// Called with the graph as given (pass null) and after each pass that ran, with whether it changed anything.
+    std::function<void(const Pass* pass, const Graph& graph, bool changed)> after;
 };
 
 struct PassRecord {

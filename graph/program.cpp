@@ -82,15 +82,14 @@ std::size_t arena_bytes(const Plan& plan) {
 }
 
 /// The program whose nodes run in this order.
-Program planned(const Graph& graph, const std::vector<Step>& steps, PlanRequest request,
-                const std::vector<NodeId>& order) {
+Program planned(Graph graph, const std::vector<Step>& steps, PlanRequest request, const std::vector<NodeId>& order) {
     Program program;
-    program.graph = graph;
+    program.graph = std::move(graph);
     if (std::is_sorted(order.begin(), order.end())) {
         program.steps = steps;
     } else {
         reorder(program.graph, order);
-        std::vector<const Step*> step_of(graph.nodes.size(), nullptr);
+        std::vector<const Step*> step_of(order.size(), nullptr);
         for (const Step& step : steps) step_of[static_cast<std::size_t>(step.node)] = &step;
         for (std::size_t n = 0; n < order.size(); ++n) {
             const Step* step = step_of[static_cast<std::size_t>(order[n])];
@@ -117,11 +116,12 @@ Tensor tensor_of(const TensorType& type, const SymbolValues& symbols) {
 
 std::vector<Tensor> tensors_at_bounds(const Graph& graph, const std::vector<ValueId>& ids) {
     std::vector<Tensor> tensors;
-    for (const TensorType& type : types_of(graph, ids)) tensors.push_back(tensor_of(type, graph.bound_values()));
+    const SymbolValues bounds = graph.bound_values();
+    for (const TensorType& type : types_of(graph, ids)) tensors.push_back(tensor_of(type, bounds));
     return tensors;
 }
 
-Graph decompose_unsupported(const Graph& graph, std::span<const Target> targets) {
+Graph decompose_unsupported(Graph graph, std::span<const Target> targets) {
     const auto unsupported = [&](const Graph& in, const Node& node) {
         return node.op->decompose != nullptr &&
                find_kernel(targets[target_index(targets, node.device)], in, node) == nullptr;
@@ -171,7 +171,7 @@ Graph decompose_unsupported(const Graph& graph, std::span<const Target> targets)
 namespace {
 
 Program compile_timed(Graph graph, std::span<const Target> targets, Stages stages) {
-    graph = stages.timed("decompose", [&] { return decompose_unsupported(graph, targets); });
+    graph = stages.timed("decompose", [&] { return decompose_unsupported(std::move(graph), targets); });
     graph = stages.timed("assign_devices", [&] { return assign_devices(std::move(graph), targets); });
     PlanRequest request = request_of(graph, targets);
     std::vector<Step> steps = stages.timed("choose_kernels", [&] { return chosen_steps(graph, targets, request); });
@@ -179,7 +179,8 @@ Program compile_timed(Graph graph, std::span<const Target> targets, Stages stage
     Program best;
     stages.timed("plan", [&] {
         for (const std::vector<NodeId>& order : orders) {
-            Program program = planned(graph, steps, request, order);
+            const bool is_last = &order == &orders.back();
+            Program program = planned(is_last ? std::move(graph) : graph, steps, request, order);
             if (best.steps.empty() || arena_bytes(program.plan) < arena_bytes(best.plan)) best = std::move(program);
         }
         return 0;

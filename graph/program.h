@@ -42,7 +42,7 @@ Program compile_whole(Graph graph, std::span<const Target> targets);
 
 /// Puts their decomposition in the place of fused ops that no kernel of the preferred device takes (or of the one a
 /// node names), again and again, until what is left has a kernel or is a primitive.
-Graph decompose_unsupported(const Graph& graph, std::span<const Target> targets);
+Graph decompose_unsupported(Graph graph, std::span<const Target> targets);
 
 /// The tensors of a value at `symbols`, without memory.
 Tensor tensor_of(const TensorType& type, const SymbolValues& symbols);

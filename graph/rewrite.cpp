@@ -18,65 +18,72 @@ void append_realized(const Graph& graph, const Node& node, std::vector<std::stri
     for (const ValueId id : node.outputs) out.push_back(graph.value(id).path);
 }
 
-/// Which values the results need, given who produces what.
-std::vector<bool> needed_values(const Graph& graph, const std::vector<Node>& nodes,
-                                const std::vector<NodeId>& producer) {
+/// Which values the results need, by ValueId. The nodes are in order.
+std::vector<bool> needed_values(const Graph& graph, const std::vector<Node>& nodes) {
     std::vector<bool> needed(graph.values.size());
-    std::vector<ValueId> open(graph.results);
-    for (const StateUpdate& update : graph.updates) open.push_back(update.next);
-    while (!open.empty()) {
-        const ValueId id = open.back();
-        open.pop_back();
-        if (needed[static_cast<std::size_t>(id)]) continue;
-        needed[static_cast<std::size_t>(id)] = true;
-        const NodeId from = producer[static_cast<std::size_t>(id)];
-        if (from < 0) continue;
-        const Node& node = nodes[static_cast<std::size_t>(from)];
-        for (const ValueId input : present(node.inputs)) open.push_back(input);
-        for (const ValueId sibling : node.outputs) open.push_back(sibling);
+    const auto need = [&](ValueId id) { needed[static_cast<std::size_t>(id)] = true; };
+    for (const ValueId id : graph.results) need(id);
+    for (const StateUpdate& update : graph.updates) need(update.next);
+    for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
+        if (std::none_of(node->outputs.begin(), node->outputs.end(),
+                         [&](ValueId id) { return bool(needed[static_cast<std::size_t>(id)]); }))
+            continue;
+        for (const ValueId id : node->outputs) need(id);
+        for (const ValueId id : present(node->inputs)) need(id);
     }
     return needed;
 }
 
+/// Whether a value may be missing in the results' making without being unwanted: those who call give or keep it.
+bool stays(const ValueInfo& value) { return value.kind == ValueKind::input || value.kind == ValueKind::state; }
+
 /// Whether there is anything but inputs and states that the results do not need.
 bool has_unwanted(const Graph& graph) {
-    std::vector<NodeId> producer(graph.values.size());
-    for (std::size_t i = 0; i < graph.values.size(); ++i) producer[i] = graph.values[i].producer;
-    const std::vector<bool> needed = needed_values(graph, graph.nodes, producer);
-    for (std::size_t i = 0; i < graph.values.size(); ++i) {
-        const ValueKind kind = graph.values[i].kind;
-        if (!needed[i] && kind != ValueKind::input && kind != ValueKind::state) return true;
-    }
+    const std::vector<bool> needed = needed_values(graph, graph.nodes);
+    for (std::size_t i = 0; i < graph.values.size(); ++i)
+        if (!needed[i] && !stays(graph.values[i])) return true;
     return false;
 }
 
-/// Node indices in topological order; among those that could come next, the one with the lowest position does.
-std::vector<std::size_t> ordered(const std::vector<Node>& nodes, const std::vector<NodeId>& positions,
-                                 const std::vector<NodeId>& producer, const std::vector<bool>& wanted) {
+/// By ValueId: the index of the node that computes it, or -1.
+std::vector<NodeId> producers(const std::vector<Node>& nodes, std::size_t values) {
+    std::vector<NodeId> out(values, -1);
+    for (std::size_t n = 0; n < nodes.size(); ++n)
+        for (const ValueId id : nodes[n].outputs) out[static_cast<std::size_t>(id)] = static_cast<NodeId>(n);
+    return out;
+}
+
+/// Puts nodes behind those whose outputs they read; among those that could come next, the first does.
+void put_in_order(std::vector<Node>& nodes, std::size_t values) {
+    const std::vector<NodeId> producer = producers(nodes, values);
     std::vector<int> missing(nodes.size());
     std::vector<std::vector<std::size_t>> dependents(nodes.size());
-    using Entry = std::pair<NodeId, std::size_t>;
-    std::priority_queue<Entry, std::vector<Entry>, std::greater<>> ready;
+    bool is_ordered = true;
+    for (std::size_t n = 0; n < nodes.size(); ++n)
+        for (const ValueId id : present(nodes[n].inputs))
+            is_ordered = is_ordered && producer[static_cast<std::size_t>(id)] < static_cast<NodeId>(n);
+    if (is_ordered) return;
+    std::priority_queue<std::size_t, std::vector<std::size_t>, std::greater<>> ready;
     for (std::size_t n = 0; n < nodes.size(); ++n) {
-        if (!wanted[n]) continue;
         for (const ValueId id : present(nodes[n].inputs)) {
             const NodeId from = producer[static_cast<std::size_t>(id)];
             if (from < 0) continue;
             ++missing[n];
             dependents[static_cast<std::size_t>(from)].push_back(n);
         }
-        if (missing[n] == 0) ready.emplace(positions[n], n);
+        if (missing[n] == 0) ready.push(n);
     }
-    std::vector<std::size_t> order;
+    std::vector<Node> ordered;
+    ordered.reserve(nodes.size());
     while (!ready.empty()) {
-        const std::size_t n = ready.top().second;
+        const std::size_t n = ready.top();
         ready.pop();
-        order.push_back(n);
+        ordered.push_back(std::move(nodes[n]));
         for (const std::size_t next : dependents[n])
-            if (--missing[next] == 0) ready.emplace(positions[next], next);
+            if (--missing[next] == 0) ready.push(next);
     }
-    VITRO_CHECK(order.size() == static_cast<std::size_t>(std::count(wanted.begin(), wanted.end(), true)), "a circle");
-    return order;
+    VITRO_CHECK(ordered.size() == nodes.size(), "a circle");
+    nodes = std::move(ordered);
 }
 
 }  // namespace
@@ -101,8 +108,7 @@ Rewriter::Rewriter(Graph& graph, Journal& journal, std::string_view pass)
       pass_(pass),
       users_begin_(graph.values.size() + 1),
       final_uses_(graph.values.size()),
-      taken_(graph.nodes.size()),
-      load_nodes_(load_nodes(graph)) {
+      taken_(graph.nodes.size()) {
     // Counted first: one list in place of one for each value.
     for (const Node& node : graph.nodes)
         for (const ValueId id : present(node.inputs)) ++users_begin_[static_cast<std::size_t>(id)];
@@ -120,8 +126,9 @@ int Rewriter::extra_uses(ValueId id) const { return final_uses_[static_cast<std:
 
 bool Rewriter::is_weight(ValueId id) const {
     const ValueInfo& value = graph_.value(id);
-    return value.kind == ValueKind::weight ||
-           (value.producer >= 0 && load_nodes_[static_cast<std::size_t>(value.producer)]);
+    if (value.producer < 0) return value.kind == ValueKind::weight;
+    if (!load_nodes_) load_nodes_ = load_nodes(graph_);
+    return (*load_nodes_)[static_cast<std::size_t>(value.producer)];
 }
 
 NodeId Rewriter::producer(ValueId id, std::string_view op) const {
@@ -177,71 +184,78 @@ void Rewriter::insert(Node node, NodeId before) {
 }
 
 void Rewriter::replace_uses(ValueId from, ValueId to, Fate::Kind kind) {
-    replaced_[from] = to;
+    replaced_.emplace_back(from, to);
     journal_.fates[graph_.value(from).path] = {kind, graph_.value(to).path, pass_};
     changed_ = true;
 }
 
-bool Rewriter::finish() {
-    if (!changed_ && !has_unwanted(graph_)) return false;
+std::vector<Node> Rewriter::edited_nodes() {
+    // Added nodes go before the node at their position: they define what it, if it stays, may use.
+    std::stable_sort(added_.begin(), added_.end(),
+                     [](const Placed& a, const Placed& b) { return a.position < b.position; });
     std::vector<Node> nodes;
-    std::vector<NodeId> positions;
-    // Added nodes go first among equals: they define what their position's node, if it stays, may use.
-    for (Placed& placed : added_) {
-        nodes.push_back(std::move(placed.node));
-        positions.push_back(placed.position);
-    }
+    nodes.reserve(graph_.nodes.size() + added_.size());
+    auto added = added_.begin();
     for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
-        if (taken_[n]) continue;
-        nodes.push_back(std::move(graph_.nodes[n]));
-        positions.push_back(static_cast<NodeId>(n));
+        for (; added != added_.end() && added->position <= static_cast<NodeId>(n); ++added)
+            nodes.push_back(std::move(added->node));
+        if (!taken_[n]) nodes.push_back(std::move(graph_.nodes[n]));
     }
+    for (; added != added_.end(); ++added) nodes.push_back(std::move(added->node));
+    return nodes;
+}
+
+void Rewriter::follow_replaced(std::vector<Node>& nodes) {
+    if (replaced_.empty()) return;
+    std::vector<ValueId> by(graph_.values.size(), kAbsent);
+    for (const auto& [from, to] : replaced_) by[static_cast<std::size_t>(from)] = to;
     const auto follow = [&](ValueId& id) {
-        for (auto at = replaced_.find(id); at != replaced_.end(); at = replaced_.find(id)) id = at->second;
+        ValueId last = id;
+        while (by[static_cast<std::size_t>(last)] != kAbsent) last = by[static_cast<std::size_t>(last)];
+        while (id != last) id = std::exchange(by[static_cast<std::size_t>(id)], last);  // a long chain is walked once
     };
     for (Node& node : nodes)
         for (ValueId& id : present(node.inputs)) follow(id);
     for (ValueId& id : graph_.results) follow(id);
     for (StateUpdate& update : graph_.updates) follow(update.next);
+}
 
-    std::vector<NodeId> producer(graph_.values.size(), -1);
-    for (std::size_t n = 0; n < nodes.size(); ++n)
-        for (const ValueId id : nodes[n].outputs) producer[static_cast<std::size_t>(id)] = static_cast<NodeId>(n);
-    const std::vector<bool> needed = needed_values(graph_, nodes, producer);
-    std::vector<bool> wanted(nodes.size());
-    for (std::size_t n = 0; n < nodes.size(); ++n) wanted[n] = needed[static_cast<std::size_t>(nodes[n].outputs[0])];
-
-    Graph out;
-    out.name = std::move(graph_.name);
-    out.bounds = std::move(graph_.bounds);
-    out.modules = std::move(graph_.modules);
-    std::vector<ValueId> moved(graph_.values.size(), -1);
-    const auto move = [&](std::size_t i) { moved[i] = out.add_value(std::move(graph_.values[i])); };
+bool Rewriter::finish() {
+    if (!changed_ && !has_unwanted(graph_)) return false;
+    std::vector<Node> nodes = edited_nodes();
+    follow_replaced(nodes);
+    put_in_order(nodes, graph_.values.size());
+    const std::vector<bool> needed = needed_values(graph_, nodes);
+    std::vector<ValueId> kept;  // leaves, then what the nodes compute
     for (std::size_t i = 0; i < graph_.values.size(); ++i) {
-        const ValueKind kind = graph_.values[i].kind;
-        if (kind == ValueKind::input || kind == ValueKind::state || (kind != ValueKind::result && needed[i])) move(i);
+        const ValueInfo& value = graph_.values[i];
+        if (stays(value) || (value.kind != ValueKind::result && needed[i])) kept.push_back(static_cast<ValueId>(i));
     }
-    for (const std::size_t n : ordered(nodes, positions, producer, wanted)) {
-        Node& node = nodes[n];
-        for (ValueId& id : present(node.inputs)) id = moved[static_cast<std::size_t>(id)];
-        for (ValueId& id : node.outputs) {
-            move(static_cast<std::size_t>(id));
-            id = moved[static_cast<std::size_t>(id)];
-            out.value(id).producer = static_cast<NodeId>(out.nodes.size());
-        }
-        out.nodes.push_back(std::move(node));
-    }
-    for (std::size_t n = 0; n < nodes.size(); ++n) {
-        if (wanted[n]) continue;
+    std::erase_if(nodes, [&](const Node& node) {
+        const bool is_wanted = needed[static_cast<std::size_t>(node.outputs[0])];
+        if (is_wanted) kept.insert(kept.end(), node.outputs.begin(), node.outputs.end());
+        if (is_wanted) return false;
         changed_ = true;
-        for (const ValueId id : nodes[n].outputs)
+        for (const ValueId id : node.outputs)
             journal_.fates.emplace(graph_.value(id).path, Fate{Fate::Kind::unused, {}, pass_});
+        return true;
+    });
+    changed_ |= kept.size() != graph_.values.size();
+    const std::vector<ValueId> moved = graph_.keep(kept);
+    const auto renumber = [&](ValueId& id) { id = moved[static_cast<std::size_t>(id)]; };
+    for (std::size_t n = 0; n < nodes.size(); ++n) {
+        for (ValueId& id : present(nodes[n].inputs)) renumber(id);
+        for (ValueId& id : nodes[n].outputs) {
+            renumber(id);
+            graph_.value(id).producer = static_cast<NodeId>(n);
+        }
     }
-    for (const ValueId id : graph_.results) out.results.push_back(moved[static_cast<std::size_t>(id)]);
-    for (const StateUpdate& update : graph_.updates)
-        out.updates.push_back(
-            {moved[static_cast<std::size_t>(update.state)], moved[static_cast<std::size_t>(update.next)]});
-    graph_ = std::move(out);
+    for (ValueId& id : graph_.results) renumber(id);
+    for (StateUpdate& update : graph_.updates) {
+        renumber(update.state);
+        renumber(update.next);
+    }
+    graph_.nodes = std::move(nodes);
     return changed_;
 }
 

@@ -5,17 +5,19 @@
 #include "graph/graph.h"
 
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace vitro {
 
 /// A rule met a candidate.
 struct Finding {
-    std::string pass;
+    std::string_view pass;
     std::string path;  // of the candidate's last value
     bool fired = false;
     std::string reason;  // what it became, or the condition that failed
@@ -31,7 +33,7 @@ struct Fate {
     };
     Kind kind = Kind::unused;
     std::string into;  // a path; may itself have a fate from a later pass
-    std::string pass;
+    std::string_view pass;
 };
 std::string_view name(Fate::Kind kind);
 
@@ -47,6 +49,7 @@ struct Journal {
 /// Edits one graph for one pass. Reads see the graph as it was; edits take effect in finish().
 class Rewriter {
 public:
+    /// The pass's name is kept as it is: a literal.
     Rewriter(Graph& graph, Journal& journal, std::string_view pass);
 
     const Graph& graph() const { return graph_; }
@@ -87,21 +90,24 @@ public:
     bool finish();
 
 private:
-    int extra_uses(ValueId id) const;
-
-    Graph& graph_;
-    Journal& journal_;
-    std::string pass_;
-    std::vector<std::size_t> users_begin_;  // by ValueId: where its users begin in users_
-    std::vector<NodeId> users_;
-    std::vector<int> final_uses_;   // by ValueId: results and updates
-    std::vector<bool> taken_;       // by NodeId
-    std::vector<bool> load_nodes_;  // by NodeId
-    std::map<ValueId, ValueId> replaced_;
     struct Placed {
         Node node;
         NodeId position;  // of the node it comes before, or stands for
     };
+
+    int extra_uses(ValueId id) const;
+    std::vector<Node> edited_nodes();
+    void follow_replaced(std::vector<Node>& nodes);
+
+    Graph& graph_;
+    Journal& journal_;
+    std::string_view pass_;
+    std::vector<std::size_t> users_begin_;  // by ValueId: where its users begin in users_
+    std::vector<NodeId> users_;
+    std::vector<int> final_uses_;                          // by ValueId: results and updates
+    std::vector<bool> taken_;                              // by NodeId
+    mutable std::optional<std::vector<bool>> load_nodes_;  // by NodeId; found when somebody asks
+    std::vector<std::pair<ValueId, ValueId>> replaced_;    // uses of the first become uses of the second
     std::vector<Placed> added_;
     bool changed_ = false;
 };

@@ -3,12 +3,14 @@
 
 #include "base/dtype.h"
 #include "base/error.h"
+#include "base/tensor.h"
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <string>
-#include <vector>
 
 namespace vitro {
 
@@ -28,7 +30,47 @@ struct Dim {
     bool operator==(const Dim&) const = default;
 };
 
-using Shape = std::vector<Dim>;
+/// The dimensions, outermost first; at most kMaxRank, held in place: a graph of thousands of layers has hundreds of
+/// thousands of shapes, and every pass and check copies some. Error where there would be more.
+class Shape {
+public:
+    using value_type = Dim;
+    using iterator = Dim*;
+    using const_iterator = const Dim*;
+
+    Shape() = default;
+    Shape(std::initializer_list<Dim> dims) : Shape(dims.begin(), dims.end()) {}
+    template <class It>
+    Shape(It first, It last) {
+        for (; first != last; ++first) push_back(*first);
+    }
+
+    std::size_t size() const { return size_; }
+    bool empty() const { return size_ == 0; }
+    Dim& operator[](std::size_t i) { return dims_[i]; }
+    Dim operator[](std::size_t i) const { return dims_[i]; }
+    Dim& front() { return dims_[0]; }
+    Dim front() const { return dims_[0]; }
+    Dim& back() { return dims_[size_ - 1]; }
+    Dim back() const { return dims_[size_ - 1]; }
+    iterator begin() { return dims_.data(); }
+    iterator end() { return dims_.data() + size_; }
+    const_iterator begin() const { return dims_.data(); }
+    const_iterator end() const { return dims_.data() + size_; }
+
+    void push_back(Dim dim) {
+        if (size_ == dims_.size()) fail("expected at most {} dimensions, found more", kMaxRank);
+        dims_[size_++] = dim;
+    }
+    void emplace_back(Dim dim) { push_back(dim); }
+    void clear() { size_ = 0; }
+
+    bool operator==(const Shape& other) const { return std::equal(begin(), end(), other.begin(), other.end()); }
+
+private:
+    std::array<Dim, kMaxRank> dims_{};
+    std::size_t size_ = 0;
+};
 
 /// A value for each symbol: bounds when a program is compiled, true sizes when it runs.
 class SymbolValues {

@@ -51,8 +51,10 @@ std::string inputs_text(const Node& node, const std::function<std::string(ValueI
 std::string constant_text(const ValueInfo& value);
 
 using FindOp = const OpDef* (*)(std::string_view name);
+using AllOps = std::span<const OpDef* const> (*)();
 
-/// The graph that `text` describes, verified. Error with file, line and column, what was expected and found.
-Graph parse(std::string_view text, std::string_view file, FindOp find_op);
+/// The graph that `text` describes, verified. Error with file, line and column, what was expected and found; with the
+/// nearest of `all_ops` where an op is not there.
+Graph parse(std::string_view text, std::string_view file, FindOp find_op, AllOps all_ops = nullptr);
 
 }  // namespace vitro

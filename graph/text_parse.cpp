@@ -1,3 +1,4 @@
+#include "base/nearest.h"
 #include "graph/text.h"
 #include "graph/verify.h"
 
@@ -15,8 +16,8 @@ namespace {
 /// A recursive-descent reader of one graph file, line by line.
 class Parser {
 public:
-    Parser(std::string_view text, std::string_view file, FindOp find_op)
-        : rest_(text), file_(file), find_op_(find_op) {}
+    Parser(std::string_view text, std::string_view file, FindOp find_op, AllOps all_ops)
+        : rest_(text), file_(file), find_op_(find_op), all_ops_(all_ops) {}
 
     Graph parse() {
         while (next_line()) statement();
@@ -167,7 +168,7 @@ private:
     TensorType type() {
         TensorType out;
         out.dtype = value<DType>("a dtype");
-        out.shape = value<Shape>("a shape [T, 64]");
+        out.shape = value<Shape>(fmt::format("a shape of at most {} sizes, such as [T, 64]", kMaxRank));
         return out;
     }
 
@@ -314,8 +315,11 @@ private:
         }
         const OpDef* op = find_op_(what);
         if (op == nullptr) {
-            at_ = begin;
-            expected("an op that there is (see `vitro ops`)");
+            std::vector<std::string_view> known;
+            for (const OpDef* each : all_ops_ ? all_ops_() : std::span<const OpDef* const>())
+                known.push_back(each->name);
+            fail("{}: expected an op that there is (see `vitro ops`), found {}{}", place(begin), what,
+                 did_you_mean(what, known));
         }
         node(*op, std::move(paths), std::move(types));
     }
@@ -445,13 +449,14 @@ private:
     std::int64_t statements_ = 0;
     std::optional<Repeat> repeat_;
     FindOp find_op_;
+    AllOps all_ops_;
     Graph graph_;
 };
 
 }  // namespace
 
-Graph parse(std::string_view text, std::string_view file, FindOp find_op) {
-    return Parser(text, file, find_op).parse();
+Graph parse(std::string_view text, std::string_view file, FindOp find_op, AllOps all_ops) {
+    return Parser(text, file, find_op, all_ops).parse();
 }
 
 }  // namespace vitro

@@ -38,8 +38,7 @@ void check_ids(const Graph& graph) {
     }
 }
 
-void check_type(const TensorType& type, const Graph& graph) {
-    if (type.rank() > kMaxRank) fail("expected at most {} dimensions, found {}", kMaxRank, to_string(type));
+void check_type(const TensorType& type, const Graph& graph, const SymbolValues& bounds) {
     for (const Dim dim : type.shape) {
         if (dim.is_symbol() && !graph.bounds.contains(dim.symbol))
             fail("{}: symbol {} has no bound", to_string(type), dim.symbol);
@@ -54,17 +53,17 @@ void check_type(const TensorType& type, const Graph& graph) {
         fail("{}: expected rows of whole blocks of {} elements", to_string(type), columns);
     if (const std::int64_t rows = info(type.dtype).block_rows; rows > 1 && (type.rank() != 2 || !is_multiple(-2, rows)))
         fail("{}: expected a matrix whose rows are a multiple of {}", to_string(type), rows);
-    bytes_of(type, graph.bound_values());
+    bytes_of(type, bounds);
 }
 
-void check_value(const Graph& graph, const ValueInfo& value) {
+void check_value(const Graph& graph, const SymbolValues& bounds, const ValueInfo& value) {
     try {
-        check_type(value.type, graph);
+        check_type(value.type, graph, bounds);
         const bool is_fixed = value.kind == ValueKind::weight || value.kind == ValueKind::constant;
         for (const Dim dim : value.type.shape)
             if (is_fixed && dim.is_symbol()) fail("expected constant sizes, found {}", to_string(value.type));
         if (value.kind == ValueKind::constant) {
-            const auto bytes = static_cast<std::size_t>(bytes_of(value.type, graph.bound_values()));
+            const auto bytes = static_cast<std::size_t>(bytes_of(value.type, bounds));
             if (value.data.size() != bytes) fail("expected {} bytes of data, found {}", bytes, value.data.size());
         }
         if (value.kind == ValueKind::weight && value.source.empty()) fail("expected a checkpoint tensor, found none");
@@ -74,23 +73,21 @@ void check_value(const Graph& graph, const ValueInfo& value) {
 }
 
 void check_updates(const Graph& graph) {
-    std::vector<ValueId> seen;
+    std::vector<bool> seen(graph.values.size());
     for (const auto& [state, next] : graph.updates) {
         const ValueInfo& cache = graph.value(state);
         if (cache.kind != ValueKind::state) fail("update of {}: expected a state", cache.path);
         if (graph.value(next).type != cache.type)
             fail("update of {}: expected {}, found {} {}", cache.path, to_string(cache.type), graph.value(next).path,
                  to_string(graph.value(next).type));
-        if (std::find(seen.begin(), seen.end(), state) != seen.end())
-            fail("update of {}: found a second one", cache.path);
-        seen.push_back(state);
+        if (seen[static_cast<std::size_t>(state)]) fail("update of {}: found a second one", cache.path);
+        seen[static_cast<std::size_t>(state)] = true;
     }
 }
 
 /// The sum keeps the arithmetic of everything that lays values out from wrapping around: offsets, regions, arenas and
 /// what is live at once are sums of these.
-void check_total(const Graph& graph) {
-    const SymbolValues bounds = graph.bound_values();
+void check_total(const Graph& graph, const SymbolValues& bounds) {
     std::int64_t left = kMostGraphBytes;
     for (const ValueInfo& value : graph.values) {
         const std::int64_t bytes = bytes_of(value.type, bounds);
@@ -155,8 +152,9 @@ void verify(const Graph& graph) {
     for (const auto& [symbol, bound] : graph.bounds)
         if (symbol < 'A' || symbol > 'Z' || bound < 1 || bound > kMostSize)
             fail("symbol {}: expected a bound in [1, {}], found {}", symbol, kMostSize, bound);
-    for (const ValueInfo& value : graph.values) check_value(graph, value);
-    check_total(graph);
+    const SymbolValues bounds = graph.bound_values();
+    for (const ValueInfo& value : graph.values) check_value(graph, bounds, value);
+    check_total(graph, bounds);
     check_ids(graph);
 
     std::vector<bool> defined(graph.values.size());
@@ -167,7 +165,7 @@ void verify(const Graph& graph) {
             if (!defined[static_cast<std::size_t>(id)])
                 fail("{}: input {} is used before it is defined", describe(graph, node), graph.value(id).path);
         }
-        const std::string path = node.outputs.empty() ? "(no output)" : graph.value(node.outputs[0]).path;
+        const std::string_view path = node.outputs.empty() ? "(no output)" : graph.value(node.outputs[0]).path;
         const std::vector<TensorType> types = infer_types(graph, node, path);
         if (types.size() != node.outputs.size())
             fail("{}: expected {} outputs, found {}", describe(graph, node), types.size(), node.outputs.size());

@@ -2,6 +2,7 @@
 
 #include "base/blocks.h"
 #include "ops/add/add.h"
+#include "ops/add_mask/add_mask.h"
 #include "ops/attention_mask/attention_mask.h"
 #include "ops/cast/cast.h"
 #include "ops/dequantize/dequantize.h"
@@ -10,6 +11,7 @@
 #include "ops/gelu/gelu.h"
 #include "ops/kv_append/kv_append.h"
 #include "ops/kv_gather/kv_gather.h"
+#include "ops/masked_matmul/masked_matmul.h"
 #include "ops/matmul/matmul.h"
 #include "ops/mul/mul.h"
 #include "ops/relu/relu.h"
@@ -159,9 +161,9 @@ Value Decoder::attention(Value q, Value k, Value v) {
     Value scores = matmul(b.named("scores"), q, keys, {.transpose_b = true});  // [n_heads, T, C]
     const Value scale = b.constant(1.0f / std::sqrt(static_cast<float>(c.head_dim)));
     scores = mul(b.named("scaled_scores"), scores, scale);
-    scores = add(b.named("masked_scores"), scores, mask_);
+    scores = add_mask(b.named("masked_scores"), scores, mask_);
     const Value weights = softmax(b.named("attention_weights"), scores);
-    Value out = matmul(b.named("attended"), weights, values);  // [n_heads, T, head_dim]
+    Value out = masked_matmul(b.named("attended"), weights, values, mask_);  // [n_heads, T, head_dim]
     out = transpose(b, out, {1, 0, 2});
     return reshape(b.named("attention"), out, {'T', c.n_heads * c.head_dim});
 }

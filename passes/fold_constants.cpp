@@ -5,21 +5,20 @@
 #include "graph/program.h"
 #include "passes/passes.h"
 
+#include <algorithm>
+
 namespace vitro {
 namespace {
 
-constexpr std::int64_t kMaxBytes = 16384;
+constexpr std::int64_t kMaxBytes = 16384;                    // of one result,
+constexpr std::int64_t kMostBytes = std::int64_t{64} << 20;  // and of all
 
-bool is_foldable(const Graph& graph, const Node& node) {
-    if (node.outputs.size() != 1 || node.inputs.empty()) return false;
-    for (const ValueId id : present(node.inputs))
-        if (graph.value(id).kind != ValueKind::constant) return false;
-    const TensorType& out = graph.value(node.outputs[0]).type;
-    for (const Dim dim : out.shape)
-        if (dim.is_symbol()) return false;
-    return (out.dtype == DType::f32 || out.dtype == DType::i32) && bytes_of(out, {}) <= kMaxBytes;
+bool can_stand_in_graph(const TensorType& type) {
+    return std::none_of(type.shape.begin(), type.shape.end(), [](Dim dim) { return dim.is_symbol(); }) &&
+           (type.dtype == DType::f32 || type.dtype == DType::i32) && bytes_of(type, {}) <= kMaxBytes;
 }
 
+/// `node` reads constants alone.
 std::vector<std::byte> evaluate(const Graph& graph, const Node& node, Backend& host) {
     std::vector<Tensor> inputs;
     for (const ValueId id : node.inputs) {
@@ -41,23 +40,34 @@ std::vector<std::byte> evaluate(const Graph& graph, const Node& node, Backend& h
 }  // namespace
 
 bool fold_constants(Graph& graph, PassContext& context) {
-    bool changed = false;
-    // One level at a time: a folded node makes its users foldable.
-    for (bool again = true; again;) {
-        Rewriter rewriter(graph, context.journal, "fold_constants");
-        for (const Node& node : graph.nodes) {
-            if (!is_foldable(graph, node)) continue;
-            const ValueId out = node.outputs[0];
-            const std::string path = graph.value(out).path;
-            const TensorType type = graph.value(out).type;
-            rewriter.fired(out, "is a constant");
-            rewriter.replace_uses(out, rewriter.constant(path + ".folded", type, evaluate(graph, node, context.host())),
-                                  Fate::Kind::folded);
+    Rewriter rewriter(graph, context.journal, "fold_constants");
+    std::vector<ValueId> constant_of(graph.values.size(), kAbsent);  // by ValueId: itself, or what it is folded into
+    for (const ValueId id : graph.values_of(ValueKind::constant)) constant_of[static_cast<std::size_t>(id)] = id;
+    std::int64_t left = kMostBytes;
+    for (const Node& node : graph.nodes) {
+        if (node.outputs.size() != 1 || node.inputs.empty()) continue;
+        Node now{.op = node.op, .attributes = node.attributes, .inputs = node.inputs, .outputs = node.outputs};
+        bool reads_constants = true;
+        for (ValueId& id : now.inputs) {
+            if (id == kAbsent) continue;
+            id = constant_of[static_cast<std::size_t>(id)];
+            reads_constants = reads_constants && id != kAbsent;
         }
-        again = rewriter.finish();
-        changed |= again;
+        const ValueId out = node.outputs[0];
+        const TensorType type = graph.value(out).type;
+        if (!reads_constants || !can_stand_in_graph(type)) continue;
+        if (left < kMaxBytes) {
+            rewriter.refuse(out, "what is folded fills as much as a graph may hold");
+            continue;
+        }
+        left -= bytes_of(type, {});
+        rewriter.fired(out, "is a constant");
+        const ValueId folded =
+            rewriter.constant(graph.value(out).path + ".folded", type, evaluate(graph, now, context.host()));
+        constant_of[static_cast<std::size_t>(out)] = folded;
+        rewriter.replace_uses(out, folded, Fate::Kind::folded);
     }
-    return changed;
+    return rewriter.finish();
 }
 
 }  // namespace vitro

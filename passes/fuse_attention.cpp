@@ -43,7 +43,7 @@ private:
     }
 
     bool match_scores(ValueId masked) {
-        const Node* add = step(masked, "add", "the softmax's input");
+        const Node* add = step(masked, "add_mask", "the softmax's input");
         if (!add) return false;
         const NodeId mask = rewriter_.producer(add->inputs[1], "attention_mask");
         if (mask < 0) return rewriter_.refuse(at_, "the mask is not computed by attention_mask");
@@ -107,10 +107,13 @@ private:
     }
 
     bool match_output(ValueId weights) {
-        const Node* attended = user(weights, "matmul");
+        const Node* attended = user(weights, "masked_matmul");
         if (!attended) return false;
-        if (attended->attributes.as<Matmul>().transpose_b || attended->inputs[0] != weights)
-            return rewriter_.refuse(at_, "the weights are not the left side of a plain matmul");
+        if (attended->inputs[0] != weights)
+            return rewriter_.refuse(at_, "the weights are not the left side of the product with the values");
+        if (rewriter_.producer(attended->inputs[2], "attention_mask") < 0 ||
+            &graph_.node(graph_.value(attended->inputs[2]).producer) != mask_)
+            return rewriter_.refuse(at_, "scores and values have different masks");
         if (!match_cache(attended->inputs[1], "the values", v_cache_)) return false;
         const Node* transpose = user(attended->outputs[0], "transpose");
         if (!transpose) return false;

@@ -5,38 +5,73 @@
 #include "passes/passes.h"
 
 #include <algorithm>
-#include <map>
+#include <unordered_map>
 
 namespace vitro {
+namespace {
+
+/// Finds the first of nodes that compute the same.
+class FirstOfAlike {
+public:
+    explicit FirstOfAlike(const Graph& graph) : merged_(graph.values.size(), kAbsent) {
+        seen_.reserve(graph.nodes.size());
+    }
+
+    /// The node seen before that is like this one, or null: then it is the first.
+    const Node* find(const Node& node) {
+        const std::size_t hash = hash_of(node);
+        const auto [begin, end] = seen_.equal_range(hash);
+        const auto at = std::find_if(begin, end, [&](const auto& entry) { return are_alike(*entry.second, node); });
+        if (at != end) return at->second;
+        seen_.emplace(hash, &node);
+        return nullptr;
+    }
+
+    /// From now on, who reads `from` reads `to`.
+    void merge(ValueId from, ValueId to) { merged_[static_cast<std::size_t>(from)] = to; }
+
+private:
+    ValueId merged(ValueId id) const {
+        const ValueId kept = id == kAbsent ? kAbsent : merged_[static_cast<std::size_t>(id)];
+        return kept == kAbsent ? id : kept;
+    }
+    /// Equal for nodes that are alike.
+    std::size_t hash_of(const Node& node) const {
+        std::size_t hash = std::hash<const OpDef*>()(node.op);
+        for (const ValueId id : node.inputs)
+            hash = hash * 0x9e3779b97f4a7c15U + static_cast<std::size_t>(merged(id) + 1);
+        return hash;
+    }
+    bool are_alike(const Node& a, const Node& b) const {
+        return a.op == b.op && a.device == b.device && a.attributes == b.attributes &&
+               std::equal(a.inputs.begin(), a.inputs.end(), b.inputs.begin(), b.inputs.end(),
+                          [&](ValueId x, ValueId y) { return merged(x) == merged(y); });
+    }
+
+    std::unordered_multimap<std::size_t, const Node*> seen_;  // by hash_of; no two are alike
+    std::vector<ValueId> merged_;                             // by ValueId: what it is, where it is another value
+};
+
+}  // namespace
 
 bool merge_common_subexpressions(Graph& graph, PassContext& context) {
     Rewriter rewriter(graph, context.journal, "merge_common_subexpressions");
-    std::map<std::pair<std::string_view, std::vector<ValueId>>, std::vector<const Node*>> seen;  // by op and inputs
-    std::map<ValueId, ValueId> merged;
+    std::vector<bool> is_result(graph.values.size());
+    for (const ValueId id : graph.results) is_result[static_cast<std::size_t>(id)] = true;
+    FirstOfAlike seen(graph);
     for (const Node& node : graph.nodes) {
         if (!node.op->aliases.empty() && !node.op->is_view) continue;
-        std::vector<ValueId> inputs = node.inputs;
-        for (ValueId& id : inputs)
-            if (const auto at = merged.find(id); at != merged.end()) id = at->second;
-        std::vector<const Node*>& alike = seen[{node.op->name, std::move(inputs)}];
-        const auto first = std::find_if(alike.begin(), alike.end(), [&](const Node* other) {
-            return other->attributes == node.attributes && other->device == node.device;
-        });
-        if (first == alike.end()) {
-            alike.push_back(&node);
-            continue;
-        }
-        const auto is_result = [&](ValueId id) {
-            return std::find(graph.results.begin(), graph.results.end(), id) != graph.results.end();
-        };
-        if (const auto at = std::find_if(node.outputs.begin(), node.outputs.end(), is_result);
-            at != node.outputs.end()) {
+        const Node* first = seen.find(node);
+        if (first == nullptr) continue;
+        const auto at = std::find_if(node.outputs.begin(), node.outputs.end(),
+                                     [&](ValueId id) { return bool(is_result[static_cast<std::size_t>(id)]); });
+        if (at != node.outputs.end()) {
             rewriter.refuse(*at, "it is a result of the graph");
             continue;
         }
         for (std::size_t i = 0; i < node.outputs.size(); ++i) {
-            const ValueId kept = (*first)->outputs[i];
-            merged[node.outputs[i]] = kept;
+            const ValueId kept = first->outputs[i];
+            seen.merge(node.outputs[i], kept);
             rewriter.fired(node.outputs[i], fmt::format("is {}", graph.value(kept).path));
             rewriter.replace_uses(node.outputs[i], kept, Fate::Kind::merged);
         }

@@ -1,5 +1,6 @@
 #include "runtime/model_taps.h"
 
+#include "base/nearest.h"
 #include "passes/passes.h"
 #include "runtime/compile_model.h"
 
@@ -25,17 +26,6 @@ bool is_glob(std::string_view pattern) { return pattern.find_first_of("*?[") != 
 bool matches(const std::string& pattern, const std::string& path) {
     if (!is_glob(pattern)) return path == pattern || path.ends_with("." + pattern);
     return fnmatch(pattern.c_str(), path.c_str(), 0) == 0 || fnmatch(("*." + pattern).c_str(), path.c_str(), 0) == 0;
-}
-
-/// ", near it are …", or nothing.
-std::string near(const std::string& pattern, const std::vector<std::string>& paths) {
-    const std::string last = pattern.substr(pattern.rfind('.') == std::string::npos ? 0 : pattern.rfind('.') + 1);
-    std::string out;
-    int count = 0;
-    for (const std::string& path : paths)
-        if (!last.empty() && path.find(last) != std::string::npos && ++count <= 4)
-            out += fmt::format("{}{}", count == 1 ? "; near it are " : ", ", path);
-    return out;
 }
 
 }  // namespace
@@ -68,9 +58,8 @@ void ModelTaps::tap(std::span<const std::string> patterns) {
         if (!found)
             fail(
                 "expected the path of a value, its end, or a glob such as layers.*.mlp.gated, found '{}', which "
-                "matches "
-                "nothing{}",
-                pattern, near(pattern, paths_));
+                "matches nothing{}",
+                pattern, did_you_mean_path(pattern, std::vector<std::string_view>(paths_.begin(), paths_.end())));
     }
     tap_paths({wanted.begin(), wanted.end()});
 }

@@ -25,7 +25,7 @@ void opt(const Flags& flags) {
     const Devices devices = open_devices(flags.device);
     PassChecks checks(flags.passes, devices.targets.back().backend);
     PipelineOptions options = pipeline_options(flags.passes);
-    options.after = [&](const Pass* pass, const Graph& now) { checks.after(pass, now); };
+    options.after = [&](const Pass* pass, const Graph& now, bool) { checks.after(pass, now); };
     const PipelineReport report = optimize(graph, devices.targets, options);
     checks.print(report);
     if (flags.explain) print_out("{}", explained(report, {.json = flags.json}));
@@ -37,8 +37,8 @@ void opt(const Flags& flags) {
 
 Graph read_graph(const std::filesystem::path& path) {
     constexpr std::size_t kMostBytes = std::size_t{256} << 20;
-    if (path == "-") return parse(read_stdin(kMostBytes), "stdin", find_op);
-    return parse(read_file(path, kMostBytes), path.string(), find_op);
+    if (path == "-") return parse(read_stdin(kMostBytes), "stdin", find_op, all_ops);
+    return parse(read_file(path, kMostBytes), path.string(), find_op, all_ops);
 }
 
 void add_opt(CommandLine& line) {

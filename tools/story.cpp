@@ -34,16 +34,16 @@ Story load_story(const StoryFlags& flags, const Devices& devices) {
     for (const Phase phase : {Phase::prefill, Phase::decode}) {
         CompiledModel compiled =
             compile_model(config, phase, options, devices.targets, checkpoint ? &*checkpoint : nullptr);
-        story.stages.push_back({std::string(name(phase)),
-                                fmt::format("what {} reads that depends on weights alone", name(phase)),
-                                compiled.program.load});
+        story.stages.emplace_back(std::string(name(phase)),
+                                  fmt::format("what {} reads that depends on weights alone", name(phase)),
+                                  compiled.program.load);
         story.report = std::move(compiled.report);
         programs.push_back(std::move(compiled.program));
     }
     const Program* const both[] = {&programs[0], &programs[1]};
     story.program = LoadProgram(both, devices.targets).program();
     if (options.verify_plan) require_sound(story.program);
-    story.stages.push_back({"program", "all weights of both, equal ones once", story.program.graph});
+    story.stages.emplace_back("program", "all weights of both, equal ones once", story.program.graph);
     return story;
 }
 
@@ -67,12 +67,14 @@ Story compile_story(const StoryFlags& flags, const Devices& devices) {
     story.phase = flags.phase;
     story.backend = &devices.targets.back().backend;
     PassChecks checks(flags.passes, *story.backend);
-    options.passes.after = [&](const Pass* pass, const Graph& now) {
+    options.passes.after = [&](const Pass* pass, const Graph& now, bool changed) {
         checks.after(pass, now);
         if (pass == nullptr)
-            story.stages.push_back({"build", "the model's equations", now});
+            story.stages.emplace_back("build", "the model's equations", now);
+        else if (changed)
+            story.stages.emplace_back(std::string(pass->name), std::string(pass->equation), now);
         else
-            story.stages.push_back({std::string(pass->name), std::string(pass->equation), now});
+            story.stages.emplace_back(std::string(pass->name), std::string(pass->equation), Stage(story.stages.back()));
     };
     const std::optional<Checkpoint> checkpoint = checkpoint_if_any(flags.model.directory);
     CompiledModel compiled =
@@ -80,7 +82,7 @@ Story compile_story(const StoryFlags& flags, const Devices& devices) {
     checks.print(compiled.report);
     story.report = std::move(compiled.report);
     story.program = std::move(compiled.program);
-    story.stages.push_back({"program", "devices, kernels, an order and places in memory", joined(story.program)});
+    story.stages.emplace_back("program", "devices, kernels, an order and places in memory", joined(story.program));
     return story;
 }
 

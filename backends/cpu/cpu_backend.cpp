@@ -102,6 +102,8 @@ void ThreadPool::serve(int thread) {
 CpuBackend::CpuBackend(int threads) : pool_(threads > 0 ? threads : usable_threads()) {}
 
 Buffer CpuBackend::allocate(std::size_t bytes, std::string_view what) {
+    if (const auto has = host_memory(); has && bytes > has->total_bytes)
+        fail("not enough memory for {}: {} bytes, {} are all there are", what, bytes, has->total_bytes);
     // calloc leaves large blocks untouched until they are used; it aligns to 16 bytes only.
     void* memory = bytes > SIZE_MAX - alignment() ? nullptr : std::calloc(bytes + alignment(), 1);
     if (memory == nullptr) fail("not enough memory for {}: {} bytes", what, bytes);

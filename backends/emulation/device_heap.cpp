@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstring>
 
 #ifdef __SANITIZE_ADDRESS__
@@ -15,6 +16,11 @@
 
 namespace vitro::emulation {
 namespace {
+
+/// How much of a new block is filled with 0xff, NaN in every float type, so that who reads what nobody wrote is seen.
+/// The rest of a larger block is pages that the system makes zero when they are touched: filling gigabytes that a graph
+/// of large symbols asks for would take a minute.
+constexpr std::size_t kFilled = std::size_t{64} << 20;
 
 void* reserve(std::size_t bytes) {
     void* mapping = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -46,7 +52,7 @@ std::byte* DeviceHeap::allocate(std::size_t bytes) {
     const std::lock_guard lock(mutex_);
     const std::size_t begin = top_;
     if (bytes > kReserved - begin - 2 * kAlignment) return nullptr;
-    // All of it is written at once: what the host has not is not there.
+    // It may all be written: what the host has not is not there.
     if (const auto memory = host_memory(); memory && bytes > memory->free_bytes) return nullptr;
     top_ = round_up(begin + bytes + kAlignment, kAlignment);
     blocks_[begin] = bytes;
@@ -55,7 +61,7 @@ std::byte* DeviceHeap::allocate(std::size_t bytes) {
     __asan_poison_memory_region(base_ + begin, top_ - begin);
     __asan_unpoison_memory_region(base_ + begin, bytes);
 #endif
-    std::memset(base_ + begin, 0xff, bytes);
+    std::memset(base_ + begin, 0xff, std::min(bytes, kFilled));
     std::memset(shadow_ + begin / 8, 8, bytes / 8);
     if (bytes % 8 != 0) shadow_[(begin + bytes) / 8] = std::uint8_t(bytes % 8);
     return base_ + begin;
@@ -76,6 +82,26 @@ bool DeviceHeap::release(void* pointer) {
     used_bytes_ -= bytes;
     blocks_.erase(found);
     return true;
+}
+
+bool DeviceHeap::long_accessible(std::size_t begin, std::size_t end) {
+    const std::size_t first = round_up<std::size_t>(begin, 8) / 8, last = end / 8;  // groups of 8 bytes that are whole
+    // All are as the first is: each is as the one behind it.
+    return shadow_[first] == 8 && std::memcmp(shadow_ + first, shadow_ + first + 1, last - first - 1) == 0 &&
+           accessible(base_ + begin, 8 * first - begin) && accessible(base_ + 8 * last, end - 8 * last);
+}
+
+void DeviceHeap::zero(void* pointer, std::size_t bytes) {
+    constexpr std::size_t kPage = 4096;
+    auto* const begin = static_cast<std::byte*>(pointer);
+    if (bytes <= kFilled) {
+        std::memset(begin, 0, bytes);
+        return;
+    }
+    // Whole pages become zero when they are given back; what stands before the first and behind the last is written.
+    give_back(begin, bytes);
+    std::memset(begin, 0, kPage);
+    std::memset(begin + bytes - kPage, 0, kPage);
 }
 
 std::size_t DeviceHeap::used_bytes() const {

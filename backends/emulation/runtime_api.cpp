@@ -1,5 +1,6 @@
 #include "backends/emulation/runtime_api.h"
 
+#include "backends/cpu/host_memory.h"
 #include "backends/emulation/device_heap.h"
 #include "backends/emulation/options.h"
 #include "backends/emulation/shared_memory.h"
@@ -191,6 +192,9 @@ cudaError_t cudaFree(void* pointer) {
 
 cudaError_t cudaHostAlloc(void** pointer, std::size_t bytes, unsigned) {
     *pointer = nullptr;
+    // Pinned memory is scarce: no system pins more than a part of what it has.
+    if (const auto memory = host_memory(); memory && bytes > memory->free_bytes / 4)
+        return remember(cudaErrorMemoryAllocation);
     if (posix_memalign(pointer, 4096, std::max<std::size_t>(bytes, 1)) != 0) return remember(cudaErrorMemoryAllocation);
     return cudaSuccess;
 }

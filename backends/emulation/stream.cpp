@@ -64,7 +64,10 @@ void copy(const char* call, void* target, const void* source, std::size_t bytes,
 void set(const char* call, void* target, int value, std::size_t bytes) {
     if (!DeviceHeap::contains(target)) throw Fault(fmt::format("{}: the target is not device memory", call));
     check_range(call, "writes", target, bytes);
-    std::memset(target, value, bytes);
+    if (value == 0)
+        DeviceHeap::zero(target, bytes);
+    else
+        std::memset(target, value, bytes);
 }
 
 }  // namespace

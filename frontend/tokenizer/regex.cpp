@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <new>
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -117,7 +118,7 @@ struct Regex::Compiled {
             fail("regular expression: expected at most {} bytes, found {}", kMaxPattern, pattern.size());
         const std::string text = translated(pattern);
         pcre2_compile_context* context = pcre2_compile_context_create(nullptr);
-        VITRO_CHECK(context != nullptr, "no memory");
+        if (context == nullptr) throw std::bad_alloc();
         pcre2_set_newline(context, PCRE2_NEWLINE_LF);
         pcre2_set_parens_nest_limit(context, 100);
         int error = 0;
@@ -142,7 +143,7 @@ std::vector<TextRange> Regex::find_all(std::string_view text) const {
         pcre2_match_data_create_from_pattern(compiled_->code, nullptr));
     const std::unique_ptr<pcre2_match_context, MatchContextFree> context(pcre2_match_context_create(nullptr));
     std::unique_ptr<pcre2_jit_stack, JitStackFree> stack;
-    VITRO_CHECK(data != nullptr && context != nullptr, "no memory");
+    if (data == nullptr || context == nullptr) throw std::bad_alloc();
     pcre2_set_match_limit(context.get(), kMatchLimit);
     pcre2_set_heap_limit(context.get(), kHeapLimit);
     std::vector<TextRange> ranges;

@@ -43,7 +43,8 @@ std::string_view frame_of(const std::string& device) { return device.starts_with
 
 class Drawing {
 public:
-    Drawing(const Subject& subject, bool unfold) : subject_(subject), graph_(subject.graph), works_(works_of(subject)) {
+    Drawing(const Subject& subject, bool unfold)
+        : subject_(subject), graph_(subject.graph), modules_(graph_), works_(works_of(subject)) {
         if (!unfold) repeats_ = find_repeats(graph_);
         for (const Node& node : graph_.nodes)
             if (is_drawn(path(node.outputs[0])))
@@ -91,12 +92,9 @@ private:
 
     /// The module that a value stands in; a linear layer's only node needs no frame of its own.
     std::string module_around(const std::string& of) const {
-        std::string module = module_of(graph_, of);
-        const bool is_leaf = std::none_of(graph_.modules.begin(), graph_.modules.end(),
-                                          [&](const Module& other) { return other.path.starts_with(module + "."); });
-        if (is_leaf && !module.empty()) module = module_of(graph_, parent(module));
-        while (repeat_of(module + ".") != nullptr && repeat_of(of) == nullptr)
-            module = module_of(graph_, parent(module));
+        std::string module(modules_.of(of));
+        if (!module.empty() && !modules_.has_parts(module)) module = modules_.of(parent(module));
+        while (repeat_of(module + ".") != nullptr && repeat_of(of) == nullptr) module = modules_.of(parent(module));
         return module;
     }
     static std::string parent(const std::string& of) {
@@ -108,7 +106,7 @@ private:
         const std::string module = module_around(of);
         inside_[module].push_back(std::move(statement));
         for (std::string at = module; !at.empty();) {
-            const std::string outer = module_of(graph_, parent(at));
+            const std::string outer(modules_.of(parent(at)));
             if (at == outer) break;
             children_[outer].insert(at);
             at = outer;
@@ -252,6 +250,7 @@ private:
 
     const Subject& subject_;
     const Graph& graph_;
+    Modules modules_;
     std::vector<Work> works_;
     std::vector<Repeat> repeats_;
     std::map<ValueId, std::size_t> readers_;                  // by the value that is drawn

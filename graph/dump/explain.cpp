@@ -188,7 +188,7 @@ std::vector<std::string> missing_from(const PipelineReport& report, std::string_
         if (finding.fired)
             fired.emplace(finding.pass, finding.path);
         else
-            refused[{finding.pass, finding.path}] = finding.reason;
+            refused[{std::string(finding.pass), finding.path}] = finding.reason;
     }
     std::vector<std::string> missing;
     for (const Json& entry : json["fired"]) {

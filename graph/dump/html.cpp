@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <map>
 #include <unordered_map>
 
 namespace vitro {
@@ -15,32 +16,54 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// An object whose keys are known to differ: Json itself would compare each new one with all that are there.
-class ByPath {
-public:
-    void emplace_back(const std::string& path, Json value) {
-        std::vector<std::pair<const std::string, Json>>& members = members_;
-        members.emplace_back(path, std::move(value));
-    }
-    operator Json() && { return Json(std::move(members_)); }
+// The data are written as text at once: of thousands of layers, a tree of JSON values takes longer than all the rest.
 
-private:
-    Json::object_t members_;
-};
+/// A JSON string that ends no script element: "</" is written as "<\/", which means the same.
+std::string json_string(std::string_view text) {
+    const auto stands_as_it_is = [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\' && c != '<'; };
+    if (std::all_of(text.begin(), text.end(), stands_as_it_is)) return fmt::format("\"{}\"", text);
+    std::string out = Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+    for (std::size_t at = out.find("</"); at != std::string::npos; at = out.find("</", at + 2))
+        out.insert(at + 1, "\\");
+    return out;
+}
+
+/// [text(a),text(b),…]
+template <class Range, class Text>
+std::string list(Range&& range, Text&& text) {
+    std::string out = "[";
+    for (const auto& each : range) {
+        if (out.size() > 1) out += ',';
+        out += text(each);
+    }
+    return out += ']';
+}
+
+/// {"a":1,"b":2}, given the members.
+std::string object(const std::vector<std::string>& members) {
+    std::string out = "{";
+    for (const std::string& member : members) {
+        if (out.size() > 1) out += ',';
+        out += member;
+    }
+    return out += '}';
+}
 
 /// Distinct things, numbered in the order of their first use.
 class Table {
 public:
-    std::size_t index(const Json& thing) {
-        const auto [at, is_new] = index_.emplace(thing.dump(), index_.size());
-        if (is_new) all_.push_back(thing);
+    std::size_t index(std::string json) {
+        const auto [at, is_new] = index_.try_emplace(std::move(json), index_.size());
+        if (!is_new) return at->second;
+        if (!all_.empty()) all_ += ',';
+        all_ += at->first;
         return at->second;
     }
-    Json take() { return std::move(all_); }
+    std::string text() const { return fmt::format("[{}]", all_); }
 
 private:
     std::unordered_map<std::string, std::size_t> index_;
-    Json all_ = Json::array();
+    std::string all_;
 };
 
 /// Gathers the stages. Most nodes are the same in most stages: a stage lists numbers of nodes.
@@ -48,23 +71,30 @@ class Data {
 public:
     explicit Data(const Story& story) : story_(story) {}
 
-    Json gather() {
+    std::string gather() {
         const Graph& source = story_.stages.front().graph;
-        Json out{{"name", source.name}, {"phase", story_.phase}, {"symbols", Json::object()}};
-        for (const auto& [symbol, bound] : source.bounds) out["symbols"][std::string(1, symbol)] = bound;
-        for (const Module& module : source.modules) out["modules"].push_back({module.path, module.type, module.detail});
-        for (std::size_t i = 0; i < story_.stages.size(); ++i) out["stages"].push_back(stage_json(i));
-        out["ops"] = std::move(ops_);
-        ByPath fates;
+        std::string stages, fates, symbols;
+        for (const auto& [symbol, bound] : source.bounds)
+            symbols += fmt::format("{}\"{}\":{}", symbols.empty() ? "" : ",", symbol, bound);
+        for (std::size_t i = 0; i < story_.stages.size(); ++i) stages += (i == 0 ? "" : ",\n") + stage_text(i);
         for (const auto& [path, fate] : story_.report.journal.fates)
-            fates.emplace_back(path, Json{name(fate.kind), fate.into, fate.pass});
-        out["fates"] = std::move(fates);
-        add_places(out);
-        out["nodes"] = nodes_.take();
-        out["values"] = values_.take();
-        out["types"] = types_.take();
-        out["paths"] = paths_.take();
-        return out;
+            fates += fmt::format("{}{}:[{},{},{}]", fates.empty() ? "" : ",", json_string(path),
+                                 json_string(name(fate.kind)), json_string(fate.into), json_string(fate.pass));
+        const std::string modules = list(source.modules, [](const Module& module) {
+            return fmt::format("[{},{},{}]", json_string(module.path), json_string(module.type),
+                               json_string(module.detail));
+        });
+        std::vector<std::string> members{
+            "\"name\":" + json_string(source.name),     "\"phase\":" + json_string(story_.phase),
+            fmt::format("\"symbols\":{{{}}}", symbols), "\"modules\":" + modules,
+            fmt::format("\"stages\":[\n{}]", stages),   "\"ops\":" + ops_text(),
+            fmt::format("\"fates\":{{{}}}", fates)};
+        add_places(members);
+        members.push_back("\"nodes\":" + nodes_.text());
+        members.push_back("\"values\":" + values_.text());
+        members.push_back("\"types\":" + types_.text());
+        members.push_back("\"paths\":" + paths_.text());
+        return object(members);
     }
 
 private:
@@ -76,31 +106,38 @@ private:
         std::size_t index = 0;
     };
 
-    Json stage_json(std::size_t i) {
+    std::string stage_text(std::size_t i) {
         const Stage& stage = story_.stages[i];
-        const Subject subject = story_.subject(stage);
-        Json out{{"name", stage.name},       {"equation", stage.equation},
-                 {"nodes", Json::array()},   {"results", values_json(stage.graph, stage.graph.results)},
-                 {"repeats", Json::array()}, {"findings", Json::array()}};
+        // A pass that changed nothing left the graph of the stage before.
+        if (i == 0 || !stage.is_same_as(story_.stages[i - 1])) look_at(stage);
+        std::string milliseconds = "null";
         for (const PassRecord& record : story_.report.passes)
-            if (record.name == stage.name) out["ms"] = 1e3 * record.seconds;
-        const std::vector<Work> works = works_of(subject);
-        std::vector<std::size_t> nodes;
-        for (std::size_t n = 0; n < works.size(); ++n)
-            nodes.push_back(index_of(subject, stage.graph.nodes[n], works[n]));
-        out["nodes"] = nodes;
-        // Of what a pass left as it was.
-        if (i > 0 && nodes == nodes_of_last_ && stage.graph.values.size() == story_.stages[i - 1].graph.values.size()) {
-            out["repeats"] = repeats_of_last_;
-        } else {
-            for (const Repeat& repeat : find_repeats(stage.graph))
-                out["repeats"].push_back({repeat.layers, repeat.first, repeat.last, repeat.members});
-        }
-        nodes_of_last_ = std::move(nodes);
-        repeats_of_last_ = out["repeats"];
+            if (record.name == stage.name) milliseconds = fmt::format("{:.3f}", 1e3 * record.seconds);
+        std::vector<const Finding*> findings;
         for (const Finding& finding : story_.report.journal.findings)
-            if (finding.pass == stage.name) out["findings"].push_back({finding.path, finding.fired, finding.reason});
-        return out;
+            if (finding.pass == stage.name) findings.push_back(&finding);
+        const std::string findings_text = list(findings, [](const Finding* finding) {
+            return fmt::format("[{},{},{}]", json_string(finding->path), finding->fired, json_string(finding->reason));
+        });
+        return fmt::format(R"({{"name":{},"equation":{},"ms":{},"nodes":{},"results":{},"repeats":{},"findings":{}}})",
+                           json_string(stage.name), json_string(stage.equation), milliseconds, nodes_of_stage_,
+                           values_text(stage.graph, stage.graph.results), repeats_of_stage_, findings_text);
+    }
+
+    void look_at(const Stage& stage) {
+        const Subject subject = story_.subject(stage);
+        const std::vector<Work> works = works_of(subject);
+        std::vector<std::pair<std::size_t, std::size_t>> runs;  // of numbers that follow each other: first, how many
+        for (std::size_t n = 0; n < works.size(); ++n) {
+            const std::size_t number = index_of(subject, stage.graph.nodes[n], works[n]);
+            if (runs.empty() || runs.back().first + runs.back().second != number) runs.emplace_back(number, 0);
+            ++runs.back().second;
+        }
+        nodes_of_stage_ = list(runs, [](const auto& run) { return fmt::format("[{},{}]", run.first, run.second); });
+        repeats_of_stage_ = list(find_repeats(stage.graph), [](const Repeat& repeat) {
+            return fmt::format("[{},{},{},{}]", json_string(repeat.layers), repeat.first, repeat.last,
+                               list(repeat.members, json_string));
+        });
     }
 
     /// The number of a node; most are known from the stage before.
@@ -108,7 +145,7 @@ private:
         const std::string_view path = subject.graph.value(node.outputs[0]).path;
         const auto [known, is_new] = known_.try_emplace(path, Known{});
         if (is_new || !is_same(known->second, subject.graph, node, work))
-            known->second = {&subject.graph, &node, work, nodes_.index(node_json(subject, node, work))};
+            known->second = {&subject.graph, &node, work, nodes_.index(node_text(subject, node, work))};
         return known->second.index;
     }
 
@@ -126,78 +163,74 @@ private:
                same_values(node.inputs, other.inputs) && same_values(node.outputs, other.outputs);
     }
 
-    Json node_json(const Subject& subject, const Node& node, Work work) {
+    std::string node_text(const Subject& subject, const Node& node, Work work) {
         const OpDef& op = *node.op;
-        ops_[std::string(op.name)] = {
-            {"doc", op.doc}, {"inputs", input_names(op)}, {"fused", op.decompose != nullptr}, {"view", op.is_view}};
-        Json attributes = Json::array(), realizes = Json::array();
-        for (const auto& [field, text] : node.attributes.texts()) attributes.push_back({field, text});
-        for (const std::string& path : node.realizes) realizes.push_back(paths_.index(path));
+        ops_.emplace(op.name, &op);
         const Cost cost = cost_of(subject, node);
         const bool has_absent = std::ranges::distance(present(node.inputs)) < std::ssize(op.inputs);
-        return {{"o", op.name},
-                {"n", has_absent ? Json(names_of_inputs(node)) : Json()},  // null: the op's
-                {"w", name(work)},
-                {"i", values_json(subject.graph, node.inputs)},
-                {"u", values_json(subject.graph, node.outputs)},
-                {"a", std::move(attributes)},
-                {"r", std::move(realizes)},
-                {"s", node.source.file.empty() ? "" : fmt::format("{}:{}", node.source.file, node.source.line)},
-                {"b", op.is_view ? 0 : cost.bytes},
-                {"f", cost.flops}};
+        return fmt::format(
+            R"({{"o":{},"n":{},"w":{},"i":{},"u":{},"a":{},"r":{},"s":{},"b":{},"f":{}}})", json_string(op.name),
+            has_absent ? list(names_of_inputs(node), json_string) : "null",  // null: the op's
+            json_string(name(work)), values_text(subject.graph, node.inputs), values_text(subject.graph, node.outputs),
+            list(node.attributes.texts(),
+                 [](const auto& field) {
+                     return fmt::format("[{},{}]", json_string(field.first), json_string(field.second));
+                 }),
+            list(node.realizes,
+                 [&](const std::string& path) { return fmt::format("{}", paths_.index(json_string(path))); }),
+            json_string(node.source.file.empty() ? "" : fmt::format("{}:{}", node.source.file, node.source.line)),
+            op.is_view ? 0 : cost.bytes, cost.flops);
     }
 
-    Json values_json(const Graph& graph, const std::vector<ValueId>& ids) {
-        Json out = Json::array();
-        for (const ValueId id : present(ids)) {
+    std::string values_text(const Graph& graph, const std::vector<ValueId>& ids) {
+        return list(present(ids), [&](ValueId id) {
             const ValueInfo& value = graph.value(id);
-            out.push_back(values_.index({paths_.index(value.path), name(value.kind),
-                                         types_.index(to_string(value.type)), bytes_of(graph, id)}));
-        }
-        return out;
+            return fmt::format(
+                "{}", values_.index(fmt::format(
+                          "[{},{},{},{}]", paths_.index(json_string(value.path)), json_string(name(value.kind)),
+                          types_.index(json_string(to_string(value.type))), bytes_of(graph, id))));
+        });
     }
 
-    void add_places(Json& out) const {
+    std::string ops_text() const {
+        std::vector<std::string> members;
+        for (const auto& [op_name, op] : ops_)
+            members.push_back(fmt::format(R"({}:{{"doc":{},"inputs":{},"fused":{},"view":{}}})", json_string(op_name),
+                                          json_string(op->doc), list(input_names(*op), json_string),
+                                          op->decompose != nullptr, op->is_view));
+        return object(members);
+    }
+
+    void add_places(std::vector<std::string>& members) const {
         const Stage& last = story_.stages.back();
         const Subject subject = story_.subject(last);
-        ByPath places, devices;
-        Json regions = Json::object();
+        std::vector<std::string> places, devices, regions;
         for (std::size_t i = 0; i < last.graph.values.size(); ++i)
             if (const auto place = place_of(subject, static_cast<ValueId>(i)))
-                places.emplace_back(last.graph.values[i].path,
-                                    Json{region_of(subject, *place), place->offset, place->bytes});
+                places.push_back(fmt::format("{}:[{},{},{}]", json_string(last.graph.values[i].path),
+                                             json_string(region_of(subject, *place)), place->offset, place->bytes));
         for (const Node& node : last.graph.nodes)
             if (const std::string device = device_of(subject, node); !device.empty())
-                devices.emplace_back(last.graph.value(node.outputs[0]).path, device);
-        for (const auto& [region, bytes] : regions_of(subject)) regions[region] = bytes;
-        out["places"] = std::move(places);
-        out["devices"] = std::move(devices);
-        out["regions"] = std::move(regions);
+                devices.push_back(
+                    fmt::format("{}:{}", json_string(last.graph.value(node.outputs[0]).path), json_string(device)));
+        for (const auto& [region, bytes] : regions_of(subject))
+            regions.push_back(fmt::format("{}:{}", json_string(region), bytes));
+        members.push_back("\"places\":" + object(places));
+        members.push_back("\"devices\":" + object(devices));
+        members.push_back("\"regions\":" + object(regions));
     }
 
     const Story& story_;
     Table nodes_, values_, types_, paths_;
     std::unordered_map<std::string_view, Known> known_;  // by its first output's path
-    std::vector<std::size_t> nodes_of_last_;             // of the stage before
-    Json repeats_of_last_;
-    Json ops_ = Json::object();
+    std::string nodes_of_stage_, repeats_of_stage_;      // of the last one looked at
+    std::map<std::string_view, const OpDef*> ops_;       // that nodes have
 };
 
 void replace(std::string& text, std::string_view mark, std::string_view by) {
     const std::size_t at = text.find(mark);
     VITRO_CHECK(at != std::string::npos, "page.html has no {}", mark);
     text.replace(at, mark.size(), by);
-}
-
-/// `text` with "</" as "<\/", which means the same in JSON and ends no script element.
-std::string inside_script(const std::string& text) {
-    std::string out;
-    out.reserve(text.size() + text.size() / 64);
-    for (const char c : text) {
-        if (c == '/' && out.ends_with('<')) out += '\\';
-        out += c;
-    }
-    return out;
 }
 
 }  // namespace
@@ -210,7 +243,7 @@ std::string html_of(const Story& story) {
     for (const char* name : {"style.css", "story.js", "layout.js", "panel.js", "view.js"})
         replace(page, fmt::format("@{}@", name), html_file(name));
     // Last, and text that stands in the data is not looked at again.
-    replace(page, "@DATA@", inside_script(Data(story).gather().dump()));
+    replace(page, "@DATA@", Data(story).gather());
     return page;
 }
 

@@ -52,7 +52,7 @@ Json value_json(const Subject& subject, ValueId id) {
     return out;
 }
 
-Json node_json(const Subject& subject, const Node& node, Work work) {
+Json node_json(const Subject& subject, const Modules& modules, const Node& node, Work work) {
     const Graph& graph = subject.graph;
     Json attributes = Json::object();
     for (const auto& [field, text] : node.attributes.texts()) attributes[field] = attribute_json(text);
@@ -62,7 +62,7 @@ Json node_json(const Subject& subject, const Node& node, Work work) {
              {"input_names", names_of_inputs(node)},
              {"outputs", paths_json(graph, node.outputs)},
              {"attributes", std::move(attributes)},
-             {"module", module_of(graph, graph.value(node.outputs[0]).path)},
+             {"module", modules.of(graph.value(node.outputs[0]).path)},
              {"work", name(work)},
              {"bytes", node.op->is_view ? 0 : cost.bytes},
              {"flops", cost.flops}};
@@ -110,7 +110,9 @@ std::string json_of(const Subject& subject) {
         values.push_back(value_json(subject, static_cast<ValueId>(i)));
     Json& nodes = out["nodes"] = Json::array();
     const std::vector<Work> works = works_of(subject);
-    for (std::size_t n = 0; n < graph.nodes.size(); ++n) nodes.push_back(node_json(subject, graph.nodes[n], works[n]));
+    const Modules by_path(graph);
+    for (std::size_t n = 0; n < graph.nodes.size(); ++n)
+        nodes.push_back(node_json(subject, by_path, graph.nodes[n], works[n]));
     out["results"] = paths_json(graph, graph.results);
     Json& updates = out["updates"] = Json::array();
     for (const StateUpdate& update : graph.updates)

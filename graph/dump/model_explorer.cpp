@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace vitro {
 namespace {
@@ -13,11 +14,24 @@ using Json = nlohmann::ordered_json;
 Json pair(std::string_view key, const std::string& value) { return {{"key", key}, {"value", value}}; }
 
 /// "model/layers/0/mlp" of a module's path.
-std::string namespace_of(const Graph& graph, std::string_view path) {
-    std::string out = module_of(graph, path);
+std::string namespace_of(std::string_view module) {
+    std::string out(module);
     std::replace(out.begin(), out.end(), '.', '/');
     return out;
 }
+
+/// An object whose keys are known to differ: Json itself would compare each new one with all that are there.
+class Members {
+public:
+    void add(std::string key, Json value) {
+        std::vector<std::pair<const std::string, Json>>& members = members_;
+        members.emplace_back(std::move(key), std::move(value));
+    }
+    operator Json() && { return Json(std::move(members_)); }
+
+private:
+    Json::object_t members_;
+};
 
 Json metadata(const Graph& graph, const std::vector<ValueId>& ids) {
     Json out = Json::array();
@@ -37,7 +51,7 @@ const std::string& node_id(const Graph& graph, ValueId id) {
     return graph.value(producer < 0 ? id : graph.node(producer).outputs[0]).path;
 }
 
-Json leaf_json(const Subject& subject, ValueId id) {
+Json leaf_json(const Subject& subject, const Modules& modules, ValueId id) {
     const ValueInfo& value = subject.graph.value(id);
     Json attributes = Json::array({pair("kind", std::string(name(value.kind)))});
     if (const auto place = place_of(subject, id)) attributes.push_back(pair("place", text_of(subject, *place)));
@@ -45,13 +59,13 @@ Json leaf_json(const Subject& subject, ValueId id) {
         attributes.push_back(pair(value.prepared ? "made at load" : "checkpoint tensor", value.source));
     return {{"id", value.path},
             {"label", value.kind == ValueKind::input ? std::string_view(value.path) : name(value.kind)},
-            {"namespace", namespace_of(subject.graph, value.path)},
+            {"namespace", namespace_of(modules.of(value.path))},
             {"attrs", std::move(attributes)},
             {"outputsMetadata", metadata(subject.graph, {id})},
             {"style", {{"backgroundColor", colour_of(value.kind)}}}};
 }
 
-Json node_json(const Subject& subject, const Node& node, Work work) {
+Json node_json(const Subject& subject, const Modules& modules, const Node& node, Work work) {
     const Graph& graph = subject.graph;
     const Cost cost = cost_of(subject, node);
     Json attributes = Json::array({pair("doc", std::string(node.op->doc))});
@@ -86,7 +100,7 @@ Json node_json(const Subject& subject, const Node& node, Work work) {
     }
     return {{"id", node_id(graph, node.outputs[0])},
             {"label", node.op->name},
-            {"namespace", namespace_of(graph, graph.value(node.outputs[0]).path)},
+            {"namespace", namespace_of(modules.of(graph.value(node.outputs[0]).path))},
             {"attrs", std::move(attributes)},
             {"incomingEdges", std::move(edges)},
             {"inputsMetadata", std::move(inputs)},
@@ -102,34 +116,38 @@ std::string graph_id(const Subject& subject) {
 
 std::string model_explorer_json(const Subject& subject) {
     const Graph& graph = subject.graph;
+    const Modules modules(graph);
     Json nodes = Json::array();
     for (std::size_t i = 0; i < graph.values.size(); ++i)
-        if (graph.values[i].kind != ValueKind::result) nodes.push_back(leaf_json(subject, static_cast<ValueId>(i)));
+        if (graph.values[i].kind != ValueKind::result)
+            nodes.push_back(leaf_json(subject, modules, static_cast<ValueId>(i)));
     const std::vector<Work> works = works_of(subject);
-    for (std::size_t n = 0; n < graph.nodes.size(); ++n) nodes.push_back(node_json(subject, graph.nodes[n], works[n]));
-    Json groups = Json::object();
+    for (std::size_t n = 0; n < graph.nodes.size(); ++n)
+        nodes.push_back(node_json(subject, modules, graph.nodes[n], works[n]));
+    Members groups;
+    std::unordered_set<std::string_view> known;
     for (const Module& module : graph.modules) {
-        std::string path = module.path;
-        std::replace(path.begin(), path.end(), '.', '/');
-        groups[path] = {{"type", module.type}};
-        if (!module.detail.empty()) groups[path]["detail"] = module.detail;
+        if (!known.insert(module.path).second) continue;
+        Json group{{"type", module.type}};
+        if (!module.detail.empty()) group["detail"] = module.detail;
+        groups.add(namespace_of(module.path), std::move(group));
     }
-    const Json out{
-        {"label", "vitro"},
-        {"graphs",
-         Json::array({{{"id", graph_id(subject)}, {"nodes", std::move(nodes)}, {"groupNodeAttributes", groups}}})}};
+    const Json out{{"label", "vitro"},
+                   {"graphs", Json::array({{{"id", graph_id(subject)},
+                                            {"nodes", std::move(nodes)},
+                                            {"groupNodeAttributes", Json(std::move(groups))}}})}};
     return out.dump(1) + "\n";
 }
 
 std::string model_explorer_cost_json(const Subject& subject) {
-    Json results = Json::object();
+    Members results;
     for (const Node& node : subject.graph.nodes)
         if (!node.op->is_view)
-            results[node_id(subject.graph, node.outputs[0])] = {{"value", cost_of(subject, node).bytes}};
+            results.add(node_id(subject.graph, node.outputs[0]), {{"value", cost_of(subject, node).bytes}});
     const Json out{
         {graph_id(subject),
          {{"name", "bytes moved"},
-          {"results", std::move(results)},
+          {"results", Json(std::move(results))},
           {"gradient", Json::array({{{"stop", 0}, {"bgColor", "#ffffff"}}, {{"stop", 1}, {"bgColor", "#ff7043"}}})}}}};
     return out.dump(1) + "\n";
 }

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <deque>
 #include <optional>
+#include <unordered_map>
 #include <utility>
 
 namespace vitro {
@@ -12,9 +14,25 @@ namespace {
 
 constexpr std::string_view kPrevious = "previous.";
 
-/// A piece of what a layer says: text that must be the same in all layers, or the value that a node reads.
+/// Distinct texts, numbered.
+class Texts {
+public:
+    int number(std::string_view text) {
+        const auto known = numbers_.find(text);
+        if (known != numbers_.end()) return known->second;
+        const std::string& kept = texts_.emplace_back(text);
+        return numbers_.emplace(kept, static_cast<int>(texts_.size()) - 1).first->second;
+    }
+    const std::string& operator[](int number) const { return texts_[static_cast<std::size_t>(number)]; }
+
+private:
+    std::deque<std::string> texts_;  // stay where they are
+    std::unordered_map<std::string_view, int> numbers_;
+};
+
+/// A piece of what a layer says: a text that must be the same in all layers, or the value that a node reads.
 struct Token {
-    std::string text;
+    int text = 0;
     bool is_input = false;
     bool operator==(const Token&) const = default;
 };
@@ -22,13 +40,13 @@ struct Token {
 /// One layer, as far as other layers must be like it.
 struct Layer {
     std::vector<Token> tokens;  // modules, leaves, updates, then nodes in order
-    std::set<std::string, std::less<>> members;
+    std::vector<int> members;
     bool is_whole = true;  // false: something of it is defined outside, or the other way round
 };
 
 class LayerReader {
 public:
-    LayerReader(const Graph& graph) : graph_(graph) {}
+    LayerReader(const Graph& graph, Texts& texts) : graph_(graph), texts_(texts) {}
 
     /// By the path of the layers, then by number.
     std::map<std::string, std::map<std::int64_t, Layer>, std::less<>> read() {
@@ -46,7 +64,7 @@ public:
             if (value.kind == ValueKind::weight) text += " " + relative(at, value.source);
             text += fmt::format(" {} @{}", value.prepared, value.device);
             text.append(reinterpret_cast<const char*>(value.data.data()), value.data.size());
-            say(at, value.path, std::move(text));
+            say(at, value.path, text);
         }
         for (const StateUpdate& update : graph_.updates) {
             const std::string &state = graph_.value(update.state).path, &next = graph_.value(update.next).path;
@@ -71,10 +89,18 @@ private:
         return at.layers.size() + 1 + std::to_string(at.index).size();
     }
 
-    Layer& layer(const LayerOfPath& at) { return layers_[std::string(at.layers)][at.index]; }
-    void say(const LayerOfPath& at, const std::string& path, std::string text) {
-        layer(at).members.insert(relative(at, path));
-        layer(at).tokens.push_back({std::move(text)});
+    Layer& layer(const LayerOfPath& at) {
+        if (at.index != last_.index || at.layers != last_.layers) {
+            const auto [layers, is_new] = layers_.try_emplace(std::string(at.layers));
+            last_ = {layers->first, at.index};
+            last_layer_ = &layers->second[at.index];
+        }
+        return *last_layer_;
+    }
+    void say(const LayerOfPath& at, const std::string& path, std::string_view text) {
+        Layer& to = layer(at);
+        to.members.push_back(texts_.number(relative(at, path)));
+        to.tokens.push_back({texts_.number(text)});
     }
 
     void read(const Node& node) {
@@ -104,11 +130,14 @@ private:
         for (const std::string& path : node.realizes) text += " " + relative(at, path);
         for (const ValueId id : node.outputs) say(at, graph_.value(id).path, std::exchange(text, {}));
         for (const ValueId id : present(node.inputs))
-            layer(at).tokens.push_back({relative(at, graph_.value(id).path), true});
+            layer(at).tokens.push_back({texts_.number(relative(at, graph_.value(id).path)), true});
     }
 
     const Graph& graph_;
+    Texts& texts_;
     std::map<std::string, std::map<std::int64_t, Layer>, std::less<>> layers_;
+    LayerOfPath last_;  // the one that was asked for last, mostly asked for again
+    Layer* last_layer_ = nullptr;
 };
 
 /// Whether `tokens` are those of `layer`, and then perhaps more nodes.
@@ -118,18 +147,18 @@ bool begins_with(const std::vector<Token>& tokens, const std::vector<Token>& lay
 }
 
 /// What carries over from layer to layer, if `first` and `second` are alike but for that.
-std::optional<std::map<std::string, std::string>> carried(const Repeat& repeat, const Layer& first,
+std::optional<std::map<std::string, std::string>> carried(const Repeat& repeat, const Texts& texts, const Layer& first,
                                                           const Layer& second) {
     if (first.tokens.size() != second.tokens.size()) return {};
     std::map<std::string, std::string> out;
     for (std::size_t i = 0; i < first.tokens.size(); ++i) {
-        const Token &a = first.tokens[i], &b = second.tokens[i];
-        if (a.is_input && b.is_input && b.text.starts_with(kPrevious)) {
-            std::string path = a.text;
+        const Token a = first.tokens[i], b = second.tokens[i];
+        if (a.is_input && b.is_input && texts[b.text].starts_with(kPrevious)) {
+            std::string path = texts[a.text];
             if (path.starts_with(kPrevious))
                 path = repeat.layer(repeat.first - 1) + "." + path.substr(kPrevious.size());
             if (path.starts_with('.')) return {};  // the layer's own
-            const auto [at, is_new] = out.emplace(b.text.substr(kPrevious.size()), path);
+            const auto [at, is_new] = out.emplace(texts[b.text].substr(kPrevious.size()), path);
             if (!is_new && at->second != path) return {};
         } else if (a != b) {
             return {};
@@ -170,16 +199,18 @@ LayerOfPath layer_of(std::string_view path) {
 
 std::vector<Repeat> find_repeats(const Graph& graph) {
     std::vector<Repeat> out;
-    for (const auto& [path, layers] : LayerReader(graph).read()) {
+    Texts texts;
+    for (const auto& [path, layers] : LayerReader(graph, texts).read()) {
         for (auto at = layers.begin(); at != layers.end();) {
-            Repeat repeat{path, at->first, at->first, at->second.members, {}};
+            Repeat repeat{path, at->first, at->first, {}, {}};
+            const Layer& first = at->second;
             auto next = std::next(at);
             const auto follows = [&] {
                 return next != layers.end() && next->first == repeat.last + 1 && at->second.is_whole &&
                        next->second.is_whole;
             };
             if (follows()) {
-                if (auto values = carried(repeat, at->second, next->second)) {
+                if (auto values = carried(repeat, texts, first, next->second)) {
                     repeat.carried = std::move(*values);
                     const Layer& second = next->second;
                     do {
@@ -192,7 +223,10 @@ std::vector<Repeat> find_repeats(const Graph& graph) {
                     }
                 }
             }
-            if (repeat.count() > 1) out.push_back(std::move(repeat));
+            if (repeat.count() > 1) {
+                for (const int member : first.members) repeat.members.insert(texts[member]);
+                out.push_back(std::move(repeat));
+            }
             at = next;
         }
     }

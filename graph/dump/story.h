@@ -4,15 +4,34 @@
 #include "graph/dump/subject.h"
 #include "graph/pass.h"
 
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace vitro {
 
-struct Stage {
+/// A moment of the compilation. Stages between which no pass changed anything share one graph.
+class Stage {
+public:
     std::string name;      // "build", a pass, "program"
     std::string equation;  // what it does
-    Graph graph;
+
+private:
+    std::shared_ptr<const Graph> kept_;
+
+public:
+    const Graph& graph;
+
+    Stage(std::string its_name, std::string its_equation, Graph its_graph)
+        : name(std::move(its_name)),
+          equation(std::move(its_equation)),
+          kept_(std::make_shared<const Graph>(std::move(its_graph))),
+          graph(*kept_) {}
+    /// With the graph of the stage before.
+    Stage(std::string its_name, std::string its_equation, const Stage& before)
+        : name(std::move(its_name)), equation(std::move(its_equation)), kept_(before.kept_), graph(*kept_) {}
+
+    bool is_same_as(const Stage& other) const { return kept_ == other.kept_; }
 };
 
 struct Story {

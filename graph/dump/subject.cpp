@@ -8,6 +8,16 @@
 #include <set>
 
 namespace vitro {
+namespace {
+
+/// "model.layers" of "model.layers.0"; empty of what has no dot.
+std::string_view parent(std::string_view path) {
+    const std::size_t dot = path.rfind('.');
+    return dot == std::string_view::npos ? std::string_view{} : path.substr(0, dot);
+}
+
+}  // namespace
+
 std::string_view name(Work work) {
     static constexpr std::array<std::string_view, kWorks> kNames = {"weights",  "cache", "compute",
                                                                     "movement", "view",  "load"};
@@ -107,11 +117,17 @@ std::vector<std::pair<std::string, std::size_t>> regions_of(const Subject& subje
     return out;
 }
 
-std::string module_of(const Graph& graph, std::string_view path) {
-    std::string_view best;
-    for (const Module& module : graph.modules)
-        if (module.path.size() > best.size() && is_below(path, module.path)) best = module.path;
-    return std::string(best);
+Modules::Modules(const Graph& graph) {
+    for (const Module& module : graph.modules) {
+        paths_.insert(module.path);
+        for (std::string_view at = parent(module.path); !at.empty(); at = parent(at))
+            if (!with_parts_.insert(at).second) break;
+    }
+}
+
+std::string_view Modules::of(std::string_view path) const {
+    while (!path.empty() && !paths_.contains(path)) path = parent(path);
+    return path;
 }
 
 bool is_below(std::string_view path, std::string_view scope) {
@@ -134,16 +150,9 @@ std::string whole_path(const Graph& graph, std::string_view scope) {
         if (start.ends_with(fmt::format(".{}", scope))) found.push_back(start);
     if (found.size() == 1) return found[0];
     if (found.empty()) {
-        // The ends of paths that are as long as what was asked for.
-        const auto dots = std::count(scope.begin(), scope.end(), '.');
-        std::vector<std::string_view> known;
-        for (const std::string& start : starts) {
-            std::size_t begin = start.size();
-            for (auto left = dots + 1; left > 0 && begin != std::string::npos; --left)
-                begin = begin == 0 ? std::string::npos : start.rfind('.', begin - 1);
-            known.push_back(std::string_view(start).substr(begin == std::string::npos ? 0 : begin + 1));
-        }
-        fail("--scope: expected a module or a value of the graph, found '{}'{}", scope, did_you_mean(scope, known));
+        const std::vector<std::string_view> known(starts.begin(), starts.end());
+        fail("--scope: expected a module or a value of the graph, found '{}'{}", scope,
+             did_you_mean_path(scope, known));
     }
     fail("--scope: '{}' is one of {} and {}{}", scope, found[0], found[1], found.size() > 2 ? " and others" : "");
 }

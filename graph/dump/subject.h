@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -58,8 +59,20 @@ std::string region_of(const Subject& subject, const Place& place);
 /// Bytes of every region of every device, by those names.
 std::vector<std::pair<std::string, std::size_t>> regions_of(const Subject& subject);
 
-/// The module that a path belongs to: the longest one that is a beginning of it; empty when that is the model itself.
-std::string module_of(const Graph& graph, std::string_view path);
+/// The modules of a graph, by path.
+class Modules {
+public:
+    explicit Modules(const Graph& graph);
+
+    /// The module that a path belongs to: the longest one that is a beginning of it; empty when that is the model
+    /// itself.
+    std::string_view of(std::string_view path) const;
+    /// Whether there are modules within this one.
+    bool has_parts(std::string_view module) const { return with_parts_.contains(module); }
+
+private:
+    std::unordered_set<std::string_view> paths_, with_parts_;  // as they stand in the graph
+};
 
 /// Whether a path is `scope` or below it.
 bool is_below(std::string_view path, std::string_view scope);

@@ -1,5 +1,6 @@
 #include "graph/dump/why.h"
 
+#include "base/nearest.h"
 #include "graph/text.h"
 
 #include <nlohmann/json.hpp>
@@ -31,19 +32,10 @@ std::string path_of(const Story& story, std::string_view wanted) {
     if (!found.empty())
         fail("'{}' is the end of {} and of {}{}: give more of the path", wanted, *found.begin(),
              *std::next(found.begin()), found.size() > 2 ? fmt::format(" and of {} others", found.size() - 2) : "");
-    // The nearest are those that share most of their last part.
-    const std::string_view last =
-        wanted.substr(wanted.rfind('.') == std::string_view::npos ? 0 : wanted.rfind('.') + 1);
-    std::set<std::string> near;
-    for (const ValueInfo& value : story.stages.front().graph.values)
-        if (!last.empty() && value.path.find(last) != std::string::npos) near.insert(value.path);
-    std::string names;
-    for (const std::string& path : near) {
-        if (names.size() > 120) break;
-        names += fmt::format("{}{}", names.empty() ? "" : ", ", path);
-    }
-    fail("expected the path of a value, or the end of one, such as layers.0.mlp.gated, found '{}'{}{}", wanted,
-         names.empty() ? "" : "; near it are ", names);
+    std::vector<std::string_view> known;
+    for (const ValueInfo& value : story.stages.front().graph.values) known.push_back(value.path);
+    fail("expected the path of a value, or the end of one, such as layers.0.mlp.gated, found '{}'{}", wanted,
+         did_you_mean_path(wanted, known));
 }
 
 std::vector<std::string> readers(const Graph& graph, ValueId id) {
@@ -131,7 +123,7 @@ Json gathered(const Story& story, std::string_view wanted) {
         if (dim.is_symbol()) symbols[std::string(1, dim.symbol)] = graph.bounds.at(dim.symbol);
     out["symbols_at_most"] = symbols;
     out["bytes_at_most"] = bytes_of(graph, id);
-    const std::string module = module_of(graph, path);
+    const std::string module(Modules(graph).of(path));
     for (const Module& each : graph.modules)
         if (each.path == module) out["module"] = {{"path", each.path}, {"type", each.type}, {"detail", each.detail}};
     out["first_stage"] = first->name;
@@ -141,7 +133,8 @@ Json gathered(const Story& story, std::string_view wanted) {
         const Node& node = graph.node(value.producer);
         if (!node.source.file.empty()) out["source"] = fmt::format("{}:{}", node.source.file, node.source.line);
         for (const ValueId input : node.inputs)
-            if (input >= 0 && graph.value(input).kind == ValueKind::weight) tensors.push_back(graph.value(input).source);
+            if (input >= 0 && graph.value(input).kind == ValueKind::weight)
+                tensors.push_back(graph.value(input).source);
     }
     out["tensors"] = tensors;
     out["read_by"] = readers(graph, id);

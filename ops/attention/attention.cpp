@@ -2,13 +2,14 @@
 
 #include "base/checked.h"
 #include "base/half.h"
-#include "ops/add/add.h"
+#include "ops/add_mask/add_mask.h"
 #include "ops/attention_mask/attention_mask.h"
 #include "ops/cast/cast.h"
 #include "ops/common/example_fill.h"
 #include "ops/common/expect.h"
 #include "ops/common/pages.h"
 #include "ops/kv_gather/kv_gather.h"
+#include "ops/masked_matmul/masked_matmul.h"
 #include "ops/matmul/matmul.h"
 #include "ops/mul/mul.h"
 #include "ops/repeat/repeat.h"
@@ -85,6 +86,21 @@ void reference(const Call& call) {
     });
 }
 
+/// The sum of the numbers in [first, last], each held within [0, most].
+std::int64_t sum_within(std::int64_t first, std::int64_t last, std::int64_t most) {
+    const std::int64_t low = std::max<std::int64_t>(first, 1), high = std::min(last, most);
+    const std::int64_t inside = low <= high ? capped_product({low + high, high - low + 1}) / 2 : 0;
+    return inside + capped_product({most, std::max<std::int64_t>(0, last - std::max(most, first - 1))});
+}
+
+/// How many positions the last `tokens` tokens of a sequence of `length` positions see, all together.
+std::int64_t seen_by_last(std::int64_t tokens, std::int64_t length, Visibility visibility) {
+    const std::int64_t first = length - tokens, last = length - 1, window = visibility.window;
+    const auto ends = [&](std::int64_t behind) { return sum_within(first + behind, last + behind, length); };
+    if (window == 0) return visibility.causal ? ends(1) : capped_product({tokens, length});
+    return ends(visibility.causal ? 1 : window) - ends(1 - window);
+}
+
 /// Of the caches only rows that a token sees move, each once. Without data, as many as the page tables hold, and the
 /// tokens, of each sequence as many, are the last ones.
 Cost cost(const Call& call) {
@@ -107,11 +123,10 @@ Cost cost(const Call& call) {
         }
         for (const Range& range : read) rows += std::max<std::int64_t>(0, range.end - range.begin);
     } else {
-        rows = std::min(cache.dim(0) * cache.dim(1), count * per_sequence);
-        for (std::int64_t t = 0; t < q.dim(0); ++t) {
-            const Range sees = visibility.range(per_sequence - 1 - t / count, per_sequence);
-            pairs += std::max<std::int64_t>(0, sees.end - sees.begin);
-        }
+        rows = std::min(cache.dim(0) * cache.dim(1), capped_product({count, per_sequence}));
+        const std::int64_t each = count == 0 ? 0 : q.dim(0) / count, more = count == 0 ? 0 : q.dim(0) % count;
+        pairs = capped_product({count - more, seen_by_last(each, per_sequence, visibility)}) +
+                capped_product({more, seen_by_last(each + 1, per_sequence, visibility)});
     }
     std::int64_t bytes = q.bytes() + call.out().bytes() + 2 * bytes_of(cache.dtype, rows * cache.dim(2) * cache.dim(3));
     for (const auto input : {Attention::kPositions, Attention::kSequences, Attention::kPageTable, Attention::kLengths})
@@ -228,7 +243,7 @@ std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const At
     Value scores = matmul(b, q, keys, {.transpose_b = true});  // [H, T, C]
     scores = mul(b, scores, b.constant(attention.scale));
     if (attention.softcap > 0) scores = softcap(b, scores, {.cap = attention.softcap});
-    Value out = matmul(b, softmax(b, add(b, scores, mask)), values);  // [H, T, d]
+    Value out = masked_matmul(b, softmax(b, add_mask(b, scores, mask)), values, mask);  // [H, T, d]
     out = transpose(b, out, {1, 0, 2});
     out = reshape(b, out, {type.dim(0), heads * type.dim(2).size});
     if (type.dtype != DType::f32) out = cast(b, out, {.dtype = type.dtype});

@@ -22,7 +22,7 @@ struct Visibility {
     bool operator==(const Visibility&) const = default;
     static void fields(auto& self, auto&& field) {
         field("causal", self.causal);
-        field("window", self.window, at_least(0));
+        field("window", self.window, between(0, 2147483647));
     }
 
     /// What a token at `position` of a sequence of which the cache holds `length` positions sees.

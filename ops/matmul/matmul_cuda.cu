@@ -10,19 +10,21 @@ namespace {
 
 constexpr int kTile = 16;
 
-/// out[z, m, n] = sum over k of a[z, m, k] b[z, k, n], or b[z, n, k]; a thread an element, blocks of kTile² of them.
+/// out[z, m, n] = sum over k of a[z, m, k] b[z, k, n], or b[z, n, k]; a thread an element, blocks of kTile² of them:
+/// for each z, rows of `column_blocks`. They all lie along x, where a grid may be longest.
 __global__ void matmul_kernel(Elements a, Elements b, Elements out, int m, int n, int k, std::int64_t b_stride,
-                              bool transpose_b) {
+                              bool transpose_b, unsigned row_blocks, unsigned column_blocks) {
     VITRO_SHARED(float, a_tile, kTile*(kTile + 1));  // [row][k]
     VITRO_SHARED(float, b_tile, kTile*(kTile + 1));  // [k][column]
     const int x = int(threadIdx.x) % kTile, y = int(threadIdx.x) / kTile;
-    const int row = int(blockIdx.y) * kTile + y, column = int(blockIdx.x) * kTile + x;
-    const std::int64_t z = blockIdx.z, b_at = z * b_stride;
+    const unsigned block_row = blockIdx.x / column_blocks, block_column = blockIdx.x % column_blocks;
+    const int row = int(block_row % row_blocks) * kTile + y, column = int(block_column) * kTile + x;
+    const std::int64_t z = block_row / row_blocks, b_at = z * b_stride;
     float sum = 0.0f;
     for (int begin = 0; begin < k; begin += kTile) {
         a_tile[y * (kTile + 1) + x] = row < m && begin + x < k ? load<1>(a, (z * m + row) * k + begin + x).at[0] : 0.0f;
         if (transpose_b) {  // y is a column of out, x along k, as b's rows lie
-            const int other = int(blockIdx.x) * kTile + y;
+            const int other = int(block_column) * kTile + y;
             b_tile[x * (kTile + 1) + y] =
                 other < n && begin + x < k ? load<1>(b, b_at + std::int64_t(other) * k + begin + x).at[0] : 0.0f;
         } else {
@@ -50,14 +52,15 @@ void run(const Call& call) {
         product.run(call);
         return;
     }
-    const std::int64_t m = one_b ? out.rows() : a.dim(-2);
+    const std::int64_t m = one_b ? out.rows() : a.dim(-2), batch = one_b ? 1 : a.count(0, a.rank - 2);
+    const unsigned row_blocks = blocks_for(m, kTile), column_blocks = blocks_for(n, kTile);
     launch(matmul_kernel,
            {.name = "matmul",
-            .grid = {blocks_for(n, kTile), blocks_for(m, kTile), unsigned(one_b ? 1 : a.count(0, a.rank - 2))},
+            .grid = unsigned(kernel_int(batch * row_blocks * column_blocks)),
             .block = kTile * kTile,
             .stream = stream_of(call)},
            elements_of(a), elements_of(b), elements_of(out), kernel_int(m), n, k, one_b ? 0 : std::int64_t(n) * k,
-           transpose_b);
+           transpose_b, row_blocks, column_blocks);
 }
 
 }  // namespace

@@ -34,7 +34,6 @@ Content content_of(const Shape& shape) {
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
     const TensorType& x = inputs[0];
     const Shape& shape = attributes.as<Reshape>().shape;
-    if (shape.size() > kMaxRank) fail("expected at most {} dimensions, found {}", kMaxRank, to_string(shape));
     if (content_of(x.shape) != content_of(shape))
         fail("expected a shape with as many elements and the same symbols, found {}", to_string(shape));
     if (info(x.dtype).block_elements > 1 && (shape.empty() || shape.back() != x.dim(-1)))

@@ -33,6 +33,19 @@ TEST_CASE("what is far from every name has no nearest one") {
     CHECK(nearest("run", {}).empty());
 }
 
+TEST_CASE("of paths, the one whose end is nearest to what was written") {
+    constexpr std::array<std::string_view, 4> kPaths = {"model.embed_tokens", "model.layers.0.mlp.gated",
+                                                        "model.layers.1.mlp.down_proj", "logits"};
+    CHECK(nearest_path("layers.9.mlp.gated", kPaths) == "model.layers.0.mlp.gated");
+    CHECK(nearest_path("mlp.gatde", kPaths) == "model.layers.0.mlp.gated");
+    CHECK(nearest_path("embed_token", kPaths) == "model.embed_tokens");
+    CHECK(nearest_path("a.b.c.d.e.logits", kPaths).empty());
+    CHECK(nearest_path("logit", kPaths) == "logits");
+    CHECK(nearest_path("", kPaths).empty());
+    CHECK(nearest_path(".", kPaths).empty());
+    CHECK(did_you_mean_path("layers.1.mlp.down_prj", kPaths) == ": did you mean 'model.layers.1.mlp.down_proj'?");
+}
+
 TEST_CASE("the hint ends an error, or is nothing") {
     CHECK(did_you_mean("runn", kCommands) == ": did you mean 'run'?");
     CHECK(did_you_mean("sing", kCommands).empty());

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <regex>
 #include <set>
 #include <sstream>
 #include <string>
@@ -161,6 +162,30 @@ Complaints op_complaints(const Sources& sources) {
     return out;
 }
 
+/// Arithmetic on sizes that nobody has bounded yet. A verified graph's sizes, and sums of them, are bounded
+/// (graph/verify.h); what stands before it (files, configurations, flags) goes through base/checked.h, bytes_of of a
+/// TensorType, or is bounded where it is multiplied: by runtime/model_options.cpp for the models' symbols.
+Complaints size_complaints(const Sources& sources) {
+    static const std::regex kUncheckedBytes(R"(\bbytes_of\(\s*([\w.\->()]*\.)?(dtype\b|DType::))"),
+        kProduct(R"(\b(max_sequences|pages_per_sequence\(\)|page_size|context|cache_tokens)\s*\*\s*[\w(])");
+    constexpr std::string_view kBounded[] = {"models/decoder.cpp", "models/model.h", "runtime/model_options.cpp"};
+    Complaints out;
+    for (const auto& [path, text] : sources) {
+        const std::string room = path.substr(0, path.find('/'));
+        if (room == "ops" || room == "backends" || room == "base" || rank(path) < 0) continue;  // kernels' sizes
+        std::istringstream lines(text);
+        for (std::string line; std::getline(lines, line);) {
+            const std::string code = line.substr(0, line.find("//"));
+            if (std::regex_search(code, kUncheckedBytes))
+                out.push_back(fmt::format("{}: bytes_of of a type, which checks, is wanted in: {}", path, code));
+            const bool is_bounded = std::find(std::begin(kBounded), std::end(kBounded), path) != std::end(kBounded);
+            if (!is_bounded && std::regex_search(code, kProduct))
+                out.push_back(fmt::format("{}: a product of sizes that nobody has bounded: {}", path, code));
+        }
+    }
+    return out;
+}
+
 Sources read_project() {
     namespace fs = std::filesystem;
     const fs::path root = vitro::test::source_path();
@@ -209,6 +234,10 @@ TEST_CASE("no folder of ops includes from itself by way of another") {
 
 TEST_CASE("no file is over 500 lines") { check_none(length_complaints(read_project())); }
 
+TEST_CASE("sizes that are not bounded yet are not multiplied unchecked") {
+    check_none(size_complaints(code_of(read_project())));
+}
+
 TEST_CASE("every op has its folder and its row") { check_none(op_complaints(read_project())); }
 
 TEST_CASE("each of these checks can fail") {
@@ -229,6 +258,14 @@ TEST_CASE("each of these checks can fail") {
     CHECK(folder_complaints({{"ops/a/a.h", reads_b}, {"ops/a/other.h", ""}, {"ops/b/b.h", ""}}).empty());
     CHECK(folder_complaints({{"ops/a/a.h", reads_b}, {"ops/a/other.h", ""}, {"ops/b/b.h", reads_a}}) ==
           Complaints{"ops/a -> ops/b -> ops/a"});
+
+    CHECK(size_complaints({{"graph/a.cpp", "n = bytes_of(value.type, symbols);"},
+                           {"ops/a.cpp", "n = bytes_of(x.dtype, m * k);"},
+                           {"runtime/a.cpp", "// context * max_sequences"}})
+              .empty());
+    CHECK(size_complaints({{"graph/a.cpp", "n = bytes_of(value.type.dtype, m * k);"}}).size() == 1);
+    CHECK(size_complaints({{"tools/a.cpp", "n = bytes_of(DType::f32, m);"}}).size() == 1);
+    CHECK(size_complaints({{"runtime/a.cpp", "n = options.context * options.max_sequences;"}}).size() == 1);
 
     CHECK(length_complaints({{"a.h", std::string(500, '\n')}}).empty());
     CHECK(length_complaints({{"a.h", std::string(501, '\n')}}).size() == 1);

@@ -151,7 +151,7 @@ TEST_CASE("the listing of every stage of every model parses back to the same gra
         for (const Phase phase : {Phase::prefill, Phase::decode}) {
             Graph graph = build_model(config, build_options(completed({}, config), phase, nullptr));
             PipelineOptions options;
-            options.after = [&](const Pass* pass, const Graph& now) {
+            options.after = [&](const Pass* pass, const Graph& now, bool) {
                 CAPTURE(name);
                 CAPTURE(pass == nullptr ? "build" : pass->name);
                 const std::string text = listed(now);
@@ -207,10 +207,10 @@ TEST_CASE("a scope is a graph of its own: what it reads from outside are inputs,
         return "(no error)";
     };
     CHECK(refusal("layers.7") ==
-          "--scope: expected a module or a value of the graph, found 'layers.7': did you mean 'layers.0'?");
+          "--scope: expected a module or a value of the graph, found 'layers.7': did you mean 'm.layers.0'?");
     CHECK(refusal("norm") == "--scope: 'norm' is one of m.layers.0.norm and m.layers.1.norm and others");
     CHECK(refusal("layer") ==
-          "--scope: expected a module or a value of the graph, found 'layer': did you mean 'layers'?");
+          "--scope: expected a module or a value of the graph, found 'layer': did you mean 'm.layers'?");
     CHECK(refusal("nothing.like.it") == "--scope: expected a module or a value of the graph, found 'nothing.like.it'");
 }
 

@@ -113,7 +113,7 @@ void check_round_trip(const Graph& graph) {
 
 std::string error_of(std::string_view text) {
     try {
-        parse(text, "g", find_op);
+        parse(text, "g", find_op, all_ops);
     } catch (const Error& error) {
         return error.what();
     }
@@ -180,9 +180,11 @@ TEST_CASE("malformed text: the error names file, line, column, what was expected
         {"% = input f32 [4]", "g:5:3: expected a value's path, found = input f32 [4]"},
         {"%y input f32 [4]", "g:5:4: expected '=', found input f32 [4]"},
         {"%y = input f31 [4]", "g:5:12: expected a dtype, found f31 [4]"},
-        {"%y = input f32 4", "g:5:16: expected a shape [T, 64], found 4"},
+        {"%y = input f32 4", "g:5:16: expected a shape of at most 5 sizes, such as [T, 64], found 4"},
+        {"%y = input f32 [1, 2, 3, 4, 5, 6]",
+         "g:5:16: expected a shape of at most 5 sizes, such as [T, 64], found [1, 2, 3, 4, 5, 6]"},
         {"%y = input f32 [4", "g:5:16: expected a list with its closing ']', found [4"},
-        {"%y = input f32 [4, t]", "g:5:16: expected a shape [T, 64], found [4, t]"},
+        {"%y = input f32 [4, t]", "g:5:16: expected a shape of at most 5 sizes, such as [T, 64], found [4, t]"},
         {"%y = input f32 [0]", "g: value y: f32 [0]: expected sizes of at least 1"},
         {"%y = input f32 [S]", "g: value y: f32 [S]: symbol S has no bound"},
         {"%y, %z = input f32 [4]", "g:5:16: expected one value, found f32 [4]"},
@@ -193,7 +195,7 @@ TEST_CASE("malformed text: the error names file, line, column, what was expected
         {"%y = constant i32 [1] {1.5}", "g:5:24: expected an integer, found 1.5}"},
         {"%y = constant i32 [1] {4294967296}", "expected integers of 32 bits"},
         {"%y = constant f16 [1] {1}", "g:5:24: expected a constant of f32 or i32, found 1}"},
-        {"%y = addd(%x, %x) : f32 [T, 4]", "g:5:6: expected an op that there is (see `vitro ops`), found addd(%x"},
+        {"%y = addd(%x, %x) : f32 [T, 4]", "g:5:6: expected an op that there is (see `vitro ops`), found addd: did you mean 'add'?"},
         {"%y = add(%x, %q) : f32 [T, 4]", "g:5:14: expected a value that stands above, found %q) : f32 [T, 4]"},
         {"%y = add(%x, %y) : f32 [T, 4]", "g:5:14: expected a value that stands above, found %y"},
         {"%y = add(%x %x) : f32 [T, 4]", "g:5:13: expected ')', found %x) : f32 [T, 4]"},

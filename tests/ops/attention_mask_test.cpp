@@ -81,5 +81,5 @@ TEST_CASE("attention_mask refuses wrong types") {
     CHECK(refusal(kAttentionMask, {{DType::f32, {'T'}}, tokens, lengths}, AttentionMask{}) ==
           "positions: expected i32 of rank 1, found f32 [T]");
     CHECK(refusal(kAttentionMask, {tokens, tokens, lengths}, AttentionMask{{.window = -1}}) ==
-          "window: expected an integer of at least 0, found -1");
+          "window: expected an integer in [0, 2147483647], found -1");
 }

@@ -1,7 +1,9 @@
 // attention: who sees what, and the same bits however a step is cut.
 #include "ops/attention/attention.h"
 
+#include "backends/cpu/cpu_backend.h"
 #include "base/random.h"
+#include "graph/interpret.h"
 #include "tests/ops/run_op.h"
 
 #include <doctest/doctest.h>
@@ -46,11 +48,34 @@ struct Tokens {
     }
 };
 
+constexpr int kDecomposed = -1;  // in the place of a number of threads: as simpler ops
+
+/// What the op's decomposition gives.
+Data decomposed(const std::vector<Data>& inputs, Attention attributes) {
+    const Numbers lengths = inputs[Attention::kLengths].floats();
+    attributes.keys = static_cast<std::int64_t>(std::accumulate(lengths.begin(), lengths.end(), 0.0f));
+    Builder builder("decomposed");
+    std::vector<Value> values;
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+        values.push_back(builder.input(std::string(kAttention.inputs[i].name), inputs[i].type));
+    builder.result(kAttention.decompose(builder, values, attributes)[0]);
+    const Graph graph = builder.finish();
+    CpuBackend host(1);
+    std::vector<Elements> all = interpret(graph, {}, host, [&](const ValueInfo& value, const Tensor& tensor) {
+        const Data& given = inputs[static_cast<std::size_t>(input_index(kAttention, value.path))];
+        std::copy(given.memory.begin(), given.memory.end(), tensor.as<std::byte>());
+    });
+    Data out(graph.value(graph.results[0]).type);
+    out.memory = std::move(all[static_cast<std::size_t>(graph.results[0])]);
+    return out;
+}
+
 Data attend(const Tokens& tokens, const Caches& caches, Attention attributes, int threads) {
-    return run_op(kAttention,
-                  {tokens.q, caches.k, caches.v, ints(tokens.positions), ints(tokens.sequences), caches.page_table,
-                   caches.lengths},
-                  attributes, threads)[0];
+    const std::vector<Data> inputs{
+        tokens.q,          caches.k,      caches.v, ints(tokens.positions), ints(tokens.sequences),
+        caches.page_table, caches.lengths};
+    if (threads == kDecomposed) return decomposed(inputs, attributes);
+    return run_op(kAttention, inputs, attributes, threads)[0];
 }
 
 void check_near(const Numbers& found, const Numbers& expected, float tolerance = 1e-6f) {
@@ -192,7 +217,7 @@ TEST_CASE("what a token does not see takes no part, be it NaN or infinite; what 
                             CHECK_FALSE(std::isfinite(y[i]));
                     }
                 };
-                for (const int threads : {0, 1, 3}) {
+                for (const int threads : {0, 1, 3, kDecomposed}) {
                     check(0, length, threads);
                     check(bad - 3, 6, threads);
                     check(bad, 1, threads);
@@ -300,7 +325,7 @@ TEST_CASE("attention refuses wrong types") {
     CHECK(refused(q, cache, {DType::f16, {9, 16, 2, 8}}) ==
           "v_cache: expected bf16 [9, 16, 2, 8] as k_cache, found f16 [9, 16, 2, 8]");
     CHECK(refused(q, cache, cache, {.visibility = {.window = -1}}) ==
-          "window: expected an integer of at least 0, found -1");
+          "window: expected an integer in [0, 2147483647], found -1");
     CHECK(refused(q, cache, cache, {.scale = NAN}) == "scale: expected a finite number, found nan");
     CHECK(refusal(kAttention, {q, cache, cache, tokens, tokens, pages, tokens}, Attention{}) ==
           "lengths: expected i32 [S], found i32 [T]");

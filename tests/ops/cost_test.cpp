@@ -14,7 +14,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <array>
 #include <map>
+#include <vector>
 
 namespace vitro::test {
 namespace {
@@ -214,4 +217,42 @@ TEST_CASE("attention of a running step counts the tokens that are there, not the
 }
 
 }  // namespace
+TEST_CASE("attention's operations are counted without going through tokens, also of more than there are numbers") {
+    CpuBackend host(1);
+    Random random(7);
+    const auto operations = [&](std::int64_t tokens, std::int64_t sequences, std::int64_t length,
+                                Visibility visibility) {
+        const std::vector<Tensor> inputs = {{DType::f32, std::array<std::int64_t, 3>{tokens, 1, 1}, nullptr},
+                                            {DType::f32, std::array<std::int64_t, 4>{1, 1, 1, 1}, nullptr},
+                                            {DType::f32, std::array<std::int64_t, 4>{1, 1, 1, 1}, nullptr},
+                                            {DType::i32, std::array<std::int64_t, 1>{tokens}, nullptr},
+                                            {DType::i32, std::array<std::int64_t, 1>{tokens}, nullptr},
+                                            {DType::i32, std::array<std::int64_t, 2>{sequences, length}, nullptr},
+                                            {DType::i32, std::array<std::int64_t, 1>{sequences}, nullptr}};
+        const Tensor out(DType::f32, std::array<std::int64_t, 2>{tokens, 1}, nullptr);
+        const Attributes attributes = Attention{.visibility = visibility};
+        return cost_of(kAttention, {inputs, {&out, 1}, attributes, host}).flops;
+    };
+    for (int i = 0; i < 500; ++i) {
+        const std::int64_t tokens = random.integer(0, 30), sequences = random.integer(1, 4),
+                           length = random.integer(1, 20);
+        const Visibility visibility{.causal = random.integer(0, 1) == 1, .window = random.integer(0, 25)};
+        std::int64_t pairs = 0;
+        for (std::int64_t t = 0; t < tokens; ++t) {
+            const Range seen = visibility.range(length - 1 - t / sequences, length);
+            pairs += std::max<std::int64_t>(0, seen.end - seen.begin);
+        }
+        CAPTURE(tokens);
+        CAPTURE(sequences);
+        CAPTURE(length);
+        CAPTURE(visibility.causal);
+        CAPTURE(visibility.window);
+        CHECK(operations(tokens, sequences, length, visibility) == pairs * (4 + 5));
+    }
+    const std::int64_t most = 2147483647;
+    for (const std::int64_t window : {std::int64_t{0}, std::int64_t{1}, most})
+        for (const bool causal : {true, false})
+            CHECK(operations(most, most, most, {.causal = causal, .window = window}) > 0);
+}
+
 }  // namespace vitro::test

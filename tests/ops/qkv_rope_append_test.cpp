@@ -129,7 +129,7 @@ TEST_CASE("cost counts the rows that move, not the caches") {
 
 TEST_CASE("qkv_rope_append refuses wrong types") {
     const TensorType qkv{DType::bf16, {'T', 64}}, cache{DType::f16, {9, 16, 2, 8}}, tokens{DType::i32, {'T'}};
-    const TensorType pages{DType::i32, {'S', 4}}, lengths{DType::i32, {'S'}};
+    const TensorType pages{DType::i32, {'S', 4}};
     const auto refused = [&](TensorType x, TensorType v_cache, QkvRopeAppend fused) {
         return refusal(kQkvRopeAppend, {x, cache, v_cache, tokens, tokens, pages}, fused);
     };

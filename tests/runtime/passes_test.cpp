@@ -207,7 +207,7 @@ TEST_CASE("every pass leaves every value as it was, run before and after on a ma
             Graph graph = build_model(config, {.max_tokens = 8, .max_rows = 3, .max_sequences = 2, .context = 48});
             NumericsCheck check(backend, {}, 1);
             PipelineOptions options;
-            options.after = [&](const Pass* pass, const Graph& now) {
+            options.after = [&](const Pass* pass, const Graph& now, bool) {
                 check.check(pass == nullptr ? "the graph as given" : pass->name, now);
             };
             const std::size_t nodes = graph.nodes.size();

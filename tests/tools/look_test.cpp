@@ -82,8 +82,8 @@ TEST_CASE("tap says what it expected: a path that is not there, none at all, no 
     const ProcessResult unknown = run_vitro({"tap", "layers.0.mlp.gatde", "-p", kText});
     CHECK(unknown.exit_code == 1);
     CHECK(unknown.err.find("found 'layers.0.mlp.gatde', which matches nothing") != std::string::npos);
-    CHECK(run_vitro({"tap", "layers.9.mlp.gated", "-p", kText}).err.find("near it are model.layers.0.mlp.gated") !=
-          std::string::npos);
+    CHECK(run_vitro({"tap", "layers.9.mlp.gated", "-p", kText})
+              .err.find("did you mean 'model.layers.0.mlp.gated'?") != std::string::npos);
     CHECK(run_vitro({"tap", "-p", kText}).exit_code == 2);
     CHECK(run_vitro({"tap", "logits", "-p", kText, "--tokens", "1"}).exit_code == 2);
     CHECK(out_of({"tap", "--list"}).find("model.layers.0.self_attn.scores") != std::string::npos);

@@ -1,5 +1,5 @@
 // The data as the page uses them: stages with nodes, values and modules. What html.cpp writes is a table of distinct nodes
-// and values; a stage is a list of those.
+// and values; a stage has runs of those: the number of the first node, and how many follow each other.
 class Story {
   constructor(data) {
     Object.assign(this, data);
@@ -31,7 +31,7 @@ class Stage {
     this.story = story;
     this.index = index;
     Object.assign(this, {name: data.name, equation: data.equation, milliseconds: data.ms, findings: data.findings});
-    this.nodes = data.nodes.map((id) => story.nodes[id]);
+    this.nodes = data.nodes.flatMap(([first, count]) => story.nodes.slice(first, first + count));
     this.results = data.results.map((v) => story.values[v]);
     this.repeats = data.repeats.map(([layers, first, last, members]) => ({layers, first, last, prefix: layers + ".", members: new Set(members)}));
     this.producer = new Map();
