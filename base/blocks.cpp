@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/half.h"
+#include "base/rounded.h"
 
 #include <bit>
 #include <cstring>
@@ -177,6 +178,12 @@ void mxfp4(Bytes b, float* out) {
     for (int i = 0; i < kSmall; ++i) out[i] = d * kDoubledE2M1[nibble(q, i)];
 }
 
+void q8_32(Bytes b, float* out) {
+    Rounded32 block;
+    std::memcpy(&block, b.take(sizeof block), sizeof block);
+    for (std::int8_t number : block.numbers) *out++ = block.scale * static_cast<float>(number);
+}
+
 using Dequantize = void (*)(Bytes block, float* out);
 
 Dequantize dequantize_of(DType dtype) {
@@ -207,6 +214,8 @@ Dequantize dequantize_of(DType dtype) {
             return iq4_xs;
         case DType::mxfp4:
             return mxfp4;
+        case DType::q8_32:
+            return q8_32;
         default:
             return nullptr;
     }
@@ -216,7 +225,7 @@ Dequantize dequantize_of(DType dtype) {
 
 void dequantize(DType dtype, const std::byte* blocks, std::int64_t elements, float* out) {
     const Dequantize block = dequantize_of(dtype);
-    VITRO_CHECK(block != nullptr, "{} has no blocks", name(dtype));
+    VITRO_CHECK(block != nullptr, "{} has no blocks along a row", name(dtype));
     const DTypeInfo& type = info(dtype);
     VITRO_CHECK(elements % type.block_elements == 0, "{} elements of {}", elements, type.name);
     const auto* from = reinterpret_cast<const std::uint8_t*>(blocks);

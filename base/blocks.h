@@ -10,11 +10,8 @@
 
 namespace vitro {
 
-/// Whether `dtype` stores blocks of more than one element; only weights do.
-constexpr bool is_block_quantized(DType dtype) { return info(dtype).block_elements > 1; }
-
-/// out[0..elements) = the values of whole blocks of a block-quantized type. Each is rounded as the type's definition
-/// says, scale times number first, then the minimum subtracted, so the bits are the same on every machine.
+/// out[0..elements) = the values of whole blocks of a block-quantized or rounded type. Each is rounded as the type's
+/// definition says, scale times number first, then the minimum subtracted, so the bits are the same on every machine.
 void dequantize(DType dtype, const std::byte* blocks, std::int64_t elements, float* out);
 
 }  // namespace vitro

@@ -134,9 +134,13 @@ Tensor Checkpoint::tensor(std::string_view name) {
     return {view.dtype, view.shape, copy.get()};
 }
 
-void Checkpoint::release(std::string_view name) {
+void Checkpoint::unload(std::string_view name) {
     const TensorView& view = at(name);
     drop_pages({view.data, view.bytes});
+}
+
+void Checkpoint::release(std::string_view name) {
+    unload(name);
     if (const auto copy = copies_.find(name); copy != copies_.end()) copies_.erase(copy);
 }
 

@@ -39,6 +39,9 @@ public:
     /// Drops the tensor from memory, as far as nobody else uses its pages, and its copy if there is one. What tensor()
     /// gave is no longer valid; it may be asked for again.
     void release(std::string_view name);
+    /// Drops the tensor's pages from memory, as far as nobody else uses them; they are read from the file again where
+    /// they are needed.
+    void unload(std::string_view name);
 
     /// What the safetensors files say beside tensors, `__metadata__`; a key of several files as often as it comes.
     std::vector<std::pair<std::string, std::string>> metadata() const;

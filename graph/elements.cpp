@@ -1,5 +1,6 @@
 #include "graph/elements.h"
 
+#include "base/blocks.h"
 #include "base/half.h"
 
 #include <algorithm>
@@ -8,12 +9,19 @@
 namespace vitro {
 
 double element(DType dtype, const std::byte* data, std::int64_t index) {
+    if (is_block_quantized(dtype) || is_rounded(dtype)) {
+        const std::int64_t elements = info(dtype).block_elements, block = index / elements;
+        constexpr std::int64_t kMostElements = 256;
+        float values[kMostElements];
+        dequantize(dtype, data + block * info(dtype).block_bytes, elements, values);
+        return double{values[index % elements]};
+    }
     return dispatch(dtype,
                     [&]<class T>(T) { return static_cast<double>(float(reinterpret_cast<const T*>(data)[index])); });
 }
 
 std::int64_t count(DType dtype, const Elements& elements) {
-    return static_cast<std::int64_t>(elements.size()) / info(dtype).block_bytes;
+    return static_cast<std::int64_t>(elements.size()) / info(dtype).block_bytes * info(dtype).block_elements;
 }
 
 double largest(DType dtype, const Elements& elements) {
@@ -33,6 +41,8 @@ double unit(DType dtype) {
             return 0x1p-10;
         case DType::bf16:
             return 0x1p-7;
+        case DType::q8_32:
+            return 0x1p-8;
         default:
             return 0x1p-3;
     }
@@ -41,6 +51,10 @@ double unit(DType dtype) {
 std::string first_difference(const TensorType& type, const Elements& expected, const Elements& found,
                              Tolerance tolerance) {
     if (expected.size() != found.size()) return "sizes differ";
+    if (is_packed(type.dtype)) {
+        const auto at = std::mismatch(expected.begin(), expected.end(), found.begin()).first - expected.begin();
+        return at == std::ssize(expected) ? "" : fmt::format("byte {} of {} differs", at, to_string(type));
+    }
     const auto [relative, absolute] = tolerance;
     for (std::int64_t i = 0; i < count(type.dtype, expected); ++i) {
         const double e = element(type.dtype, expected.data(), i), f = element(type.dtype, found.data(), i);

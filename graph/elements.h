@@ -12,12 +12,14 @@ namespace vitro {
 /// Row-major, as a Tensor's data.
 using Elements = std::vector<std::byte>;
 
+/// The number that stands at an index; of any type but packed ones, whose elements stand in no order.
 double element(DType dtype, const std::byte* data, std::int64_t index);
 /// Number of elements.
 std::int64_t count(DType dtype, const Elements& elements);
 /// The largest finite magnitude.
 double largest(DType dtype, const Elements& elements);
-/// One unit in the last place of a float type, relative to the value.
+/// One unit in the last place of a float type, relative to the value; of a rounded type, relative to its block's
+/// largest.
 double unit(DType dtype);
 
 /// Elements are near each other when |found - expected| <= absolute + relative * |expected|.
@@ -26,7 +28,8 @@ struct Tolerance {
 };
 
 /// The first element in which values of this type differ by more than the tolerance, as "element 3 of f32 [T, 4]:
-/// expected 1, found 2"; empty when there is none. Infinities must be equal, and NaN is near nothing.
+/// expected 1, found 2"; empty when there is none. Infinities must be equal, and NaN is near nothing. Packed values
+/// must be equal byte by byte.
 std::string first_difference(const TensorType& type, const Elements& expected, const Elements& found,
                              Tolerance tolerance);
 

@@ -191,6 +191,9 @@ struct KernelDef {
     /// Whether it rounds what stands between its parts to the inputs' dtype, as the op's decomposition would; the
     /// checks then have that one's tolerance. Null: never.
     bool (*rounds_between)(const Call& call) = nullptr;
+    /// The dtype in which it would rather have input `input` of a call of these types, where a pass may choose: a
+    /// weight packed (base/packed.h), activations rounded (base/rounded.h). Null: as they are.
+    DType (*prefers)(std::size_t input, std::span<const TensorType> inputs, const Attributes& attributes) = nullptr;
 };
 
 }  // namespace vitro

@@ -44,16 +44,27 @@ bool PassContext::takes(const OpDef& op, std::span<const TensorType> inputs, std
     return kernel_refusal(targets.front(), op, inputs, outputs, attributes).empty();
 }
 
+DType PassContext::preferred(const Graph& graph, const Node& node, std::size_t input) const {
+    const std::vector<TensorType> inputs = types_of(graph, node.inputs), outputs = types_of(graph, node.outputs);
+    for (const KernelDef& kernel : targets.front().kernels) {
+        if (kernel.op != node.op->name || kernel.prefers == nullptr) continue;
+        if (kernel.refuses != nullptr && !kernel.refuses(inputs, outputs, node.attributes).empty()) continue;
+        return kernel.prefers(input, inputs, node.attributes);
+    }
+    return inputs[input].dtype;
+}
+
 PipelineReport run_passes(Graph& graph, std::span<const Pass> passes, std::span<const Target> targets,
                           const PipelineOptions& options) {
     using Clock = std::chrono::steady_clock;
     check_names(passes, options.disabled);
     check_names(passes, options.enabled);
     PipelineReport report;
-    PassContext context{report.journal, targets};
+    PassContext context{report.journal, targets, options.block_type};
     if (options.after) options.after(nullptr, graph, true);
     for (const Pass& pass : passes) {
-        if (options.disabled.contains(pass.name) || (pass.optional && !options.enabled.contains(pass.name))) continue;
+        const bool is_left_out = pass.optional || (options.exact && pass.changes_numbers);
+        if (options.disabled.contains(pass.name) || (is_left_out && !options.enabled.contains(pass.name))) continue;
         const auto start = Clock::now();
         const bool changed = pass.run(graph, context);
         const double seconds = std::chrono::duration<double>(Clock::now() - start).count();

@@ -18,6 +18,8 @@ struct PassContext {
     Journal& journal;
     std::span<const Target> targets;  // what the graph is compiled for, in order of preference; the last is the host
 
+    DType block_type = DType::q8_0;  // PipelineOptions::block_type
+
     /// Runs references when constants are folded.
     Backend& host() const { return targets.back().backend; }
     /// Why the preferred device does not run this node of `graph` by a kernel, or empty: "cpu has no kernel for …".
@@ -25,6 +27,9 @@ struct PassContext {
     /// Whether the preferred device has a kernel that takes these types.
     bool takes(const OpDef& op, std::span<const TensorType> inputs, std::span<const TensorType> outputs,
                const Attributes& attributes) const;
+    /// The dtype in which the preferred device's kernel would rather have input `input` of this node of `graph`
+    /// (KernelDef::prefers); its own where it does not care.
+    DType preferred(const Graph& graph, const Node& node, std::size_t input) const;
 };
 
 struct Pass {
@@ -33,12 +38,15 @@ struct Pass {
     std::string_view equation;
     /// True when it changed the graph.
     bool (*run)(Graph& graph, PassContext& context);
-    bool optional = false;  // runs only when it is asked for: it changes numbers
+    bool optional = false;         // runs only when it is asked for
+    bool changes_numbers = false;  // what follows is near what it was, not equal up to fp32
 };
 
 struct PipelineOptions {
     std::set<std::string, std::less<>> disabled;  // names of passes to leave out
     std::set<std::string, std::less<>> enabled;   // names of optional passes to run
+    DType block_type = DType::q8_0;               // what weights become where they are to become blocks
+    bool exact = false;                           // leave out passes that change numbers and are not enabled
     /// Called with the graph as given (pass null) and after each pass that ran, with whether it changed anything.
     std::function<void(const Pass* pass, const Graph& graph, bool changed)> after;
 };

@@ -74,8 +74,9 @@ private:
     void finished(std::size_t step) {
         for (const ValueId id : present(node(step).inputs)) {
             const ValueInfo& value = program_.graph.value(id);
-            if (--readers_[index(id)] > 0 || value.kind != ValueKind::weight || load_.is_mapped(id)) continue;
-            if (tensors_.release) tensors_.release(value);
+            if (--readers_[index(id)] > 0 || value.kind != ValueKind::weight) continue;
+            const auto& done = load_.is_mapped(id) ? tensors_.unload : tensors_.release;
+            if (done) done(value);
         }
     }
 
@@ -102,7 +103,7 @@ void PreparedWeights::make(const Tensors& tensors, const Progress& progress) {
     std::vector<Memory> memory;
     for (std::size_t device = 0; device < targets_.size(); ++device) {
         Backend& backend = targets_[device].backend;
-        blocks_.push_back(backend.allocate(program.plan.bytes(Region::io, device), "the weights"));
+        blocks_.push_back(backend.allocate_weights(program.plan.bytes(Region::io, device), "the weights"));
         arenas.push_back(backend.allocate(program.plan.bytes(Region::arena, device), "preparing the weights"));
         memory.push_back({backend, nullptr, blocks_.back().data(), arenas.back().data()});
     }

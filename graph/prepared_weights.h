@@ -19,7 +19,10 @@ public:
         /// In host memory, aligned to its elements. It must stay there where it is_mapped, else until it is released.
         std::function<const void*(const ValueInfo& weight)> find;
         /// Called when nothing reads the tensor any more. May be null.
-        std::function<void(const ValueInfo& weight)> release;
+        std::function<void(const ValueInfo& weight)> release{};
+        /// Called when the load program has read a tensor that is_mapped: memory may drop what it can read again. May be
+        /// null.
+        std::function<void(const ValueInfo& weight)> unload{};
     };
     /// Told the bytes that are made and all bytes to make, now and then.
     using Progress = std::function<void(std::size_t done, std::size_t all)>;

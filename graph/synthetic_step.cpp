@@ -2,6 +2,7 @@
 
 #include "base/half.h"
 #include "base/random.h"
+#include "base/rounded.h"
 #include "graph/program.h"
 
 #include <algorithm>
@@ -129,16 +130,22 @@ void SyntheticStep::fill(const ValueInfo& value, const Tensor& tensor) const {
                         : is_weight && tensor.rank > 0 ? std::sqrt(3.0f / static_cast<float>(tensor.dim(-1)))
                                                        : 1.7f;
     const std::uint64_t seed = hash(seed_, is_weight ? value.source : value.path);
-    if (info(tensor.dtype).block_elements > 1) {  // bytes this small make small scales, wherever in a block those stand
+    if (is_block_quantized(tensor.dtype) || is_packed(tensor.dtype)) {
+        // Bytes this small make small scales, wherever in a block those stand.
         for (std::int64_t i = 0; i < tensor.bytes(); ++i)
             tensor.as<std::uint8_t>()[i] = random_bits(seed, static_cast<std::uint64_t>(i)) % 0x20;
         return;
     }
+    const auto number = [&](std::int64_t i) {
+        return (2 * random_uniform(seed, static_cast<std::uint64_t>(i)) - 1) * scale + (is_row ? 1.0f : 0.0f);
+    };
+    if (is_rounded(tensor.dtype)) {
+        std::vector<float> values;
+        for (std::int64_t i = 0; i < tensor.elements(); ++i) values.push_back(number(i));
+        return round_activations(values.data(), tensor.elements(), tensor.as<Rounded32>());
+    }
     dispatch(tensor.dtype, [&]<class T>(T) {
-        for (std::int64_t i = 0; i < tensor.elements(); ++i) {
-            const float number = (2 * random_uniform(seed, static_cast<std::uint64_t>(i)) - 1) * scale;
-            tensor.as<T>()[i] = T(is_row ? 1 + number : number);
-        }
+        for (std::int64_t i = 0; i < tensor.elements(); ++i) tensor.as<T>()[i] = T(number(i));
     });
 }
 

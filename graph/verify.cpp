@@ -46,9 +46,13 @@ void check_type(const TensorType& type, const Graph& graph, const SymbolValues& 
         if (!dim.is_symbol() && dim.size > kMostSize)
             fail("{}: expected sizes of at most {}", to_string(type), kMostSize);
     }
-    if (const std::int64_t block = info(type.dtype).block_elements;
-        block > 1 && (type.rank() == 0 || type.dim(-1).is_symbol() || type.dim(-1).size % block != 0))
-        fail("{}: expected rows of whole blocks of {} elements", to_string(type), block);
+    const auto is_multiple = [&](int axis, std::int64_t of) {
+        return type.rank() >= -axis && !type.dim(axis).is_symbol() && type.dim(axis).size % of == 0;
+    };
+    if (const std::int64_t columns = block_columns(type.dtype); columns > 1 && !is_multiple(-1, columns))
+        fail("{}: expected rows of whole blocks of {} elements", to_string(type), columns);
+    if (const std::int64_t rows = info(type.dtype).block_rows; rows > 1 && (type.rank() != 2 || !is_multiple(-2, rows)))
+        fail("{}: expected a matrix whose rows are a multiple of {}", to_string(type), rows);
     bytes_of(type, bounds);
 }
 
@@ -124,11 +128,14 @@ std::vector<TensorType> infer_types(const Graph& graph, const Node& node, std::s
         for (const ValueId id : present(node.inputs)) check_id(graph, id);
         inputs = types_of(graph, node.inputs);
         check_inputs(*node.op, node.inputs);
-        for (const TensorType& type : inputs)
-            if (node.op->locality == Locality::moves && node.op != &kCopy && info(type.dtype).block_elements > 1)
-                fail("expected elements that stand alone, found blocks of {}", info(type.dtype).block_elements);
         node.attributes.check();
-        return node.op->infer(inputs, node.attributes);
+        std::vector<TensorType> outputs = node.op->infer(inputs, node.attributes);
+        const bool joins = node.op->joins_inputs != nullptr && node.op->joins_inputs(inputs, node.attributes);
+        for (const TensorType& type : inputs)
+            if (node.op->locality == Locality::moves && node.op != &kCopy && !joins && is_packed(type.dtype))
+                fail("expected rows that stand alone, found {}, which packs {} together", name(type.dtype),
+                     info(type.dtype).block_rows);
+        return outputs;
     } catch (const Error& error) {
         std::string text = fmt::format("{} at {}", node.op->name, path);
         if (!node.source.file.empty()) text += fmt::format(" ({}:{})", node.source.file, node.source.line);

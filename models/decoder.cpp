@@ -50,10 +50,11 @@ DType Decoder::weight_dtype(std::string_view path) const {
     return options_.weight_dtype ? options_.weight_dtype(path) : c.dtype.value_or(DType::bf16);
 }
 
-Value Decoder::weight(const char* name, Shape shape) {
+Value Decoder::weight(const char* name, Shape shape, std::int64_t paired_heads) {
     const DType dtype = weight_dtype(b.path(name));
-    const Value stored = b.weight(name, {dtype, std::move(shape)});
-    return is_block_quantized(dtype) ? dequantize(b.named(fmt::format("{}.dequantized", name)), stored) : stored;
+    Value rows = b.weight(name, {dtype, std::move(shape)});
+    if (paired_heads > 0) rows = in_halves(rows, paired_heads);
+    return is_block_quantized(dtype) ? dequantize(b.named(fmt::format("{}.dequantized", name)), rows) : rows;
 }
 
 /// [heads * head_dim, ...], where row 2 i + j of a head becomes row j * head_dim / 2 + i.
@@ -90,12 +91,8 @@ Value Decoder::linear_of(At at, std::string_view name, Value x, std::int64_t in,
     {
         const auto scope = b.scope(
             name, "Linear", fmt::format("in_features={}, out_features={}, bias={}", in, out, bias ? "True" : "False"));
-        matrix = weight("weight", {out, in});
-        if (bias) bias_value = weight("bias", {out});
-        if (paired_heads > 0) {
-            matrix = in_halves(matrix, paired_heads);
-            if (bias) bias_value = in_halves(bias_value, paired_heads);
-        }
+        matrix = weight("weight", {out, in}, paired_heads);
+        if (bias) bias_value = weight("bias", {out}, paired_heads);
     }
     const Value y = matmul(at.named(std::string(name)), x, matrix, {.transpose_b = true});
     return bias ? add(at.named(fmt::format("{}.add_bias", name)), y, bias_value) : y;

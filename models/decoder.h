@@ -36,8 +36,9 @@ public:
 
 private:
     DType weight_dtype(std::string_view path) const;
-    /// The weight `name` of the module at hand, as numbers that ops compute with.
-    Value weight(const char* name, Shape shape);
+    /// The weight `name` of the module at hand, as numbers that ops compute with; the rows of `paired_heads` heads, if
+    /// there are, put in halves first: rows are moved whole, also those of blocks.
+    Value weight(const char* name, Shape shape, std::int64_t paired_heads = 0);
     Value in_halves(Value weight, std::int64_t heads);
     Value linear_of(At at, std::string_view name, Value x, std::int64_t in, std::int64_t out, bool bias,
                     std::int64_t paired_heads);

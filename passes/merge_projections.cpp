@@ -1,7 +1,8 @@
 // x·Aᵀ, x·Bᵀ -> split(x·[A; B]ᵀ); with biases x·Aᵀ + a, x·Bᵀ + b -> split(x·[A; B]ᵀ + [a; b])
 //
 // Matmuls of one input with weights become one: the input is read once, and one larger matmul runs better than several.
-// The weights are joined when they are loaded: what depends on weights alone runs then.
+// The weights are joined when they are loaded: what depends on weights alone runs then. Only those of one type are: of
+// q, k and v where v has other blocks, q and k.
 #include "ops/add/add.h"
 #include "ops/concat/concat.h"
 #include "ops/matmul/matmul.h"
@@ -66,7 +67,25 @@ ValueId joined_weight(Rewriter& rewriter, std::string path, const std::vector<Va
     return joined;
 }
 
-bool merge(Rewriter& rewriter, const std::vector<Projection>& group) {
+/// Whether two can be one: both have a bias or none, and the types are the same.
+bool fits(const Graph& graph, const Projection& a, const Projection& b) {
+    const auto dtype = [&](ValueId id) { return graph.value(id).type.dtype; };
+    return (a.bias >= 0) == (b.bias >= 0) && dtype(a.weight(graph)) == dtype(b.weight(graph)) &&
+           (a.bias < 0 || dtype(a.bias) == dtype(b.bias));
+}
+
+/// The projections of one input, put together with those that fit.
+std::vector<std::vector<Projection>> groups_of(const Graph& graph, const std::vector<Projection>& all) {
+    std::vector<std::vector<Projection>> groups;
+    for (const Projection& one : all) {
+        const auto found = std::ranges::find_if(
+            groups, [&](const std::vector<Projection>& group) { return fits(graph, group[0], one); });
+        found == groups.end() ? groups.push_back({one}) : found->push_back(one);
+    }
+    return groups;
+}
+
+void merge(Rewriter& rewriter, const std::vector<Projection>& group) {
     const Graph& graph = rewriter.graph();
     const bool has_bias = group[0].bias >= 0;
     std::vector<ValueId> weights, biases, outputs;
@@ -81,12 +100,6 @@ bool merge(Rewriter& rewriter, const std::vector<Projection>& group) {
         split.sizes.push_back(graph.value(p.weight(graph)).type.dim(0).size);
     }
     const ValueId first = outputs[0];
-    for (const Projection& p : group) {
-        const auto dtype = [&](ValueId id) { return graph.value(id).type.dtype; };
-        if ((p.bias >= 0) != has_bias) return rewriter.refuse(first, "only some of the projections have a bias");
-        if (dtype(p.weight(graph)) != dtype(weights[0]) || (has_bias && dtype(p.bias) != dtype(biases[0])))
-            return rewriter.refuse(first, "the projections' weights differ in dtype");
-    }
     rewriter.fired(first, fmt::format("merged {} projections of {}", group.size(),
                                       graph.value(graph.node(matched[0]).inputs[0]).path));
     const std::string path = joined_path(graph, outputs);
@@ -108,7 +121,6 @@ bool merge(Rewriter& rewriter, const std::vector<Projection>& group) {
         y = sum;
     }
     rewriter.replace(matched, {&kSplit, split, {y}, outputs, matmul.source, {}});
-    return true;
 }
 
 }  // namespace
@@ -119,8 +131,14 @@ bool merge_projections(Graph& graph, PassContext& context) {
     for (std::size_t n = 0; n < graph.nodes.size(); ++n)
         if (is_projection(rewriter, graph.nodes[n]))
             by_input[graph.nodes[n].inputs[0]].push_back(with_bias(rewriter, static_cast<NodeId>(n)));
-    for (const auto& [input, group] : by_input)
-        if (group.size() > 1) merge(rewriter, group);
+    for (const auto& [input, all] : by_input) {
+        for (const std::vector<Projection>& group : groups_of(graph, all))
+            if (group.size() > 1)
+                merge(rewriter, group);
+            else if (all.size() > 1)
+                rewriter.refuse(group[0].output(graph),
+                                "no other weight of its input has the same type, and a bias as it");
+    }
     return rewriter.finish();
 }
 

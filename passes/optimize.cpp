@@ -12,6 +12,9 @@ std::vector<Pass>& passes() {
         {"canonicalize", "reshape(reshape(x)) -> reshape(x), as transpose and cast; x * 1, … -> x", canonicalize},
         {"fold_constants", "f(constants) -> constant", fold_constants},
         {"merge_common_subexpressions", "f(x), f(x) -> f(x)", merge_common_subexpressions},
+        {"weights_to_blocks", "x·Wᵀ -> x·dequantize(quantize(W))ᵀ; only with --weights q8_0, q4_0, q4_k",
+         weights_to_blocks, true, true},
+        {"keep_blocks", "x·dequantize(W)ᵀ -> x·Wᵀ, dequantize(W)[tokens] -> W[tokens]", keep_blocks},
         {"last_rows_only", "gather_rows(f(x)) -> f(gather_rows(x)), for f that works row by row", last_rows_only},
         {"merge_projections", "x·Aᵀ, x·Bᵀ -> split(x·[A; B]ᵀ)", merge_projections},
         // After merge_projections: both want one matmul.
@@ -20,14 +23,19 @@ std::vector<Pass>& passes() {
         {"fuse_gated_ffn", "act(x·Gᵀ) * (x·Uᵀ) -> linear(x, [G; U]) {gated}", fuse_gated_ffn},
         {"fuse_bias", "x·Wᵀ + b -> linear(x, W, b)", fuse_bias},
         {"fuse_residual", "r + x·Wᵀ -> linear(x, W, r)", fuse_residual},
-        // Last: takes the matmuls that the others made into linears, too.
+        // What is rounded is no longer a norm's only reader, and is normed already.
+        {"quantize_activations", "linear(x, W) -> linear(quantize_activations(x), W), for W of blocks",
+         quantize_activations, false, true},
+        // Takes the matmuls that the others made into linears, too.
         {"fuse_norm_matmul", "rms_norm(x, n)·Wᵀ -> linear(x, W, n)", fuse_norm_matmul},
         {"quantize_weights", "x·Wᵀ -> linear(x, fp8(W), weight_scale = scales(W)); only with --weights fp8",
-         quantize_weights, true},
+         quantize_weights, true, true},
         // What no matmul took.
         {"fuse_residual_norm", "s = x + y, rms_norm(s) -> add_rms_norm(x, y)", fuse_residual_norm},
         // Takes the matmul with its norm and bias, where the device has a kernel for all of it.
         {"fuse_qkv_projection", "qkv_rope_append(x·Wᵀ + b) -> qkv_projection(x, W, b)", fuse_qkv_projection},
+        // Last of those that look at a matmul's weight.
+        {"pack_weights", "linear(x, W) -> linear(x, pack(W)), where the kernel reads W packed", pack_weights},
         {"remove_dead_code", "what nothing wants -> nothing", remove_dead_code},
     };
     return list;

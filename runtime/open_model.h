@@ -17,7 +17,7 @@ struct OpenOptions {
     int threads = 0;                  // of the CPU; 0: one per core
     std::optional<DType> activation;  // without: f32 on the CPU, on a GPU what the checkpoint's weights are
     std::optional<DType> cache;       // without: as the activations
-    bool fp8_weights = false;         // weights are rounded to e4m3 with a scale per row
+    std::optional<DType> weights;     // without: as stored; f8e4m3 with a scale per row, or a type of blocks
     LanguageModelOptions model;       // for all else; its types and choose_tokens follow from the above
 };
 

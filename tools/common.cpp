@@ -71,13 +71,17 @@ void add_model_flags(const Command& command, ModelFlags& flags, bool runs) {
     command.number("-c,--ctx-size", flags.context, {1, 1 << 30},
                    "longest text in tokens (default: the model's, at most 4096)");
     add_device_flags(command, flags);
-    command.choice("--weights", flags.weights, {"stored", "fp8"},
-                   "weights as the checkpoint stores them (the default), or in fp8 (e4m3 with a scale per row)");
+    command.choice(
+        "--weights", flags.weights, {kWeightsChoices.begin(), kWeightsChoices.end()},
+        "weights as the checkpoint stores them (the default), in fp8 (e4m3 with a scale per row), or in blocks "
+        "of a type of GGUF files");
     command.choice("--activations", flags.activations, {"auto", "f32", "f16", "bf16"},
                    "element type of everything between embedding and logits; auto, the default: f32 on the CPU, the "
                    "checkpoint's on a GPU");
     command.choice("--kv-type", flags.kv_type, {"auto", "f32", "f16", "bf16", "fp8"},
                    "element type of the KV cache; auto, the default: that of the activations");
+    command.flag("--exact", flags.exact,
+                 "multiply block-quantized weights with activations as they are, not rounded to 8 bits");
 }
 
 void add_step_flags(const Command& command, StepFlags& flags) {
@@ -110,11 +114,12 @@ std::string read_text(const TextFlags& flags) {
 OpenOptions open_options(const ModelFlags& flags, LanguageModelOptions options) {
     options.context = flags.context;
     options.verify_plan = flags.verify_plan;
+    options.passes.exact = flags.exact;
     if (isatty(STDERR_FILENO) != 0) options.progress = LoadingBar{};
     OpenOptions out{.device = flags.device, .threads = flags.threads, .model = std::move(options)};
     if (flags.activations != "auto") out.activation = dtype_named(flags.activations);
     if (flags.kv_type != "auto") out.cache = flags.kv_type == "fp8" ? DType::f8e4m3 : dtype_named(flags.kv_type);
-    out.fp8_weights = flags.weights == "fp8";
+    if (flags.weights != "stored") out.weights = flags.weights == "fp8" ? DType::f8e4m3 : dtype_named(flags.weights);
     return out;
 }
 

@@ -10,6 +10,7 @@
 #include "tools/output.h"
 #include "tools/signals.h"
 
+#include <array>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -20,6 +21,9 @@ namespace vitro {
 /// Which flags help against an error, to be printed behind its text; empty where none is known.
 std::string hint(const std::exception& error);
 
+/// What --weights takes.
+inline constexpr std::array<std::string_view, 5> kWeightsChoices{"stored", "fp8", "q8_0", "q4_0", "q4_k"};
+
 struct ModelFlags {
     std::filesystem::path directory;
     std::string device = "auto";
@@ -29,13 +33,14 @@ struct ModelFlags {
     std::string activations = "auto";
     std::string kv_type = "auto";
     bool verify_plan = false;
+    bool exact = false;
 };
 
 /// Keeps the value of an option that names a device; Error when it does not.
 void take_device(const std::string& text, std::string& device);
 /// -t, --device and --verify-plan.
 void add_device_flags(const Command& command, ModelFlags& flags);
-/// -m, and with `runs` also -c, -t, --device, --weights, --activations, --kv-type and --verify-plan.
+/// -m, and with `runs` also -c, -t, --device, --weights, --activations, --kv-type, --exact and --verify-plan.
 void add_model_flags(const Command& command, ModelFlags& flags, bool runs = true);
 
 /// --batch and --chunk: of how large steps a report is.
@@ -91,6 +96,7 @@ void add_show(CommandLine& line);
 void add_tokenize(CommandLine& line);
 void add_next(CommandLine& line);
 void add_logits(CommandLine& line);
+void add_perplexity(CommandLine& line);
 void add_graph(CommandLine& line);
 void add_opt(CommandLine& line);
 void add_exec(CommandLine& line);

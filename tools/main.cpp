@@ -40,6 +40,7 @@ int run_command(int argc, char** argv) {
     add_next(line);
     add_tokenize(line);
     add_logits(line);
+    add_perplexity(line);
     add_graph(line);
     add_opt(line);
     add_exec(line);

@@ -72,7 +72,7 @@ void PassChecks::after(const Pass* pass, const Graph& now) {
         check_.emplace(host_, symbols, flags_.synthetic.seed);
     }
     if (!check_) return;
-    if (pass != nullptr && pass->optional)
+    if (pass != nullptr && pass->changes_numbers)
         check_->restart(pass->name, now);
     else
         check_->check(pass == nullptr ? "the graph as given" : pass->name, now);

@@ -5,6 +5,8 @@
 #include "base/checked.h"
 #include "base/error.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -108,6 +110,18 @@ Buffer CpuBackend::allocate(std::size_t bytes, std::string_view what) {
     count_allocated(bytes);
     const auto address = round_up(reinterpret_cast<std::uintptr_t>(memory), alignment());
     return {reinterpret_cast<void*>(address), bytes, [memory](void*) { std::free(memory); }};
+}
+
+Buffer CpuBackend::allocate_weights(std::size_t bytes, std::string_view what) {
+    constexpr std::size_t kLargePage = std::size_t{2} << 20;
+    if (bytes < kLargePage || bytes > SIZE_MAX - 2 * kLargePage) return allocate(bytes, what);
+    const std::size_t mapped = bytes + kLargePage;  // so that the first large page begins with the first byte
+    void* const memory = ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) fail("not enough memory for {}: {} bytes", what, bytes);
+    count_allocated(bytes);
+    const auto address = round_up(reinterpret_cast<std::uintptr_t>(memory), kLargePage);
+    ::madvise(reinterpret_cast<void*>(address), bytes, MADV_HUGEPAGE);  // an advice: small pages do, too
+    return {reinterpret_cast<void*>(address), bytes, [memory, mapped](void*) { ::munmap(memory, mapped); }};
 }
 
 std::optional<std::size_t> CpuBackend::free_bytes() const {

@@ -1,6 +1,6 @@
-// SIMD building blocks: eight fp32 lanes as a GCC vector, loads and stores of every storage dtype, exp and erfc.
-// Sums and maxima go over the lanes in a fixed order, and the tail of a row takes the same path as its body, so a
-// result depends on the row alone.
+// SIMD building blocks: the machine's fp32 lanes as a GCC vector (16 with AVX-512, else eight), loads and stores of
+// every storage dtype, exp and erfc. Sums and maxima go over the lanes in a fixed order, and the tail of a row takes
+// the same path as its body, so a result depends on the row alone.
 #pragma once
 
 #include "backends/cpu/isa.h"
@@ -16,7 +16,11 @@
 
 namespace vitro::inline VITRO_ISA::simd {
 
+#ifdef __AVX512F__
+inline constexpr std::int64_t kLanes = 16;
+#else
 inline constexpr std::int64_t kLanes = 8;
+#endif
 
 using Floats = float __attribute__((vector_size(4 * kLanes)));
 using Ints = std::int32_t __attribute__((vector_size(4 * kLanes)));
@@ -38,7 +42,11 @@ inline Floats load(const std::int32_t* p) {
 }
 
 inline Floats load(const bf16* p) {
-#ifdef __AVX2__  // the compiler widens and shifts; one byte shuffle does both, and decode reads weights a third faster
+#if defined(__AVX512F__)
+    const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return reinterpret_cast<Floats>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+#elif defined( \
+    __AVX2__)  // the compiler widens and shifts; one byte shuffle does both, and decode reads weights a third faster
     const __m256i upper_halves = _mm256_setr_epi8(-1, -1, 0, 1, -1, -1, 2, 3, -1, -1, 4, 5, -1, -1, 6, 7,  //
                                                   -1, -1, 8, 9, -1, -1, 10, 11, -1, -1, 12, 13, -1, -1, 14, 15);
     const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
@@ -51,7 +59,9 @@ inline Floats load(const bf16* p) {
 }
 
 inline Floats load(const f16* p) {
-#ifdef __F16C__
+#if defined(__AVX512F__)
+    return reinterpret_cast<Floats>(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
+#elif defined(__F16C__)
     return reinterpret_cast<Floats>(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
 #else
     Floats out;
@@ -61,7 +71,16 @@ inline Floats load(const f16* p) {
 }
 
 inline Floats load(const f8e4m3* p) {
-#if defined(__F16C__) && defined(__AVX2__)  // as the upper byte of an f16, whose exponent counts from 8 lower
+    // As the upper byte of an f16, whose exponent counts from 8 lower.
+#if defined(__AVX512F__)
+    const __m256i bits = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    const __m256i magnitude = _mm256_and_si256(bits, _mm256_set1_epi16(0x7f));
+    const __m256i is_nan = _mm256_cmpeq_epi16(magnitude, _mm256_set1_epi16(0x7f));
+    const __m256i nan = _mm256_and_si256(is_nan, _mm256_set1_epi16(0x7c00));
+    const __m256i sign = _mm256_and_si256(bits, _mm256_set1_epi16(-0x8000));
+    const __m256i half = _mm256_or_si256(_mm256_or_si256(_mm256_slli_epi16(magnitude, 7), nan), sign);
+    return reinterpret_cast<Floats>(_mm512_cvtph_ps(half)) * 256.0f;
+#elif defined(__F16C__) && defined(__AVX2__)
     const __m128i bits = _mm_cvtepi8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
     const __m128i magnitude = _mm_and_si128(bits, _mm_set1_epi16(0x7f));
     const __m128i nan = _mm_and_si128(_mm_cmpeq_epi16(magnitude, _mm_set1_epi16(0x7f)), _mm_set1_epi16(0x7c00));
@@ -90,7 +109,10 @@ inline void store(bf16* p, Floats value) {
 }
 
 inline void store(f16* p, Floats value) {
-#ifdef __F16C__
+#if defined(__AVX512F__)
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm512_cvtps_ph(reinterpret_cast<__m512>(value), _MM_FROUND_TO_NEAREST_INT));
+#elif defined(__F16C__)
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
                      _mm256_cvtps_ph(reinterpret_cast<__m256>(value), _MM_FROUND_TO_NEAREST_INT));
 #else
@@ -139,7 +161,14 @@ void each(std::int64_t n, Body&& body) {
 /// The larger of two lanes; b where a is NaN.
 inline Floats max(Floats a, Floats b) { return a > b ? a : b; }
 
-inline float sum(Floats v) { return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7])); }
+/// Each four lanes by themselves, then the upper half of the lanes is added to the lower one, until four are left.
+inline float sum(Floats v) {
+    float four[kLanes / 4];
+    for (int i = 0; i < kLanes / 4; ++i) four[i] = (v[4 * i] + v[4 * i + 2]) + (v[4 * i + 1] + v[4 * i + 3]);
+    for (std::int64_t n = kLanes / 8; n > 0; n /= 2)
+        for (std::int64_t i = 0; i < n; ++i) four[i] += four[i + n];
+    return four[0];
+}
 
 inline float max(Floats v) {
     float out = v[0];

@@ -12,7 +12,10 @@ using Floats4 = float __attribute__((vector_size(16)));
 
 /// a * b + c, rounded once where the machine can.
 [[gnu::always_inline]] inline Floats multiply_add(Floats a, Floats b, Floats c) {
-#ifdef __FMA__
+#if defined(__AVX512F__)
+    return reinterpret_cast<Floats>(
+        _mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c)));
+#elif defined(__FMA__)
     return reinterpret_cast<Floats>(
         _mm256_fmadd_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b), reinterpret_cast<__m256>(c)));
 #else
@@ -22,47 +25,64 @@ using Floats4 = float __attribute__((vector_size(16)));
 
 /// sum() of each of four vectors, in the same order.
 [[gnu::always_inline]] inline Floats4 sums(Floats x, Floats y, Floats z, Floats w) {
-    const auto halves = [](Floats v) {
-        return __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7);
+#ifdef __AVX512F__
+    const auto pairs = [](Floats a, Floats b) {  // of each four lanes: a0+a2, b0+b2, a1+a3, b1+b3
+        return __builtin_shufflevector(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29) +
+               __builtin_shufflevector(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
     };
-    const auto pairs = [](Floats4 a, Floats4 b) {  // a0+a2, b0+b2, a1+a3, b1+b3
-        return __builtin_shufflevector(a, b, 0, 4, 1, 5) + __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    const Floats xy = pairs(x, y), zw = pairs(z, w);
+    const Floats four = __builtin_shufflevector(xy, zw, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +
+                        __builtin_shufflevector(xy, zw, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+    const auto eight = __builtin_shufflevector(four, four, 0, 1, 2, 3, 4, 5, 6, 7) +
+                       __builtin_shufflevector(four, four, 8, 9, 10, 11, 12, 13, 14, 15);
+#else
+    const auto pairs = [](Floats a, Floats b) {  // of each four lanes: a0+a2, b0+b2, a1+a3, b1+b3
+        return __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13) +
+               __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15);
     };
-    const Floats4 xy = pairs(halves(x), halves(y)), zw = pairs(halves(z), halves(w));
-    return __builtin_shufflevector(xy, zw, 0, 1, 4, 5) + __builtin_shufflevector(xy, zw, 2, 3, 6, 7);
+    const Floats xy = pairs(x, y), zw = pairs(z, w);
+    const Floats eight = __builtin_shufflevector(xy, zw, 0, 1, 8, 9, 4, 5, 12, 13) +
+                         __builtin_shufflevector(xy, zw, 2, 3, 10, 11, 6, 7, 14, 15);
+#endif
+    return __builtin_shufflevector(eight, eight, 0, 1, 2, 3) + __builtin_shufflevector(eight, eight, 4, 5, 6, 7);
 }
 
-/// Turns eight rows into eight columns.
+/// Of lanes i and i + n of two rows, the upper ones of `a` and the lower ones of `b` change places.
+template <int n>
+[[gnu::always_inline]] inline void exchange(Floats& a, Floats& b) {
+    [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) {
+        const Floats x = a, y = b;
+        a = __builtin_shufflevector(x, y, ((i & n) == 0 ? i : kLanes + i - n)...);
+        b = __builtin_shufflevector(x, y, ((i & n) == 0 ? i + n : kLanes + i)...);
+    }
+    (std::make_integer_sequence<int, kLanes>{});
+}
+
+/// Turns kLanes rows into kLanes columns.
 [[gnu::always_inline]] inline void transpose(Floats (&r)[kLanes]) {
-    Floats two[kLanes], four[kLanes];  // within each half: pairs of rows, then quadruples, interleaved
-    for (int i = 0; i < kLanes; i += 2) {
-        two[i] = __builtin_shufflevector(r[i], r[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
-        two[i + 1] = __builtin_shufflevector(r[i], r[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
-    }
-    for (int i : {0, 1, 4, 5}) {
-        const int out = i / 4 * 4 + i % 4 * 2;
-        four[out] = __builtin_shufflevector(two[i], two[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
-        four[out + 1] = __builtin_shufflevector(two[i], two[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
-    }
-    for (int i = 0; i < 4; ++i) {
-        r[i] = __builtin_shufflevector(four[i], four[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
-        r[i + 4] = __builtin_shufflevector(four[i], four[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
-    }
+    const auto all = [&]<int n>(std::integral_constant<int, n>) __attribute__((always_inline)) {
+        for (int i = 0; i < kLanes; ++i)
+            if ((i & n) == 0) exchange<n>(r[i], r[i + n]);
+    };
+    if constexpr (kLanes == 16) all(std::integral_constant<int, 8>{});
+    all(std::integral_constant<int, 4>{});
+    all(std::integral_constant<int, 2>{});
+    all(std::integral_constant<int, 1>{});
 }
 
 /// Keeps `value` in a register: the compiler may not read it from memory again where it is used.
 [[gnu::always_inline]] inline void keep([[maybe_unused]] Floats& value) {
 #ifdef __AVX__
-    asm("" : "+x"(value));
+    asm("" : "+v"(value));
 #endif
 }
 
-/// Some rows of a matrix, read eight elements at a time.
+/// Some rows of a matrix, read kLanes elements at a time.
 template <class T>
 struct Rows {
-    const T* data;      // the current eight elements of the first row
+    const T* data;      // the current elements of the first row
     std::int64_t row;   // elements from one row to the next
-    std::int64_t step;  // elements from one eight to the next
+    std::int64_t step;  // elements from one vector to the next
 };
 
 /// Calls body(std::integral_constant) for 0, 1, … n - 1. Unrolled by the front end, so that arrays indexed by it become
@@ -75,7 +95,7 @@ template <int n, class Body>
     (std::make_integer_sequence<int, n>{});
 }
 
-/// acc[i][j] += a_i * b_j, lane by lane, over `steps` times eight elements of kA rows a and kB rows b.
+/// acc[i][j] += a_i * b_j, lane by lane, over `steps` times kLanes elements of kA rows a and kB rows b.
 template <int kA, int kB, class A, class B>
 [[gnu::always_inline]] inline void multiply_tile(Rows<A> a, Rows<B> b, std::int64_t steps, Floats (&acc)[kA][kB]) {
     for (; steps > 0; --steps) {

@@ -1,6 +1,6 @@
 #include "bench/cpu/limits.h"
 
-#include "backends/cpu/simd_tile.h"
+#include "backends/cpu/simd_integer.h"
 
 #include <benchmark/benchmark.h>
 
@@ -54,6 +54,33 @@ double fma_peak(ThreadPool& pool) {
         });
     });
     return 2.0 * simd::kLanes * kChains * double(kRounds) * pool.threads() / time;
+}
+
+double integer_peak(ThreadPool& pool) {
+    constexpr int kChains = 12;
+    constexpr std::int64_t kRounds = 200'000;
+    using Sum = simd::DotSum<simd::CodeKind::up_to_15>;
+    const double time = seconds([&] {
+        pool.parallel_for(pool.threads(), 1, [&](std::int64_t begin, std::int64_t end, int) {
+            for (std::int64_t i = begin; i < end; ++i) {
+                Sum sums[kChains];
+                simd::Bytes w{}, x{};
+                benchmark::DoNotOptimize(w);
+                benchmark::DoNotOptimize(x);
+                for (int c = 0; c < kChains; ++c) {
+                    sums[c].start(simd::Ints{} + c);
+                    sums[c].add(w, w, x, true);
+                }
+                for (std::int64_t round = 0; round < kRounds; ++round) {
+#pragma GCC unroll 12
+                    for (Sum& sum : sums) sum.add(w, w, x, false);
+                }
+                for (Sum& sum : sums) sum.flush();
+                benchmark::DoNotOptimize(sums);
+            }
+        });
+    });
+    return 2.0 * 4 * simd::kLanes * kChains * double(kRounds) * pool.threads() / time;
 }
 
 double median(std::vector<double>& values) {

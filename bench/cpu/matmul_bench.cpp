@@ -1,8 +1,10 @@
-// matmul at Phi-3-mini's shapes against what the machine can do: decode (M = 1) against the memory's read bandwidth,
-// prefill against the peak of fused multiply-adds. Shares of a limit are medians of ratios measured back to back.
+// Products at Phi-3-mini's shapes against what the machine can do: decode (M = 1) against the memory's read bandwidth,
+// prefill against the peak of fused multiply-adds or, with packed blocks, of integer products. Shares of a limit are
+// medians of ratios measured back to back.
 #include "backends/cpu/cpu_backend.h"
 #include "base/half.h"
 #include "bench/cpu/limits.h"
+#include "ops/linear/linear.h"
 #include "ops/matmul/matmul.h"
 #include "ops/op_list.h"
 
@@ -20,8 +22,6 @@ CpuBackend& backend() {
     return only;
 }
 
-const KernelDef& kernel() { return *find_kernel(cpu_kernels(), "matmul"); }
-
 /// Memory full of bf16 numbers in [-1, 1), also read as f32 ones.
 std::span<const std::byte> weights() {
     static const Buffer buffer = [] {
@@ -35,7 +35,8 @@ std::span<const std::byte> weights() {
     return {buffer.data(), buffer.bytes()};
 }
 
-/// One matmul whose b moves through the pool of weights from call to call.
+/// One matmul whose b moves through the pool of weights from call to call; a linear of rounded activations, where b is
+/// packed. What the numbers are makes no difference to the time.
 struct Product {
     std::vector<std::int64_t> a_sizes, b_sizes, out_sizes;
     DType a_dtype, b_dtype;
@@ -45,13 +46,18 @@ struct Product {
 
     Product(std::vector<std::int64_t> a_shape, DType a_type, std::vector<std::int64_t> b_shape, DType b_type, bool t)
         : a_sizes(std::move(a_shape)), b_sizes(std::move(b_shape)), a_dtype(a_type), b_dtype(b_type), transpose_b(t) {
+        if (is_packed(b_dtype)) a_dtype = DType::q8_32;
         out_sizes = a_sizes;
         out_sizes.back() = b_sizes[b_sizes.size() - (transpose_b ? 2 : 1)];
         a = backend().allocate(std::size_t(tensor(a_dtype, a_sizes).bytes()), "a");
         std::memcpy(a.data(), weights().data(), a.bytes());
-        out = backend().allocate(std::size_t(tensor(a_dtype, out_sizes).bytes()), "out");
+        out = backend().allocate(std::size_t(tensor(out_dtype(), out_sizes).bytes()), "out");
         visit([&](Call& call) { scratch = backend().allocate(kernel().scratch(call), "scratch"); });
     }
+
+    DType out_dtype() const { return is_rounded(a_dtype) ? DType::f32 : a_dtype; }
+    const OpDef& op() const { return is_packed(b_dtype) ? kLinear : kMatmul; }
+    const KernelDef& kernel() const { return *find_kernel(cpu_kernels(), op().name); }
 
     static Tensor tensor(DType dtype, const std::vector<std::int64_t>& sizes, void* data = nullptr) {
         return {dtype, sizes, data};
@@ -60,15 +66,16 @@ struct Product {
     template <class Body>
     void visit(Body&& body) {
         auto* b = const_cast<std::byte*>(weights().data() + at);
-        const Tensor inputs[] = {tensor(a_dtype, a_sizes, a.data()), tensor(b_dtype, b_sizes, b)};
-        const Tensor outputs[] = {tensor(a_dtype, out_sizes, out.data())};
-        const Attributes attributes = Matmul{transpose_b};
+        const Tensor given[] = {tensor(a_dtype, a_sizes, a.data()), tensor(b_dtype, b_sizes, b)};
+        const std::vector<Tensor> inputs = with_absent(op(), std::span<const Tensor>(given), Tensor::none());
+        const Tensor outputs[] = {tensor(out_dtype(), out_sizes, out.data())};
+        const Attributes attributes = is_packed(b_dtype) ? Attributes(Linear{}) : Attributes(Matmul{transpose_b});
         Call call{inputs, outputs, attributes, backend(), {scratch.data(), scratch.bytes()}};
         body(call);
     }
 
     void run() {
-        visit([](Call& call) { kernel().run(call); });
+        visit([&](Call& call) { kernel().run(call); });
         benchmark::DoNotOptimize(out.data());
         const std::size_t bytes = std::size_t(tensor(b_dtype, b_sizes).bytes());
         at += bytes;
@@ -77,7 +84,7 @@ struct Product {
 
     Cost cost() {
         Cost result;
-        visit([&](Call& call) { result = kMatmul.cost(call); });
+        visit([&](Call& call) { result = op().cost(call); });
         return result;
     }
 };
@@ -118,6 +125,8 @@ void linear(benchmark::State& state, DType a_dtype, DType b_dtype) {
             at = at + 2 * bytes > kPoolBytes ? 0 : at + bytes;
             return read_bandwidth(backend().pool(), weights().subspan(at, bytes));
         });
+    } else if (is_packed(b_dtype)) {
+        compare(state, product, double(cost.flops), "GOP/s", [] { return integer_peak(backend().pool()); });
     } else {
         compare(state, product, double(cost.flops), "GFLOP/s", [] { return fma_peak(backend().pool()); });
     }
@@ -156,11 +165,29 @@ void fma_peak_limit(benchmark::State& state) {
 }
 
 BENCHMARK(read_bandwidth_limit)->Unit(benchmark::kMillisecond);
+void integer_peak_limit(benchmark::State& state) {
+    std::vector<double> rates;
+    for (auto _ : state) rates.push_back(integer_peak(backend().pool()));
+    state.counters["GOP/s"] = median(rates) * 1e-9;
+}
+
+BENCHMARK(integer_peak_limit)->Unit(benchmark::kMillisecond);
 BENCHMARK(fma_peak_limit)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(linear, decode_f32_bf16, DType::f32, DType::bf16)->Apply([](auto* b) { shapes(b, {1}); });
 BENCHMARK_CAPTURE(linear, decode_bf16_bf16, DType::bf16, DType::bf16)->Apply([](auto* b) { shapes(b, {1}); });
 BENCHMARK_CAPTURE(linear, batch_f32_bf16, DType::f32, DType::bf16)->Apply([](auto* b) { shapes(b, {2, 4, 8}); });
 BENCHMARK_CAPTURE(linear, prefill_f32_bf16, DType::f32, DType::bf16)->Apply([](auto* b) { shapes(b, {16, 128}); });
+/// Decode, a few sequences together, and prefill with weights of a packed type.
+template <DType dtype>
+void packed_linear(benchmark::State& state) {
+    linear(state, DType::f32, dtype);
+}
+void packed_shapes(benchmark::internal::Benchmark* b) { shapes(b, {1, 4, 8, 16, 128}); }
+BENCHMARK(packed_linear<DType::q8_0_r16>)->Name("q8_0")->Apply(packed_shapes);
+BENCHMARK(packed_linear<DType::q6_k_r16>)->Name("q6_k")->Apply(packed_shapes);
+BENCHMARK(packed_linear<DType::q5_k_r16>)->Name("q5_k")->Apply(packed_shapes);
+BENCHMARK(packed_linear<DType::q4_k_r16>)->Name("q4_k")->Apply(packed_shapes);
+BENCHMARK(packed_linear<DType::q4_0_r16>)->Name("q4_0")->Apply(packed_shapes);
 BENCHMARK_CAPTURE(attention, scores, true)->Apply(heads);
 BENCHMARK_CAPTURE(attention, values, false)->Apply(heads);
 

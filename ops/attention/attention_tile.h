@@ -1,5 +1,5 @@
 // Register tiles of the attention kernel. Each score and each value is summed in one order, whichever tile it is in:
-// lane l of eight takes elements l, l + 8, … of a product q·k in order and simd::sums adds the lanes; values are added
+// lane l takes elements l, l + kLanes, … of a product q·k in order and simd::sums adds the lanes; values are added
 // key by key.
 #pragma once
 

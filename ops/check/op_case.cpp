@@ -197,7 +197,8 @@ void OpCase::put_special(std::uint64_t seed) {
 
 std::string special_difference(const TensorType& type, const Elements& expected, const Elements& found,
                                Tolerance tolerance) {
-    if (!is_stored_float(type.dtype)) return first_difference(type, expected, found, tolerance);
+    const bool has_numbers = is_stored_float(type.dtype) || is_block_quantized(type.dtype) || is_rounded(type.dtype);
+    if (!has_numbers) return first_difference(type, expected, found, tolerance);
     for (std::int64_t i = 0; i < count(type.dtype, expected); ++i) {
         const double e = element(type.dtype, expected.data(), i), f = element(type.dtype, found.data(), i);
         const bool fits = std::isnan(e)   ? std::isnan(f)

@@ -58,9 +58,10 @@ Graph graph_of(const OpDef& op, const std::vector<TensorType>& inputs, const Att
     std::vector<Value> values;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
         const std::string name = fmt::format("input{}", i);
-        values.push_back(inputs[i].absent                      ? Value{}
-                         : is_block_quantized(inputs[i].dtype) ? builder.weight(name, inputs[i])  // nothing else may be
-                                                               : builder.input(name, inputs[i]));
+        const bool is_weight = is_block_quantized(inputs[i].dtype) || is_packed(inputs[i].dtype);
+        values.push_back(inputs[i].absent ? Value{}
+                         : is_weight      ? builder.weight(name, inputs[i])
+                                          : builder.input(name, inputs[i]));
     }
     for (const Value value : builder.apply(op, values, attributes, "", {"model.cpp", 7})) builder.result(value);
     return builder.finish();
@@ -134,7 +135,8 @@ void check_refusals(const OpDef& op, const Example& example) {
     for (std::size_t i = 0; i < example.inputs.size(); ++i) {
         if (example.inputs[i].absent) continue;
         std::vector<TensorType> types = example.inputs;
-        types[i].dtype = is_stored_float(types[i].dtype) ? DType::i32 : DType::f32;
+        const bool is_wrong_as_i32 = is_stored_float(types[i].dtype) || info(types[i].dtype).storage != Storage::plain;
+        types[i].dtype = is_wrong_as_i32 ? DType::i32 : DType::f32;
         // Ops that only move elements take those of any dtype, and cast reads any.
         if (i == 0 && accepts(op, types, example.attributes) && (op.name == "cast" || op.locality == Locality::moves))
             continue;

@@ -1,4 +1,4 @@
-// Activation functions on eight lanes.
+// Activation functions on vectors of fp32.
 #pragma once
 
 #include "backends/cpu/simd.h"

@@ -1,4 +1,4 @@
-// CPU kernels of elementwise ops, from the function on eight lanes.
+// CPU kernels of elementwise ops, from the function on a vector of fp32.
 #pragma once
 
 #include "backends/cpu/simd.h"

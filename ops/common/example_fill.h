@@ -1,7 +1,8 @@
-// Valid values for the i32 inputs of examples.
+// Valid values for the inputs of examples.
 #pragma once
 
 #include "base/random.h"
+#include "base/rounded.h"
 #include "base/tensor.h"
 
 #include <algorithm>
@@ -33,6 +34,20 @@ inline void fill_lengths(const Tensor& tensor, std::int64_t total, Random& rando
         tensor.as<std::int32_t>()[i] = static_cast<std::int32_t>(length);
         total -= length;
     }
+}
+
+/// Blocks, packed or not: bytes so small make finite scales of every kind, wherever in a block those stand. Or rounded
+/// normal numbers.
+inline bool fill_blocks(std::size_t, const Tensor& tensor, Random& random) {
+    if (is_rounded(tensor.dtype)) {
+        std::vector<float> values(static_cast<std::size_t>(tensor.elements()));
+        for (float& value : values) value = static_cast<float>(random.normal());
+        round_activations(values.data(), tensor.elements(), tensor.as<Rounded32>());
+        return true;
+    }
+    for (std::int64_t i = 0; i < tensor.bytes(); ++i)
+        tensor.as<std::uint8_t>()[i] = static_cast<std::uint8_t>(random.integer(0, 0x3b));
+    return true;
 }
 
 }  // namespace vitro

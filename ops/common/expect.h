@@ -43,6 +43,15 @@ inline void expect_blocks(std::string_view input, const TensorType& found, int r
              block, to_string(found));
 }
 
+/// Error, naming the input, unless `found` is a packed matrix of whole blocks.
+inline void expect_packed(std::string_view input, const TensorType& found) {
+    const std::int64_t rows = info(found.dtype).block_rows, columns = block_columns(found.dtype);
+    if (!is_packed(found.dtype) || found.rank() != 2 || found.dim(0).is_symbol() || found.dim(0).size % rows != 0 ||
+        found.dim(1).is_symbol() || found.dim(1).size % columns != 0)
+        fail("{}: expected packed blocks of rank 2, of {} rows by {} columns each, found {}", input, rows, columns,
+             to_string(found));
+}
+
 /// Error, naming the input, unless `found` is a float.
 inline void expect_float(std::string_view input, const TensorType& found) {
     if (!is_float(found.dtype)) fail("{}: expected a float, found {}", input, to_string(found));

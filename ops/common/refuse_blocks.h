@@ -1,4 +1,4 @@
-// What a kernel says that does not read block-quantized weights.
+// What a kernel says that reads no blocks.
 #pragma once
 
 #include "base/blocks.h"
@@ -9,7 +9,8 @@ namespace vitro {
 /// As KernelDef::refuses.
 inline std::string refuse_blocks(std::span<const TensorType> inputs, std::span<const TensorType>, const Attributes&) {
     for (const TensorType& input : inputs)
-        if (is_block_quantized(input.dtype)) return fmt::format("it does not read blocks of {}", name(input.dtype));
+        if (info(input.dtype).storage != Storage::plain)
+            return fmt::format("it does not read blocks of {}", name(input.dtype));
     return {};
 }
 

@@ -60,9 +60,10 @@ void copy_tiles(const Call& call, const CopyNest& nest, const T* from, T* to) {
 
 StridedView view(const Tensor& whole) {
     Tensor tensor = whole;
-    if (is_block_quantized(tensor.dtype) && tensor.rank > 0) {
+    if (const DTypeInfo& type = info(tensor.dtype); type.block_elements > 1 && tensor.rank > 0) {
         std::int64_t& row = tensor.sizes[std::size_t(tensor.rank - 1)];
-        row = bytes_of(tensor.dtype, row);
+        row = bytes_of(tensor.dtype, row * type.block_rows);
+        if (tensor.rank > 1) tensor.sizes[std::size_t(tensor.rank - 2)] /= type.block_rows;
         tensor.dtype = DType::f8e4m3;  // of one byte
     }
     StridedView out{tensor.dtype, tensor.rank, tensor.sizes, {}, tensor.data};

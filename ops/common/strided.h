@@ -18,8 +18,8 @@ struct StridedView {
     void* data = nullptr;
 };
 
-/// The whole tensor; one of blocks (base/blocks.h) as the bytes of its rows, so that whole rows can be moved like
-/// others.
+/// The whole tensor; one of blocks as the bytes of its rows (of its groups of rows, where it is packed), so that whole
+/// ones can be moved like others.
 StridedView view(const Tensor& tensor);
 
 /// Indices [begin, begin + size) along `axis`.

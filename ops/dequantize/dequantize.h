@@ -1,4 +1,4 @@
-// Block-quantized weights as the numbers they stand for.
+// What stands in blocks as the numbers it stands for
 #pragma once
 
 #include "graph/builder.h"
@@ -7,8 +7,8 @@ namespace vitro {
 
 extern const OpDef kDequantize;
 
-/// x: a block-quantized type (base/blocks.h), whose blocks lie along the last dimension. out: f32 of x's shape, the
-/// same bits on every machine.
+/// x: a block-quantized (base/blocks.h), packed (base/packed.h) or rounded type (base/rounded.h), whose blocks lie
+/// along the last dimension. out: f32 of x's shape, the same bits on every machine.
 Value dequantize(At at, Value x);
 
 }  // namespace vitro

@@ -2,9 +2,12 @@
 
 #include "base/checked.h"
 #include "base/half.h"
+#include "base/packed.h"
 #include "ops/add/add.h"
 #include "ops/cast/cast.h"
+#include "ops/common/example_fill.h"
 #include "ops/common/expect.h"
+#include "ops/dequantize/dequantize.h"
 #include "ops/gelu/gelu.h"
 #include "ops/matmul/matmul.h"
 #include "ops/mul/mul.h"
@@ -19,11 +22,26 @@
 namespace vitro {
 namespace {
 
+/// Rounded numbers are multiplied with blocks, and are normed already.
+void expect_rounded(std::string_view input, const TensorType& found, std::span<const TensorType> inputs) {
+    const DType weight = inputs[Linear::kWeight].dtype;
+    if (found.rank() != 2) fail("{}: expected rank 2, found {}", input, to_string(found));
+    if (!is_block_quantized(weight) && !is_packed(weight))
+        fail("{}: expected a float beside weights that are not block-quantized, found {}", input, to_string(found));
+    if (!inputs[Linear::kNormWeight].absent)
+        fail("{}: expected a float, to be normed, found {}", input, to_string(found));
+}
+
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
     const auto& linear = attributes.as<Linear>();
     const TensorType &x = inputs[Linear::kX], &weight = inputs[Linear::kWeight];
-    expect_float("x", x, 2);
-    if (is_block_quantized(weight.dtype))
+    if (is_rounded(x.dtype))
+        expect_rounded("x", x, inputs);
+    else
+        expect_float("x", x, 2);
+    if (is_packed(weight.dtype))
+        expect_packed("weight", weight);
+    else if (is_block_quantized(weight.dtype))
         expect_blocks("weight", weight, 2);
     else if (!inputs[Linear::kWeightScale].absent)
         expect_stored_float("weight", weight, 2);
@@ -32,7 +50,7 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     if (weight.dim(1) != x.dim(1))
         fail("the summed dimension: expected equal sizes, found {} (x's last) and {} (weight's last)",
              to_string(x.dim(1)), to_string(weight.dim(1)));
-    TensorType out{x.dtype, {x.dim(0), weight.dim(0)}};
+    TensorType out{is_rounded(x.dtype) ? linear.dtype : x.dtype, {x.dim(0), weight.dim(0)}};
     if (linear.gated) {
         if (weight.dim(0).is_symbol() || weight.dim(0).size % 2 != 0)
             fail("weight: expected an even number of rows, gate and up, found {}", to_string(weight.dim(0)));
@@ -61,9 +79,9 @@ double activate(const std::string& name, double x) {
 /// All elements of a tensor of any dtype but i32 in double; none of an absent one.
 std::vector<double> doubles(const Tensor& tensor) {
     std::vector<double> out(static_cast<std::size_t>(tensor.elements()));
-    if (is_block_quantized(tensor.dtype)) {
+    if (info(tensor.dtype).storage != Storage::plain) {
         std::vector<float> values(out.size());
-        dequantize(tensor.dtype, tensor.as<std::byte>(), tensor.elements(), values.data());
+        dequantize_matrix(tensor.dtype, tensor.as<std::byte>(), tensor.rows(), tensor.dim(-1), values.data());
         std::copy(values.begin(), values.end(), out.begin());
         return out;
     }
@@ -137,6 +155,9 @@ std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const At
     Value x = inputs[Linear::kX], weight = inputs[Linear::kWeight];
     if (has(Linear::kNormWeight)) x = rms_norm(b, x, inputs[Linear::kNormWeight], {.eps = linear.eps});
     if (b.type(weight).dtype == DType::f8e4m3) weight = cast(b, weight, {.dtype = DType::f32});
+    if (is_packed(b.type(weight).dtype)) weight = dequantize(b, weight);
+    const bool is_exact = !is_rounded(b.type(x).dtype);
+    if (!is_exact) x = dequantize(b, x);
     Value y = matmul(b, x, weight, {.transpose_b = true});
     if (has(Linear::kWeightScale)) y = mul(b, y, inputs[Linear::kWeightScale]);
     if (has(Linear::kBias)) y = add(b, y, inputs[Linear::kBias]);
@@ -152,6 +173,7 @@ std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const At
     if (linear.activation == "relu") y = relu(b, y);
     if (linear.gated) y = mul(b, y, parts[1]);
     if (has(Linear::kResidual)) y = add(b, y, inputs[Linear::kResidual]);
+    if (!is_exact && linear.dtype != DType::f32) y = cast(b, y, {.dtype = linear.dtype});
     return {y};
 }
 
@@ -198,6 +220,25 @@ std::vector<Example> examples(Random& random) {
         example(tokens, {.scale = true, .residual = true});
         example(tokens, {.scale = true, .norm = true, .bias = true}, silu_gated);
     }
+    // Blocks with what is exact and what is rounded, and packed.
+    for (const DTypeInfo& x : kDTypes)
+        for (const DTypeInfo& weight : kDTypes) {
+            const bool is_either = x.dtype == DType::f32 || x.storage == Storage::rounded,
+                       has_blocks = weight.storage == Storage::blocks || weight.storage == Storage::packed;
+            if (!is_either || !has_blocks) continue;
+            const std::int64_t block = std::max(x.block_elements, block_columns(weight.dtype));
+            const bool is_gated = random.integer(0, 1) == 1;
+            example(random.integer(1, 6), {.residual = is_gated}, is_gated ? silu_gated : Linear{},
+                    block * random.integer(1, 3));
+            Example& last = all.back();
+            const std::int64_t n = 2 * weight.block_rows * random.integer(1, 5);
+            last.inputs[Linear::kX].dtype = x.dtype;
+            last.inputs[Linear::kWeight] = {weight.dtype, {n, last.inputs[Linear::kX].dim(1)}};
+            if (is_gated) last.inputs[Linear::kResidual].shape[1] = n / 2;
+            last.fill = [](std::size_t index, const Tensor& tensor, Random& values) {
+                return info(tensor.dtype).storage != Storage::plain && fill_blocks(index, tensor, values);
+            };
+        }
     // Rows of whole vectors, short and long.
     const auto k_of = [&](std::int64_t least, std::int64_t most) { return 8 * random.integer(least, most); };
     example(1, {.bias = true, .residual = true}, {}, k_of(1, 40));

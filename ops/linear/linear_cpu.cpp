@@ -1,6 +1,7 @@
 // The norm goes into scratch as fp32 before the product. Everything after happens while a block of the product is in
 // the first caches: pass after pass over its rows, so that each dtype and each activation is one small loop.
 #include "base/checked.h"
+#include "base/packed.h"
 #include "ops/common/activations_cpu.h"
 #include "ops/common/parallel.h"
 #include "ops/linear/linear.h"
@@ -33,7 +34,7 @@ void multiply_elements(const Tensor& tensor, std::int64_t at, std::int64_t n, fl
     });
 }
 
-/// y[0..n) = f(y) [* up]. Goes up to a multiple of eight: a block has the room, and all elements take one path.
+/// y[0..n) = f(y) [* up]. Goes up to whole vectors: a block has the room, and all elements take one path.
 template <Floats (*f)(Floats)>
 void activate(float* y, const float* up, std::int64_t n) {
     for (std::int64_t i = 0; i < n; i += kLanes) {
@@ -147,8 +148,26 @@ std::size_t scratch(const Call& call) {
     return norm_bytes(call) + product_scratch(product_of(call), static_cast<CpuBackend&>(call.backend).pool());
 }
 
+std::string refuses(std::span<const TensorType> inputs, std::span<const TensorType>, const Attributes& attributes) {
+    const TensorType& weight = inputs[Linear::kWeight];
+    if (!is_packed(weight.dtype)) return {};
+    if (!is_rounded(inputs[Linear::kX].dtype)) return "it multiplies packed weights with rounded activations only";
+    const std::int64_t parts = attributes.as<Linear>().gated ? 2 : 1;
+    if (weight.dim(0).size % (parts * kPackedRows) != 0)
+        return fmt::format("the gate's rows are no multiple of {}", kPackedRows);
+    return {};
+}
+
+DType prefers(std::size_t input, std::span<const TensorType> inputs, const Attributes&) {
+    const DType x = inputs[Linear::kX].dtype, weight = inputs[Linear::kWeight].dtype;
+    if (input == Linear::kX && is_block_quantized(weight)) return DType::q8_32;
+    if (input == Linear::kWeight && is_block_quantized(weight) && is_rounded(x)) return packed(weight);
+    return inputs[input].dtype;
+}
+
 }  // namespace
 
-extern const KernelDef kLinearCpu{.op = "linear", .run = run, .scratch = scratch};
+extern const KernelDef kLinearCpu{
+    .op = "linear", .run = run, .refuses = refuses, .scratch = scratch, .prefers = prefers};
 
 }  // namespace vitro::inline VITRO_ISA

@@ -1,13 +1,12 @@
 // Every output element is the same sum on every path, so one row alone gives the bits of that row among many: k goes in
-// blocks of 256; within a block lane l of eight takes k = l, l + 8, … in order (zeros fill up the last eight) and
-// simd::sum adds the lanes; the blocks' sums are added in order.
+// blocks of kBlockK; within a block lane l takes k = l, l + kLanes, … in order (zeros fill up the last vector) and
+// simd::sums adds the lanes; the blocks' sums are added in order.
 #include "ops/matmul/product_cpu.h"
 
 #include "backends/cpu/simd_tile.h"
 #include "base/blocks.h"
 #include "base/checked.h"
-#include "ops/matmul/block_product_cpu.h"
-#include "ops/matmul/matmul_pack.h"
+#include "ops/matmul/packed_product_cpu.h"
 
 #include <algorithm>
 
@@ -19,19 +18,20 @@ using simd::Floats4;
 using simd::kLanes;
 using simd::Rows;
 
-constexpr std::int64_t kBlockK = 256;
-constexpr int kTileA = 3, kTileB = 4;       // rows of a and of b in a register tile: 12 sums + 3 + 1 = 16 registers
-constexpr std::int64_t kFewRows = 24;       // up to so many rows of a, b is read where it lies
-constexpr std::int64_t kFewColumnRows = 4;  // the same for b that is not transposed
+constexpr std::int64_t kBlockK = 32 * kLanes;
+constexpr int kTileA = kLanes == 16 ? 6 : 3, kTileB = 4;  // rows of a register tile: sums, a's and one of b's fill them
+constexpr std::int64_t kFewRows = 4 * kTileA;             // up to so many rows of a, b is read where it lies
 constexpr std::int64_t kStream = 96 << 10;  // bytes of b that a thread reads front to back, kTileB such streams at once
-constexpr std::int64_t kGroupM = 12;        // rows of a that stay in the first cache, a multiple of kTileA
-constexpr std::int64_t kBlockM = 132;       // rows of a that stay in the second cache, a multiple of kGroupM
-constexpr std::int64_t kMaxBlockN = ProductBlock::kRow;  // rows of b that stay there too, a multiple of kTileB
+constexpr std::int64_t kGroupM = 6;         // rows of a that stay in the first cache, a multiple of kTileA
+constexpr std::int64_t kBlockM = 132;       // rows of a in a block of the product
+constexpr std::int64_t kMaxBlockN = ProductBlock::kRow;  // rows of b in it, a multiple of kTileB
+constexpr std::int64_t kRowA =
+    kBlockK + 16;  // floats from one converted row to the next: not all in one set of a cache
 
 /// One thread's memory for a block of each matrix.
 struct Scratch {
-    alignas(64) float a[kBlockM * kBlockK];       // [kBlockM / 3, 256 / 8, 3, 8]
-    alignas(64) float b[kMaxBlockN * kBlockK];    // [kMaxBlockN / 4, 256 / 8, 4, 8]
+    alignas(64) float a[kBlockM * kRowA];         // [kBlockM, kRowA]
+    alignas(64) float b[kMaxBlockN * kBlockK];    // [kMaxBlockN / kTileB, kBlockK / kLanes, kTileB, kLanes]
     alignas(64) float out[kBlockM * kMaxBlockN];  // [kBlockM, kMaxBlockN]
 };
 
@@ -47,49 +47,67 @@ struct Work : Product {
     std::int64_t max_columns() const { return parts == 1 ? kMaxBlockN : ProductBlock::kPart; }
 };
 
-/// Sums of a block of k (at most kBlockK) for kA rows of a (`a_row` elements apart) and kTileB rows of b, added to
-/// `total`.
-template <int kA, class B>
-void add_dots(const float* a, std::int64_t a_row, const B* b, std::int64_t b_row, std::int64_t k, Floats4* total) {
-    constexpr std::int64_t kLine = 64 / sizeof(B), kAhead = 1024 / sizeof(B);
+/// out [kA, kTileB], rows `out_row` apart, = (+ what is there, but for the first block) the sums of a block of k, at
+/// most kBlockK, for kA rows of a (`a_row` elements apart) and kTileB rows of b: `b_row` elements apart, or where
+/// `tiled` as InTiles puts them.
+template <int kA, bool tiled, class B>
+[[gnu::noinline]] void add_dots(const float* a, std::int64_t a_row, const B* b, std::int64_t b_row, std::int64_t k,
+                                bool first, float* out, std::int64_t out_row) {
+    constexpr std::int64_t kAhead = 1024 / sizeof(B), kLine = 64 / sizeof(B), kStep = tiled ? kTileB * kLanes : kLanes;
+    constexpr std::int64_t kTurn = std::max(kLine / kLanes, std::int64_t{2});  // steps, a cache line or two
+    if (tiled) b_row = kLanes;
     Floats acc[kA][kTileB] = {};
     std::int64_t i = 0;
-    for (; i + kLine <= k; i += kLine) {
-        for (int j = 0; j < kTileB; ++j) __builtin_prefetch(b + j * b_row + i + kAhead);
-        simd::multiply_tile<kA, kTileB>(Rows<float>{a + i, a_row, kLanes}, Rows<B>{b + i, b_row, kLanes},
-                                        kLine / kLanes, acc);
+    for (; i + kTurn * kLanes <= k; i += kTurn * kLanes, b += kTurn * kStep) {
+        for (int j = 0; j < kTileB; ++j)
+            for (std::int64_t line = 0; line < kTurn * kLanes; line += kLine)
+                __builtin_prefetch(tiled ? b + kTileB * kAhead + j * kTurn * kLanes + line
+                                         : b + j * b_row + kAhead + line);
+        simd::multiply_tile<kA, kTileB>(Rows<float>{a + i, a_row, kLanes}, Rows<B>{b, b_row, kStep}, kTurn, acc);
     }
     const std::int64_t steps = (k - i) / kLanes;
-    simd::multiply_tile<kA, kTileB>(Rows<float>{a + i, a_row, kLanes}, Rows<B>{b + i, b_row, kLanes}, steps, acc);
+    simd::multiply_tile<kA, kTileB>(Rows<float>{a + i, a_row, kLanes}, Rows<B>{b, b_row, kStep}, steps, acc);
     i += steps * kLanes;
+    b += steps * kStep;
     if (i < k) {
         const simd::First rest{k - i};
-        for (int j = 0; j < kTileB; ++j) {
-            const Floats y = simd::load(b + j * b_row + i, rest);
-            for (int r = 0; r < kA; ++r)
+        simd::unrolled<kTileB>([&](auto j) __attribute__((always_inline)) {
+            const Floats y = tiled ? simd::load(b + j * b_row) : simd::load(b + j * b_row, rest);
+            simd::unrolled<kA>([&](auto r) __attribute__((always_inline)) {
                 acc[r][j] = simd::multiply_add(simd::load(a + r * a_row + i, rest), y, acc[r][j]);
-        }
+            });
+        });
     }
-    for (int r = 0; r < kA; ++r) total[r] += simd::sums(acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
+    simd::unrolled<kA>([&](auto r) __attribute__((always_inline)) {
+        Floats4 total = {};
+        if (!first) std::memcpy(&total, out + r * out_row, sizeof total);
+        total += simd::sums(acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
+        std::memcpy(out + r * out_row, &total, sizeof total);
+    });
 }
 
-/// `total` = products of `m` rows of a, on end, and kTileB rows of b.
+/// add_dots for m rows of a.
+template <bool tiled, class B>
+void add_rows(const float* a, std::int64_t a_row, std::int64_t m, const B* b, std::int64_t b_row, std::int64_t k,
+              bool first, float* out, std::int64_t out_row) {
+    std::int64_t i = 0;
+    for (; i + kTileA <= m; i += kTileA)
+        add_dots<kTileA, tiled>(a + i * a_row, a_row, b, b_row, k, first, out + i * out_row, out_row);
+    simd::unrolled<kTileA>([&](auto rest) {
+        if constexpr (rest > 0)
+            if (m - i == rest)
+                add_dots<rest, tiled>(a + i * a_row, a_row, b, b_row, k, first, out + i * out_row, out_row);
+    });
+}
+
+/// total [m, kTileB] = products of `m` rows of a, on end, and kTileB rows of b.
 template <class B>
-[[gnu::noinline]] void dots(const float* a, std::int64_t m, const B* b, std::int64_t b_row, std::int64_t k_total,
-                            Floats4* total) {
-    std::fill_n(total, m, Floats4{});
-    for (std::int64_t at = 0; at < k_total; at += kBlockK) {
-        const std::int64_t k = std::min(kBlockK, k_total - at);
-        for (std::int64_t i = 0; i < m; i += kTileA) {
-            const float* rows = a + i * k_total + at;
-            if (m - i == 1)
-                add_dots<1>(rows, k_total, b + at, b_row, k, total + i);
-            else if (m - i == 2)
-                add_dots<2>(rows, k_total, b + at, b_row, k, total + i);
-            else
-                add_dots<kTileA>(rows, k_total, b + at, b_row, k, total + i);
-        }
-    }
+void dots(const float* a, std::int64_t m, const B* b, std::int64_t b_row, std::int64_t k, float* total) {
+    std::int64_t at = 0;
+    do {
+        add_rows<false>(a + at, k, m, b + at, b_row, std::min(kBlockK, k - at), at == 0, total, kTileB);
+        at += kBlockK;
+    } while (at < k);
 }
 
 /// sums [m, kMaxBlockN] of m rows of a and n rows of b, read at four places at once, each front to back: memory gives
@@ -97,15 +115,15 @@ template <class B>
 template <class B>
 void few_dots(const float* a, std::int64_t m, const B* b, std::int64_t n, std::int64_t k, float* sums) {
     const std::int64_t apart = n / kTileB;
-    Floats4 total[kFewRows];
+    float total[kFewRows * kTileB];
     for (std::int64_t r = 0; r < apart; ++r) {
         dots(a, m, b + r * k, apart * k, k, total);
         for (std::int64_t i = 0; i < m; ++i)
-            for (std::int64_t l = 0; l < kTileB; ++l) sums[i * kMaxBlockN + r + l * apart] = total[i][l];
+            for (std::int64_t l = 0; l < kTileB; ++l) sums[i * kMaxBlockN + r + l * apart] = total[i * kTileB + l];
     }
     for (std::int64_t r = apart * kTileB; r < n; ++r) {  // too few for a tile: one row as if it were four
         dots(a, m, b + r * k, 0, k, total);
-        for (std::int64_t i = 0; i < m; ++i) sums[i * kMaxBlockN + r] = total[i][0];
+        for (std::int64_t i = 0; i < m; ++i) sums[i * kMaxBlockN + r] = total[i * kTileB];
     }
 }
 
@@ -130,155 +148,190 @@ void multiply_few(const Work& w) {
     });
 }
 
-/// out[0..n) = row a times columns of b, for b [k_total, b_row] that is not transposed: the lanes of a sum are rows of
-/// `lanes` [kLanes, kMaxBlockN], so that b is read along its rows.
-template <class B>
-void add_rows(const float* a, const B* b, std::int64_t b_row, std::int64_t n, std::int64_t k, float* lanes) {
-    constexpr std::int64_t kTurn = 4 * kLanes;  // rows of b between two visits to a lane in memory
-    for (std::int64_t at = 0; at < k; at += kTurn) {
-        const std::int64_t end = std::min(k, at + kTurn);
-        simd::each(n, [&](std::int64_t c, auto touched) {
-            for (std::int64_t l = 0; l < kLanes; ++l) {
-                Floats sum = simd::load(lanes + l * kMaxBlockN + c);
-                for (std::int64_t i = at; i < end; i += kLanes) {
-                    const bool there = i + l < end;  // zeros fill up the last eight, as on the other paths
-                    sum = simd::multiply_add(simd::broadcast(there ? a[i + l] : 0.0f),
-                                             there ? simd::load(b + (i + l) * b_row + c, touched) : Floats{}, sum);
-                }
-                simd::store(lanes + l * kMaxBlockN + c, sum);
-            }
+/// Rows of b that are on their way from memory to the second cache while others are multiplied.
+class RowsAhead {
+public:
+    RowsAhead() = default;
+    /// n rows of `bytes` bytes, `stride` bytes apart.
+    RowsAhead(const std::byte* rows, std::int64_t stride, std::int64_t n, std::int64_t bytes)
+        : row_(rows), stride_(stride), lines_((bytes + kLine - 1) / kLine), left_(n * lines_) {}
+
+    std::int64_t lines() const { return left_; }
+    void fetch(std::int64_t lines) {
+        for (std::int64_t i = std::min(lines, left_); i > 0; --i, --left_) {
+            __builtin_prefetch(row_ + line_ * kLine, 0, 2);
+            if (++line_ == lines_) row_ += stride_, line_ = 0;
+        }
+    }
+
+private:
+    static constexpr std::int64_t kLine = 64;
+    const std::byte* row_ = nullptr;
+    std::int64_t stride_ = 0, lines_ = 0, left_ = 0, line_ = 0;
+};
+
+/// out [m, kMaxBlockN] = (+) m rows of a times n rows of b, k elements of each; b as InTiles puts them, filled up with
+/// zeros. A few rows of a stay in the first cache while all of b passes.
+void multiply_block(const float* a, std::int64_t a_row, std::int64_t m, const float* b, std::int64_t n, std::int64_t k,
+                    bool first, RowsAhead ahead, float* out) {
+    const std::int64_t tiles = ((m + kGroupM - 1) / kGroupM) * ((n + kTileB - 1) / kTileB);
+    const std::int64_t lines = (ahead.lines() + tiles - 1) / tiles;
+    for (std::int64_t i = 0; i < m; i += kGroupM)
+        for (std::int64_t j = 0; j < n; j += kTileB) {
+            ahead.fetch(lines);
+            add_rows<true>(a + i * a_row, a_row, std::min(kGroupM, m - i), b + j * kBlockK, 0, k, first,
+                           out + i * kMaxBlockN + j, kMaxBlockN);
+        }
+}
+
+/// Where element i of row r of a converted block stands: rows on end, or kTileB of them together, vector by vector.
+struct OnEnd {
+    static constexpr std::int64_t kPanel = 1;
+    static constexpr std::int64_t at(std::int64_t r, std::int64_t i) { return r * kRowA + i; }
+};
+struct InTiles {
+    static constexpr std::int64_t kPanel = kTileB;
+    static constexpr std::int64_t at(std::int64_t r, std::int64_t i) {
+        return r / kTileB * kTileB * kBlockK + i * kTileB + r % kTileB * kLanes;
+    }
+};
+
+/// Block of a or b in fp32: n rows of k elements, the first one at element `at`, `stride` elements apart, whole vectors
+/// and panels, filled up with zeros.
+using Convert = void (*)(DType dtype, const void* from, std::int64_t at, std::int64_t stride, std::int64_t n,
+                         std::int64_t k, float* to);
+
+template <class To, class T>
+void convert_rows(DType, const void* from, std::int64_t at, std::int64_t stride, std::int64_t n, std::int64_t k,
+                  float* to) {
+    for (std::int64_t r = 0; r < round_up<std::int64_t>(n, To::kPanel); ++r) {
+        const T* const x = static_cast<const T*>(from) + at + r * stride;
+        simd::each(k, [&](std::int64_t i, auto lanes) {
+            simd::store(to + To::at(r, i), r < n ? simd::load(x + i, lanes) : Floats{});
         });
     }
 }
 
-/// A few rows of a times a b that is not transposed.
-template <class B>
-void multiply_few_columns(const Work& w) {
-    const std::int64_t blocks = (w.n + kMaxBlockN - 1) / kMaxBlockN;
-    w.pool.parallel_for(w.batch * blocks, 1, [&](std::int64_t begin, std::int64_t end, int thread) {
-        float* lanes = w.scratch[thread].a;    // [m, kLanes, kMaxBlockN]
-        float* total = w.scratch[thread].out;  // [m, kMaxBlockN]
-        for (std::int64_t block = begin; block < end; ++block) {
-            const std::int64_t item = block / blocks, j = block % blocks * kMaxBlockN;
-            const std::int64_t n = std::min(kMaxBlockN, w.n - j);
-            const float* a = static_cast<const float*>(w.a) + item * w.m * w.k;
-            const B* b = static_cast<const B*>(w.b) + item * w.b_stride + j;
-            std::fill_n(total, w.m * kMaxBlockN, 0.0f);
-            for (std::int64_t at = 0; at < w.k; at += kBlockK) {
-                std::fill_n(lanes, w.m * kLanes * kMaxBlockN, 0.0f);
-                for (std::int64_t i = 0; i < w.m; ++i) {
-                    float* mine = lanes + i * kLanes * kMaxBlockN;
-                    add_rows(a + i * w.k + at, b + at * w.n, w.n, n, std::min(kBlockK, w.k - at), mine);
-                    for (std::int64_t c = 0; c < n; c += kLanes) {
-                        Floats x[kLanes];
-                        for (int l = 0; l < kLanes; ++l) x[l] = simd::load(mine + l * kMaxBlockN + c);
-                        float* to = total + i * kMaxBlockN + c;
-                        simd::store(
-                            to, simd::load(to) + (((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]))));
-                    }
-                }
-            }
-            w.finish({item * w.m, w.m, j, n, total});
-        }
-    });
-}
-
-/// Adds the sums of a block of k to out [m, kMaxBlockN], for `m` and `n` rows of the packed a and b; the first block
-/// overwrites.
-void multiply_block(const float* packed_a, const float* packed_b, std::int64_t m, std::int64_t n, std::int64_t k,
-                    bool first, float* sums) {
-    const std::int64_t steps = (k + kLanes - 1) / kLanes;
-    for (std::int64_t group = 0; group < m; group += kGroupM) {
-        const std::int64_t group_end = std::min(m, group + kGroupM);
-        for (std::int64_t j = 0; j < n; j += kTileB) {
-            const Rows<float> b{packed_b + j * kBlockK, kLanes, kTileB * kLanes};
-            for (std::int64_t i = group; i < group_end; i += kTileA) {
-                const Rows<float> a{packed_a + i * kBlockK, kLanes, kTileA * kLanes};
-                Floats acc[kTileA][kTileB] = {};
-                simd::multiply_tile<kTileA, kTileB>(a, b, steps, acc);
-                for (int r = 0; r < kTileA; ++r) {
-                    float* out = sums + (i + r) * kMaxBlockN + j;
-                    Floats4 total = {};
-                    if (!first) std::memcpy(&total, out, sizeof total);
-                    total += simd::sums(acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
-                    std::memcpy(out, &total, sizeof total);
-                }
-            }
-        }
+/// The rows are columns of a matrix whose own rows are `stride` elements apart.
+template <class To, class T>
+void convert_columns(DType, const void* from, std::int64_t at, std::int64_t stride, std::int64_t n, std::int64_t k,
+                     float* to) {
+    const T* const x = static_cast<const T*>(from) + at;
+    for (std::int64_t i = 0; i < k; i += kLanes) {
+        simd::each(n, [&](std::int64_t r, auto lanes) {
+            Floats square[kLanes] = {};
+            for (std::int64_t l = 0; l < std::min(kLanes, k - i); ++l)
+                square[l] = simd::load(x + (i + l) * stride + r, lanes);
+            simd::transpose(square);
+            const std::int64_t end = std::min(r + kLanes, round_up<std::int64_t>(n, To::kPanel));
+            for (std::int64_t l = 0; l < end - r; ++l) simd::store(to + To::at(r + l, i), square[l]);
+        });
     }
 }
 
-/// pack_rows or pack_columns for a dtype.
-using Pack = void (*)(const void* from, std::int64_t stride, std::int64_t n, std::int64_t k, float* out);
-
-template <int kPanel>
-Pack pack_of(DType dtype, bool rows) {
-    return dispatch_stored_float(dtype, [&]<class T>(T) -> Pack {
-        if (rows)
-            return [](const void* from, std::int64_t stride, std::int64_t n, std::int64_t k, float* out) {
-                pack_rows<kPanel>(static_cast<const T*>(from), stride, n, k, out, kBlockK);
-            };
-        return [](const void* from, std::int64_t stride, std::int64_t n, std::int64_t k, float* out) {
-            pack_columns<kPanel>(static_cast<const T*>(from), stride, n, k, out, kBlockK);
-        };
-    });
+template <class To>
+void convert_blocks(DType dtype, const void* from, std::int64_t at, std::int64_t stride, std::int64_t n, std::int64_t k,
+                    float* to) {
+    float row[kBlockK];
+    for (std::int64_t r = 0; r < round_up<std::int64_t>(n, To::kPanel); ++r) {
+        if (r < n) dequantize(dtype, static_cast<const std::byte*>(from) + bytes_of(dtype, at + r * stride), k, row);
+        simd::each(k, [&](std::int64_t i, auto lanes) {
+            simd::store(to + To::at(r, i), r < n ? simd::load(row + i, lanes) : Floats{});
+        });
+    }
 }
 
-/// Blocks of a and b are converted to packed fp32 and multiplied in registers; a block of b serves kBlockM rows of a.
-void multiply_blocks(const Work& w) {
-    const Pack pack_a = pack_of<kTileA>(w.a_dtype, true), pack_b = pack_of<kTileB>(w.b_dtype, w.transpose_b);
-    const auto a_at = [&](std::int64_t i) { return static_cast<const std::byte*>(w.a) + bytes_of(w.a_dtype, i); };
-    const auto b_at = [&](std::int64_t i) { return static_cast<const std::byte*>(w.b) + bytes_of(w.b_dtype, i); };
-    const std::int64_t blocks_m = (w.m + kBlockM - 1) / kBlockM;
-    const std::int64_t share = w.batch * blocks_m * w.n / (4 * w.pool.threads());  // four blocks a thread at least
-    const std::int64_t block_n = std::clamp<std::int64_t>(round_up<std::int64_t>(share, kTileB), 24, w.max_columns());
-    const std::int64_t blocks_n = (w.n + block_n - 1) / block_n;
-    w.pool.parallel_for(w.batch * blocks_n * blocks_m, 1, [&](std::int64_t begin, std::int64_t end, int thread) {
-        Scratch& mine = w.scratch[thread];
-        for (std::int64_t block = begin; block < end; ++block) {
-            const std::int64_t item = block / blocks_m / blocks_n;
-            const std::int64_t i = block % blocks_m * kBlockM, m = std::min(kBlockM, w.m - i);
-            const std::int64_t j = block / blocks_m % blocks_n * block_n, n = std::min(block_n, w.n - j);
-            const std::int64_t a = (item * w.m + i) * w.k, b = item * w.b_stride;
-            std::int64_t at = 0;
-            do {
-                const std::int64_t k = std::min(kBlockK, w.k - at);
-                pack_a(a_at(a + at), w.k, m, k, mine.a);
-                for (std::int64_t part = 0; part < w.parts; ++part) {
-                    if (w.transpose_b)
-                        pack_b(b_at(b + (part * w.n + j) * w.k + at), w.k, n, k, mine.b);
-                    else
-                        pack_b(b_at(b + at * w.n + j), w.n, n, k, mine.b);
-                    multiply_block(mine.a, mine.b, m, n, k, at == 0, mine.out + part * ProductBlock::kPart);
-                }
-                at += k;
-            } while (at < w.k);
-            w.finish({item * w.m + i, m, j, n, mine.out});
-        }
-    });
+template <class To>
+Convert convert_of(DType dtype, bool rows) {
+    if (is_block_quantized(dtype)) return convert_blocks<To>;
+    return dispatch_stored_float(
+        dtype, [&]<class T>(T) -> Convert { return rows ? convert_rows<To, T> : convert_columns<To, T>; });
 }
 
-bool few_rows(const Product& p) { return p.m <= (p.transpose_b ? kFewRows : kFewColumnRows); }
+/// Blocks of b are converted to fp32 and multiplied with all rows of a of the block.
+class BlockProduct {
+public:
+    explicit BlockProduct(const Work& w)
+        : w_(w),
+          convert_a_(convert_of<OnEnd>(w.a_dtype, true)),
+          convert_b_(convert_of<InTiles>(w.b_dtype, w.transpose_b)),
+          blocks_m_((w.m + kBlockM - 1) / kBlockM) {
+        const std::int64_t share = w.batch * blocks_m_ * w.n / (4 * w.pool.threads());  // four blocks a thread at least
+        block_n_ = std::clamp<std::int64_t>(round_up<std::int64_t>(share, kTileB), 24, w.max_columns());
+        blocks_n_ = (w.n + block_n_ - 1) / block_n_;
+    }
+
+    void run() const {
+        w_.pool.parallel_for(blocks(), 1, [&](std::int64_t begin, std::int64_t end, int thread) {
+            for (std::int64_t block = begin; block < end; ++block) multiply(block, w_.scratch[thread]);
+        });
+    }
+
+private:
+    std::int64_t blocks() const { return w_.batch * blocks_n_ * blocks_m_; }
+    std::int64_t column(std::int64_t block) const { return block / blocks_m_ % blocks_n_ * block_n_; }
+    std::int64_t columns(std::int64_t block) const { return std::min(block_n_, w_.n - column(block)); }
+
+    /// The first element that a block reads of a part of b, from `at` of the summed dimension on, and from row to row.
+    std::int64_t b_at(std::int64_t block, std::int64_t part, std::int64_t at) const {
+        const std::int64_t matrix = block / blocks_m_ / blocks_n_ * w_.b_stride, row = part * w_.n + column(block);
+        return matrix + (w_.transpose_b ? row * w_.k + at : at * w_.n + row);
+    }
+    std::int64_t b_stride() const { return w_.transpose_b ? w_.k : w_.n; }
+
+    /// What is read after part `part` from `at` on: the next part, then more of the summed dimension, then what this
+    /// thread may get for its next block.
+    RowsAhead ahead(std::int64_t block, std::int64_t part, std::int64_t at) const {
+        if (++part == w_.parts) part = 0, at += kBlockK;
+        if (at >= w_.k) at = 0, block += w_.pool.threads() * blocks_m_;
+        if (block >= blocks() || !w_.transpose_b) return {};
+        return {static_cast<const std::byte*>(w_.b) + bytes_of(w_.b_dtype, b_at(block, part, at)),
+                bytes_of(w_.b_dtype, b_stride()), columns(block), bytes_of(w_.b_dtype, std::min(kBlockK, w_.k - at))};
+    }
+
+    void multiply(std::int64_t block, Scratch& mine) const {
+        const std::int64_t row = block / blocks_m_ / blocks_n_ * w_.m + block % blocks_m_ * kBlockM;
+        const std::int64_t m = std::min(kBlockM, w_.m - block % blocks_m_ * kBlockM), n = columns(block);
+        std::int64_t at = 0;
+        do {
+            const std::int64_t k = std::min(kBlockK, w_.k - at);
+            convert_a_(w_.a_dtype, w_.a, row * w_.k + at, w_.k, m, k, mine.a);
+            for (std::int64_t part = 0; part < w_.parts; ++part) {
+                convert_b_(w_.b_dtype, w_.b, b_at(block, part, at), b_stride(), n, k, mine.b);
+                multiply_block(mine.a, kRowA, m, mine.b, n, k, at == 0, ahead(block, part, at),
+                               mine.out + part * ProductBlock::kPart);
+            }
+            at += k;
+        } while (at < w_.k);
+        w_.finish({row, m, column(block), n, mine.out});
+    }
+
+    const Work& w_;
+    Convert convert_a_, convert_b_;
+    std::int64_t blocks_m_, block_n_, blocks_n_;
+};
+
+/// Whether b is read where it lies.
+bool few_rows(const Product& p) { return p.transpose_b && !is_block_quantized(p.b_dtype) && p.m <= kFewRows; }
 
 /// Elements of a that are converted before the product begins.
 std::int64_t converted(const Product& p) {
-    const std::int64_t few = p.transpose_b ? kFewRows : kFewColumnRows;
-    return p.a_dtype == DType::f32 ? 0 : p.batch * std::min(p.m, few) * p.k;
+    return p.a_dtype == DType::f32 ? 0 : p.batch * std::min(p.m, kFewRows) * p.k;
 }
 
 }  // namespace
 
 std::size_t product_scratch(const Product& product, const ThreadPool& pool) {
-    if (is_block_quantized(product.b_dtype)) return quantized_scratch(product, pool);
+    if (is_rounded(product.a_dtype)) return rounded_scratch(product, pool);
     return sizeof(Scratch) * static_cast<std::size_t>(pool.threads()) +
            sizeof(float) * static_cast<std::size_t>(converted(product));
 }
 
 void multiply(const Product& product, std::span<std::byte> scratch, ThreadPool& pool, FinishBlock finish,
               void* context) {
-    if (is_block_quantized(product.b_dtype)) return multiply_quantized(product, scratch, pool, finish, context);
+    if (is_rounded(product.a_dtype)) return multiply_rounded(product, scratch, pool, finish, context);
     Work work{product, reinterpret_cast<Scratch*>(scratch.data()), pool, finish, context};
-    if (!few_rows(product)) return multiply_blocks(work);
+    if (!few_rows(product)) return BlockProduct(work).run();
     if (product.a_dtype != DType::f32) {
         auto* a = reinterpret_cast<float*>(work.scratch + pool.threads());
         constexpr std::int64_t kGrain = 16384;
@@ -292,9 +345,7 @@ void multiply(const Product& product, std::span<std::byte> scratch, ThreadPool& 
         });
         work.a = a;
     }
-    dispatch_stored_float(product.b_dtype, [&]<class B>(B) {
-        product.transpose_b ? multiply_few<B>(work) : multiply_few_columns<B>(work);
-    });
+    dispatch_stored_float(product.b_dtype, [&]<class B>(B) { multiply_few<B>(work); });
 }
 
 }  // namespace vitro::inline VITRO_ISA

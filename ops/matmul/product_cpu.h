@@ -12,8 +12,8 @@
 namespace vitro::inline VITRO_ISA {
 
 /// sums[item, i, part * n + j] = sum over k of a[item, i, k] * b[item, part * n + j, k] (b[item, k, j] when not
-/// transposed; then there is one part). Any float dtypes, b also f8e4m3, and
-/// block-quantized where it is one transposed matrix; then a is rounded to 8 bits (block_product_cpu.h).
+/// transposed; then there is one part). Any float dtypes, b also f8e4m3, and block-quantized where it is one transposed
+/// matrix; then a may be rounded, and where it is, b packed (packed_product_cpu.h).
 struct Product {
     const void* a;
     DType a_dtype;
@@ -30,7 +30,7 @@ struct ProductBlock {
     static constexpr std::int64_t kRow = 96;   // floats from a row of sums to the next
     static constexpr std::int64_t kPart = 48;  // floats from a row of the first part to that of the second
     std::int64_t row, rows, column, columns;
-    float* sums;  // the block's own: may be overwritten, each row of a part up to a multiple of eight
+    float* sums;  // the block's own: may be overwritten, each row of a part up to a multiple of 16
 };
 
 /// Bytes of scratch for multiply.

@@ -165,7 +165,7 @@ TEST_CASE("values of blocks have rows of whole blocks") {
     CHECK(contains(with_weight({}), "expected rows of whole blocks"));
 }
 
-TEST_CASE("blocks of numbers are whole, and no op takes them apart") {
+TEST_CASE("blocks of numbers are whole, and are moved as whole rows") {
     const auto with = [](ValueKind kind, Shape shape) {
         return complaint([&](Graph& g) {
             ValueInfo info{kind, {DType::q4_0, std::move(shape)}, "w"};
@@ -176,9 +176,21 @@ TEST_CASE("blocks of numbers are whole, and no op takes them apart") {
     CHECK(with(ValueKind::weight, {3, 64}) == "nothing");
     CHECK(contains(with(ValueKind::weight, {3, 40}), "q4_0 [3, 40]: expected rows of whole blocks of 32 elements"));
     CHECK(contains(with(ValueKind::weight, {}), "whole blocks of 32"));
+    CHECK(contains(complaint([](Graph& g) {
+                       ValueInfo info{ValueKind::weight, {DType::q8_0_r16, {12, 32}}, "w"};
+                       info.source = "w";
+                       g.add_value(std::move(info));
+                   }),
+                   "q8_0_r16 [12, 32]: expected a matrix whose rows are a multiple of 16"));
     Builder b("blocks");
     const Value w = b.weight("w", {DType::q4_0, {3, 64}});
-    CHECK_THROWS_WITH_AS(reshape(b, w, {64, 3}), doctest::Contains("expected elements that stand alone"), Error);
+    CHECK_THROWS_WITH_AS(reshape(b, w, {64, 3}),
+                         doctest::Contains("expected rows of 64 as before, whose elements stand in blocks"), Error);
+    CHECK(b.type(reshape(b, w, {3, 1, 64})) == TensorType{DType::q4_0, {3, 1, 64}});
+    const Value packed = b.weight("packed", {DType::q8_0_r16, {16, 64}});
+    CHECK_THROWS_WITH_AS(reshape(b, packed, {2, 8, 64}),
+                         doctest::Contains("expected rows that stand alone, found q8_0_r16, which packs 16 together"),
+                         Error);
 }
 
 TEST_CASE("a graph has a result or an update") {

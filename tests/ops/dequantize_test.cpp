@@ -8,7 +8,7 @@ namespace vitro::test {
 namespace {
 
 TEST_CASE("dequantize refuses what has no blocks, and dimensions that no block divides") {
-    CHECK(refusal(kDequantize, {{DType::f32, {3, 32}}}, {}) == "x: expected a block-quantized type, found f32 [3, 32]");
+    CHECK(refusal(kDequantize, {{DType::f32, {3, 32}}}, {}) == "x: expected a type of blocks, found f32 [3, 32]");
     CHECK(refusal(kDequantize, {{DType::q8_0, {32, 33}}}, {}) ==
           "x: expected a last dimension that is a multiple of 32, found q8_0 [32, 33]");
     CHECK(refusal(kDequantize, {{DType::q4_k, {32, 128}}}, {}) ==

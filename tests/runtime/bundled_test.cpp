@@ -45,12 +45,11 @@ std::vector<Expected> expected() {
     return out;
 }
 
-}  // namespace
-
-TEST_CASE("the bundled model completes every expected prompt as in transformers, token for token") {
+/// Completes every expected prompt.
+void check_completions(const LanguageModelOptions& model_options) {
     const std::vector<Expected> rows = expected();
     CHECK(rows.size() >= 45);
-    LoadedModel loaded(bundled(), {}, 1);  // a test beside others: threads would wait for each other
+    LoadedModel loaded(bundled(), model_options, 1);  // a test beside others: threads would wait for each other
     const ModelConfig& config = loaded.model.config();
     const GenerationConfig generation = read_generation_config(bundled(), config);
     const Tokenizer tokenizer = Tokenizer::load(bundled(), config.vocab_size);
@@ -71,6 +70,22 @@ TEST_CASE("the bundled model completes every expected prompt as in transformers,
         CAPTURE(out.text);
         CHECK(out.text.starts_with(row.prefix));
     }
+}
+
+}  // namespace
+
+TEST_CASE("the bundled model completes every expected prompt as in transformers, token for token") {
+    check_completions({});
+}
+
+TEST_CASE("the bundled model's greedy text is the same with activations in bf16, and with weights in q8_0") {
+    check_completions({.activation = DType::bf16, .cache = DType::bf16});
+    LanguageModelOptions q8_0;
+    q8_0.passes.enabled = {"weights_to_blocks"};
+    q8_0.passes.block_type = DType::q8_0;
+    check_completions(q8_0);
+    q8_0.passes.exact = true;
+    check_completions(q8_0);
 }
 
 TEST_CASE("what the project promises of the bundled model is among the expected completions") {

@@ -42,7 +42,7 @@ TEST_CASE("types follow the device where nothing else is said") {
     CHECK(on_gpu.activation == DType::bf16);
     CHECK(on_gpu.cache == DType::bf16);
     CHECK(on_gpu.choose_tokens);
-    const OpenOptions chosen{.activation = DType::f16, .cache = DType::f8e4m3, .fp8_weights = true};
+    const OpenOptions chosen{.activation = DType::f16, .cache = DType::f8e4m3, .weights = DType::f8e4m3};
     const LanguageModelOptions own = model_options(chosen, config, cpu);
     CHECK(own.activation == DType::f16);
     CHECK(own.cache == DType::f8e4m3);

@@ -1,4 +1,4 @@
-// Weights and KV cache in fp8.
+// Weights in fp8 and in blocks, and the KV cache in fp8.
 #include "passes/passes.h"
 #include "tests/runtime/goldens.h"
 
@@ -57,6 +57,31 @@ TEST_CASE("a model with fp8 weights is near the one without, the same fused and 
         for (const Pass& pass : all_passes())
             if (!pass.optional) unfused.passes.disabled.emplace(pass.name);
         CHECK(nmse(found, load_golden(name, unfused).feed(kPrompt)) < 1e-9);
+    }
+}
+
+TEST_CASE("weights in blocks: exact as dequantized ones, near with rounded activations, packed and in order alike") {
+    const auto directory = source_path("models/bundled/tiny-phi3");
+    for (const DType type : {DType::q8_0, DType::q6_k, DType::q5_k, DType::q4_k, DType::q4_0}) {
+        CAPTURE(name(type));
+        LanguageModelOptions options{.context = 64};
+        options.passes.enabled = {"weights_to_blocks"};
+        options.passes.block_type = type;
+        const auto feed = [&] { return LoadedModel(directory, options).feed(kPrompt); };
+        LoadedModel packed(directory, options);
+        const std::vector<float> near = packed.feed(kPrompt);
+        for (const Phase phase : {Phase::prefill, Phase::decode})
+            for (const Node& node : packed.model.program(phase).graph.nodes)
+                if (node.op->name == "linear")
+                    CHECK(is_packed(packed.model.program(phase).graph.value(node.inputs[1]).type.dtype));
+        options.passes.disabled = {"pack_weights"};
+        CHECK(feed() == near);
+        options.passes.exact = true;
+        const std::vector<float> exact = feed();
+        options.passes.disabled = {"keep_blocks"};
+        CHECK(nmse(feed(), exact) <= 1e-6);
+        CHECK(nmse(exact, near) <= 1e-3);
+        CHECK(nmse(exact, near) > 0);
     }
 }
 

@@ -9,7 +9,7 @@ using namespace vitro::test;
 
 namespace {
 const std::vector<std::string> kCommands = {"run",        "chat",   "show",  "next", "tokenize",
-                                            "detokenize", "logits", "graph", "ops"};
+                                            "detokenize", "logits", "graph", "ops", "perplexity"};
 }  // namespace
 
 TEST_CASE("help stands on stdout, with an example, for vitro and each subcommand") {
@@ -37,6 +37,8 @@ TEST_CASE("a wrong command line ends with 2 and says why on stderr") {
         {"detokenize"},
         {"detokenize", "x"},
         {"logits", "-p", "x"},
+        {"perplexity", "-p", "x", "--window", "1"},
+        {"perplexity", "-p", "x", "--weights", "q1"},
         {"logits", "-o", "x.safetensors"},
         {"logits", "-p", "x", "--tokens", "1", "-o", "x.safetensors"},
         {"logits", "--tokens", "1,x", "-o", "x.safetensors"},

@@ -182,8 +182,8 @@ TEST_CASE("every command in the README's table runs") {
         if (writes) CHECK(fs::file_size(out / "output") > 0);
     }
     CHECK(subcommands == std::set<std::string>{"run", "chat", "show", "next", "tokenize", "detokenize", "logits",
-                                               "graph", "opt", "exec", "ops", "plan", "devices", "bench",
-                                               "completion", "tap", "attend", "why"});
+                                               "graph", "opt", "exec", "ops", "plan", "devices", "bench", "completion",
+                                               "tap", "attend", "why", "perplexity"});
 }
 
 TEST_CASE("files and names in backticks exist") {

@@ -1,0 +1,185 @@
+// Packed blocks (base/packed.h) as a product wants them: a byte for each number, and what the numbers stand for. What
+// the bytes of each type mean is said in base/blocks.cpp; here the same is done on vectors of 16 rows.
+#pragma once
+
+#include "backends/cpu/simd_integer.h"
+#include "base/half.h"
+#include "base/packed.h"
+
+#include <algorithm>
+
+namespace vitro::inline VITRO_ISA {
+
+inline constexpr int kGroupColumns = 32, kGroupSteps = 8;  // a step is four columns
+
+/// 16 rows and 32 columns: element = scale[half] * (code - centre) + offset[half], with a half for 16 columns each, or
+/// the first one for all.
+struct ExpandedGroup {
+    alignas(64) std::uint8_t code[kGroupSteps][4 * kPackedRows];  // [step][row][4 columns]
+    alignas(64) float scale[2][kPackedRows];
+    alignas(64) float offset[2][kPackedRows];  // only of types that have one
+};
+
+/// What a product has to know of a type beyond that.
+struct CodeType {
+    simd::CodeKind kind;
+    int centre;  // of unsigned codes; kind any: of none or 128, see CodeKind
+    bool by_halves;
+    bool has_offset;
+};
+
+constexpr CodeType code_type(DType blocks) {
+    using simd::CodeKind;
+    switch (blocks) {
+        case DType::q4_0:
+            return {CodeKind::up_to_15, 8, false, false};
+        case DType::q4_1:
+        case DType::q4_k:
+            return {CodeKind::up_to_15, 0, false, true};
+        case DType::q5_0:
+            return {CodeKind::up_to_31, 16, false, false};
+        case DType::q5_1:
+        case DType::q5_k:
+            return {CodeKind::up_to_31, 0, false, true};
+        case DType::q2_k:
+            return {CodeKind::up_to_63, 0, true, true};
+        case DType::q3_k:
+            return {CodeKind::up_to_63, 4, true, false};
+        case DType::q6_k:
+            return {CodeKind::up_to_63, 32, true, false};
+        default:
+            return {CodeKind::any, VITRO_HAS_VNNI ? 128 : 0, false, false};
+    }
+}
+
+/// table[code] of each code below 16.
+[[gnu::always_inline]] inline simd::Bytes look_up(const std::int8_t (&table)[16], simd::Bytes codes) {
+#ifdef __AVX2__
+    const __m128i all = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
+#ifdef __AVX512BW__
+    return reinterpret_cast<simd::Bytes>(
+        _mm512_shuffle_epi8(_mm512_broadcast_i32x4(all), reinterpret_cast<__m512i>(codes)));
+#else
+    return reinterpret_cast<simd::Bytes>(
+        _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(all), reinterpret_cast<__m256i>(codes)));
+#endif
+#else
+    simd::Bytes out;
+    for (int i = 0; i < 4 * simd::kLanes; ++i) out[i] = static_cast<std::uint8_t>(table[codes[i]]);
+    return out;
+#endif
+}
+
+inline constexpr std::int8_t kUnevenNumbers[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                                   1,    13,   25,  38,  53,  69,  89,  113};
+inline constexpr std::int8_t kDoubledNumbers[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
+/// One packed block.
+template <DType blocks>
+class PackedBlock {
+public:
+    static constexpr PackedLayout kLayout = packed_layout(blocks);
+    static constexpr int kGroups = kLayout.elements / kGroupColumns;
+
+    explicit PackedBlock(const std::uint8_t* bytes) : bytes_(bytes) {}
+
+    /// to[0..kGroups) = its groups.
+    void expand(ExpandedGroup* to) const {
+        for (int g = 0; g < kGroups; ++g)
+            for (int row = 0; row < kPackedRows; row += int{simd::kLanes}) expand_scales(g, row, to[g]);
+        // Groups that share bytes in one turn, where the compiler knows the shifts.
+        constexpr int kHigh = kLayout.high.bits == 0 ? 1 : kLayout.high.period();
+        constexpr int kTurn = std::max({kLayout.low.period(), kHigh, kGroupColumns}) / kGroupColumns;
+        for (int turn = 0; turn < kGroups; turn += kTurn)
+            simd::unrolled<kTurn * kGroupSteps>([&](auto step) __attribute__((always_inline)) {
+                for (int row = 0; row < kPackedRows; row += int{simd::kLanes}) {
+                    const simd::Bytes code = codes<4 * step>(turn * kGroupColumns, row);
+                    std::memcpy(&to[turn + step / kGroupSteps].code[step % kGroupSteps][4 * row], &code, sizeof code);
+                }
+            });
+    }
+
+private:
+    using Floats = simd::Floats;
+    using Words = simd::Words;
+
+    /// Columns first + column to first + column + 3, of kLanes rows; `first` is a multiple of the planes' periods.
+    template <int column>
+    [[gnu::always_inline]] simd::Bytes codes(int first, int row) const {
+        simd::Bytes out = bits<kLayout.low.bits, kLayout.low.run, column, 0>(0, first, row);
+        if constexpr (kLayout.high.bits != 0)
+            out |= bits<kLayout.high.bits, kLayout.high.run, column, kLayout.low.bits>(kLayout.high_at(), first, row);
+        if constexpr (blocks == DType::iq4_nl || blocks == DType::iq4_xs) out = look_up(kUnevenNumbers, out);
+        if constexpr (blocks == DType::mxfp4) out = look_up(kDoubledNumbers, out);
+        if constexpr (code_type(blocks).centre == 128) out ^= 128;
+        return out;
+    }
+
+    /// The bits of a plane at byte `at`, moved up by `up`.
+    template <int width, int run, int column, int up>
+    [[gnu::always_inline]] simd::Bytes bits(int at, int first, int row) const {
+        constexpr CodePlane kPlane{0, width, run};
+        constexpr int kByte = kPlane.byte(column), kRight = kPlane.shift(column) - up;
+        const int byte = first * width / 8 + kByte;
+        const simd::Bytes all = simd::load_bytes(bytes_ + at + byte * kPackedRows + 4 * row);
+        if constexpr (width == 8) return all;
+        Words words = reinterpret_cast<Words>(all);
+        if constexpr (kRight > 0) words = words >> kRight;
+        if constexpr (kRight < 0) words = words << -kRight;
+        return reinterpret_cast<simd::Bytes>(words) & static_cast<std::uint8_t>(((1 << width) - 1) << up);
+    }
+
+    /// Scale `index` of 16 bits, and of up to 8 bits, of kLanes rows.
+    Floats half(int index, int row) const {
+        return simd::load(reinterpret_cast<const f16*>(bytes_ + kLayout.halves_at()) + index * kPackedRows + row);
+    }
+    Words byte(int index, int row) const {
+        return simd::widen_bytes(bytes_ + kLayout.bytes_at() + index * kPackedRows + row);
+    }
+    static Floats number(Words value) { return __builtin_convertvector(reinterpret_cast<simd::Ints>(value), Floats); }
+    static Floats signed_number(Words value, int bits) {
+        return __builtin_convertvector(reinterpret_cast<simd::Ints>(value) << (32 - bits) >> (32 - bits), Floats);
+    }
+
+    void expand_scales(int g, int row, ExpandedGroup& to) const {
+        const auto scale = [&](int half_group, Floats value) { simd::store(to.scale[half_group] + row, value); };
+        const auto offset = [&](int half_group, Floats value) { simd::store(to.offset[half_group] + row, value); };
+        if constexpr (blocks == DType::q2_k) {
+            for (const int h : {0, 1}) {
+                const Words both = byte(2 * g + h, row);
+                scale(h, half(0, row) * number(both & 15));
+                offset(h, -(half(1, row) * number(both >> 4)));
+            }
+        } else if constexpr (blocks == DType::q3_k) {
+            for (const int h : {0, 1}) {
+                const int part = 2 * g + h;
+                const Words low = part < 8 ? byte(part, row) & 15 : byte(part - 8, row) >> 4;
+                const Words high = byte(8 + part % 4, row) >> (part / 4 * 2) & 3;
+                scale(h, half(0, row) * (number(low | high << 4) - 32.0f));
+            }
+        } else if constexpr (blocks == DType::q4_k || blocks == DType::q5_k) {  // six bits each of scale and minimum
+            const Words scale6 = g < 4 ? byte(g, row) & 63 : (byte(g + 4, row) & 15) | byte(g - 4, row) >> 6 << 4;
+            const Words minimum6 = g < 4 ? byte(g + 4, row) & 63 : byte(g + 4, row) >> 4 | byte(g, row) >> 6 << 4;
+            scale(0, half(0, row) * number(scale6));
+            offset(0, -(half(1, row) * number(minimum6)));
+        } else if constexpr (blocks == DType::q6_k) {
+            for (const int h : {0, 1}) scale(h, half(0, row) * signed_number(byte(2 * g + h, row), 8));
+        } else if constexpr (blocks == DType::iq4_xs) {
+            std::uint16_t high __attribute__((vector_size(2 * simd::kLanes)));
+            std::memcpy(&high, bytes_ + kLayout.halves_at() + 2 * (kPackedRows + row), sizeof high);
+            const Words high2 = __builtin_convertvector(high, Words) >> (2 * g) & 3;
+            const Words low4 = byte(g / 2, row) >> (g % 2 * 4) & 15;
+            scale(0, half(0, row) * (number(low4 | high2 << 4) - 32.0f));
+        } else if constexpr (blocks == DType::mxfp4) {  // half of a power of two, its exponent counted from 2^-127
+            const Words code = byte(0, row);
+            scale(0, reinterpret_cast<Floats>(code < 2 ? (Words{} + 0x200000) << code : (code - 1) << 23));
+        } else {
+            scale(0, half(0, row));
+            if constexpr (code_type(blocks).has_offset) offset(0, half(1, row));
+        }
+    }
+
+    const std::uint8_t* bytes_;
+};
+
+}  // namespace vitro::inline VITRO_ISA
