@@ -46,7 +46,7 @@ TEST_CASE("bash completes commands, options, their words, and files") {
     CHECK(offered(file, "--ver") == "--version\n");
     CHECK(offered(file, "run --pred") == "--predict\n");
     CHECK(offered(file, "--plugin x.so run --pred") == "--predict\n");
-    CHECK(offered(file, "run --weights ''") == "fp8\nstored\n");
+    CHECK(offered(file, "run --weights ''") == "fp8\nq4_0\nq4_k\nq8_0\nstored\n");
     CHECK(offered(file, "run --weights = f") == "fp8\n");
     CHECK(offered(file, "graph --format mod") == "model-explorer\nmodel-explorer-cost\n");
     CHECK(contains(offered(file, "graph --after fuse_at"), "fuse_attention\n"));
