@@ -298,6 +298,8 @@ Quantize quantizer_of(DType dtype) {
 
 }  // namespace
 
+bool can_quantize(DType dtype) { return quantizer_of(dtype) != nullptr; }
+
 void quantize(DType dtype, const float* from, std::int64_t elements, std::byte* blocks) {
     const Quantize block = quantizer_of(dtype);
     VITRO_CHECK(block != nullptr, "{} has no quantizer", name(dtype));

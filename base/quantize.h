@@ -15,10 +15,7 @@
 namespace vitro {
 
 /// Whether there is a quantizer for a type: q8_0, q4_0, q4_k, q5_k, q6_k.
-constexpr bool can_quantize(DType dtype) {
-    return dtype == DType::q8_0 || dtype == DType::q4_0 || dtype == DType::q4_k || dtype == DType::q5_k ||
-           dtype == DType::q6_k;
-}
+bool can_quantize(DType dtype);
 
 /// blocks = `elements` numbers, whole blocks. The values of a block with a NaN or an infinity are all NaN.
 void quantize(DType dtype, const float* from, std::int64_t elements, std::byte* blocks);

@@ -98,6 +98,17 @@ TextOptions add_text_flags(const Command& command, TextFlags& flags, const std::
     return {text, file};
 }
 
+void add_tokens_flags(const Command& command, TokensFlags& flags) {
+    const auto [text, file] = add_text_flags(command, flags.text, "the text");
+    const Option tokens =
+        command.list("--tokens", flags.tokens, "token ids in place of a text: no tokenizer is needed", "1,2,3");
+    tokens.excludes(text).excludes(file);
+}
+
+std::vector<std::int32_t> read_tokens(const ModelFlags& model, const TokensFlags& flags) {
+    return flags.tokens.empty() ? open_tokenizer(model).encode(read_text(flags.text)) : flags.tokens;
+}
+
 std::string read_text(const TextFlags& flags) {
     constexpr std::size_t kMostBytes = std::size_t{64} << 20;
     if (flags.text && flags.text != "-") return *flags.text;

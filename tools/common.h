@@ -64,6 +64,16 @@ TextOptions add_text_flags(const Command& command, TextFlags& flags, const std::
 /// or empty.
 std::string read_text(const TextFlags& flags);
 
+/// A text, or its tokens.
+struct TokensFlags {
+    TextFlags text;
+    std::vector<std::int32_t> tokens;
+};
+/// Those of a text, and --tokens in its place.
+void add_tokens_flags(const Command& command, TokensFlags& flags);
+/// The tokens; a text is read, and encoded by the model's tokenizer.
+std::vector<std::int32_t> read_tokens(const ModelFlags& model, const TokensFlags& flags);
+
 /// What the flags say of how a model is to run; the rest is as in `options`.
 OpenOptions open_options(const ModelFlags& flags, LanguageModelOptions options = {});
 

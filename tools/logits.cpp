@@ -8,14 +8,13 @@ namespace {
 
 struct Flags {
     ModelFlags model;
-    TextFlags text;
-    std::vector<std::int32_t> tokens;
+    TokensFlags text;
     std::filesystem::path out;
 };
 
 void logits(const Flags& flags) {
     const OpenModel open = open_model(flags.model, {.all_logits = true});
-    const auto tokens = flags.tokens.empty() ? open_tokenizer(flags.model).encode(read_text(flags.text)) : flags.tokens;
+    const auto tokens = read_tokens(flags.model, flags.text);
     if (tokens.empty()) fail("the text has no tokens: expected at least one");
     std::vector<float> all;
     append(*open.model, {.tokens = tokens, .all_rows = true},
@@ -38,9 +37,7 @@ void add_logits(CommandLine& line) {
                                          return 0;
                                      });
     add_model_flags(command, flags->model);
-    const auto [text, file] = add_text_flags(command, flags->text, "the text");
-    const Option tokens = command.list("--tokens", flags->tokens, "token ids in place of a text", "1,2,3");
-    tokens.excludes(text).excludes(file);
+    add_tokens_flags(command, flags->text);
     command.output("-o,--output", flags->out, "the file to write: tensor logits, f32 [tokens, vocab]").required();
 }
 

@@ -15,8 +15,7 @@ namespace {
 
 struct Flags {
     ModelFlags model;
-    TextFlags text;
-    std::vector<std::int32_t> tokens;
+    TokensFlags text;
     std::int64_t window = 512;
     std::string against;
     bool json = false;
@@ -68,7 +67,7 @@ void print_text(const TextScore& score, const Flags& flags, std::size_t tokens) 
 }
 
 void run(const Flags& flags) {
-    const auto tokens = flags.tokens.empty() ? open_tokenizer(flags.model).encode(read_text(flags.text)) : flags.tokens;
+    const auto tokens = read_tokens(flags.model, flags.text);
     const OpenModel open = open_model(flags.model, {.all_logits = true});
     std::optional<OpenModel> other;
     if (!flags.against.empty()) other = open_model(other_model(flags), {.all_logits = true});
@@ -95,9 +94,7 @@ void add_perplexity(CommandLine& line) {
             return 0;
         });
     add_model_flags(command, flags->model);
-    const auto [text, file] = add_text_flags(command, flags->text, "the text");
-    const Option tokens = command.list("--tokens", flags->tokens, "token ids in place of a text", "1,2,3");
-    tokens.excludes(text).excludes(file);
+    add_tokens_flags(command, flags->text);
     command.number("--window", flags->window, {2}, "tokens that a window has (default 512, at most the context)", "N");
     command.option("--against", flags->against,
                    "compare with another model, a directory or file, or with the same one in another way: a word that "

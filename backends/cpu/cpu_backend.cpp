@@ -17,6 +17,12 @@ namespace {
 constexpr int kMostThreads = 1024;
 constexpr int kSpins = 4000;  // about the gap between two steps of a program; longer waits sleep
 
+/// The system may promise more than there is, and end the process when it is used.
+void refuse_beyond_all_memory(std::size_t bytes, std::string_view what) {
+    if (const auto has = host_memory(); has && bytes > has->total_bytes)
+        fail("not enough memory for {}: {} bytes, {} are all there are", what, bytes, has->total_bytes);
+}
+
 void pause_briefly() {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
@@ -102,8 +108,7 @@ void ThreadPool::serve(int thread) {
 CpuBackend::CpuBackend(int threads) : pool_(threads > 0 ? threads : usable_threads()) {}
 
 Buffer CpuBackend::allocate(std::size_t bytes, std::string_view what) {
-    if (const auto has = host_memory(); has && bytes > has->total_bytes)
-        fail("not enough memory for {}: {} bytes, {} are all there are", what, bytes, has->total_bytes);
+    refuse_beyond_all_memory(bytes, what);
     // calloc leaves large blocks untouched until they are used; it aligns to 16 bytes only.
     void* memory = bytes > SIZE_MAX - alignment() ? nullptr : std::calloc(bytes + alignment(), 1);
     if (memory == nullptr) fail("not enough memory for {}: {} bytes", what, bytes);
@@ -115,6 +120,7 @@ Buffer CpuBackend::allocate(std::size_t bytes, std::string_view what) {
 Buffer CpuBackend::allocate_weights(std::size_t bytes, std::string_view what) {
     constexpr std::size_t kLargePage = std::size_t{2} << 20;
     if (bytes < kLargePage || bytes > SIZE_MAX - 2 * kLargePage) return allocate(bytes, what);
+    refuse_beyond_all_memory(bytes, what);
     const std::size_t mapped = bytes + kLargePage;  // so that the first large page begins with the first byte
     void* const memory = ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) fail("not enough memory for {}: {} bytes", what, bytes);

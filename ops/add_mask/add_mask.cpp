@@ -31,8 +31,7 @@ const OpDef kAddMask{
     .name = "add_mask",
     .doc =
         "out = x + mask, broadcast as numpy does, but -inf wherever the mask is -inf, whatever x is there, NaN "
-        "included: "
-        "what is masked takes no part. out has x's dtype, the sum is fp32.",
+        "included: what is masked takes no part. out has x's dtype, the sum is fp32.",
     .inputs = {"x", "mask"},
     .locality = Locality::elements,
     .infer = infer_broadcast,

@@ -5,6 +5,7 @@
 #include "runtime/open_model.h"
 #include "tests/frontend/gguf_files.h"
 #include "tests/frontend/temp_dir.h"
+#include "tests/runtime/errors.h"
 #include "tests/runtime/goldens.h"
 
 #include <doctest/doctest.h>
@@ -134,17 +135,6 @@ std::vector<float> logits(const std::filesystem::path& model, bool exact = false
     return LoadedModel(model, {.context = 64, .passes = {.exact = exact}}).feed(tokens);
 }
 
-/// Mean square of the difference, relative to that of `expected`.
-double nmse(const std::vector<float>& expected, const std::vector<float>& found) {
-    REQUIRE(expected.size() == found.size());
-    double error = 0, power = 0;
-    for (std::size_t i = 0; i < expected.size(); ++i) {
-        error += std::pow(double(found[i]) - double(expected[i]), 2);
-        power += std::pow(double(expected[i]), 2);
-    }
-    return error / power;
-}
-
 std::size_t count_ops(const Program& program, std::string_view op) {
     return static_cast<std::size_t>(std::count_if(program.graph.nodes.begin(), program.graph.nodes.end(),
                                                   [&](const Node& node) { return node.op->name == op; }));
@@ -181,7 +171,7 @@ TEST_CASE(
     CHECK(Checkpoint::open(directory / "q8_0.gguf").at("model.embed_tokens.weight").dtype == DType::q8_0);
     const std::vector<float> expected = logits(directory / "f32.gguf"), near = logits(directory / "q8_0.gguf");
     CHECK(logits(directory / "q8_0.gguf", true) == expected);
-    CHECK(nmse(expected, near) < 1e-3);
+    CHECK(nmse(near, expected) < 1e-3);
     CHECK(near != expected);
     CHECK(expected != logits(bundled));
 }

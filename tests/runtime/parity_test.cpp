@@ -6,6 +6,7 @@
 #include "ops/op_list.h"
 #include "runtime/append.h"
 #include "tests/paths.h"
+#include "tests/runtime/errors.h"
 
 #include <doctest/doctest.h>
 
@@ -68,16 +69,6 @@ struct Loaded {
 
 std::int32_t argmax(std::span<const float> logits) {
     return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-}
-
-/// Mean squared difference over mean square.
-double nmse(std::span<const float> found, std::span<const float> expected) {
-    double difference = 0, power = 0;
-    for (std::size_t i = 0; i < found.size(); ++i) {
-        difference += std::pow(static_cast<double>(found[i]) - static_cast<double>(expected[i]), 2);
-        power += std::pow(static_cast<double>(expected[i]), 2);
-    }
-    return difference / power;
 }
 
 /// The largest |found - expected| / (1 + |expected|): at most 1e-4 means within rtol = atol = 1e-4.
