@@ -102,7 +102,7 @@ TEST_CASE("logits of all positions agree with transformers") {
         const auto logits = loaded.all_logits(golden.tokens);
         REQUIRE(logits.size() == golden.logits_f32.size());
         CHECK(largest_error(logits, golden.logits_f32) <= 1e-4);
-        CHECK(nmse(logits, golden.logits_bf16) <= 1e-4);
+        CHECK(test::nmse(logits, golden.logits_bf16) <= 1e-4);
     }
 }
 
