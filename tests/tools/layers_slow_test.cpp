@@ -39,7 +39,7 @@ void check_linear(const std::vector<std::string>& arguments) {
     const double few = seconds_of(arguments, 1024), many = seconds_of(arguments, 4096);
     MESSAGE(
         fmt::format("{}: {:.2f} s of processor time for 1,024 layers, {:.2f} s for 4,096", arguments[0], few, many));
-    CHECK(many < 6 * few);  // four times as much, and the caches' part
+    CHECK(many < 8 * few);  // in proportion: four times; by the square: sixteen. The rest is what no cache holds.
 }
 
 }  // namespace
