@@ -157,21 +157,38 @@ private:
         return out;
     }
 
+    /// Region, offset and bytes; in an arena also the first and the last step that need it, counted from 1.
+    Json place_json(const Subject& subject, ValueId id, const Place& place) const {
+        Json out{region_of(subject, place), place.offset, place.bytes};
+        const Program& program = story_.program;
+        const ValueId planned = program.graph.find(subject.graph.value(id).path);
+        for (const Block& block : program.plan.blocks) {
+            if (std::find(block.values.begin(), block.values.end(), planned) == block.values.end()) continue;
+            for (const NodeId node : {block.first, block.last})
+                out.push_back(1 + std::count_if(program.steps.begin(), program.steps.end(),
+                                                [&](const Step& step) { return step.node < node; }));
+        }
+        return out;
+    }
+
     void add_places(Json& out) const {
         const Stage& last = story_.stages.back();
         const Subject subject = story_.subject(last);
-        ByPath places, devices;
+        ByPath places, devices, sources;
         Json regions = Json::object();
         for (std::size_t i = 0; i < last.graph.values.size(); ++i)
             if (const auto place = place_of(subject, static_cast<ValueId>(i)))
-                places.emplace_back(last.graph.values[i].path,
-                                    Json{region_of(subject, *place), place->offset, place->bytes});
+                places.emplace_back(last.graph.values[i].path, place_json(subject, static_cast<ValueId>(i), *place));
+        for (const ValueInfo& value : story_.stages.front().graph.values)
+            if (value.kind == ValueKind::weight && value.source != value.path)
+                sources.emplace_back(value.path, value.source);
         for (const Node& node : last.graph.nodes)
             if (const std::string device = device_of(subject, node); !device.empty())
                 devices.emplace_back(last.graph.value(node.outputs[0]).path, device);
         for (const auto& [region, bytes] : regions_of(subject)) regions[region] = bytes;
         out["places"] = std::move(places);
         out["devices"] = std::move(devices);
+        out["sources"] = std::move(sources);
         out["regions"] = std::move(regions);
     }
 
@@ -182,6 +199,15 @@ private:
     Json repeats_of_last_;
     Json ops_ = Json::object();
 };
+
+Json paint_json(const Paint& paint) {
+    ByPath marks;
+    for (const auto& [path, mark] : paint.marks) marks.emplace_back(path, Json{mark.value, mark.text});
+    Json drawings = Json::array();
+    for (const auto& [heading, svg] : paint.drawings) drawings.push_back({heading, svg});
+    return {{"title", paint.title}, {"log", paint.is_logarithmic}, {"least", paint.least},
+            {"most", paint.most},   {"marks", std::move(marks)},   {"drawings", std::move(drawings)}};
+}
 
 void replace(std::string& text, std::string_view mark, std::string_view by) {
     const std::size_t at = text.find(mark);
@@ -202,15 +228,17 @@ std::string inside_script(const std::string& text) {
 
 }  // namespace
 
-std::string html_of(const Story& story) {
+std::string html_of(const Story& story, const Paint* paint) {
     std::string page(html_file("page.html"));
     std::string title;
     for (const char c : story.stages.front().graph.name) title += c == '<' ? std::string("&lt;") : std::string(1, c);
     replace(page, "@TITLE@", title);
-    for (const char* name : {"style.css", "story.js", "layout.js", "panel.js", "view.js"})
+    for (const char* name : {"style.css", "story.js", "paint.js", "layout.js", "panel.js", "view.js"})
         replace(page, fmt::format("@{}@", name), html_file(name));
     // Last, and text that stands in the data is not looked at again.
-    replace(page, "@DATA@", inside_script(Data(story).gather().dump()));
+    Json data = Data(story).gather();
+    if (paint != nullptr) data["paint"] = paint_json(*paint);
+    replace(page, "@DATA@", inside_script(data.dump()));
     return page;
 }
 
