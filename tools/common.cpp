@@ -60,6 +60,11 @@ void add_device_flags(const Command& command, ModelFlags& flags) {
         "where to run: auto (a GPU, where there is one), cpu, cuda, cuda:N, or cuda-emulated (the CUDA kernels on the "
         "CPU)",
         "DEVICE");
+    command.option(
+        "--cpu-kernels", flags.cpu_kernels,
+        "kernels of the CPU: of an instruction set by its name (vitro devices), or reference: none, the ops' "
+        "references run (default: the best that the CPU has)",
+        "ISA|reference");
     command.flag("--verify-plan", flags.verify_plan, "check by replay that no step overwrites what is read later");
 }
 
@@ -127,7 +132,8 @@ OpenOptions open_options(const ModelFlags& flags, LanguageModelOptions options) 
     options.verify_plan = flags.verify_plan;
     options.passes.exact = flags.exact;
     if (isatty(STDERR_FILENO) != 0) options.progress = LoadingBar{};
-    OpenOptions out{.device = flags.device, .threads = flags.threads, .model = std::move(options)};
+    OpenOptions out{
+        .device = flags.device, .threads = flags.threads, .kernels = flags.cpu_kernels, .model = std::move(options)};
     if (flags.activations != "auto") out.activation = dtype_named(flags.activations);
     if (flags.kv_type != "auto") out.cache = flags.kv_type == "fp8" ? DType::f8e4m3 : dtype_named(flags.kv_type);
     if (flags.weights != "stored") out.weights = flags.weights == "fp8" ? DType::f8e4m3 : dtype_named(flags.weights);
@@ -135,7 +141,7 @@ OpenOptions open_options(const ModelFlags& flags, LanguageModelOptions options) 
 }
 
 Devices open_devices(const ModelFlags& flags) {
-    Devices devices = open_devices(flags.device, flags.threads);
+    Devices devices = open_devices(flags.device, flags.threads, flags.cpu_kernels);
     print_warnings(devices.warnings);
     return devices;
 }

@@ -51,6 +51,7 @@ int run_command(int argc, char** argv) {
     add_tap(line);
     add_why(line);
     add_attend(line);
+    add_compare(line);
     add_completion(line);
     const std::function<int()> run = line.parse(argc, argv);
     for (const std::string& library : plugins) load_plugin(library);

@@ -109,12 +109,35 @@ function nodePanel(stage, node) {
     }).join("")}</ul>`;
   }
   if (stage.index === story.stages.length - 1) html += node.outputs.map((value) => placeHtml(story, value.path)).join("");
-  return html + whyHtml(story, node.path) + readersHtml(stage, node.outputs);
+  return html + marksHtml(story, marksOf(story, node)) + lifeHtml(story, node.path) + whyHtml(story, node.path) + readersHtml(stage, node.outputs);
 }
 
 function readersHtml(stage, values) {
   const all = [...new Set(values.flatMap((value) => stage.readers.get(value.path) || []))];
   return all.length ? `<h3>Read by</h3>` + listHtml(all.map((node) => ({path: node.path, why: node.op}))) : "";
+}
+
+/** What computes a value in each stage that changed it, what became of it, and where that lives: `vitro why`. */
+function lifeHtml(story, path) {
+  const lines = [];
+  let before = null;
+  for (const stage of story.stages) {
+    const node = stage.node(path);
+    if (node && node !== before)
+      lines.push(`<li><b>${escaped(stage.name)}</b> <span class="why">${escaped(node.op)}(${node.inputs.map((value) => link(value.path)).join(", ")})${node.source ? ` at ${escaped(node.source)}` : ""}</span></li>`);
+    if (!node && before) lines.push(`<li><b>${escaped(stage.name)}</b> <span class="why">takes it away</span></li>`);
+    before = node;
+  }
+  let at = path;
+  for (let fate = story.fate(at); fate && at; fate = story.fate(at)) {
+    lines.push(`<li><b>${escaped(fate.pass)}</b> <span class="why">${escaped(fate.kind)}${fate.into ? ` in ${link(fate.into)}` : ""}</span></li>`);
+    at = fate.into;
+  }
+  const last = story.stages[story.stages.length - 1], place = story.places[at];
+  if (place && place.length > 3) lines.push(`<li><span class="why">lives from step ${place[3]} to step ${place[4]}</span></li>`);
+  const tensors = (last.node(at)?.inputs || []).filter((value) => value.kind === "weight").map((value) => story.sources[value.path] || value.path);
+  if (tensors.length) lines.push(`<li><span class="why">reads ${tensors.map(escaped).join(", ")}</span></li>`);
+  return lines.length ? `<h3>Its life</h3><ul>${lines.join("")}</ul>` : "";
 }
 
 /** What the passes found at this path. */
@@ -131,7 +154,7 @@ function valuePanel(stage, path) {
     const fate = story.fate(path);
     html += `<h2>${escaped(path)}</h2><p class="doc">Not in this stage.</p>`;
     if (fate) html += facts([["became", escaped(fate.kind)], ["in", fate.into ? link(fate.into) : ""], ["by", escaped(fate.pass)]]);
-    return html + whyHtml(story, path);
+    return html + lifeHtml(story, path) + whyHtml(story, path);
   }
   html += `<h2>${escaped(value.kind)}</h2><p class="path">${escaped(path)}</p>`;
   html += facts([["type", escaped(value.type)], ["bytes", `${value.bytes} <span class="doc">(${human(value.bytes, "B")})</span>`]]);

@@ -149,6 +149,7 @@ function buildScene(stage, ui) {
       at.bytes = (at.bytes || 0) + (node.work === "load" ? 0 : node.bytes);
       at.flops = (at.flops || 0) + (node.work === "load" ? 0 : node.flops);
       if (at.order === undefined) at.order = order;
+      if (story.paint) (at.marks = at.marks || []).push(...marksOf(story, node));
       for (const kind of ["added", "changed"]) if (stage.changes[kind].has(node.path)) at.touched = (at.touched || 0) + 1;
     }
   });

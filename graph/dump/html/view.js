@@ -48,12 +48,14 @@ function cardLines(box) {
     lines.push(["name", box.module?.type || ""]);
     lines.push(["row", `${box.nodes} op${box.nodes === 1 ? "" : "s"} · ${human(box.bytes, "B")}`]);
     if (box.touched) lines.push(["row", `${box.touched} changed here`]);
+    if (markOf(story, box)) lines.push(["row", `at most ${markOf(story, box)[2]}`]);
   } else {
     const node = box.node, op = story.ops[node.op];
     lines.push(["op", node.op, op.view ? "" : human(node.bytes, "B")]);
     lines.push(["name", shortName(box)]);
     const text = attributeText(node);
     if (text) lines.push(["row", text]);
+    if (markOf(story, box)) lines.push(["row", markOf(story, box)[2]]);
     for (const {name, value} of box.chips) {
       const leaf = value.kind === "weight" || value.kind === "constant";
       lines.push(["row", `${name}: ${leaf ? value.type : value.kind === "state" ? `${value.path.split(".").pop()} ${value.type}` : value.path}`]);
@@ -147,7 +149,9 @@ function dress(element, item, stage, isOpen) {
     const device = stage.index === story.stages.length - 1 ? story.devices[item.path] : "";
     if (device && device !== "cpu") names += " elsewhere";
   }
-  element.className = names;
+  const mark = markOf(story, item);
+  if (mark) element.style.setProperty("--heat", heat(story.paint, mark[1]));
+  element.className = names + (mark ? " painted" : "");
   element.style.setProperty("--work", work || (item.kind === "leaf" ? "var(--input)" : "var(--accent)"));
   const times = item.repeat ? ` <span class="times">${item.repeat.last - item.repeat.first + 1} ×</span>` : "";
   element.innerHTML = cardLines(item).map(([style, text, right]) =>
@@ -379,11 +383,12 @@ const actions = {
   expand() { ui.open.clear(); ui.all = true; draw({moves: true, fit: true}); remember(); },
   collapse() { ui.open.clear(); ui.open.set("model", true); ui.all = false; draw({moves: true, fit: true}); remember(); },
   fit() { fit(); },
+  drawings() { $("charts").classList.toggle("open"); },
   back() { goTo(ui.stage - 1); },
   forward() { goTo(ui.stage + 1); },
 };
 for (const [id, action] of Object.entries(actions)) $(id).addEventListener("click", action);
-const keys = {ArrowLeft: "back", ArrowRight: "forward", f: "fit", l: "fold", e: "expand", c: "collapse"};
+const keys = {ArrowLeft: "back", ArrowRight: "forward", f: "fit", l: "fold", e: "expand", c: "collapse", d: "drawings"};
 window.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "/") { $("query").focus(); event.preventDefault(); }
@@ -415,7 +420,10 @@ function recall() {
 function start() {
   $("title").innerHTML = `${escaped(story.name)}<small>${escaped(story.phase)} · ${Object.entries(story.symbols).map(([s, n]) => `${s} ≤ ${n}`).join(" · ")}</small>`;
   $("legend").innerHTML = Object.entries(WORKS).map(([work, meaning]) =>
-    `<span><i style="background: var(--${work})"></i>${meaning}</span>`).join("");
+    `<span><i style="background: var(--${work})"></i>${meaning}</span>`).join("") + (story.paint ? paintLegend(story.paint) : "");
+  const drawings = story.paint?.drawings || [];
+  $("drawings").style.display = drawings.length ? "" : "none";
+  $("charts").innerHTML = drawings.map(([heading, svg]) => `<h2>${escaped(heading)}</h2>${svg}`).join("");
   $("timeline").innerHTML = story.stages.map((stage) => `<div class="${stage.does || stage.index === 0 ? "does" : ""}" title="${escaped(stage.equation)}">${escaped(stage.name.replace(/_/g, " "))}</div>`).join("");
   $("timeline").addEventListener("click", (event) => {
     const at = [...$("timeline").children].indexOf(event.target.closest("#timeline > div"));
