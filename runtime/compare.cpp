@@ -139,10 +139,8 @@ public:
                     fmt::format("{} is {}, which no safetensors file holds", value.path, name(value.type.dtype));
                 return out;
             }
-            out.memory.push_back(run_.of_program(id));
-            out.inputs.push_back({value.path, tensor_of(value.type, run_.symbols())});
+            out.inputs.push_back({value.path, tensor_of(value.type, run_.symbols()), run_.of_program(id)});
         }
-        for (std::size_t i = 0; i < out.memory.size(); ++i) out.inputs[i].tensor.data = out.memory[i].data();
         return out;
     }
 

@@ -28,9 +28,13 @@ struct ComparedValue {
 
 /// A step of a program and what it read, to be run again by `vitro exec`.
 struct Replay {
+    struct Input {
+        std::string name;
+        Tensor sizes;  // without memory
+        Elements elements;
+    };
     Graph graph;
-    std::vector<NamedTensor> inputs;  // into `memory`
-    std::vector<Elements> memory;
+    std::vector<Input> inputs;
     std::string device;
     std::string refused;  // why there is none; then the rest is empty
 };

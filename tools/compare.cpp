@@ -175,13 +175,13 @@ void print(const Flags& flags, const Outcome& out) {
     if (!out.unknown.empty())
         print_out("the model has no value for {} of the file's tensors: {}\n", out.unknown.size(),
                   fmt::join(out.unknown, ", "));
-    print_out("\n{:<8} {:<46} {:>9} {:>10} {:<16} {}\n", "phase", "value", "nmse", "largest", " at", "parts");
+    print_out("\n{:<8} {:<46} {:>9} {:>10}  {:<20} {}\n", "phase", "value", "nmse", "largest", "at", "parts");
     for (const Row& row : rows_of(out.values, flags.all)) {
         const ComparedValue& worst = *row.worst;
         std::string at = worst.where;
         if (const LayerOfPath layer = layer_of(worst.path); !flags.all && layer.index >= 0 && worst.difference.nmse > 0)
-            at += fmt::format(" of {}", layer.index);
-        print_out("{:<8} {:<46} {:>9} {:>10.3g}  {:<16}{}\n", name(worst.phase), row.name,
+            at += fmt::format(" in {}", layer.index);
+        print_out("{:<8} {:<46} {:>9} {:>10.3g}  {:<20} {}\n", name(worst.phase), row.name,
                   error_text(worst.difference.nmse), worst.difference.largest, at,
                   row.parting == 0 ? ""
                   : row.count == 1 ? "yes"
@@ -239,7 +239,12 @@ Json json_of(const Flags& flags, const Outcome& out) {
 
 void write_replay(const Flags& flags, const Replay& replay) {
     print_or_write(print(replay.graph), flags.replay + ".vt");
-    write_safetensors(flags.replay + ".safetensors", replay.inputs, {{"format", "vitro compare"}});
+    std::vector<NamedTensor> tensors;
+    for (const Replay::Input& input : replay.inputs) {
+        tensors.push_back({input.name, input.sizes});
+        tensors.back().tensor.data = const_cast<std::byte*>(input.elements.data());  // is only read
+    }
+    write_safetensors(flags.replay + ".safetensors", tensors, {{"format", "vitro compare"}});
 }
 
 /// Side b's graph, painted with the largest error of every value in all steps.
@@ -282,7 +287,7 @@ void add_compare(CommandLine& line) {
         });
     command.option("--a", flags->a,
                    "side a, as it differs from the flags: KEY=VALUE,… of model, device, threads, cpu-kernels, weights, "
-                   "activations, kv-type and passes (none, -NAME, +NAME)",
+                   "activations, kv-type, exact (yes, no) and passes (none, -NAME, +NAME)",
                    "SPEC");
     command.option("--b", flags->b,
                    "side b likewise; or a file that tools/python/dump_hf.py has written, by whose tensors the model of "

@@ -10,10 +10,13 @@ namespace vitro {
 namespace {
 
 void one_of(std::string_view side, std::string_view key, const std::string& value,
-            std::initializer_list<std::string_view> words) {
+            std::span<const std::string_view> words) {
     if (std::find(words.begin(), words.end(), value) == words.end())
         fail_usage("{}: {}: expected one of {}, found '{}'", side, key, fmt::join(words, ", "), value);
 }
+
+constexpr std::string_view kActivations[] = {"auto", "f32", "f16", "bf16"},
+                           kCacheTypes[] = {"auto", "f32", "f16", "bf16", "fp8"}, kYesOrNo[] = {"yes", "no"};
 
 void take_passes(std::string_view side, std::string text, PipelineOptions& options) {
     if (text.starts_with("none")) {
@@ -63,19 +66,24 @@ ModelSpec parse_model_spec(std::string_view side, const std::string& text, const
         } else if (key == "cpu-kernels") {
             out.model.cpu_kernels = value;
         } else if (key == "weights") {
-            one_of(side, key, value, {"stored", "fp8"});
+            one_of(side, key, value, kWeightsChoices);
             out.model.weights = value;
         } else if (key == "activations") {
-            one_of(side, key, value, {"auto", "f32", "f16", "bf16"});
+            one_of(side, key, value, kActivations);
             out.model.activations = value;
         } else if (key == "kv-type") {
-            one_of(side, key, value, {"auto", "f32", "f16", "bf16", "fp8"});
+            one_of(side, key, value, kCacheTypes);
             out.model.kv_type = value;
+        } else if (key == "exact") {
+            one_of(side, key, value, kYesOrNo);
+            out.model.exact = value == "yes";
         } else if (key == "passes") {
             take_passes(side, value, out.passes);
         } else {
             fail_usage(
-                "{}: expected model, device, threads, cpu-kernels, weights, activations, kv-type or passes, found '{}'",
+                "{}: expected model, device, threads, cpu-kernels, weights, activations, kv-type, exact or passes, "
+                "found "
+                "'{}'",
                 side, key);
         }
     }
@@ -92,6 +100,7 @@ std::string text_of(const ModelSpec& spec) {
     add("weights", flags.weights, "stored");
     add("activations", flags.activations, "auto");
     add("kv-type", flags.kv_type, "auto");
+    if (flags.exact) out += ", exact";
     if (spec.passes.disabled.size() == all_passes().size())
         out += ", no passes";
     else if (!spec.passes.disabled.empty())

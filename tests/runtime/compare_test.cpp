@@ -195,7 +195,7 @@ void check_replay(const Parting& parting) {
     const Graph again = parse(print(parting.replay.graph), "replay", find_op);
     REQUIRE(again.nodes.size() == 1);
     CHECK(again.nodes[0].op->name == parting.step_op);
-    for (const NamedTensor& input : parting.replay.inputs) CHECK(again.find(input.name) >= 0);
+    for (const Replay::Input& input : parting.replay.inputs) CHECK(again.find(input.name) >= 0);
 }
 
 }  // namespace
