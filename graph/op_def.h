@@ -124,6 +124,8 @@ struct OpDef {
     /// Any number of inputs of the last name (concat).
     bool variadic = false;
     Locality locality = Locality::none;
+    /// Two inputs, which may change places.
+    bool commutes = false;
 
     /// Types of the outputs; optional inputs that are not given are TensorType::none(). Throws Error with what was
     /// expected and found; the builder adds op, path, types and the line of the model. The ranges of attributes have
