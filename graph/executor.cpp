@@ -1,6 +1,7 @@
 #include "graph/executor.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 namespace vitro {
@@ -188,8 +189,10 @@ void Executor::set_symbol_sizes(const SymbolValues& symbols) {
 
 void Executor::run(const SymbolValues& symbols) {
     set_symbol_sizes(symbols);
-    if (timed_)
+    if (timed_) {
         for (const auto& stopwatch : stopwatches_) stopwatch->start();
+        began_ = std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    }
     for (std::size_t device = 0; device < staging_.size(); ++device)
         if (stretches_.empty() || stretches_[0].device != device) begin(device);
     const Recorded* recorded = recorded_for(symbols);

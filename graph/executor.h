@@ -65,6 +65,8 @@ public:
     };
     /// By the steps' order in the program. Waits for them.
     std::vector<StepTime> step_times() const;
+    /// When the latest run that was timed began, on the host's steady clock, in seconds.
+    double began() const { return began_; }
 
     const Program& program() const { return program_; }
     /// Of the latest run; the bounds before the first.
@@ -143,6 +145,7 @@ private:
     SymbolValues symbols_;
     TapMemory taps_;
     bool timed_ = false;
+    double began_ = 0;
     std::vector<std::unique_ptr<Stopwatch>> stopwatches_;  // by device, once steps were timed
 };
 

@@ -1,4 +1,5 @@
 // vitro attend: which tokens each head of attention looks at.
+#include "graph/dump/markup.h"
 #include "graph/elements.h"
 #include "runtime/model_taps.h"
 #include "tools/common.h"
@@ -138,21 +139,6 @@ Json json_of(const std::vector<Layer>& layers, const Looked& look, const Flags& 
         }
         out["heads"].push_back(std::move(one));
     });
-    return out;
-}
-
-std::string escaped(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        if (c == '<')
-            out += "&lt;";
-        else if (c == '>')
-            out += "&gt;";
-        else if (c == '&')
-            out += "&amp;";
-        else
-            out += c;
-    }
     return out;
 }
 

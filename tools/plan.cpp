@@ -1,4 +1,5 @@
 // vitro plan: how much memory a model takes, and what takes it, before any of it is loaded.
+#include "graph/dump/markup.h"
 #include "graph/check_plan.h"
 #include "runtime/compile_model.h"
 #include "runtime/memory_use.h"
