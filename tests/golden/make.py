@@ -14,7 +14,9 @@ import numpy as np
 import torch
 import transformers
 from safetensors.numpy import save_file
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaConfig, MistralConfig, Phi3Config
+from transformers import (AutoConfig, AutoModelForCausalLM, AutoTokenizer, Gemma2Config, Gemma3TextConfig,
+                          GraniteConfig, LlamaConfig, MinistralConfig, MistralConfig, Olmo2Config, Olmo3Config,
+                          Phi3Config, Qwen2Config, Qwen3Config, SmolLM3Config)
 
 import reference
 
@@ -43,7 +45,8 @@ MAX_BYTES = 200_000
 class Case:
     """One golden: a configuration, how it is saved, and mistakes in reading it that must change the logits.
 
-    `near_misses` are changes to the configuration; keys of rope parameters are given with the prefix "rope.".
+    `near_misses` are changes to the configuration; keys of rope parameters are given with the prefix "rope.", those of
+    layers with a window, where they have a rope of their own (`local_rope`), with "local.".
     `old_rope_type` asks for a config.json with the keys used before transformers 5, with this type in rope_scaling if
     it has one, and without the keys in `omit`.
     """
@@ -53,6 +56,7 @@ class Case:
     config: type
     values: dict
     rope: dict = field(default_factory=dict)
+    local_rope: dict | None = None
     near_misses: list = field(default_factory=list)
     prompt: int = 23
     dtype: str = "bf16"
@@ -133,6 +137,51 @@ CASES = [
     Case("mistral_window", "sliding window of 5, odd sizes, saved as f32", MistralConfig,
          sizes(97, 36, 37, 3, 1, sliding_window=5), dtype="f32",
          near_misses=[{"sliding_window": 4}, {"sliding_window": 6}, {"sliding_window": None}]),
+    Case("ministral_layers", "a window of 6 in two of three layers, by layer_types", MinistralConfig,
+         sizes(97, 48, 40, 4, 2, layers=3, head_dim=12, sliding_window=6,
+               layer_types=["sliding_attention", "full_attention", "sliding_attention"]),
+         near_misses=[{"layer_types": ["sliding_attention", "sliding_attention", "sliding_attention"]},
+                      {"layer_types": ["full_attention", "sliding_attention", "sliding_attention"]}]),
+    Case("llama_llama3", "rope scaled as in Llama 3.1, original length 16", LlamaConfig,
+         sizes(97, 48, 40, 4, 2),
+         rope=dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+                   original_max_position_embeddings=16),
+         near_misses=[{"rope.factor": 4.0}, {"rope.rope_type": "default"}]),
+    Case("qwen2_yarn", "biases of q, k, v; rope scaled by yarn, original length 16", Qwen2Config,
+         sizes(97, 48, 40, 4, 2),
+         rope=dict(rope_type="yarn", factor=8.0, original_max_position_embeddings=16),
+         near_misses=[{"rope.factor": 4.0}, {"rope.attention_factor": 1.0}, {"rope.rope_type": "linear"}]),
+    Case("qwen2_window", "a window of 6 from layer 1 on", Qwen2Config,
+         sizes(97, 48, 40, 4, 2, layers=3, use_sliding_window=True, sliding_window=6, max_window_layers=1),
+         near_misses=[{"use_sliding_window": False}, {"max_window_layers": 0}, {"max_window_layers": 2}]),
+    Case("qwen3_norms", "norms of q and k by head; heads wider than hidden / heads", Qwen3Config,
+         sizes(97, 40, 44, 4, 2, head_dim=16, rms_norm_eps=0.01, tie_word_embeddings=True),
+         near_misses=[{"rms_norm_eps": 1e-6}]),
+    Case("smollm3_no_rope", "every second layer without rope", SmolLM3Config,
+         sizes(97, 48, 40, 4, 2, layers=4, no_rope_layer_interval=2),
+         near_misses=[{"no_rope_layers": [1, 1, 1, 1]}, {"no_rope_layers": [0, 1, 0, 1]}]),
+    Case("granite", "multipliers of embedding, blocks, scores and logits", GraniteConfig,
+         sizes(97, 48, 40, 4, 2, embedding_multiplier=3.0, residual_multiplier=0.4, attention_multiplier=0.2,
+               logits_scaling=0.7),
+         near_misses=[{"embedding_multiplier": 1.0}, {"residual_multiplier": 1.0}, {"attention_multiplier": 12**-0.5},
+                      {"logits_scaling": 1.0}]),
+    Case("olmo2", "norms after the blocks and over all of q and k", Olmo2Config,
+         sizes(97, 48, 40, 4, 2, rms_norm_eps=0.01), near_misses=[{"rms_norm_eps": 1e-6}]),
+    Case("olmo3", "the same with a window of 6 in the first layer, which has a rope of its own", Olmo3Config,
+         sizes(97, 48, 40, 4, 2, sliding_window=6, layer_types=["sliding_attention", "full_attention"]),
+         local_rope=dict(rope_theta=500.0),
+         near_misses=[{"sliding_window": 7}, {"local.rope_theta": 10000.0}, {"rope.rope_theta": 500.0}]),
+    Case("gemma2", "scores and logits held by softcaps, a window of 6 in every second layer", Gemma2Config,
+         sizes(97, 48, 40, 4, 2, head_dim=16, sliding_window=6, query_pre_attn_scalar=8, attn_logit_softcapping=2.0,
+               final_logit_softcapping=10.0, tie_word_embeddings=True),
+         near_misses=[{"attn_logit_softcapping": None}, {"final_logit_softcapping": None},
+                      {"query_pre_attn_scalar": 16}, {"sliding_window": 7}]),
+    Case("gemma3", "norms of q and k, a window of 6 in two of three layers, and their own rope", Gemma3TextConfig,
+         sizes(97, 32, 24, 4, 2, layers=3, head_dim=8, sliding_window=6, query_pre_attn_scalar=8,
+               layer_types=["sliding_attention", "sliding_attention", "full_attention"], tie_word_embeddings=True),
+         rope=dict(rope_theta=1e6), local_rope={},
+         near_misses=[{"local.rope_theta": 1e6}, {"rope.rope_theta": 1e4}, {"sliding_window": 7},
+                      {"query_pre_attn_scalar": 16}]),
 ]
 
 
@@ -140,9 +189,12 @@ def configuration(case, changes=None):
     """The configuration of `case`, with the changes of a near miss."""
     values = {"max_position_embeddings": 384, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": None, **case.values}
     rope = {"rope_type": "default", "rope_theta": 10000.0, **case.rope}
+    local = {"rope_type": "default", "rope_theta": 10000.0, **(case.local_rope or {})}
     for key, value in (changes or {}).items():
-        target, key = (rope, key.removeprefix("rope.")) if key.startswith("rope.") else (values, key)
-        target[key] = value
+        target = {"rope": rope, "local": local}.get(key.split(".")[0], values)
+        target[key.split(".")[-1]] = value
+    if case.local_rope is not None:
+        rope = {"full_attention": rope, "sliding_attention": local}
     return case.config(**values, rope_parameters=json.loads(json.dumps(rope)))
 
 

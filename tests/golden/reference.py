@@ -23,6 +23,7 @@ def randomize(model, seed):
     neutral values, so that leaving one out shows.
     """
     tied = model.config.tie_word_embeddings
+    from_one = model.config.model_type.startswith("gemma")  # norms by 1 + weight
     with torch.no_grad():
         for name, weight in model.named_parameters():
             values = np.random.default_rng([seed, zlib.crc32(name.encode())]).standard_normal(tuple(weight.shape))
@@ -30,7 +31,8 @@ def randomize(model, seed):
                 values *= 0.3
             elif weight.dim() == 1:
                 # Random signs in the last norm keep a tied head from always predicting the token it has just read.
-                values = 1 + 0.3 * values if name != "model.norm.weight" else values
+                center = 0 if name == "model.norm.weight" else 1
+                values = values * (0.3 if center else 1) + center - (1 if from_one else 0)
             elif "embed_tokens" in name:
                 values *= 0.6 if tied else 1.0
             else:
@@ -44,7 +46,10 @@ def rewrite_with_old_keys(directory, omit=()):
     path = Path(directory) / "config.json"
     config = json.loads(path.read_text())
     rope = config.pop("rope_parameters")
-    scaling = {key: rope[key] for key in ("short_factor", "long_factor", "attention_factor") if key in rope}
+    scaling = {key: value for key, value in rope.items()
+               if key not in ("rope_type", "rope_theta", "partial_rotary_factor", "original_max_position_embeddings")}
+    if rope["rope_type"] in ("yarn", "llama3"):
+        scaling["original_max_position_embeddings"] = rope["original_max_position_embeddings"]
     config["rope_scaling"] = {**scaling, "type": rope["rope_type"]} if scaling else None
     config["rope_theta"] = rope["rope_theta"]
     if rope.get("partial_rotary_factor", 1.0) != 1.0:
@@ -59,7 +64,7 @@ def load(directory, dtype, attention="eager"):
     """The model in `directory` with its weights converted to `dtype` ("f32", "bf16", ...), ready for inference."""
     model = AutoModelForCausalLM.from_pretrained(directory, dtype=DTYPES[dtype], attn_implementation=attention)
     # model.to(bfloat16) would round the rotary frequencies; loading in bfloat16 must not.
-    assert model.model.rotary_emb.inv_freq.dtype == torch.float32
+    assert all(buffer.dtype == torch.float32 for name, buffer in model.named_buffers() if "inv_freq" in name)
     return model.eval()
 
 
@@ -71,7 +76,7 @@ def logits(model, tokens):
 
 def rope_switch_length(config):
     """The length from which on a longrope model uses its long factors; None for any other model."""
-    if config.rope_parameters["rope_type"] != "longrope":
+    if config.rope_parameters.get("rope_type") != "longrope":
         return None
     return config.rope_parameters["original_max_position_embeddings"] + 1
 

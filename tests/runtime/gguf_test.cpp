@@ -95,12 +95,12 @@ void write_gguf(const std::filesystem::path& to, const std::filesystem::path& di
                  gguf_key(prefix + "block_count", size(config.n_layers)),
                  gguf_key(prefix + "feed_forward_length", size(config.intermediate_size)),
                  gguf_key(prefix + "attention.head_count", size(config.n_heads)),
-                 gguf_key(prefix + "attention.head_count_kv", size(config.n_kv_heads)),
-                 gguf_key(prefix + "attention.key_length", size(config.head_dim)),
-                 gguf_key(prefix + "attention.sliding_window", size(config.sliding_window)),
-                 gguf_key(prefix + "rope.dimension_count", size(config.rope.rotary_dim)),
-                 real("rope.freq_base", config.rope.theta),
-                 real("attention.layer_norm_rms_epsilon", config.rms_norm_eps),
+                 gguf_key(prefix + "attention.head_count_kv", size(config.layers[0].n_kv_heads)),
+                 gguf_key(prefix + "attention.key_length", size(config.layers[0].head_dim)),
+                 gguf_key(prefix + "attention.sliding_window", size(config.layers[0].sliding_window)),
+                 gguf_key(prefix + "rope.dimension_count", size(config.ropes[0].rotary_dim)),
+                 real("rope.freq_base", config.ropes[0].theta),
+                 real("attention.layer_norm_rms_epsilon", config.norm_eps),
                  gguf_key("tokenizer.ggml.bos_token_id", 1),
                  gguf_key("tokenizer.ggml.eos_token_id", 2)};
     Checkpoint checkpoint = Checkpoint::open(directory);
@@ -108,7 +108,7 @@ void write_gguf(const std::filesystem::path& to, const std::filesystem::path& di
         const Tensor tensor = checkpoint.tensor(name);
         std::vector<float> values = numbers(tensor);
         const bool turns = name.find("q_proj") != std::string::npos || name.find("k_proj") != std::string::npos;
-        if (turns) values = in_pairs(values, config.head_dim, tensor.rank == 1 ? 1 : tensor.dim(1));
+        if (turns) values = in_pairs(values, config.layers[0].head_dim, tensor.rank == 1 ? 1 : tensor.dim(1));
         GgufTensorBytes entry{.name = gguf_name(name), .dims = {}, .type = kF32, .offset = file.data.size()};
         for (int i = tensor.rank; i > 0; --i) entry.dims.push_back(tensor.dim(i - 1));
         std::string bytes(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
@@ -145,11 +145,11 @@ TEST_CASE("a GGUF file gives the logits, bit for bit, of the directory it was ma
         ModelConfig config = read_model_config(file), expected = read_model_config(golden);
         CHECK(config.paired_rows == name.starts_with("llama"));
         config.paired_rows = false;
-        config.rms_norm_eps = static_cast<float>(config.rms_norm_eps);
-        expected.rms_norm_eps = static_cast<float>(expected.rms_norm_eps);
+        config.norm_eps = static_cast<float>(config.norm_eps);
+        expected.norm_eps = static_cast<float>(expected.norm_eps);
         expected.dtype.reset();
         expected.original_max_positions = config.original_max_positions = 0;
-        expected.rope.original_max_positions = config.rope.original_max_positions = 0;
+        expected.ropes[0].original_max_positions = config.ropes[0].original_max_positions = 0;
         CHECK(config == expected);
         CHECK(logits(file) == logits(golden));
     }
