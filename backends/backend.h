@@ -101,6 +101,8 @@ public:
     virtual void queue_download(void* staging, const void* device, std::size_t bytes) {
         download(staging, device, bytes);
     }
+    /// Copies within the device, in the order of the steps; the two do not overlap.
+    virtual void queue_copy(void* to, const void* from, std::size_t bytes) = 0;
     /// Calls `queue`, which only queues work, and keeps that work in place of doing it. Null, and no call, where the
     /// device cannot.
     virtual std::unique_ptr<Recording> record(const std::function<void()>& queue [[maybe_unused]]) { return nullptr; }

@@ -61,10 +61,12 @@ function(vitro_cpu_kernels target)
     target_link_libraries(${objects} PRIVATE vitro_graph)
     # Inline variables would be symbols that no linker makes local.
     target_compile_options(${objects} PRIVATE ${VITRO_ISA_OPTIONS_${isa}} $<$<CXX_COMPILER_ID:GNU>:-fno-gnu-unique>)
+    target_precompile_headers(${objects} PRIVATE ${VITRO_COMMON_HEADERS})
     string(LENGTH ${isa} length)
     set(isolated ${CMAKE_CURRENT_BINARY_DIR}/${objects}.o)
-    add_custom_command(OUTPUT ${isolated} DEPENDS ${objects} $<TARGET_OBJECTS:${objects}> COMMAND_EXPAND_LISTS VERBATIM
-                       COMMAND ${CMAKE_LINKER} -r --force-group-allocation -o ${isolated} $<TARGET_OBJECTS:${objects}>
+    set(compiled $<FILTER:$<TARGET_OBJECTS:${objects}>,INCLUDE,\\.o$>)  # the precompiled header counts as an object
+    add_custom_command(OUTPUT ${isolated} DEPENDS ${objects} ${compiled} COMMAND_EXPAND_LISTS VERBATIM
+                       COMMAND ${CMAKE_LINKER} -r --force-group-allocation -o ${isolated} ${compiled}
                        COMMAND ${CMAKE_OBJCOPY} --keep-global-symbol=_ZN5vitro${length}${isa}7kernelsEv ${isolated})
     set_source_files_properties(${isolated} PROPERTIES EXTERNAL_OBJECT TRUE)
     target_sources(${target} PRIVATE ${isolated})

@@ -1,6 +1,7 @@
 #include "graph/statistics.h"
 
-#include "graph/elements.h"
+#include "base/blocks.h"
+#include "base/half.h"
 
 #include <algorithm>
 #include <cmath>
@@ -41,20 +42,52 @@ struct Sums {
 
 }  // namespace
 
-std::vector<Statistics> statistics(const Tensor& tensor, int axis) {
+Tensor without_blocks(const Tensor& tensor, std::vector<float>& memory) {
+    if (!is_block_quantized(tensor.dtype)) return tensor;
+    Tensor plain = tensor;
+    memory.resize(static_cast<std::size_t>(tensor.elements()));
+    dequantize(tensor.dtype, static_cast<const std::byte*>(tensor.data), tensor.elements(), memory.data());
+    plain.dtype = DType::f32;
+    plain.data = memory.data();
+    return plain;
+}
+
+std::vector<Statistics> statistics(const Tensor& blocks, int axis) {
+    std::vector<float> memory;
+    const Tensor tensor = without_blocks(blocks, memory);
     const std::int64_t n = axis < 0 ? 1 : tensor.dim(axis);
     const std::int64_t inner = axis < 0 ? tensor.elements() : tensor.count(axis + 1, tensor.rank);
     const std::int64_t outer = axis < 0 ? 1 : tensor.count(0, axis);
     std::vector<Sums> sums(static_cast<std::size_t>(n));
-    const auto* data = static_cast<const std::byte*>(tensor.data);
-    std::int64_t at = 0;
-    for (std::int64_t o = 0; o < outer; ++o)
-        for (std::int64_t i = 0; i < n; ++i)
-            for (std::int64_t j = 0; j < inner; ++j, ++at)
-                sums[static_cast<std::size_t>(i)].add(element(tensor.dtype, data, at));
+    dispatch(tensor.dtype, [&]<class T>(T) {
+        const T* next = tensor.as<const T>();
+        for (std::int64_t o = 0; o < outer; ++o)
+            for (Sums& one : sums)
+                for (std::int64_t j = 0; j < inner; ++j) one.add(static_cast<double>(float(*next++)));
+    });
     std::vector<Statistics> out;
     for (Sums& each : sums) out.push_back(each.finished());
     return out;
+}
+
+std::int64_t first_not_finite(const Tensor& blocks) {
+    std::vector<float> memory;
+    const Tensor tensor = without_blocks(blocks, memory);
+    return dispatch(tensor.dtype, [&]<class T>(T) {
+        for (std::int64_t i = 0; i < tensor.elements(); ++i)
+            if (!std::isfinite(float(tensor.as<const T>()[i]))) return i;
+        return std::int64_t{-1};
+    });
+}
+
+std::string position_text(const Tensor& tensor, std::int64_t index) {
+    std::string out;
+    for (int axis = 0; axis < tensor.rank; ++axis) {
+        const std::int64_t inner = tensor.count(axis + 1, tensor.rank);
+        out += fmt::format("{}{}", axis == 0 ? "" : ", ", index / inner);
+        index %= inner;
+    }
+    return fmt::format("[{}]", out);
 }
 
 }  // namespace vitro

@@ -3,6 +3,7 @@
 
 #include "base/tensor.h"
 
+#include <string>
 #include <vector>
 
 namespace vitro {
@@ -18,7 +19,16 @@ struct Statistics {
 };
 
 /// Of each index along `axis`, whatever stands around it; of the whole tensor, as one entry, where `axis` is -1.
-/// `tensor` is of a float type, also a stored one, or i32; in host memory.
+/// `tensor` is of any type; in host memory.
 std::vector<Statistics> statistics(const Tensor& tensor, int axis = -1);
+
+/// The first element that is NaN or infinite, or -1.
+std::int64_t first_not_finite(const Tensor& tensor);
+
+/// The same tensor, or where it is block-quantized its numbers as f32, in `memory`.
+Tensor without_blocks(const Tensor& tensor, std::vector<float>& memory);
+
+/// The place of an element, by its number in row-major order: "[3, 17]".
+std::string position_text(const Tensor& tensor, std::int64_t index);
 
 }  // namespace vitro

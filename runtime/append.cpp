@@ -1,8 +1,24 @@
 #include "runtime/append.h"
 
+#include "runtime/errors.h"
+#include "runtime/not_finite.h"
+
 #include <algorithm>
 
 namespace vitro {
+namespace {
+
+PartResult step_of(LanguageModel& model, const StepPart& piece) {
+    try {
+        return model.step({&piece, 1}).front();
+    } catch (const NotFiniteError& error) {
+        const std::optional<NotFinite> found = why_not_finite(model, piece);
+        if (!found) throw;
+        throw NotFiniteError(fmt::format("{}; {}", error.what(), text_of(*found)));
+    }
+}
+
+}  // namespace
 
 PartResult append(LanguageModel& model, const StepPart& work, const std::function<void(const PartResult&)>& take) {
     model.check({&work, 1});
@@ -14,7 +30,7 @@ PartResult append(LanguageModel& model, const StepPart& work, const std::functio
         done += piece.tokens.size();
         const bool is_last = done == work.tokens.size();
         piece.want = is_last || work.all_rows ? work.want : Want::nothing;
-        const PartResult result = model.step({&piece, 1}).front();
+        const PartResult result = step_of(model, piece);
         if (take) take(result);
         if (is_last) return result;
     }

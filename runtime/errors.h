@@ -11,6 +11,12 @@ public:
     using Error::Error;
 };
 
+/// A step whose results hold NaN or +Inf. Nothing has changed.
+class NotFiniteError : public Error {
+public:
+    using Error::Error;
+};
+
 /// A device that has not the memory for a model. Nothing is loaded.
 class MemoryError : public Error {
 public:

@@ -63,9 +63,6 @@ ModelPrograms::ModelPrograms(const std::filesystem::path& directory, const Model
     arena_ = shared_memory(targets_, prefill, decode, Region::arena, "the arena");
     prefill_ = std::make_unique<Runner>(std::move(prefill), *this);
     decode_ = std::make_unique<Runner>(std::move(decode), *this);
-    const Graph& graph = prefill_->program.graph;
-    for (const ValueId id : graph.values_of(ValueKind::state))
-        page_.resize(std::max(page_.size(), page_bytes(graph.value(id))));
 }
 
 void ModelPrograms::check_memory(std::span<const Program* const> programs) const {
@@ -94,8 +91,8 @@ void ModelPrograms::copy_pages(std::span<const PagePool::Copy> copies) {
         std::byte* const pages = states_[place.device].data() + place.offset;
         for (const PagePool::Copy copy : copies) {
             Backend& backend = targets_[place.device].backend;
-            backend.download(page_.data(), pages + static_cast<std::size_t>(copy.from) * bytes, bytes);
-            backend.upload(pages + static_cast<std::size_t>(copy.to) * bytes, page_.data(), bytes);
+            backend.queue_copy(pages + static_cast<std::size_t>(copy.to) * bytes,
+                               pages + static_cast<std::size_t>(copy.from) * bytes, bytes);
         }
     }
 }

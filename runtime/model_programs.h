@@ -38,7 +38,7 @@ public:
     const Checkpoint& checkpoint() const { return checkpoint_; }
     std::span<const Target> targets() const { return targets_; }
 
-    /// Copies the content of pages of the KV cache, in all layers, by way of the host.
+    /// Copies the content of pages of the KV cache, in all layers.
     void copy_pages(std::span<const PagePool::Copy> copies);
 
 private:
@@ -49,7 +49,6 @@ private:
     Weights weights_;
     std::vector<Buffer> states_, arena_;  // by device; both programs share them
     std::unique_ptr<Runner> prefill_, decode_;
-    std::vector<std::byte> page_;  // on its way from one page to another
 };
 
 }  // namespace vitro

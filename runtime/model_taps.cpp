@@ -86,7 +86,22 @@ void ModelTaps::tap_paths(std::vector<std::string> paths) {
     tapped_ = std::move(paths);
     std::vector<ValueId> wanted;
     for (const std::string& path : tapped_) wanted.push_back(recovery_.values().at(path).id);
-    model_.executor(phase_).tap(recovery_.taps_for(wanted));
+    tap_values(wanted);
+}
+
+void ModelTaps::tap_values(std::span<const ValueId> wanted) { model_.executor(phase_).tap(recovery_.taps_for(wanted)); }
+
+void ModelTaps::compute(std::span<const ValueId> wanted,
+                        const std::function<void(ValueId id, const Elements& elements)>& take) const {
+    recovery_.compute(
+        wanted, model_.executor(phase_).symbols(), model_.targets().back().backend,
+        [this](ValueId id) { return elements_of(id); }, take);
+}
+
+Tensor ModelTaps::tensor_of(ValueId id, const Elements& elements) const {
+    Tensor tensor = vitro::tensor_of(recovery_.graph().value(id).type, model_.executor(phase_).symbols());
+    tensor.data = const_cast<std::byte*>(elements.data());  // whoever is given it only reads
+    return tensor;
 }
 
 Elements ModelTaps::elements_of(ValueId id) const {
@@ -118,18 +133,12 @@ void ModelTaps::read(const std::function<void(const SeenValue&)>& take) const {
         if (!paths.contains(id)) wanted.push_back(id);
         paths.emplace(id, &path);
     }
-    const SymbolValues& symbols = model_.executor(phase_).symbols();
-    recovery_.compute(
-        wanted, symbols, model_.targets().back().backend, [this](ValueId id) { return elements_of(id); },
-        [&](ValueId id, const Elements& elements) {
-            const TensorType& type = recovery_.graph().value(id).type;
-            Tensor tensor = tensor_of(type, symbols);
-            tensor.data = const_cast<std::byte*>(elements.data());
-            for (auto [at, end] = paths.equal_range(id); at != end; ++at) {
-                const Recovery::Found& found = recovery_.values().at(*at->second);
-                take({*at->second, found.in, found.is_copied, type, tensor});
-            }
-        });
+    compute(wanted, [&](ValueId id, const Elements& elements) {
+        for (auto [at, end] = paths.equal_range(id); at != end; ++at) {
+            const Recovery::Found& found = recovery_.values().at(*at->second);
+            take({*at->second, found.in, found.is_copied, recovery_.graph().value(id).type, tensor_of(id, elements)});
+        }
+    });
 }
 
 }  // namespace vitro

@@ -46,8 +46,17 @@ public:
     /// Taps every value that a step computes.
     void tap_all();
 
+    /// Taps what the program must keep for these values of recovery().graph() to be computed.
+    void tap_values(std::span<const ValueId> wanted);
+
     /// Gives the tapped values of the latest step of the phase, in their order. Not before a step was made.
     void read(const std::function<void(const SeenValue&)>& take) const;
+    /// The same of values of recovery().graph(), weights too, as they were in the latest step; tap_values() has had
+    /// them.
+    void compute(std::span<const ValueId> wanted,
+                 const std::function<void(ValueId id, const Elements& elements)>& take) const;
+    /// Sizes of a value of recovery().graph() in the latest step, with these elements as its memory.
+    Tensor tensor_of(ValueId id, const Elements& elements) const;
 
     /// The elements of one of the source graph's weights, as the checkpoint has them.
     Elements weight(const std::string& path) const;

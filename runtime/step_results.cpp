@@ -1,5 +1,7 @@
 #include "runtime/step_results.h"
 
+#include "runtime/errors.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -12,8 +14,8 @@ void require_numbers(std::span<const float> values, const char* what) {
     const auto is_wrong = [](float x) { return !(x < std::numeric_limits<float>::infinity()); };
     const auto wrong = std::find_if(values.begin(), values.end(), is_wrong);
     if (wrong != values.end())
-        fail("the {} hold {}: expected numbers; weights or activations of the model are not finite", what,
-             std::isnan(*wrong) ? "NaN" : "+Inf");
+        throw NotFiniteError(
+            fmt::format("the {} hold {}: expected numbers", what, std::isnan(*wrong) ? "NaN" : "+Inf"));
 }
 
 /// x - log(sum(exp(x))), in place.
@@ -62,9 +64,7 @@ void StepResults::read(const Executor& executor, const ResultBinding& binding, c
         if (rows.want == Want::token && device_chooses) {
             const auto chosen = of(rows).tokens;
             if (std::any_of(chosen.begin(), chosen.end(), [](std::int32_t token) { return token < 0; }))
-                fail(
-                    "the logits hold NaN or +Inf: expected numbers; weights or activations of the model are not "
-                    "finite");
+                throw NotFiniteError("the logits hold NaN or +Inf: expected numbers");
             continue;
         }
         require_numbers(logits_of(rows), "logits");

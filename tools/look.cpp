@@ -1,5 +1,7 @@
 #include "tools/look.h"
 
+#include "runtime/append.h"
+
 #include <algorithm>
 
 namespace vitro {
@@ -31,17 +33,21 @@ std::string Looked::piece(std::int64_t position) const {
 }
 
 void Looked::run(const std::function<void(Phase phase, std::int64_t first, std::int64_t count)>& after) {
-    const auto step = [&](std::int64_t first, std::int64_t count) {
-        const StepPart part{.tokens = std::span(tokens).subspan(std::size_t(first), std::size_t(count))};
-        logits_ = open.model->step({&part, 1}).front().values;
+    run_by([&](const StepPart& part) {
+        const std::int64_t first = std::ssize(open.model->tokens(part.sequence)), count = std::ssize(part.tokens);
+        const auto logits = append(*open.model, part).values;
         after(count > 1 ? Phase::prefill : Phase::decode, first, count);
-    };
+        return logits;
+    });
+}
+
+void Looked::run_by(const std::function<std::span<const float>(const StepPart& part)>& make) {
     const std::int64_t prompt = std::ssize(tokens);
-    step(0, prompt);
-    for (std::int64_t i = 0; i < predict; ++i) {
+    logits_ = make({.tokens = tokens});
+    for (std::int64_t i = 0; i < predict && !logits_.empty(); ++i) {
         const auto best = std::max_element(logits_.begin(), logits_.end()) - logits_.begin();
         tokens.push_back(static_cast<std::int32_t>(best));
-        if (i + 1 < predict) step(prompt + i, 1);
+        if (i + 1 < predict) logits_ = make({.tokens = std::span(tokens).subspan(std::size_t(prompt + i), 1)});
     }
 }
 

@@ -31,6 +31,8 @@ struct Looked {
     /// Makes the steps: the prompt's, then one for each generated token but the last. `after` is told the phase, the
     /// position of the first token of the step and their number.
     void run(const std::function<void(Phase phase, std::int64_t first, std::int64_t count)>& after);
+    /// The same steps, each made by `make`, which gives its logits, or none to stop there.
+    void run_by(const std::function<std::span<const float>(const StepPart& part)>& make);
     /// Logits after the last step.
     std::span<const float> logits() const { return logits_; }
 

@@ -2,6 +2,7 @@
 #include "frontend/safetensors.h"
 #include "graph/statistics.h"
 #include "runtime/model_taps.h"
+#include "runtime/not_finite.h"
 #include "tools/common.h"
 #include "tools/look.h"
 
@@ -22,6 +23,7 @@ struct Flags {
     std::filesystem::path output;
     bool stats = false;
     bool list = false;
+    bool stop_on_nan = false;
     bool json = false;
 };
 
@@ -52,6 +54,20 @@ std::string how(const SeenValue& seen) {
     std::string out = seen.is_copied ? "copied" : "computed again";
     if (!seen.in.empty()) out += fmt::format(", {} in the program", seen.in);
     return out;
+}
+
+Json json_of(const Statistics& s) {
+    return {{"min", number(s.min)},
+            {"max", number(s.max)},
+            {"mean", number(s.mean)},
+            {"rms", number(s.rms)},
+            {"nan", s.nan},
+            {"plus_infinity", s.plus_infinity},
+            {"minus_infinity", s.minus_infinity}};
+}
+
+void print_statistics_head(std::string_view what) {
+    print_out("  {:<24} {:>12} {:>12} {:>12} {:>12}\n", what, "min", "max", "mean", "rms");
 }
 
 void print_statistics(const Statistics& s, std::string_view name) {
@@ -132,7 +148,7 @@ private:
         print_out("{}{}  {} {}  ({})\n", seen.path, first_ == 0 ? "" : fmt::format(" at position {}", first_),
                   name(seen.tensor.dtype), shape_of(seen.tensor), how(seen));
         if (!flags_.stats) return print_elements(seen.tensor);
-        print_out("  {:<24} {:>12} {:>12} {:>12} {:>12}\n", "token", "min", "max", "mean", "rms");
+        print_statistics_head("token");
         const std::vector<Statistics> all = statistics_of(seen);
         const bool by_token = token_axis(seen.type) >= 0;
         for (std::size_t i = 0; i < all.size(); ++i) print_statistics(all[i], by_token ? token_name(i) : "all");
@@ -147,14 +163,7 @@ private:
                    {"by_token", token_axis(seen.type) >= 0},
                    {"statistics", Json::array()}};
         for (int axis = 0; axis < seen.tensor.rank; ++axis) value["shape"].push_back(seen.tensor.dim(axis));
-        for (const Statistics& s : statistics_of(seen))
-            value["statistics"].push_back({{"min", number(s.min)},
-                                           {"max", number(s.max)},
-                                           {"mean", number(s.mean)},
-                                           {"rms", number(s.rms)},
-                                           {"nan", s.nan},
-                                           {"plus_infinity", s.plus_infinity},
-                                           {"minus_infinity", s.minus_infinity}});
+        for (const Statistics& s : statistics_of(seen)) value["statistics"].push_back(json_of(s));
         if (!flags_.stats && flags_.output.empty()) {
             value["elements"] = Json::array();
             for (std::int64_t i = 0; i < seen.tensor.elements(); ++i)
@@ -177,8 +186,62 @@ private:
     std::vector<Kept> kept_;
 };
 
+void print(const NotFinite& found) {
+    print_out("{}\n", text_of(found));
+    print_statistics_head("");
+    print_statistics(found.statistics, "value");
+    for (const NotFinite::Input& input : found.inputs) {
+        print_statistics(input.statistics, input.name);
+        print_out("    {} {} {}\n", input.kind, to_string(input.type), input.path);
+    }
+}
+
+Json json_of(const NotFinite& found) {
+    Json out{{"path", found.path},
+             {"type", to_string(found.type)},
+             {"copied", found.is_copied},
+             {"phase", name(found.phase)},
+             {"first_position", found.first_position},
+             {"op", found.op},
+             {"device", found.device},
+             {"source", found.source},
+             {"where", found.where},
+             {"statistics", json_of(found.statistics)},
+             {"cause", found.cause},
+             {"inputs", Json::array()}};
+    for (const NotFinite::Input& input : found.inputs)
+        out["inputs"].push_back({{"name", input.name},
+                                 {"path", input.path},
+                                 {"kind", input.kind},
+                                 {"type", to_string(input.type)},
+                                 {"statistics", json_of(input.statistics)}});
+    return out;
+}
+
+/// 1 where something is not finite.
+int stop_on_nan(const Flags& flags, Looked& look) {
+    std::optional<NotFinite> found;
+    std::size_t steps = 0;
+    look.run_by([&](const StepPart& part) {
+        WatchedStep step = watched_step(*look.open.model, part);
+        ++steps;
+        found = std::move(step.found);
+        return step.result.values;
+    });
+    if (flags.json)
+        print_out("{}\n",
+                  Json{{"finite", !found}, {"steps", steps}, {"first", found ? json_of(*found) : Json()}}.dump(2));
+    else if (found)
+        print(*found);
+    else
+        print_out("all values are finite, in {} step{} of {} tokens\n", steps, steps == 1 ? "" : "s",
+                  look.tokens.size());
+    return found ? 1 : 0;
+}
+
 int tap(const Flags& flags) {
     Looked look = open_to_look(flags.look);
+    if (flags.stop_on_nan) return stop_on_nan(flags, look);
     ModelTaps prefill(*look.open.model, Phase::prefill), decode(*look.open.model, Phase::decode);
     if (flags.list) {
         for (const std::string& path : prefill.paths()) {
@@ -208,11 +271,11 @@ void add_tap(CommandLine& line) {
                  "print values of a run by their paths; the program that runs is the usual one, fused\n"
                  "Example: vitro tap \"layers.*.mlp.gated\" -p \"The capital of France is\" --stats",
                  [flags] {
-                     if (flags->paths.empty() && !flags->list)
-                         fail_usage("tap: expected PATH or --list, found nothing");
+                     if (flags->paths.empty() && !flags->list && !flags->stop_on_nan)
+                         fail_usage("tap: expected PATH, --list or --stop-on-nan, found nothing");
                      return tap(*flags);
                  });
-    command.repeated(
+    const Option paths = command.repeated(
         "paths", [flags](const std::string& path) { flags->paths.push_back(path); },
         "paths of values, their ends, or globs; what fusion removed is computed again from the run's values", "PATH");
     add_look_flags(command, flags->look);
@@ -221,6 +284,10 @@ void add_tap(CommandLine& line) {
     command.output("-o,--output", flags->output, "write the values to a safetensors file");
     command.flag("--stats", flags->stats, "print min, max, mean and rms of each token, NaN and Inf counted");
     command.flag("--list", flags->list, "print the paths that there are, and nothing else");
+    command
+        .flag("--stop-on-nan", flags->stop_on_nan,
+              "watch all values; end at the first that is NaN or infinite, with 1, and tell its inputs and its cause")
+        .excludes(paths);
     command.flag("--json", flags->json, "print one JSON object");
 }
 

@@ -71,6 +71,7 @@ public:
     std::optional<std::size_t> total_bytes() const override;
     void upload(void* device, const void* host, std::size_t bytes) override;
     void download(void* host, const void* device, std::size_t bytes) override;
+    void queue_copy(void* to, const void* from, std::size_t bytes) override { upload(to, from, bytes); }
     void synchronize() override {}
 
     ThreadPool& pool() { return pool_; }

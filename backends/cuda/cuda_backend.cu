@@ -202,6 +202,10 @@ void CudaBackend::queue_download(void* staging, const void* device, std::size_t 
     check(cudaMemcpyAsync(staging, device, bytes, cudaMemcpyDeviceToHost, stream_), "cudaMemcpyAsync from the device");
 }
 
+void CudaBackend::queue_copy(void* to, const void* from, std::size_t bytes) {
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_), "cudaMemcpyAsync within the device");
+}
+
 void CudaBackend::upload_all(std::span<const Upload> uploads, const std::function<void(std::size_t)>& progress) {
     synchronize();  // what is queued may still use that memory
     upload_in_parallel(device_, uploads, progress);

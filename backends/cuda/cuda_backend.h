@@ -33,6 +33,7 @@ public:
     void synchronize() override;
     Buffer allocate_staging(std::size_t bytes, std::string_view what) override;
     void queue_upload(void* device, const void* staging, std::size_t bytes) override;
+    void queue_copy(void* to, const void* from, std::size_t bytes) override;
     void queue_download(void* staging, const void* device, std::size_t bytes) override;
     std::unique_ptr<Recording> record(const std::function<void()>& queue) override;
     /// Seconds that the device takes for the work that `queue` queues, with nothing else under way; by its events.

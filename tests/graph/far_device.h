@@ -37,6 +37,7 @@ public:
         ++uploads;
         if (bytes > 0) std::memcpy(reached(device), host, bytes);
     }
+    void queue_copy(void* to, const void* from, std::size_t bytes) override { std::memcpy(reached(to), reached(from), bytes); }
     void download(void* host, const void* device, std::size_t bytes) override {
         ++downloads;
         if (bytes > 0) std::memcpy(host, reached(device), bytes);

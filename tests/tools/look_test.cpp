@@ -2,6 +2,7 @@
 #include "frontend/safetensors.h"
 #include "tests/frontend/temp_dir.h"
 #include "tests/paths.h"
+#include "tests/runtime/tiny_model.h"
 #include "tests/tools/process.h"
 
 #include <doctest/doctest.h>
@@ -86,6 +87,35 @@ TEST_CASE("tap says what it expected: a path that is not there, none at all, no 
     CHECK(run_vitro({"tap", "-p", kText}).exit_code == 2);
     CHECK(run_vitro({"tap", "logits", "-p", kText, "--tokens", "1"}).exit_code == 2);
     CHECK(out_of({"tap", "--list"}).find("model.layers.0.self_attn.scores") != std::string::npos);
+}
+
+TEST_CASE("tap --stop-on-nan: 0 where all is finite, else 1 and the value, its inputs and the cause") {
+    CHECK(out_of({"tap", "--stop-on-nan", "-p", kText, "-n", "3"}) ==
+          "all values are finite, in 3 steps of 9 tokens\n");
+    CHECK(json_of({"tap", "--stop-on-nan", "-p", kText}) == Json{{"finite", true}, {"steps", 1}, {"first", nullptr}});
+    const TempDir directory;
+    write_tiny_model(directory.path());
+    std::vector<OwnedTensor> tensors = tiny_tensors();
+    for (OwnedTensor& tensor : tensors)
+        if (tensor.name == "model.layers.0.mlp.down_proj.weight") tensor.values[7] = std::nanf("");
+    write_tensors(directory / "model.safetensors", tensors);
+    for (const std::string device : {"cpu", "cuda-emulated"}) {
+        CAPTURE(device);
+        const std::vector<std::string> words{"tap",      "--stop-on-nan", "-m",       directory.path().string(),
+                                             "--tokens", "3,4,5",         "--device", device};
+        const ProcessResult text = run_vitro(words);
+        CHECK(text.exit_code == 1);
+        CHECK(text.out.starts_with("model.layers.0.mlp.down_proj (matmul on " + device + ", models/phi3.cpp:"));
+        CHECK(contains(text.out, "its input b, the weight model.layers.0.mlp.down_proj.weight, holds 1 NaN\n"));
+        std::vector<std::string> as_json = words;
+        as_json.push_back("--json");
+        const Json first = Json::parse(run_vitro(as_json).out).at("first");
+        CHECK(first.at("path") == "model.layers.0.mlp.down_proj");
+        CHECK(first.at("where") == "[0, 0]");
+        CHECK(first.at("inputs").size() == 2);
+        CHECK(first.at("inputs")[1].at("statistics").at("nan") == 1);
+    }
+    CHECK(run_vitro({"tap", "logits", "--stop-on-nan", "-p", kText}).exit_code == 2);
 }
 
 TEST_CASE("why tells where a value was written, which pass took it into what, and who reads it then") {

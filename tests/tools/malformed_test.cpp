@@ -115,12 +115,10 @@ TEST_CASE("tensors that vitro does not compute with are refused by name") {
                     {"model.safetensors: tensor \"lm_head.weight\": expected " + expected});
     };
     const std::string_view head = R"("lm_head.weight":{"dtype":"F32","shape":[48,16])";
-    check_header(head, R"("lm_head.weight":{"dtype":"I32","shape":[48,16])",
-                 "f32, f16 or bf16, found i32");
+    check_header(head, R"("lm_head.weight":{"dtype":"I32","shape":[48,16])", "f32, f16 or bf16, found i32");
     check_header(head, R"("lm_head.weight":{"dtype":"U8","shape":[48,64])",
                  "dtype F32, F16, BF16, I32 or F8_E4M3, found U8");
-    check_header(head, R"("lm_head.weight":{"dtype":"F8_E4M3","shape":[48,64])",
-                 "f32, f16 or bf16, found f8e4m3");
+    check_header(head, R"("lm_head.weight":{"dtype":"F8_E4M3","shape":[48,64])", "f32, f16 or bf16, found f8e4m3");
     check_header(head, R"("lm_head.weight":{"dtype":"F32","shape":[1,1,1,1,48,16])", "at most 5 dimensions, found 6");
 }
 
@@ -175,7 +173,8 @@ TEST_CASE("a broken tokenizer ends run with 1 and one line") {
     }
 }
 
-TEST_CASE("a run whose logits hold NaN or +Inf ends with an error that says so") {
+TEST_CASE(
+    "a run whose logits hold NaN or +Inf ends with an error that says so, and names the value that was the first") {
     for (const float wrong : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
         const TempDir directory;
         write_with(directory.path(),
@@ -187,7 +186,9 @@ TEST_CASE("a run whose logits hold NaN or +Inf ends with an error that says so")
                                                     {"--device", "cuda-emulated"}}) {
             std::vector<std::string> arguments{"run", "-m", model, "--tokens", "1,2", "-n", "2", "-t", "1"};
             arguments.insert(arguments.end(), how.begin(), how.end());
-            check_error(run_vitro(arguments), {"the logits hold", "expected numbers"});
+            check_error(run_vitro(arguments),
+                        {"the logits hold", "expected numbers", "is the first value that is not finite",
+                         "the weight lm_head.weight, holds 1 "});
         }
     }
 }
