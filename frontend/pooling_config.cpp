@@ -26,10 +26,9 @@ Pooling::Kind read_kind(const JsonValue& config) {
             if (mode->string() == name) return kind;
         mode->refuse("one of mean, cls, lasttoken");
     }
-    constexpr std::pair<std::string_view, Pooling::Kind> kFlags[] = {
-        {"pooling_mode_mean_tokens", Pooling::Kind::mean},
-        {"pooling_mode_cls_token", Pooling::Kind::first},
-        {"pooling_mode_lasttoken", Pooling::Kind::last}};
+    constexpr std::pair<std::string_view, Pooling::Kind> kFlags[] = {{"pooling_mode_mean_tokens", Pooling::Kind::mean},
+                                                                     {"pooling_mode_cls_token", Pooling::Kind::first},
+                                                                     {"pooling_mode_lasttoken", Pooling::Kind::last}};
     std::optional<Pooling::Kind> found;
     for (const JsonValue::Member& member : config.members()) {
         if (!member.key.starts_with("pooling_mode_") || !member.value.boolean()) continue;
@@ -47,7 +46,8 @@ Pooling::Kind read_kind(const JsonValue& config) {
 Pooling read_pooling(const std::filesystem::path& directory, const ModelConfig& model) {
     const std::filesystem::path list = directory / "modules.json";
     if (!file_exists(list))
-        return {.kind = model.is_causal ? Pooling::Kind::last : Pooling::Kind::mean, .normalize = true, .max_tokens = {}};
+        return {
+            .kind = model.is_causal ? Pooling::Kind::last : Pooling::Kind::mean, .normalize = true, .max_tokens = {}};
     Pooling pooling;
     bool pools = false;
     for (const JsonValue& module : JsonValue::read(list).array()) {

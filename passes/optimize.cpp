@@ -10,6 +10,7 @@ namespace {
 std::vector<Pass>& passes() {
     static std::vector<Pass> list = {
         {"canonicalize", "reshape(reshape(x)) -> reshape(x), as transpose and cast; x * 1, … -> x", canonicalize},
+        {"turn_weights", "x·W -> x·(Wᵀ)ᵀ, W transposed when it is loaded", turn_weights},
         {"fold_constants", "f(constants) -> constant", fold_constants},
         {"merge_common_subexpressions", "f(x), f(x) -> f(x)", merge_common_subexpressions},
         {"last_rows_only", "gather_rows(f(x)) -> f(gather_rows(x)), for f that works row by row", last_rows_only},
@@ -19,6 +20,7 @@ std::vector<Pass>& passes() {
         {"fuse_attention", "softmax(q·Kᵀ * scale + mask)·V over gathered pages -> attention(q, pages)", fuse_attention},
         {"fuse_gated_ffn", "act(x·Gᵀ) * (x·Uᵀ) -> linear(x, [G; U]) {gated}", fuse_gated_ffn},
         {"fuse_bias", "x·Wᵀ + b -> linear(x, W, b)", fuse_bias},
+        {"fuse_activation", "act(x·Wᵀ + b) -> linear(x, W, b) {activation}", fuse_activation},
         {"fuse_residual", "r + x·Wᵀ -> linear(x, W, r)", fuse_residual},
         // Last: takes the matmuls that the others made into linears, too.
         {"fuse_norm_matmul", "rms_norm(x, n)·Wᵀ -> linear(x, W, n)", fuse_norm_matmul},

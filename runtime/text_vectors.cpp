@@ -87,9 +87,8 @@ void each_text(LanguageModel& model, TokenLists texts, Want want,
 std::vector<std::vector<float>> text_vectors(LanguageModel& model, TokenLists texts, const Pooling& pooling) {
     std::vector<std::vector<float>> out(texts.size());
     const auto width = static_cast<std::size_t>(model.config().hidden_size);
-    each_text(model, texts, Want::hidden_states, [&](std::size_t text, std::span<const float> rows) {
-        out[text] = pooled(rows, width, pooling);
-    });
+    each_text(model, texts, Want::hidden_states,
+              [&](std::size_t text, std::span<const float> rows) { out[text] = pooled(rows, width, pooling); });
     return out;
 }
 

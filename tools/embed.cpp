@@ -93,8 +93,8 @@ void embed(const Flags& flags) {
                        : flags.pooling == "cls" ? Pooling::Kind::first
                                                 : Pooling::Kind::last;
     if (flags.keep_length) pooling.normalize = false;
-    const Inputs inputs = read_inputs(flags, std::min(pooling.max_tokens.value_or(open.model->context()),
-                                                      open.model->context()));
+    const Inputs inputs =
+        read_inputs(flags, std::min(pooling.max_tokens.value_or(open.model->context()), open.model->context()));
     const auto vectors = text_vectors(*open.model, inputs.tokens, pooling);
     const auto count = static_cast<std::int64_t>(vectors.size());
     if (flags.similarity) {
@@ -147,9 +147,9 @@ void classify(const Flags& flags) {
             entry["scores"] = scores_of(scores[i], open.config.labels);
         } else {
             for (std::size_t row = 0; row < scores[i].size(); row += width)
-                entry["tokens"].push_back({{"id", inputs.tokens[i][row / width]},
-                                           {"scores", scores_of(std::span(scores[i]).subspan(row, width),
-                                                                open.config.labels)}});
+                entry["tokens"].push_back(
+                    {{"id", inputs.tokens[i][row / width]},
+                     {"scores", scores_of(std::span(scores[i]).subspan(row, width), open.config.labels)}});
         }
         json.push_back(std::move(entry));
     }

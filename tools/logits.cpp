@@ -20,7 +20,7 @@ void logits(const Flags& flags) {
     std::vector<float> all;
     append(*open.model, {.tokens = tokens, .all_rows = true},
            [&](const PartResult& result) { all.insert(all.end(), result.values.begin(), result.values.end()); });
-    const std::int64_t shape[] = {static_cast<std::int64_t>(tokens.size()), open.config.vocab_size};
+    const std::int64_t shape[] = {static_cast<std::int64_t>(tokens.size()), open.config.n_outputs()};
     const NamedTensor tensor{"logits", Tensor(DType::f32, shape, all.data())};
     write_safetensors(flags.out, {&tensor, 1});
     print_err("{}: logits f32 [{}, {}]\n", flags.out.string(), shape[0], shape[1]);
@@ -41,7 +41,7 @@ void add_logits(CommandLine& line) {
     const auto [text, file] = add_text_flags(command, flags->text, "the text");
     const Option tokens = command.list("--tokens", flags->tokens, "token ids in place of a text", "1,2,3");
     tokens.excludes(text).excludes(file);
-    command.output("-o,--output", flags->out, "the file to write: tensor logits, f32 [tokens, vocab]").required();
+    command.output("-o,--output", flags->out, "the file to write: tensor logits, f32 [tokens, vocab], or [tokens, labels]").required();
 }
 
 }  // namespace vitro

@@ -1,4 +1,4 @@
-// The frequencies expected here were computed by transformers 5.23 from the same configurations.
+// The frequencies expected here were computed by transformers 5.24 from the same configurations.
 #include "frontend/config.h"
 
 #include "base/error.h"
@@ -280,4 +280,66 @@ TEST_CASE("keys that change the result where they are heeded are refused where t
     CHECK(error("LlamaForCausalLM", R"("use_sliding_window": false)") == "no error");
     CHECK(error("LlamaForCausalLM", R"("use_sliding_window": true)") != "no error");
     CHECK(error("LlamaForCausalLM", R"("num_local_experts": 8)") != "no error");
+}
+
+TEST_CASE("each layer has its window and its rope") {
+    using List = std::vector<std::int64_t>;
+    const auto layers = [](std::string_view architecture, std::string_view keys) {
+        std::string text = config_text(architecture, R"(, "num_key_value_heads": 1, )" + std::string(keys));
+        text.replace(text.find("\"num_hidden_layers\": 1"), 22, "\"num_hidden_layers\": 6");
+        return model_of(text);
+    };
+    const auto windows = [](const ModelConfig& model) {
+        List out;
+        for (const LayerConfig& layer : model.layers) out.push_back(layer.sliding_window);
+        return out;
+    };
+    const auto ropes = [](const ModelConfig& model) {
+        List out;
+        for (const LayerConfig& layer : model.layers) out.push_back(layer.rope);
+        return out;
+    };
+    const ModelConfig gemma3 = layers("Gemma3ForCausalLM", R"("sliding_window": 8)");
+    CHECK(windows(gemma3) == List{8, 8, 8, 8, 8, 0});
+    CHECK(ropes(gemma3) == List{1, 1, 1, 1, 1, 0});
+    CHECK(gemma3.ropes[0].theta == 1e6);
+    CHECK(gemma3.ropes[1].theta == 1e4);
+    CHECK(gemma3.embedding_scale == 4.0);
+    CHECK(windows(layers("Gemma3ForCausalLM", R"("sliding_window": 8, "sliding_window_pattern": 2)")) ==
+          List{8, 0, 8, 0, 8, 0});
+    const ModelConfig old_scaling = layers(
+        "Gemma3ForCausalLM", R"("rope_local_base_freq": 5e3, "rope_scaling": {"rope_type": "linear", "factor": 8})");
+    CHECK(old_scaling.ropes[0].kind == RopeKind::linear);
+    CHECK(old_scaling.ropes[1].kind == RopeKind::unscaled);
+    CHECK(old_scaling.ropes[1].theta == 5e3);
+
+    CHECK(windows(layers("Gemma2ForCausalLM", R"("sliding_window": 8)")) == List{8, 0, 8, 0, 8, 0});
+    CHECK(windows(layers("Olmo3ForCausalLM", R"("sliding_window": 8)")) == List{8, 8, 8, 0, 8, 8});
+    CHECK(windows(layers("Qwen2ForCausalLM", R"("sliding_window": 8)")) == List(6, 0));
+    CHECK(windows(layers("Qwen2ForCausalLM",
+                         R"("sliding_window": 8, "use_sliding_window": true, "max_window_layers": 4)")) ==
+          List{0, 0, 0, 0, 8, 8});
+    CHECK(ropes(layers("SmolLM3ForCausalLM", R"("no_rope_layer_interval": 3)")) == List{0, 0, -1, 0, 0, -1});
+    CHECK(ropes(layers("SmolLM3ForCausalLM", R"("no_rope_layers": [0, 1, 1, 1, 1, 0])")) == List{-1, 0, 0, 0, 0, -1});
+    CHECK(layers("GPT2LMHeadModel", R"("n_embd": 16, "n_layer": 2, "n_head": 2)").ropes.empty());
+    CHECK(error_of(config_text("Gemma2ForCausalLM", R"(, "num_key_value_heads": 1, "layer_types": ["diagonal"])")) ==
+          "config.json: \"layer_types[0]\": expected one of full_attention, sliding_attention, found \"diagonal\"");
+    CHECK(error_of(config_text("Gemma2ForCausalLM", R"(, "num_key_value_heads": 1, "layer_types": [])")) ==
+          "config.json: \"layer_types\": expected an array of 1, one for each layer, found an array of 0");
+}
+
+TEST_CASE("yarn: frequencies and attention factor") {
+    const auto rope = [](std::string_view more) {
+        return model_of(config_text("LlamaForCausalLM", R"(, "rope_theta": 10000.0, "max_position_embeddings": 4096,
+            "rope_scaling": {"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 64)" +
+                                                            std::string(more) + "}"))
+            .ropes[0];
+    };
+    check_frequencies(
+        rope(""), rope("").short_factor,
+        {1, 0.223994657, 0.0416666642, 0.00395284733, 0.00124999997, 0.000395284733, 0.000125000006, 3.95284733e-05});
+    CHECK(rope("").attention_factor == doctest::Approx(1.2079441541679836).epsilon(1e-6));
+    CHECK(rope(R"(, "attention_factor": 1.3)").attention_factor == 1.3f);
+    CHECK(rope(R"(, "mscale": 1.0, "mscale_all_dim": 0.5)").attention_factor ==
+          doctest::Approx(1.094179988101349).epsilon(1e-6));
 }

@@ -20,9 +20,10 @@ import reference
 import torch
 import transformers
 from safetensors.numpy import load_file
-from transformers import (AutoModelForCausalLM, Gemma2Config, Gemma3TextConfig, GraniteConfig, LlamaConfig,
+from transformers import (AutoModelForCausalLM, BertConfig, BertForMaskedLM, Gemma2Config, Gemma3TextConfig,
+                          GPT2Config, GraniteConfig, LlamaConfig,
                           MinistralConfig, MistralConfig, Olmo2Config, Olmo3Config, Phi3Config, Qwen2Config,
-                          Qwen3Config, SmolLM3Config)
+                          Qwen3Config, RobertaConfig, RobertaForMaskedLM, SmolLM3Config)
 
 TOLERANCE = 1e-4
 GREEDY_TOKENS = 32
@@ -77,6 +78,7 @@ def random_rope(rng, architecture, head_dim):
 
 
 DECODERS = {
+    "gpt2": GPT2Config,
     "phi3": Phi3Config, "llama": LlamaConfig, "mistral": MistralConfig, "ministral": MinistralConfig,
     "smollm3": SmolLM3Config, "qwen2": Qwen2Config, "qwen3": Qwen3Config, "granite": GraniteConfig,
     "olmo2": Olmo2Config, "olmo3": Olmo3Config, "gemma2": Gemma2Config, "gemma3": Gemma3TextConfig,
@@ -118,10 +120,33 @@ def random_extras(rng, architecture, layers):
     return extras
 
 
+ENCODERS = {"bert": BertConfig, "roberta": RobertaConfig}
+
+
+def random_gpt2(rng, heads, width):
+    return GPT2Config(vocab_size=rng.randint(10, 300), n_embd=width, n_layer=rng.randint(1, 4), n_head=heads,
+                      n_inner=rng.choice([None, rng.randint(3, 120)]), n_positions=rng.choice([80, 384]),
+                      activation_function=rng.choice(["gelu_new", "relu", "gelu"]), bos_token_id=1, eos_token_id=2,
+                      layer_norm_epsilon=rng.choice([1e-5, 1e-3]), tie_word_embeddings=rng.random() < 0.7)
+
+
+def random_encoder(rng, architecture, heads, width):
+    return architecture(vocab_size=rng.randint(10, 300), hidden_size=width, num_hidden_layers=rng.randint(1, 4),
+                        num_attention_heads=heads, intermediate_size=rng.randint(3, 120),
+                        max_position_embeddings=rng.choice([60, 200]), type_vocab_size=rng.choice([1, 2]),
+                        hidden_act=rng.choice(["gelu", "gelu_new", "relu"]), layer_norm_eps=rng.choice([1e-12, 1e-3]),
+                        pad_token_id=rng.randint(0, 3), tie_word_embeddings=rng.random() < 0.7)
+
+
 def random_config(rng, only=None):
-    architecture = DECODERS[only] if only else rng.choice([Phi3Config, *DECODERS.values()])
+    known = DECODERS | ENCODERS
+    architecture = known[only] if only else rng.choice([Phi3Config, *known.values()])
     heads = rng.randint(1, 8)
     head_dim = 2 * rng.randint(1, 12)
+    if architecture is GPT2Config:
+        return random_gpt2(rng, heads, heads * head_dim)
+    if architecture in ENCODERS.values():
+        return random_encoder(rng, architecture, heads, heads * head_dim)
     sizes = {
         "vocab_size": rng.randint(10, 300),
         "hidden_size": heads * head_dim,
@@ -146,13 +171,15 @@ def random_config(rng, only=None):
 
 
 def describe(config, dtype, tokens):
-    rope = config.rope_parameters
+    rope = getattr(config, "rope_parameters", None) or {"rope_type": "default"}
+    kv_heads = getattr(config, "num_key_value_heads", config.num_attention_heads)
+    ffn = getattr(config, "intermediate_size", getattr(config, "n_inner", None))
     parts = [
         config.model_type,
         f"{dtype} layers={config.num_hidden_layers} hidden={config.hidden_size}",
-        f"heads={config.num_attention_heads}/{config.num_key_value_heads}",
+        f"heads={config.num_attention_heads}/{kv_heads}",
         f"head_dim={getattr(config, 'head_dim', config.hidden_size // config.num_attention_heads)}",
-        f"ffn={config.intermediate_size} vocab={config.vocab_size} tokens={len(tokens)}",
+        f"ffn={ffn} vocab={config.vocab_size} tokens={len(tokens)}",
     ]
     if getattr(config, "sliding_window", None) is not None:
         parts.append(f"window={config.sliding_window}")
@@ -209,16 +236,22 @@ def compare_greedy(vitro, directory, prompt):
 def check(seed, directory, options):
     rng = random.Random(seed)
     config, dtype = random_config(rng, options.only), rng.choice(["f32", "f32", "bf16", "f16"])
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    is_encoder = config.model_type in ENCODERS
+    if is_encoder:
+        model = {"bert": BertForMaskedLM, "roberta": RobertaForMaskedLM}[config.model_type](config)
+    else:
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     reference.randomize(model, seed)
     model.to(reference.DTYPES[dtype]).save_pretrained(directory, max_shard_size=rng.choice(["1GB", "20KB"]))
-    if rng.random() < 0.3 and "full_attention" not in config.rope_parameters:
+    rope = getattr(config, "rope_parameters", None)
+    if rng.random() < 0.3 and rope and "full_attention" not in rope:
         reference.rewrite_with_old_keys(directory)
-    tokens = [rng.randrange(config.vocab_size) for _ in range(rng.randint(1, 40))]
+    first = 4 if is_encoder else 0  # RoBERTa gives a padding token no position
+    tokens = [rng.randrange(first, config.vocab_size) for _ in range(rng.randint(1, 40))]
     print(f"{seed:6}  {describe(config, dtype, tokens)}", end="", flush=True)
     try:
         agrees, text = compare_logits(options.vitro, directory, dtype, tokens)
-        if agrees and options.greedy and dtype == "f32":
+        if agrees and options.greedy and dtype == "f32" and not is_encoder:
             agrees, more = compare_greedy(options.vitro, directory, tokens)
             text += f"; {more}"
     except RuntimeError as error:
@@ -231,7 +264,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-n", type=int, default=20, help="how many models (default 20)")
     parser.add_argument("--seed", type=int, help="seed of the first model, the next has the next (default: random)")
-    parser.add_argument("--only", choices=DECODERS, help="models of this type only")
+    parser.add_argument("--only", choices=DECODERS | ENCODERS, help="models of this type only")
     parser.add_argument("--vitro", type=Path, default=ROOT / "build/release/vitro", help="the binary")
     parser.add_argument("--greedy", action="store_true", help="compare greedy tokens of f32 models too")
     parser.add_argument("--keep", type=Path, help="keep the directories of models that do not agree in this directory")
