@@ -37,7 +37,7 @@ function(vitro_emulated_sources target)
     set(wrapper ${PROJECT_BINARY_DIR}/emulated/${relative}.cpp)
     file(CONFIGURE OUTPUT ${wrapper} CONTENT "#include \"${relative}\"\n" @ONLY)
     set_source_files_properties(${wrapper} TARGET_DIRECTORY ${target}
-                                PROPERTIES COMPILE_OPTIONS "${VITRO_EMULATION_OPTIONS}")
+                                PROPERTIES COMPILE_OPTIONS "${VITRO_EMULATION_OPTIONS}" SKIP_PRECOMPILE_HEADERS ON)
     target_sources(${target} PRIVATE ${wrapper})
   endforeach()
 endfunction()
