@@ -1,5 +1,6 @@
 #include "frontend/pooling_config.h"
 
+#include "base/error.h"
 #include "frontend/file.h"
 #include "frontend/json.h"
 

@@ -23,7 +23,7 @@ bool turn_weights(Graph& graph, PassContext& context) {
             rewriter.new_value(graph.value(weight).path + ".turned", {type.dtype, {type.dim(1), type.dim(0)}});
         rewriter.fired(out, fmt::format("{} is turned when it is loaded", graph.value(weight).path));
         rewriter.insert({&kTranspose, Transpose{{1, 0}}, {weight}, {turned}, node.source, {}}, static_cast<NodeId>(n));
-        rewriter.replace({static_cast<NodeId>(n)},
+        rewriter.replace(std::vector{static_cast<NodeId>(n)},
                          {&kMatmul, Matmul{.transpose_b = true}, {node.inputs[0], turned}, {out}, node.source, {}});
     }
     return rewriter.finish();
