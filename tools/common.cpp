@@ -149,6 +149,7 @@ Devices open_devices(const ModelFlags& flags) {
 OpenModel open_model(const ModelFlags& flags, LanguageModelOptions options) {
     OpenModel open = open_model(flags.directory, open_options(flags, std::move(options)));
     print_warnings(open.devices.warnings);
+    for (const std::string& said : open.generation.ignored) print_err("warning: {}; ignored\n", said);
     return open;
 }
 

@@ -109,6 +109,8 @@ void add_tokenize(CommandLine& line);
 void add_next(CommandLine& line);
 void add_logits(CommandLine& line);
 void add_perplexity(CommandLine& line);
+void add_embed(CommandLine& line);
+void add_classify(CommandLine& line);
 void add_graph(CommandLine& line);
 void add_opt(CommandLine& line);
 void add_exec(CommandLine& line);

@@ -41,6 +41,8 @@ int run_command(int argc, char** argv) {
     add_tokenize(line);
     add_logits(line);
     add_perplexity(line);
+    add_embed(line);
+    add_classify(line);
     add_graph(line);
     add_opt(line);
     add_exec(line);
