@@ -24,7 +24,7 @@ void run(const Flags& flags) {
     if (isatty(STDERR_FILENO) != 0) progress = ProgressBar{.what = flags.type, .unit = "billion numbers"};
     const GgufConversion done = convert_to_gguf(flags.model, flags.out, gguf_preset(flags.type), threads, progress);
     print_warnings(done.warnings);
-    print_out("{}: {} tensors, {} bytes ({:.2f} GB), {:.1f} s\n", flags.out.string(), done.tensors, done.bytes,
+    print_err("{}: {} tensors, {} bytes ({:.2f} GB), {:.1f} s\n", flags.out.string(), done.tensors, done.bytes,
               static_cast<double>(done.bytes) / 1e9, std::chrono::duration<double>(Clock::now() - start).count());
 }
 

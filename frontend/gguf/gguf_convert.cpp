@@ -10,6 +10,7 @@
 #include "frontend/file.h"
 #include "frontend/gguf/gguf_source.h"
 #include "frontend/json.h"
+#include "graph/shape.h"
 
 #include <algorithm>
 #include <atomic>
@@ -25,14 +26,31 @@ using Weight = GgufSource::Tensor;
 constexpr std::int64_t kPartElements = std::int64_t{1} << 22;  // converted at a time
 constexpr std::int64_t kQuantizationVersion = 2;               // of the layouts of blocks
 
+std::size_t row_bytes_of(DType dtype, std::int64_t columns) {
+    return static_cast<std::size_t>(vitro::bytes_of(TensorType{dtype, {columns}}, {}));
+}
+
 /// A tensor as rows of whole blocks.
 struct Rows {
+    Rows(const Weight& of, DType type, std::int64_t n, std::int64_t of_columns)
+        : tensor(of),
+          to(type),
+          count(n),
+          columns(of_columns),
+          from_bytes(row_bytes_of(of.dtype, of_columns)),
+          to_bytes(row_bytes_of(type, of_columns)) {}
+
     const Weight& tensor;
     DType to;
     std::int64_t count, columns;
+    std::size_t from_bytes, to_bytes;  // of a row
 
-    std::size_t from_bytes() const { return static_cast<std::size_t>(bytes_of(tensor.dtype, columns)); }
-    std::size_t to_bytes() const { return static_cast<std::size_t>(bytes_of(to, columns)); }
+    /// Of the whole. Error when that does not fit 63 bits.
+    std::size_t bytes() const {
+        const auto all = checked_mul(count, static_cast<std::int64_t>(to_bytes));
+        if (!all) fail("{}: expected a tensor of less than 2^63 bytes of {}", quote(tensor.name), name(to));
+        return static_cast<std::size_t>(*all);
+    }
     /// Which row of the tensor becomes `row`: of those of a head, that i of the first half becomes 2 i, and that of
     /// the second 2 i + 1.
     std::int64_t source(std::int64_t row) const {
@@ -74,10 +92,10 @@ bool from_floats(DType to, const float* row, std::int64_t columns, std::byte* ou
 bool convert(const Rows& rows, std::int64_t first, std::int64_t n, std::byte* out) {
     std::vector<float> numbers(static_cast<std::size_t>(rows.columns));
     bool fits = true;
-    for (std::int64_t row = first; row < first + n; ++row, out += rows.to_bytes()) {
-        const std::byte* const from = rows.tensor.data + static_cast<std::size_t>(rows.source(row)) * rows.from_bytes();
+    for (std::int64_t row = first; row < first + n; ++row, out += rows.to_bytes) {
+        const std::byte* const from = rows.tensor.data + static_cast<std::size_t>(rows.source(row)) * rows.from_bytes;
         if (rows.tensor.dtype == rows.to) {
-            std::memcpy(out, from, rows.to_bytes());
+            std::memcpy(out, from, rows.to_bytes);
             continue;
         }
         to_floats(rows.tensor.dtype, from, rows.columns, numbers.data());
@@ -94,7 +112,7 @@ bool convert_together(const Rows& rows, std::int64_t first, std::int64_t n, int 
     const auto serve = [&](int) {
         for (std::int64_t at; (at = next.fetch_add(kRowsAtOnce)) < n;)
             if (!convert(rows, first + at, std::min(kRowsAtOnce, n - at),
-                         out + static_cast<std::size_t>(at) * rows.to_bytes()))
+                         out + static_cast<std::size_t>(at) * rows.to_bytes))
                 fits = false;
     };
     std::vector<std::thread> others = start_threads(threads - 1, serve);
@@ -115,7 +133,7 @@ public:
         const std::int64_t at_once = std::max<std::int64_t>(1, kPartElements / rows.columns);
         for (std::int64_t first = 0; first < rows.count; first += at_once) {
             const std::int64_t n = std::min(at_once, rows.count - first);
-            part_.resize(static_cast<std::size_t>(n) * rows.to_bytes());
+            part_.resize(static_cast<std::size_t>(n) * rows.to_bytes);
             if (!convert_together(rows, first, n, threads_, part_.data()))
                 fail("{}: expected numbers that {} can say, found one that is an infinity there",
                      quote(rows.tensor.name), name(rows.to));
@@ -123,7 +141,7 @@ public:
             done_ += static_cast<std::size_t>(n * rows.columns);
             if (progress_) progress_(done_, all_);
         }
-        const std::size_t bytes = static_cast<std::size_t>(rows.count) * rows.to_bytes();
+        const std::size_t bytes = rows.bytes();
         file_.write(std::string(GgufHeader::padded(bytes) - bytes, '\0'));
         drop_pages({rows.tensor.data, rows.tensor.bytes});
     }
@@ -168,8 +186,7 @@ GgufConversion convert_to_gguf(const std::filesystem::path& model, const std::fi
         if (!is_weight && is_float(to)) to = DType::f32;  // vectors: norms and biases
         if (is_block_quantized(tensor.dtype) && is_block_quantized(to) && to != tensor.dtype) ++requantized;
         const Rows& rows = all.emplace_back(rows_of(tensor, to));
-        source.metadata.add_tensor(tensor.name, tensor.shape, *gguf_tensor_type(to),
-                                   static_cast<std::size_t>(rows.count) * rows.to_bytes());
+        source.metadata.add_tensor(tensor.name, tensor.shape, *gguf_tensor_type(to), rows.bytes());
         elements += static_cast<std::size_t>(elements_of(tensor));
     }
     if (requantized > 0)

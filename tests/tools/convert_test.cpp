@@ -14,7 +14,7 @@ TEST_CASE("vitro convert writes a file that vitro runs, and tells its size and w
     const ProcessResult result = run_vitro({"convert", model, "-o", file, "--type", "q5_k_m", "-t", "2"});
     check_success(result);
     const std::size_t bytes = read_bytes(file).size();
-    CHECK(contains(result.out, file + ": 27 tensors, " + std::to_string(bytes) + " bytes"));
+    CHECK(contains(result.err, file + ": 27 tensors, " + std::to_string(bytes) + " bytes"));
     CHECK(contains(result.err, "warning: llama.cpp has no sliding window for this architecture"));
     CHECK(contains(out_of({"run", "-m", file, "The capital of France is", "-n", "4"}), "Paris"));
     CHECK(contains(out_of({"show", "--tensors", "-m", file}), "general.file_type = 17"));
