@@ -50,6 +50,7 @@ int run_command(int argc, char** argv) {
     add_plan(line);
     add_devices(line);
     add_bench(line);
+    add_convert(line);
     add_tap(line);
     add_why(line);
     add_attend(line);
