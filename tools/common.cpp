@@ -10,19 +10,6 @@
 namespace vitro {
 namespace {
 
-/// "weights   57% of 7.64 GB" on one line of the terminal, which is empty again at the end.
-struct LoadingBar {
-    int shown = -1;
-
-    void operator()(std::size_t done, std::size_t all) {
-        const int percent = all == 0 ? shown : static_cast<int>(100 * done / all);
-        if (percent == shown) return;
-        shown = percent;
-        print_err("\rweights {:>4}% of {:.2f} GB", percent, static_cast<double>(all) / 1e9);
-        if (done == all) print_err("\r{:32}\r", "");
-    }
-};
-
 /// Where `cmake --install` puts it, or beside the program where that was copied with it (bench/gpu/bundle.sh), else in
 /// the source tree.
 std::filesystem::path bundled_model() {
@@ -33,11 +20,20 @@ std::filesystem::path bundled_model() {
     return VITRO_BUNDLED_MODEL;
 }
 
+}  // namespace
+
+void ProgressBar::operator()(std::size_t done, std::size_t all) {
+    const int percent = all == 0 ? shown : static_cast<int>(100 * done / all);
+    if (percent == shown) return;
+    shown = percent;
+    const std::string line = fmt::format("{} {:>4}% of {:.2f} {}", what, percent, static_cast<double>(all) / 1e9, unit);
+    print_err("\r{}", line);
+    if (done == all) print_err("\r{:{}}\r", "", line.size());
+}
+
 void print_warnings(const std::vector<std::string>& warnings) {
     for (const std::string& warning : warnings) print_err("warning: {}\n", warning);
 }
-
-}  // namespace
 
 std::string hint(const std::exception& error) {
     if (dynamic_cast<const ContextError*>(&error) != nullptr) return ": shorten it, or give a larger context (-c)";
@@ -131,7 +127,7 @@ OpenOptions open_options(const ModelFlags& flags, LanguageModelOptions options) 
     options.context = flags.context;
     options.verify_plan = flags.verify_plan;
     options.passes.exact = flags.exact;
-    if (isatty(STDERR_FILENO) != 0) options.progress = LoadingBar{};
+    if (isatty(STDERR_FILENO) != 0) options.progress = ProgressBar{.what = "weights", .unit = "GB"};
     OpenOptions out{
         .device = flags.device, .threads = flags.threads, .kernels = flags.cpu_kernels, .model = std::move(options)};
     if (flags.activations != "auto") out.activation = dtype_named(flags.activations);
@@ -149,6 +145,7 @@ Devices open_devices(const ModelFlags& flags) {
 OpenModel open_model(const ModelFlags& flags, LanguageModelOptions options) {
     OpenModel open = open_model(flags.directory, open_options(flags, std::move(options)));
     print_warnings(open.devices.warnings);
+    for (const std::string& said : open.generation.ignored) print_err("warning: {}; ignored\n", said);
     return open;
 }
 

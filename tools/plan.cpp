@@ -164,12 +164,19 @@ std::vector<std::string> drawings(const Report& report, const std::vector<const 
 
 std::string html_of(const Report& report, const std::vector<const Planned*>& shown) {
     std::string out = fmt::format(
-        "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>vitro plan: {}</title>\n"
-        "<style>body{{font-family:sans-serif;margin:24px auto;max-width:1240px}}table{{border-collapse:collapse}}"
+        "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" "
+        "content=\"width=device-width\"><title>vitro plan: {}</title>\n"
+        "<style>:root{{color-scheme:light dark}}body{{font-family:sans-serif;margin:24px auto;max-width:1240px;"
+        "padding:0 12px;background:#fff;color:#1b2430}}table{{border-collapse:collapse}}"
         "td,th{{padding:2px 14px 2px 0;text-align:left}}td.n{{text-align:right;font-variant-numeric:tabular-nums}}"
-        "svg{{width:100%;border:1px solid #ddd;margin-top:16px}}</style>\n"
-        "<h1>{}</h1>\n<p>Context {}, sequences {}, chunks of {} tokens. Point at a block to see what it holds; red "
-        "borders: live where most bytes are.</p>\n",
+        "svg{{width:100%;border:1px solid #8885;margin-top:16px}}#chosen{{position:sticky;bottom:0;background:inherit;"
+        "border-top:1px solid #8885;padding:8px 0;margin:0;min-height:5.5em;white-space:pre-wrap;"
+        "overflow-wrap:anywhere}}#chosen:empty{{display:none}}@media(prefers-color-scheme:dark){{body{{background:#"
+        "12161d;color:#e8edf4}}}}</"
+        "style>\n"
+        "<main><h1>{}</h1>\n<p>Context {}, sequences {}, chunks of {} tokens. Choose a block, by a click or with Tab, "
+        "to "
+        "see what it holds; red borders: live where most bytes are.</p>\n",
         escaped(report.config.architecture), escaped(report.config.architecture), report.options.context,
         report.options.max_sequences, report.options.chunk);
     for (std::size_t device = 0; device < report.use.size(); ++device) {
@@ -180,7 +187,12 @@ std::string html_of(const Report& report, const std::vector<const Planned*>& sho
         out += fmt::format("<tr><td>fits</td><td colspan=\"3\">{}</td></tr>\n</table>\n", fit_text(report, device));
     }
     for (const std::string& drawing : drawings(report, shown)) out += drawing;
-    return out + "</html>\n";
+    return out +
+           "<pre id=\"chosen\" aria-live=\"polite\"></pre></main>\n<script>\n"
+           "for (const event of [\"click\", \"focusin\"]) document.addEventListener(event, ({target}) => {\n"
+           "  if (!target.matches(\".block\")) return;\n"
+           "  document.getElementById(\"chosen\").textContent = target.querySelector(\"title\").textContent;\n"
+           "});\n</script>\n</html>\n";
 }
 
 /// Compiles the model for these flags. The checkpoint may be null.

@@ -265,24 +265,49 @@ private:
     std::map<std::string_view, const OpDef*> ops_;       // that nodes have
 };
 
-void replace(std::string& text, std::string_view mark, std::string_view by) {
-    const std::size_t at = text.find(mark);
-    VITRO_CHECK(at != std::string::npos, "page.html has no {}", mark);
-    text.replace(at, mark.size(), by);
+/// The text between script tags, which a browser does not run.
+std::string data_script(std::string_view id, std::string_view json) {
+    return fmt::format("<script type=\"application/json\" id=\"{}\">{}</script>\n", id, json);
+}
+
+std::string title_text(std::string_view title) {
+    std::string out;
+    for (const char c : title)
+        out += c == '<' ? std::string("&lt;") : c == '&' ? std::string("&amp;") : std::string(1, c);
+    return out;
 }
 
 }  // namespace
 
-std::string html_of(const Story& story, const Paint* paint) {
-    std::string page(html_file("page.html"));
-    std::string title;
-    for (const char c : story.stages.front().graph.name) title += c == '<' ? std::string("&lt;") : std::string(1, c);
-    replace(page, "@TITLE@", title);
-    for (const char* name : {"style.css", "story.js", "paint.js", "layout.js", "panel.js", "view.js"})
-        replace(page, fmt::format("@{}@", name), html_file(name));
-    // Last, and text that stands in the data is not looked at again.
-    replace(page, "@DATA@", Data(story).gather(paint));
-    return page;
+std::string html_of(const Story& story, const Paint* paint) { return html_of({.programs = {&story}, .paint = paint}); }
+
+std::string html_of(const HtmlPage& page) {
+    VITRO_CHECK(page.start < page.programs.size(), "a page of {} programs begins with number {}", page.programs.size(),
+                page.start);
+    std::string data = data_script(
+        "page-data",
+        object({"\"programs\":" + list(page.programs, [](const Story* story) { return json_string(story->phase); }),
+                fmt::format("\"start\":{}", page.start)}));
+    for (std::size_t i = 0; i < page.programs.size(); ++i)
+        data += data_script(fmt::format("program-{}", i), Data(*page.programs[i]).gather(page.paint));
+    // A line that is a name between two @ stands for that file, or for what only this page has.
+    std::string out;
+    std::string_view rest = html_file("page.html");
+    while (!rest.empty()) {
+        const std::string_view line = rest.substr(0, rest.find('\n'));
+        rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+        const std::string_view name = line.size() > 2 && line.front() == '@' ? line.substr(1, line.size() - 2) : "";
+        if (name == "DATA")
+            out += data;
+        else if (name.empty())
+            out.append(line) += '\n';
+        else
+            out.append(html_file(name)) += '\n';
+    }
+    const std::string_view mark = "@TITLE@";
+    const std::size_t at = out.find(mark);
+    VITRO_CHECK(at != std::string::npos, "page.html has no {}", mark);
+    return out.replace(at, mark.size(), title_text(page.programs.front()->stages.front().graph.name));
 }
 
 }  // namespace vitro
