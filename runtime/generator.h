@@ -37,9 +37,10 @@ struct Generation {
     std::vector<std::int32_t> tokens;  // the new ones; with an end token, that too
     std::string text;
     FinishReason finish_reason = FinishReason::length;
-    std::int64_t cached_tokens = 0;  // of the prompt, found in the cache
-    double prompt_seconds = 0;       // from the call to the first token
-    double decode_seconds = 0;       // from there to the end
+    std::int64_t cached_tokens = 0;                       // of the prompt, found in the cache
+    std::int64_t computed_tokens = 0, reused_tokens = 0;  // summed over the steps: by the model, and from the cache
+    double prompt_seconds = 0;                            // from the call to the first token
+    double decode_seconds = 0;                            // from there to the end
 };
 
 /// Continues `prompt` as generate() does, without text: `options.stop` does not count. `on_token` gets each token and
