@@ -38,7 +38,8 @@ void add_logits(CommandLine& line) {
                                      });
     add_model_flags(command, flags->model);
     add_tokens_flags(command, flags->text);
-    command.output("-o,--output", flags->out, "the file to write: tensor logits, f32 [tokens, vocab]").required();
+    command.output("-o,--output", flags->out, "the file to write; it gets one tensor, logits, f32 [tokens, vocab]")
+        .required();
 }
 
 }  // namespace vitro

@@ -246,7 +246,7 @@ void plan(const Flags& flags) {
 void add_plan(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
     const Command command = line.add("plan",
-                                     "tell how much memory a model takes and what takes it; works without "
+                                     "show how much memory a model needs, and for what; works without "
                                      "weights\nExample: vitro plan -c 2048 --format html -o build/plan.html",
                                      [flags] {
                                          plan(*flags);
@@ -254,11 +254,12 @@ void add_plan(CommandLine& line) {
                                      });
     add_model_flags(command, flags->model);
     add_step_flags(command, flags->step);
-    command.choice("--phase", flags->phase, {"prefill", "decode", "load", "all"}, "whose arena to show (default all)");
+    command.choice("--phase", flags->phase, {"prefill", "decode", "load", "all"},
+                   "the programs whose arenas to show (default all)");
     command.choice("--format", flags->format, {"text", "html", "svg"},
-                   "text, html, or svg (one arena, offset against time)");
-    command.flag("--json", flags->json, "print it as JSON");
-    command.output("-o,--output", flags->output, "write to a file instead");
+                   "text (the default), html, or svg (a drawing of one arena, offset against time)");
+    command.flag("--json", flags->json, "print JSON");
+    command.output("-o,--output", flags->output, "write to this file instead of stdout");
 }
 
 }  // namespace vitro

@@ -259,8 +259,9 @@ const OpDef kLinear{
     .doc =
         "h = norm_weight ? rms_norm(x, norm_weight) : x; z = h · weightᵀ (* weight_scale) (+ bias); gated: y = "
         "act(first half of z) * second half, else y = act(z); out = y (+ residual). x [T, K], weight [N, K]; "
-        "weight_scale [N], norm_weight [K], bias [N] and residual, as out, may be absent. Everything in between is "
-        "fp32.",
+        "weight_scale [N], norm_weight [K], bias [N] and residual, of out's shape, may be absent. Everything in "
+        "between "
+        "is fp32.",
     .inputs = {"x",
                {"weight", InputRole::shared},
                InputDef("weight_scale", InputRole::shared).optional(),

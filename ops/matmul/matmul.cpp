@@ -93,9 +93,8 @@ const OpDef kMatmul{
     .name = "matmul",
     .doc =
         "out[.., m, n] = sum over k of a[.., m, k] * b[.., k, n]; with transpose_b, b is [.., n, k], as linear layers "
-        "keep their weights. b has rank 2 (one matrix for all) or a's leading dimensions. out has a's dtype; the sum "
-        "is "
-        "fp32, in an order that depends on K only.",
+        "store their weights. b has rank 2 (one matrix for all) or a's leading dimensions. out has a's dtype; the sum "
+        "is fp32, in an order that depends only on the size of k, the summed dimension.",
     .inputs = {"a", {"b", InputRole::shared}},
     .locality = Locality::rows,
     .infer = infer,

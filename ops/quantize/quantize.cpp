@@ -42,7 +42,7 @@ std::vector<Example> examples(Random& random) {
 const OpDef kQuantize{
     .name = "quantize",
     .doc =
-        "out = x in blocks of `dtype` (q8_0, q4_0, q4_k, q5_k or q6_k), with scales that make the squared error small.",
+        "out = x in blocks of `dtype` (q8_0, q4_0, q4_k, q5_k or q6_k), with scales that keep the squared error small.",
     .inputs = {"x"},
     .infer = infer,
     .parse_attributes = &Attributes::parse<Quantize>,
