@@ -24,8 +24,7 @@ const Architecture* find_architecture(std::string_view name) {
 
 Graph build_model(const ModelConfig& config, const BuildOptions& options) {
     const Architecture* architecture = find_architecture(config.architecture);
-    if (architecture == nullptr)
-        fail("the model's architecture: expected one that is known, found {}", config.architecture);
+    if (architecture == nullptr) fail("the model's architecture: expected a known one, found {}", config.architecture);
     return architecture->build(config, options);
 }
 

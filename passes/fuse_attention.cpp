@@ -59,7 +59,7 @@ private:
         if (!mul) return false;
         const ValueInfo& scale = graph_.value(mul->inputs[1]);
         if (scale.kind != ValueKind::constant || scale.type != TensorType{DType::f32, {1}})
-            return rewriter_.refuse(at_, "the scale is no single constant");
+            return rewriter_.refuse(at_, "the scale is not a single constant");
         std::memcpy(&attributes_.scale, scale.data.data(), sizeof attributes_.scale);
         const Node* scores = step(mul->inputs[0], "matmul", "the scaled score");
         if (!scores) return false;

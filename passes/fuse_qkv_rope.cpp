@@ -32,7 +32,7 @@ public:
         };
         if (!(q->attributes == k->attributes) ||
             rest(*q, RopeAttributes::kPositions) != rest(*k, RopeAttributes::kPositions))
-            return rewriter_.refuse(at_, "q and k are turned differently");
+            return rewriter_.refuse(at_, "q and k are rotated differently");
         if (rest(*k_append, KvAppend::kPositions) != rest(*v_append, KvAppend::kPositions))
             return rewriter_.refuse(at_, "k and v are appended at different places");
         if (q->inputs[RopeAttributes::kPositions] != k_append->inputs[KvAppend::kPositions])

@@ -92,8 +92,8 @@ void add_step_flags(const Command& command, StepFlags& flags) {
 
 TextOptions add_text_flags(const Command& command, TextFlags& flags, const std::string& what) {
     const auto take = [&flags](const std::string& text) { flags.text = text; };
-    const Option text = command.checked("-p,--prompt,prompt", take,
-                                        what + "; with -, or without it, the text is read from stdin", "TEXT");
+    const Option text =
+        command.checked("-p,--prompt,prompt", take, what + "; if it is - or missing, it is read from stdin", "TEXT");
     const Option file = command.option("-f,--file", flags.file, what + ", in a file", "FILE");
     text.excludes(file);
     return {text, file};

@@ -148,7 +148,7 @@ void GgufReader::read_tensor() {
     tensor.type = find_gguf_tensor_type(type_number);
     if (tensor.type == nullptr)
         fail("{}: tensor {}: expected the number of a ggml type, found {}", file_, quote(tensor.name), type_number);
-    tensor.offset = number<std::uint64_t>("a tensor's place");
+    tensor.offset = number<std::uint64_t>("a tensor's offset");
     if (tensor.shape.back() % tensor.type->block_elements != 0) {
         fail("{}: tensor {}: expected its innermost dimension to be a multiple of {}, the block of {}, found {}", file_,
              quote(tensor.name), tensor.type->block_elements, tensor.type->name, tensor.shape.back());
@@ -188,7 +188,7 @@ std::size_t GgufReader::alignment() const {
 void GgufReader::place(std::size_t data_start, std::size_t step) {
     for (GgufTensorInfo& tensor : tensors) {
         if (tensor.offset % step != 0) {
-            fail("{}: tensor {}: expected its place to be a multiple of the alignment, {}, found {}", file_,
+            fail("{}: tensor {}: expected its offset to be a multiple of the alignment, {}, found {}", file_,
                  quote(tensor.name), step, tensor.offset);
         }
         const auto begin = checked_add(data_start, tensor.offset);

@@ -17,7 +17,7 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     if (!is_float(a.dtype) || !(is_float(b.dtype) || is_block_quantized(b.dtype))) fail("expected floats");
     if (a.rank() < 2) fail("a: expected at least 2 dimensions, found {}", a.rank());
     if (b.rank() != 2 && b.rank() != a.rank())
-        fail("b: expected 2 dimensions or as many as a ({}), found {}", a.rank(), b.rank());
+        fail("b: expected 2 dimensions or as many as a has ({}), found {}", a.rank(), b.rank());
     if (b.rank() > 2) {
         for (int i = 0; i < a.rank() - 2; ++i) {
             if (a.dim(i) != b.dim(i))

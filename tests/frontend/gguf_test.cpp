@@ -147,7 +147,7 @@ std::vector<Case> malformed_cases() {
         with_tensor("a type that was removed", {.type = 4}, "expected the number of a ggml type, found 4"),
         with_tensor("a type of 1000", {.type = 1000}, "expected the number of a ggml type, found 1000"),
         with_tensor("a place off the alignment", {.offset = 8},
-                    "expected its place to be a multiple of the alignment, 32, found 8"),
+                    "expected its offset to be a multiple of the alignment, 32, found 8"),
         with_tensor("a place past the end", {.offset = 4096}, "ends past the end of the file"),
         with_tensor("a place that wraps", {.offset = kMost - 31}, "ends past the end of the file"),
         with_tensor("a place whose end wraps", {.dims = {64}, .offset = kMost / 32 * 32 - 64},
