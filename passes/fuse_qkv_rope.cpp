@@ -54,7 +54,7 @@ public:
                                     k_append->inputs[KvAppend::kSequences],
                                     k_append->inputs[KvAppend::kPageTable],
                                     q->inputs[RopeAttributes::kRopeLengths]};
-        rewriter_.fired(q->outputs[0], "q and k turned, k and v appended in one step");
+        rewriter_.fired(q->outputs[0], "q and k rotated, k and v appended in one step");
         rewriter_.replace(matched_, {&kQkvRopeAppend,
                                      QkvRopeAppend{q->attributes.as<RopeAttributes>(), q_type.dim(1).size},
                                      std::move(inputs),

@@ -55,17 +55,17 @@ std::string fit_text(const Report& report, std::size_t device) {
 /// The rows of a device's table: what, bytes, remark.
 std::vector<std::tuple<std::string, std::size_t, std::string>> rows_of(const MemoryUse& use) {
     std::vector<std::tuple<std::string, std::size_t, std::string>> rows;
-    if (use.is_host) rows.emplace_back("weights, mapped", use.mapped_weights, "used where the files are mapped");
+    if (use.is_host) rows.emplace_back("weights, mapped", use.mapped_weights, "read from the mapped files, without a copy");
     rows.emplace_back(use.is_host ? "weights, prepared" : "weights", use.weights,
-                      use.is_host ? "made when they are loaded (vitro graph --phase load)" : "uploaded");
+                      use.is_host ? "computed when the model is loaded (vitro graph --phase load)" : "uploaded");
     rows.emplace_back("KV cache", use.states, "");
     rows.emplace_back("arena", use.arena, "shared by prefill and decode");
     rows.emplace_back("inputs and results", use.io, "");
     if (!use.is_host) rows.emplace_back("staging", use.staging, "pinned memory of the host, for inputs and results");
-    rows.emplace_back("allocated", use.allocated(), use.is_host ? "all but what is mapped" : "");
+    rows.emplace_back("allocated", use.allocated(), use.is_host ? "the sum, without the mapped weights" : "");
     rows.emplace_back("peak", use.peak(),
-                      use.loading == 0 ? "loading needs no more"
-                                       : fmt::format("loading works in {} more", readable_bytes(use.loading)));
+                      use.loading == 0 ? "loading needs no extra memory"
+                                       : fmt::format("loading needs {} for its own work", readable_bytes(use.loading)));
     return rows;
 }
 
@@ -87,7 +87,7 @@ std::string text_of(const Report& report, const std::vector<const Planned*>& sho
             if (peak.node < 0) continue;
             const std::size_t arena = program.plan.bytes(Region::arena, device);
             out += fmt::format(
-                "\n{}: the peak on {} is at {}, {} bytes; the arena has {} ({:.3f} of the least possible)\n",
+                "\n{}: the peak on {} is at {}, {} bytes; the arena has {} ({:.3f} times the least possible)\n",
                 planned->phase, report.use[device].device, describe(program.graph, program.graph.node(peak.node)),
                 peak.bytes, arena, static_cast<double>(arena) / static_cast<double>(peak.bytes));
             for (const Block* block : peak.blocks)
@@ -167,8 +167,8 @@ std::string html_of(const Report& report, const std::vector<const Planned*>& sho
         "<style>body{{font-family:sans-serif;margin:24px auto;max-width:1240px}}table{{border-collapse:collapse}}"
         "td,th{{padding:2px 14px 2px 0;text-align:left}}td.n{{text-align:right;font-variant-numeric:tabular-nums}}"
         "svg{{width:100%;border:1px solid #ddd;margin-top:16px}}</style>\n"
-        "<h1>{}</h1>\n<p>Context {}, sequences {}, chunks of {} tokens. Point at a block to see what it holds; red "
-        "borders: live where most bytes are.</p>\n",
+        "<h1>{}</h1>\n<p>Context {}, sequences {}, chunks of {} tokens. Point at a block to see what it holds; blocks "
+        "with red borders are in use when memory use peaks.</p>\n",
         escaped(report.config.architecture), escaped(report.config.architecture), report.options.context,
         report.options.max_sequences, report.options.chunk);
     for (std::size_t device = 0; device < report.use.size(); ++device) {

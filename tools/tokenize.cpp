@@ -197,7 +197,7 @@ void add_tokenize(CommandLine& line) {
     command.flag("--json", flags->json, "print JSON: ids, pieces, byte offsets in the text; or what --check found");
 
     const Command inverse =
-        line.add("detokenize", "print the text of token ids\nExample: vitro detokenize 450,7483", [flags] {
+        line.add("detokenize", "print the text of token ids\nExample: vitro detokenize 1,401,671", [flags] {
             detokenize(*flags);
             return 0;
         });
