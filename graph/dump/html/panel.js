@@ -47,7 +47,7 @@ function stagePanel(stage) {
     ["moves a step", human(sumOf(stage.nodes.filter(inStep), "bytes"), "B")],
     ["computes", human(sumOf(stage.nodes.filter(inStep), "flops"), "FLOP")],
     stage.nodes.every(inStep) ? null : ["moves once, at load", human(sumOf(stage.nodes.filter((node) => !inStep(node)), "bytes"), "B")],
-    stage.milliseconds !== undefined ? ["took", `${stage.milliseconds.toFixed(2)} ms`] : null]);
+    stage.milliseconds !== null ? ["took", `${stage.milliseconds.toFixed(2)} ms`] : null]);
   if (stage.index > 0) {
     html += `<div class="tally"><span class="plus">+ ${changes.added.size} new</span><span class="tilde">~ ${changes.changed.size} changed</span>
       <span class="minus">− ${changes.gone.length} gone</span></div>`;
