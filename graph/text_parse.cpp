@@ -318,7 +318,7 @@ private:
             std::vector<std::string_view> known;
             for (const OpDef* each : all_ops_ ? all_ops_() : std::span<const OpDef* const>())
                 known.push_back(each->name);
-            fail("{}: expected an op that there is (see `vitro ops`), found {}{}", place(begin), what,
+            fail("{}: expected the name of an op (`vitro ops` lists them), found {}{}", place(begin), what,
                  did_you_mean(what, known));
         }
         node(*op, std::move(paths), std::move(types));

@@ -264,28 +264,31 @@ void print(const Json& json) {
 
 void add_bench(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
-    const Command command = line.add(
-        "bench", "measure decode, prefill and generation\nExample: vitro bench --decode 1:0,1:100 --kernels", [flags] {
-            const Json json = Bench(*flags).run();
-            if (flags->json)
-                print_out("{}\n", json.dump());
-            else
-                print(json);
-            return 0;
-        });
+    const Command command = line.add("bench",
+                                     "measure decode, prefill and generation, those whose option is given\nExample: "
+                                     "vitro bench --decode 1:0,1:100 --kernels",
+                                     [flags] {
+                                         const Json json = Bench(*flags).run();
+                                         if (flags->json)
+                                             print_out("{}\n", json.dump());
+                                         else
+                                             print(json);
+                                         return 0;
+                                     });
     add_model_flags(command, flags->model);
     command.list(
         "--decode", [flags](const std::string& text) { flags->decode.push_back(decode_case(text)); },
-        "steps of BATCH sequences after CONTEXT tokens each", "BATCH:CONTEXT,…");
+        "measure decode steps of BATCH sequences with CONTEXT tokens in the cache each", "BATCH:CONTEXT,…");
     command.list(
         "--prefill",
         [flags](const std::string& text) {
             flags->prefill.push_back(parse_whole(text, {1, 1 << 30}));
         },
-        "prompts of so many tokens", "N,…");
-    command.number("--generate", flags->generate, {1, 1 << 30}, "so many tokens, with and without the KV cache");
-    command.number("--repeats", flags->repeats, {1, 1000000}, "every time is the median of so many (default 9)");
-    command.flag("--kernels", flags->kernels, "the time of each kind of step, by itself");
+        "measure prefill of prompts of N tokens", "N,…");
+    command.number("--generate", flags->generate, {1, 1 << 30},
+                   "measure generating N tokens, with and without the KV cache");
+    command.number("--repeats", flags->repeats, {1, 1000000}, "every time is the median of N measurements (default 9)");
+    command.flag("--kernels", flags->kernels, "also measure each kind of kernel by itself");
     command.flag("--json", flags->json, "print JSON");
 }
 

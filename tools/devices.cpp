@@ -94,13 +94,13 @@ void devices(const Flags& flags) {
 void add_devices(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
     const Command command =
-        line.add("devices", "list what there is to run on\nExample: vitro devices --limits cuda", [flags] {
+        line.add("devices", "list the devices that a model can run on\nExample: vitro devices --limits cuda", [flags] {
             devices(*flags);
             return 0;
         });
     command.checked(
         "--limits", [flags](const std::string& text) { take_device(text, flags->limits); },
-        "measure what a device can do: bandwidth and matrix products", "DEVICE");
+        "measure this device's limits: memory bandwidth and matrix products", "DEVICE");
     command.flag("--json", flags->json, "print JSON: cpu, cuda, limits");
 }
 

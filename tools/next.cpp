@@ -178,9 +178,9 @@ void add_next(CommandLine& line) {
         });
     add_model_flags(command, flags->model);
     add_text_flags(command, flags->prompt, "the text");
-    command.number("--top", flags->top, {1}, "how many next tokens to list (default 10)");
+    command.number("--top", flags->top, {1}, "list the N most probable next tokens (default 10)");
     command.flag("--lens", flags->lens,
-                 "also apply the head after every layer: which token the model would choose if it ended there");
+                 "also apply the lm_head after every layer: which token the model would choose if it ended there");
     command.flag("--json", flags->json, "print JSON: tokens, stages, next, lens");
 }
 

@@ -55,17 +55,17 @@ std::string fit_text(const Report& report, std::size_t device) {
 /// The rows of a device's table: what, bytes, remark.
 std::vector<std::tuple<std::string, std::size_t, std::string>> rows_of(const MemoryUse& use) {
     std::vector<std::tuple<std::string, std::size_t, std::string>> rows;
-    if (use.is_host) rows.emplace_back("weights, mapped", use.mapped_weights, "used where the files are mapped");
+    if (use.is_host) rows.emplace_back("weights, mapped", use.mapped_weights, "read from the mapped files, without a copy");
     rows.emplace_back(use.is_host ? "weights, prepared" : "weights", use.weights,
-                      use.is_host ? "made when they are loaded (vitro graph --phase load)" : "uploaded");
+                      use.is_host ? "computed when the model is loaded (vitro graph --phase load)" : "uploaded");
     rows.emplace_back("KV cache", use.states, "");
     rows.emplace_back("arena", use.arena, "shared by prefill and decode");
     rows.emplace_back("inputs and results", use.io, "");
     if (!use.is_host) rows.emplace_back("staging", use.staging, "pinned memory of the host, for inputs and results");
-    rows.emplace_back("allocated", use.allocated(), use.is_host ? "all but what is mapped" : "");
+    rows.emplace_back("allocated", use.allocated(), use.is_host ? "the sum, without the mapped weights" : "");
     rows.emplace_back("peak", use.peak(),
-                      use.loading == 0 ? "loading needs no more"
-                                       : fmt::format("loading works in {} more", readable_bytes(use.loading)));
+                      use.loading == 0 ? "loading needs no extra memory"
+                                       : fmt::format("loading needs {} for its own work", readable_bytes(use.loading)));
     return rows;
 }
 
@@ -87,7 +87,7 @@ std::string text_of(const Report& report, const std::vector<const Planned*>& sho
             if (peak.node < 0) continue;
             const std::size_t arena = program.plan.bytes(Region::arena, device);
             out += fmt::format(
-                "\n{}: the peak on {} is at {}, {} bytes; the arena has {} ({:.3f} of the least possible)\n",
+                "\n{}: the peak on {} is at {}, {} bytes; the arena has {} ({:.3f} times the least possible)\n",
                 planned->phase, report.use[device].device, describe(program.graph, program.graph.node(peak.node)),
                 peak.bytes, arena, static_cast<double>(arena) / static_cast<double>(peak.bytes));
             for (const Block* block : peak.blocks)
@@ -258,7 +258,7 @@ void plan(const Flags& flags) {
 void add_plan(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
     const Command command = line.add("plan",
-                                     "tell how much memory a model takes and what takes it; works without "
+                                     "show how much memory a model needs, and for what; works without "
                                      "weights\nExample: vitro plan -c 2048 --format html -o build/plan.html",
                                      [flags] {
                                          plan(*flags);
@@ -266,11 +266,12 @@ void add_plan(CommandLine& line) {
                                      });
     add_model_flags(command, flags->model);
     add_step_flags(command, flags->step);
-    command.choice("--phase", flags->phase, {"prefill", "decode", "load", "all"}, "whose arena to show (default all)");
+    command.choice("--phase", flags->phase, {"prefill", "decode", "load", "all"},
+                   "the programs whose arenas to show (default all)");
     command.choice("--format", flags->format, {"text", "html", "svg"},
-                   "text, html, or svg (one arena, offset against time)");
-    command.flag("--json", flags->json, "print it as JSON");
-    command.output("-o,--output", flags->output, "write to a file instead");
+                   "text (the default), html, or svg (a drawing of one arena, offset against time)");
+    command.flag("--json", flags->json, "print JSON");
+    command.output("-o,--output", flags->output, "write to this file instead of stdout");
 }
 
 }  // namespace vitro
