@@ -74,7 +74,7 @@ TEST_CASE("compare --format html: the graph's page with a mark for every value")
     const std::string page = (directory / "page.html").string();
     CHECK(run_vitro({"compare", "-p", kText, "--b", "weights=fp8", "--format", "html", "-o", page}).exit_code == 1);
     const std::string html = read_bytes(page);
-    const std::string begin = "<script type=\"application/json\" id=\"data\">";
+    const std::string begin = "<script type=\"application/json\" id=\"program-0\">";
     const std::size_t at = html.find(begin) + begin.size();
     const Json data = Json::parse(html.substr(at, html.find("</script>", at) - at));
     const Json& marks = data.at("paint").at("marks");
