@@ -36,7 +36,8 @@ public:
     /// The next token from logits [vocab_size], given the tokens so far. The choice depends on the seed and the number
     /// of tokens so far only: not on threads, nor on what was sampled for other sequences, and is that of the op
     /// `sample` for sample_row(). Allocates nothing. Error when
-    /// there are not vocab_size logits, or the history has an id outside the vocabulary.
+    /// there are not vocab_size logits, the history has an id outside the vocabulary, or a logit with bias and penalty
+    /// is NaN or +Inf.
     std::int32_t sample(std::span<const float> logits, std::span<const std::int32_t> history);
 
 private:
