@@ -35,8 +35,8 @@ public:
 
     /// The next token from logits [vocab_size], given the tokens so far. The random choice depends only on the seed and
     /// the number of tokens so far, not on threads or on what was sampled for other sequences; the op `sample` with
-    /// sample_row() chooses the same token. Allocates nothing. Error when there are not vocab_size logits, or when the
-    /// history has an id outside the vocabulary.
+    /// sample_row() chooses the same token. Allocates nothing. Error when there are not vocab_size logits, when the
+    /// history has an id outside the vocabulary, or when a logit with bias and penalty is NaN or +Inf.
     std::int32_t sample(std::span<const float> logits, std::span<const std::int32_t> history);
 
 private:

@@ -32,9 +32,17 @@ void add_synthetic_flags(const Command& command, SyntheticFlags& flags) {
 }
 
 SymbolValues symbol_values(const SyntheticFlags& flags, const Graph& graph) {
-    for (char symbol = 'A'; symbol <= 'Z'; ++symbol)
-        if (flags.symbols[symbol] != 0 && !graph.bounds.contains(symbol))
-            fail("--symbol: {} has no symbol {}", graph.name, symbol);
+    std::vector<char> known;
+    for (const auto& [symbol, bound] : graph.bounds) known.push_back(symbol);
+    for (char symbol = 'A'; symbol <= 'Z'; ++symbol) {
+        const std::int64_t size = flags.symbols[symbol];
+        const auto bound = graph.bounds.find(symbol);
+        if (size != 0 && bound == graph.bounds.end())
+            fail_usage("--symbol: expected {}, found {}: graph \"{}\" has no such symbol",
+                       known.empty() ? "nothing" : fmt::format("{}", fmt::join(known, ", ")), symbol, graph.name);
+        if (size != 0 && size > bound->second)
+            fail_usage("--symbol: {}: expected a size from 1 to {}, found {}", symbol, bound->second, size);
+    }
     return flags.symbols;
 }
 

@@ -71,6 +71,10 @@ TEST_CASE("what holds a model instead of being one says where it is") {
     const std::string file = (snapshot / "config.json").string();
     CHECK(refusal(file) == file + kAnotherFile + ": did you mean '" + snapshot.string() + "'?");
     CHECK(refusal("/dev/null") == "/dev/null" + kAnotherFile);
+    const std::string link = (directory / "link").string(), gguf = (directory / "model.gguf").string();
+    std::filesystem::create_symlink("nowhere", link);
+    CHECK(refusal(link) == link + kExpected + "nothing");
+    CHECK(refusal(gguf) == gguf + ": expected a GGUF file, found nothing");
 }
 
 TEST_CASE("weights in other formats are named when those that are read are not there") {
