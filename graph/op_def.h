@@ -128,6 +128,8 @@ struct OpDef {
     /// Whether the last input may be given any number of times (concat).
     bool variadic = false;
     Locality locality = Locality::none;
+    /// Two inputs, which may change places.
+    bool commutes = false;
 
     /// Types of the outputs; optional inputs that are not given are TensorType::none(). Throws an Error that says what
     /// was expected and found; the builder adds op, path, types and the line of the model. The ranges of attributes

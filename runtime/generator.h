@@ -37,9 +37,11 @@ struct Generation {
     std::vector<std::int32_t> tokens;  // the new ones, including an end token if there was one
     std::string text;
     FinishReason finish_reason = FinishReason::length;
-    std::int64_t cached_tokens = 0;  // how many tokens of the prompt were found in the cache
-    double prompt_seconds = 0;       // from the call to the first token
-    double decode_seconds = 0;       // from there to the end
+    std::int64_t cached_tokens = 0;    // how many tokens of the prompt were found in the cache
+    std::int64_t computed_tokens = 0;  // how many tokens the model computed, summed over the steps
+    std::int64_t reused_tokens = 0;    // how many tokens the steps took from the cache, summed likewise
+    double prompt_seconds = 0;         // from the call to the first token
+    double decode_seconds = 0;         // from there to the end
 };
 
 /// Continues `prompt` as generate() does, but gives only tokens: `options.stop` is ignored. `on_token` gets each token

@@ -28,6 +28,10 @@ SampleRow sample_row(const SamplingOptions& options, std::size_t position);
 /// Whether the op `sample` alone can choose the token: no repetition penalty and no bias changes the logits before.
 bool samples_by_row(const SamplingOptions& options);
 
+/// The first two filters, in place. `seen` [vocab_size] is all false before and after.
+void add_bias(std::span<float> logits, const std::map<std::int32_t, float>& bias);
+void penalize(std::span<float> logits, std::span<const std::int32_t> history, float penalty, std::vector<bool>& seen);
+
 class Sampler {
 public:
     /// Error when an option is out of its range, naming it.

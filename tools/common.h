@@ -135,6 +135,7 @@ void add_tap(CommandLine& line);
 void add_why(CommandLine& line);
 void add_attend(CommandLine& line);
 void add_compare(CommandLine& line);
+void add_profile(CommandLine& line);
 void add_completion(CommandLine& line);
 
 }  // namespace vitro

@@ -55,6 +55,7 @@ int run_command(int argc, char** argv) {
     add_why(line);
     add_attend(line);
     add_compare(line);
+    add_profile(line);
     add_completion(line);
     const std::function<int()> run = line.parse(argc, argv);
     for (const std::string& library : plugins) load_plugin(library);

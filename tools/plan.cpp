@@ -1,5 +1,6 @@
 // vitro plan: how much memory a model takes, and what takes it, before any of it is loaded.
 #include "graph/check_plan.h"
+#include "graph/dump/markup.h"
 #include "runtime/compile_model.h"
 #include "runtime/memory_use.h"
 #include "tools/common.h"
@@ -55,7 +56,8 @@ std::string fit_text(const Report& report, std::size_t device) {
 /// The rows of a device's table: what, bytes, remark.
 std::vector<std::tuple<std::string, std::size_t, std::string>> rows_of(const MemoryUse& use) {
     std::vector<std::tuple<std::string, std::size_t, std::string>> rows;
-    if (use.is_host) rows.emplace_back("weights, mapped", use.mapped_weights, "read from the mapped files, without a copy");
+    if (use.is_host)
+        rows.emplace_back("weights, mapped", use.mapped_weights, "read from the mapped files, without a copy");
     rows.emplace_back(use.is_host ? "weights, prepared" : "weights", use.weights,
                       use.is_host ? "computed when the model is loaded (vitro graph --phase load)" : "uploaded");
     rows.emplace_back("KV cache", use.states, "");

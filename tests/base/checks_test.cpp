@@ -44,7 +44,7 @@ constexpr Row kRows[] = {
     {"graph/difference.cpp", 1, kOwnCode},
     {"graph/dump/html.cpp", 2, "the page is compiled in; its callers give the number of a program that they put there"},
     {"graph/evaluate.cpp", 1, kOwnCode},
-    {"graph/executor.cpp", 4, "memory, weights and sizes come from the program's own plan, bounded by its symbols"},
+    {"graph/executor.cpp", 5, "memory, weights and sizes come from the program's own plan, bounded by its symbols"},
     {"graph/graph.h", 1, "verify checks the ids that a graph was given, before anything looks them up"},
     {"graph/interpret.cpp", 1, "elements are made by the type that they are read by"},
     {"graph/load_program.cpp", 2, "split_load writes both names, and a load program is made for its programs"},
