@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 namespace vitro::VITRO_DEVICE {
 namespace {
@@ -47,6 +48,40 @@ int checked_device(int device) {
         fail("{}:{}: expected a device in 0..{}, found {}", kDeviceName, device, count - 1, device);
     return device;
 }
+
+class EventStopwatch final : public Stopwatch {
+public:
+    EventStopwatch(std::size_t points, int device, cudaStream_t stream)
+        : device_(device), stream_(stream), start_(make_event(device, cudaEventDefault)) {
+        for (std::size_t i = 0; i < points; ++i) points_.push_back(make_event(device, cudaEventDefault));
+    }
+
+    void start() override {
+        const CurrentDevice current(device_);
+        check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
+        check(cudaEventRecord(start_, stream_), "cudaEventRecord");
+    }
+    void mark(std::size_t i) override {
+        const CurrentDevice current(device_);
+        cudaStreamCaptureStatus status{};
+        check(cudaStreamIsCapturing(stream_, &status), "cudaStreamIsCapturing");
+        // An external event becomes a node of the recording, which records it anew at every replay.
+        const unsigned flags =
+            status == cudaStreamCaptureStatusActive ? cudaEventRecordExternal : cudaEventRecordDefault;
+        check(cudaEventRecordWithFlags(points_[i], stream_, flags), "cudaEventRecordWithFlags");
+    }
+    double seconds(std::size_t i) const override {
+        float milliseconds = 0;
+        check(cudaEventElapsedTime(&milliseconds, start_, points_[i]), "cudaEventElapsedTime");
+        return double(milliseconds) / 1000;
+    }
+
+private:
+    const int device_;
+    cudaStream_t stream_;
+    OwnedEvent start_;
+    std::vector<OwnedEvent> points_;
+};
 
 }  // namespace
 
@@ -290,6 +325,11 @@ void CudaBackend::multiply(const GemmCall& call) {
 }
 
 std::string CudaBackend::gemm_library() const { return gemm_->library(); }
+
+std::unique_ptr<Stopwatch> CudaBackend::make_stopwatch(std::size_t points) {
+    const CurrentDevice current(device_);
+    return std::make_unique<EventStopwatch>(points, device_, stream_);
+}
 
 double CudaBackend::seconds_of(const std::function<void()>& queue) {
     synchronize();
