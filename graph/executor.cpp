@@ -124,23 +124,28 @@ void Executor::find_unchecked_indices() {
             unchecked_[step_of.at(each.node)].push_back(std::move(each));
         }
     }
+    for (const NodeId node : unchecked_writes(graph)) unchecked_[step_of.at(node)];
 }
 
 void Executor::check_indices_of(std::size_t step) const {
     const auto found = unchecked_.find(step);
     if (found == unchecked_.end()) return;
     const Call call = this->call(step);
-    for (const UncheckedIndices& each : found->second) {
-        Tensor tensor = call.in(each.input);
-        std::vector<std::byte> copy;
-        if (!call.backend.is_host() && tensor.elements() > 0) {
-            copy.resize(static_cast<std::size_t>(tensor.bytes()));
-            call.backend.download(copy.data(), tensor.data, copy.size());
-            tensor.data = copy.data();
-        }
-        check_indices(program_.graph.value(program_.graph.node(each.node).inputs[each.input]).path, tensor, each.rule,
-                      symbols_);
-    }
+    const Node& node = program_.graph.node(program_.steps[step].node);
+    std::vector<std::vector<std::byte>> copies;
+    const auto on_host = [&](std::size_t input) {
+        Tensor tensor = call.in(input);
+        if (call.backend.is_host() || tensor.elements() == 0) return tensor;
+        std::vector<std::byte>& copy = copies.emplace_back(static_cast<std::size_t>(tensor.bytes()));
+        call.backend.download(copy.data(), tensor.data, copy.size());
+        tensor.data = copy.data();
+        return tensor;
+    };
+    for (const UncheckedIndices& each : found->second)
+        check_indices(program_.graph.value(node.inputs[each.input]).path, on_host(each.input), each.rule, symbols_);
+    if (const auto rows = written_rows(node))
+        check_written_rows(describe(program_.graph, node), on_host(rows->positions), on_host(rows->sequences),
+                           on_host(rows->pages), call.in(rows->cache).dim(1));
 }
 
 void Executor::find_stretches() {
@@ -199,11 +204,10 @@ void Executor::run(const SymbolValues& symbols) {
     replayed_ = nullptr;
     for (std::size_t i = 0; i < stretches_.size(); ++i) {
         Recording* recording = recorded != nullptr ? recorded->stretches[i].get() : nullptr;
-        if (recording == nullptr) {
+        if (recording == nullptr || !recording->replay()) {
             run_stretch(i);
             continue;
         }
-        recording->replay();
         replayed_ = stretches_.size() == 1 ? recording : nullptr;
     }
     for (Staging& staging : staging_) staging.in_use = true;

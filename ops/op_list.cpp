@@ -65,7 +65,7 @@ const KernelDef* find_kernel(std::span<const KernelDef> kernels, std::string_vie
 
 void add_ops(std::span<const OpDef* const> more, std::span<const KernelDef> cpu) {
     for (const OpDef* op : more) {
-        if (find_op(op->name) != nullptr) fail("op {}: there is one of this name already", op->name);
+        if (find_op(op->name) != nullptr) fail("op {}: there already is one of this name", op->name);
         const auto at =
             std::find_if(ops().begin(), ops().end(), [&](const OpDef* other) { return other->name > op->name; });
         ops().insert(at, op);

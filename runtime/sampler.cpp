@@ -53,8 +53,12 @@ std::int32_t Sampler::sample(std::span<const float> logits, std::span<const std:
         if (id < 0 || static_cast<std::size_t>(id) >= adjusted_.size())
             fail("token id {}: expected an id in [0, {})", id, adjusted_.size());
     adjust(logits, history);
-    return choose_token(adjusted_.data(), std::ssize(adjusted_), sample_row(options_, history.size()),
-                        candidates_.data());
+    const std::int32_t token =
+        choose_token(adjusted_.data(), std::ssize(adjusted_), sample_row(options_, history.size()), candidates_.data());
+    if (token < 0)
+        fail("the logits hold NaN or +Inf after logit-bias and repeat-penalty ({}): expected numbers",
+             options_.repetition_penalty);
+    return token;
 }
 
 void Sampler::adjust(std::span<const float> logits, std::span<const std::int32_t> history) {

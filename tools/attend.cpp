@@ -242,14 +242,16 @@ void add_attend(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
     const Command command =
         line.add("attend",
-                 "show which tokens each head of attention looks at: relevance after the softmax, and the norm of the\n"
-                 "mixed value\n"
+                 "show which tokens each attention head looks at: the attention weights after the softmax, and the\n"
+                 "norm of the weighted sum of values\n"
                  "Example: vitro attend -p \"The capital of France is\" --layer 2 --head 1",
                  [flags] { return attend(*flags); });
     add_look_flags(command, flags->look);
-    command.number("--layer", flags->layer, {0}, "only this layer; alone or with --head all tokens as a square");
+    command.number("--layer", flags->layer, {0},
+                   "only this layer; without --token, shows all pairs of tokens as a square");
     command.number("--head", flags->head, {0}, "only this head");
-    command.number("--token", flags->token, {0}, "the token that looks, by its position (default: the last)");
+    command.number("--token", flags->token, {0},
+                   "position of the token that attends to the others (default: the last)");
     command.output("--svg", flags->svg, "draw the squares into an SVG file");
     command.flag("--json", flags->json, "print JSON");
 }

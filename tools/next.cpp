@@ -199,14 +199,14 @@ void add_next(CommandLine& line) {
         });
     add_model_flags(command, flags->model);
     add_text_flags(command, flags->prompt, "the text");
-    command.number("--top", flags->top, {1}, "how many next tokens to list (default 10)");
+    command.number("--top", flags->top, {1}, "list the N most probable next tokens (default 10)");
     add_sampling_flags(command, flags->sampling);
     command.number(
         "--trace", flags->trace, {0},
-        "also go on by so many tokens: each with its runners-up, and how large the residual stream was before "
-        "it, in front of the layers and after each");
+        "also go on by N tokens: each with its runners-up, and how large the residual stream was before it, in front "
+        "of the layers and after each");
     command.flag("--lens", flags->lens,
-                 "also apply the head after every layer: which token the model would choose if it ended there");
+                 "also apply the lm_head after every layer: which token the model would choose if it ended there");
     command.flag("--json", flags->json, "print JSON: tokens, stages, next, sampling, trace, lens");
 }
 

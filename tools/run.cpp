@@ -135,19 +135,21 @@ void add_run(CommandLine& line) {
                                      [flags] { return run(*flags); });
     add_model_flags(command, flags->model);
     const auto [text, file] = add_text_flags(command, flags->prompt, "the text to continue");
-    const Option tokens =
-        command.list("--tokens", flags->tokens, "token ids to continue, by token ids: no tokenizer is needed", "1,2,3");
-    command.number("-n,--predict", flags->max_tokens, {0}, "new tokens at most (default: until the text ends)");
+    const Option tokens = command.list("--tokens", flags->tokens,
+                                       "token ids to continue; prints token ids; no tokenizer is needed", "1,2,3");
+    command.number("-n,--predict", flags->max_tokens, {0}, "generate at most N tokens (default: until the text ends)");
     add_sampling_flags(command, flags->sampling);
     const auto take_stop = [flags](const std::string& stop) {
         if (stop.empty()) fail("expected a text, found ''");
         flags->stop.push_back(stop);
     };
-    const Option stop = command.repeated("--stop", take_stop, "end before this text; may be repeated", "TEXT");
-    command.flag("--no-kv-cache", flags->no_kv_cache, "compute all tokens anew for each, to see what the cache is for");
+    const Option stop =
+        command.repeated("--stop", take_stop, "stop generating before this text; may be repeated", "TEXT");
+    command.flag("--no-kv-cache", flags->no_kv_cache,
+                 "compute all tokens again for each new one, to see what the cache is for");
     command.flag("--explain-cache", flags->explain_cache,
-                 "tell afterwards what the KV cache did: tokens computed and reused, windows, bytes, pages");
-    const Option chat = command.flag("--chat", flags->chat, "the prompt is a user's message to a chat model");
+                 "say afterwards what the KV cache did: tokens computed and reused, windows, bytes, pages");
+    const Option chat = command.flag("--chat", flags->chat, "take the prompt as a user's message to a chat model");
     add_chat_template_flag(command, flags->chat_template).needs(chat);
     tokens.excludes(text).excludes(file).excludes(stop).excludes(chat);
     command.flag("--json", flags->json, "print one JSON object at the end");

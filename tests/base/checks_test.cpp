@@ -23,7 +23,6 @@ struct Row {
 
 constexpr std::string_view
     kAlias = "the planner puts an alias where its input is, which graph/check_plan.cpp proves of every random graph",
-    kIndex = "graph/index_check.h checks indices before a kernel reads them (indices_test.cpp)",
     kDType = "verified types and a kernel's `refuses` leave only those that the table has",
     kOwnCode = "not of data: how this project's code calls itself";
 
@@ -55,9 +54,6 @@ constexpr Row kRows[] = {
     {"graph/shape.h", 1, "the parser, --symbol and the builder take capital letters alone (text_test.cpp)"},
     {"graph/synthetic_step.cpp", 1, "passes add no inputs"},
     {"ops/common/map_cuda.h", 1, "places are aligned to 256 bytes, and views begin where their input does"},
-    {"ops/common/pages.h", 2, kIndex},
-    {"ops/embed/embed_cpu.cpp", 1, kIndex},
-    {"ops/gather_rows/gather_rows_cpu.cpp", 1, kIndex},
     {"ops/kv_append/kv_append.cpp", 1, kAlias},
     {"ops/kv_append/kv_append_cpu.cpp", 1, kAlias},
     {"ops/kv_append/kv_append_cuda.cu", 1, kAlias},
