@@ -115,6 +115,7 @@ void add_plan(CommandLine& line);
 void add_devices(CommandLine& line);
 void add_bench(CommandLine& line);
 void add_tap(CommandLine& line);
+void add_trace(CommandLine& line);
 void add_why(CommandLine& line);
 void add_attend(CommandLine& line);
 void add_completion(CommandLine& line);

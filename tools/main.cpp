@@ -49,6 +49,7 @@ int run_command(int argc, char** argv) {
     add_devices(line);
     add_bench(line);
     add_tap(line);
+    add_trace(line);
     add_why(line);
     add_attend(line);
     add_completion(line);

@@ -2,6 +2,7 @@
 
 /** Draws all that the address asks for. */
 function redraw() {
+  fillTokens();
   fillTimeline();
   draw();
   if (ui.selected && !ui.selected.startsWith("module:")) show(ui.selected);
@@ -13,6 +14,8 @@ function start() {
   watchControls();
   watchPointers();
   watchSearch();
+  watchTokens();
+  watchMemory();
   redraw();
   remember({isNew: false});
 }
