@@ -2,6 +2,7 @@
 
 #include "graph/copy.h"
 #include "graph/interpret.h"
+#include "graph/split_load.h"
 
 #include <algorithm>
 
@@ -52,8 +53,11 @@ Recovery::Recovery(const Program& program, const Graph& source, const Journal& j
         values_[graph_.values[i].path] = {static_cast<ValueId>(i), id >= 0, {}};
     }
     match(source);
+    const std::vector<bool> at_load = load_nodes(source);
     for (const ValueInfo& value : source.values) {
         if (values_.contains(value.path)) continue;
+        const bool is_leaf = value.kind == ValueKind::weight || value.kind == ValueKind::constant;
+        if (is_leaf || (value.producer >= 0 && at_load[static_cast<std::size_t>(value.producer)])) continue;
         // Merged into another, or folded into a constant: the same elements under another path.
         const std::string into = journal.realized_by(value.path);
         const auto fate = journal.fates.find(value.path);

@@ -10,6 +10,7 @@ namespace {
 std::vector<Pass>& passes() {
     static std::vector<Pass> list = {
         {"canonicalize", "reshape(reshape(x)) -> reshape(x), as transpose and cast; x * 1, … -> x", canonicalize},
+        {"turn_weights", "x·W -> x·(Wᵀ)ᵀ, W transposed when it is loaded", turn_weights},
         {"fold_constants", "f(constants) -> constant", fold_constants},
         {"merge_common_subexpressions", "f(x), f(x) -> f(x)", merge_common_subexpressions},
         {"weights_to_blocks", "x·Wᵀ -> x·dequantize(quantize(W))ᵀ; only with --weights q8_0, q4_0, q4_k",
@@ -22,6 +23,7 @@ std::vector<Pass>& passes() {
         {"fuse_attention", "softmax(q·Kᵀ * scale + mask)·V over gathered pages -> attention(q, pages)", fuse_attention},
         {"fuse_gated_ffn", "act(x·Gᵀ) * (x·Uᵀ) -> linear(x, [G; U]) {gated}", fuse_gated_ffn},
         {"fuse_bias", "x·Wᵀ + b -> linear(x, W, b)", fuse_bias},
+        {"fuse_activation", "act(x·Wᵀ + b) -> linear(x, W, b) {activation}", fuse_activation},
         {"fuse_residual", "r + x·Wᵀ -> linear(x, W, r)", fuse_residual},
         // What is rounded is no longer a norm's only reader, and is normed already.
         {"quantize_activations", "linear(x, W) -> linear(quantize_activations(x), W), for W of blocks",

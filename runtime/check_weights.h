@@ -19,4 +19,8 @@ void check_weight_sources(const Checkpoint& checkpoint, const Graph& graph);
 /// names end as one of `spare` says may be left over.
 void check_weights(const Checkpoint& checkpoint, const Graph& graph, std::span<const std::string_view> spare);
 
+/// Error when the checkpoint has a tensor `head` beside the embedding `table` it should be, and it is another: then
+/// transformers takes it, against what config.json says.
+void check_tied_head(const Checkpoint& checkpoint, std::string_view table, std::string_view head);
+
 }  // namespace vitro

@@ -21,7 +21,9 @@ struct Devices {
 
 /// `device`: auto (the first GPU, where there is one, else the CPU), cpu, cuda, cuda:N, cuda-emulated. Error that says
 /// why there is no such device; a GPU that auto cannot open is a warning. `threads` of the CPU; 0: one per core.
-Devices open_devices(std::string_view device, int threads);
+/// `kernels` of the CPU: those of an instruction set by its name; "reference" for none, so that the ops' references
+/// run; empty: cpu_kernels().
+Devices open_devices(std::string_view device, int threads, std::string_view kernels = {});
 
 /// What is wrong with a device's name, whether or not there is such a device; empty when nothing is.
 std::string why_no_device(const std::string& name);

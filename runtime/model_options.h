@@ -13,10 +13,11 @@ namespace vitro {
 struct LanguageModelOptions {
     std::int64_t context = 0;        // longest sequence in tokens; 0: the model's own, at most 4096
     std::int64_t max_sequences = 1;  // in the cache at the same time
-    std::int64_t chunk = 128;        // tokens of prompts that one step takes
+    std::int64_t chunk = 128;        // tokens of prompts that one step takes; where tokens see what follows them, at
+                                     // least the context
     std::int64_t cache_tokens = 0;   // that the cache has pages for, of all sequences; 0: for each its whole context
     bool all_logits = false;         // whether a step may want the rows of all its tokens
-    bool hidden_states = false;      // whether a step may want hidden states
+    bool hidden_states = false;      // whether a step may want hidden states; of a model without a head it may
     bool choose_tokens = false;      // whether the device may choose the next tokens
     DType activation = DType::f32;   // of everything between embedding and logits
     DType cache = DType::f32;        // of the KV cache; also f8e4m3

@@ -55,6 +55,8 @@ public:
     /// them.
     void compute(std::span<const ValueId> wanted,
                  const std::function<void(ValueId id, const Elements& elements)>& take) const;
+    /// The elements of a value of the program, a weight or one that is tapped, in the latest step.
+    Elements of_program(ValueId id) const;
     /// Sizes of a value of recovery().graph() in the latest step, with these elements as its memory.
     Tensor tensor_of(ValueId id, const Elements& elements) const;
 
@@ -63,8 +65,6 @@ public:
 
 private:
     void tap_paths(std::vector<std::string> paths);
-    Elements elements_of(ValueId of_program) const;
-
     LanguageModel& model_;
     Phase phase_;
     Graph source_;

@@ -15,6 +15,7 @@ namespace vitro {
 struct OpenOptions {
     std::string device = "auto";      // as open_devices takes it
     int threads = 0;                  // of the CPU; 0: one per core
+    std::string kernels;              // of the CPU, as open_devices takes it
     std::optional<DType> activation;  // without: f32 on the CPU, on a GPU what the checkpoint's weights are
     std::optional<DType> cache;       // without: as the activations
     std::optional<DType> weights;     // without: as stored; f8e4m3 with a scale per row, or a type of blocks

@@ -14,8 +14,8 @@ namespace vitro {
 /// What a sequence's part of a step is to give for its rows.
 enum class Want : std::uint8_t {
     nothing,            // its tokens are only appended, and it has no rows
-    logits,             // [rows, vocab_size]
-    log_probabilities,  // [rows, vocab_size]: the logarithm of the logits' softmax
+    logits,             // [rows, n_outputs]
+    log_probabilities,  // [rows, n_outputs]: the logarithm of the logits' softmax
     hidden_states,      // [rows, hidden_size]: what the head computes the logits from
     token,              // [rows]: the next token after each
 };
@@ -55,11 +55,11 @@ private:
     std::span<float> logits_of(const Rows& rows);
     void choose(const Rows& rows, std::span<const SampleRow> samples);
 
-    std::size_t vocab_size_, hidden_size_;
-    std::vector<float> logits_;                // [max_rows, vocab_size]; of some rows log-probabilities in their place
+    std::size_t n_outputs_, hidden_size_;
+    std::vector<float> logits_;                // [max_rows, n_outputs]; of some rows log-probabilities in their place
     std::vector<float> hidden_states_;         // [max_rows, hidden_size]; empty where the graph gives none
     std::vector<std::int32_t> tokens_;         // [max_rows]
-    std::vector<SampleCandidate> candidates_;  // [vocab_size]
+    std::vector<SampleCandidate> candidates_;  // [n_outputs]
 };
 
 }  // namespace vitro

@@ -191,8 +191,9 @@ private:
         for (const ValueInfo& value : graph.values)
             if (value.kind == ValueKind::weight && value.path.starts_with("model.layers.") && value.type.rank() == 2)
                 weights += double(value.type.dim(0).size) * double(value.type.dim(1).size);
-        const double attention =
-            2.0 * double(config.n_layers) * length * length * double(config.n_heads * config.head_dim);
+        double attention = 0;
+        for (const LayerConfig& layer : config.layers)
+            attention += 2.0 * length * length * double(config.n_heads * layer.head_dim);
         return 2 * weights * length + 2 * double(config.vocab_size * config.hidden_size) + attention;
     }
 

@@ -10,19 +10,6 @@
 namespace vitro {
 namespace {
 
-/// "weights   57% of 7.64 GB" on one line of the terminal, which is empty again at the end.
-struct LoadingBar {
-    int shown = -1;
-
-    void operator()(std::size_t done, std::size_t all) {
-        const int percent = all == 0 ? shown : static_cast<int>(100 * done / all);
-        if (percent == shown) return;
-        shown = percent;
-        print_err("\rweights {:>4}% of {:.2f} GB", percent, static_cast<double>(all) / 1e9);
-        if (done == all) print_err("\r{:32}\r", "");
-    }
-};
-
 /// Where `cmake --install` puts it, or beside the program where that was copied with it (bench/gpu/bundle.sh), else in
 /// the source tree.
 std::filesystem::path bundled_model() {
@@ -33,11 +20,20 @@ std::filesystem::path bundled_model() {
     return VITRO_BUNDLED_MODEL;
 }
 
+}  // namespace
+
+void ProgressBar::operator()(std::size_t done, std::size_t all) {
+    const int percent = all == 0 ? shown : static_cast<int>(100 * done / all);
+    if (percent == shown) return;
+    shown = percent;
+    const std::string line = fmt::format("{} {:>4}% of {:.2f} {}", what, percent, static_cast<double>(all) / 1e9, unit);
+    print_err("\r{}", line);
+    if (done == all) print_err("\r{:{}}\r", "", line.size());
+}
+
 void print_warnings(const std::vector<std::string>& warnings) {
     for (const std::string& warning : warnings) print_err("warning: {}\n", warning);
 }
-
-}  // namespace
 
 std::string hint(const std::exception& error) {
     if (dynamic_cast<const ContextError*>(&error) != nullptr) return ": shorten it, or give a larger context (-c)";
@@ -60,6 +56,11 @@ void add_device_flags(const Command& command, ModelFlags& flags) {
         "where to run: auto (a GPU, where there is one), cpu, cuda, cuda:N, or cuda-emulated (the CUDA kernels on the "
         "CPU)",
         "DEVICE");
+    command.option(
+        "--cpu-kernels", flags.cpu_kernels,
+        "kernels of the CPU: of an instruction set by its name (vitro devices), or reference: none, the ops' "
+        "references run (default: the best that the CPU has)",
+        "ISA|reference");
     command.flag("--verify-plan", flags.verify_plan, "check by replay that no step overwrites what is read later");
 }
 
@@ -126,8 +127,9 @@ OpenOptions open_options(const ModelFlags& flags, LanguageModelOptions options) 
     options.context = flags.context;
     options.verify_plan = flags.verify_plan;
     options.passes.exact = flags.exact;
-    if (isatty(STDERR_FILENO) != 0) options.progress = LoadingBar{};
-    OpenOptions out{.device = flags.device, .threads = flags.threads, .model = std::move(options)};
+    if (isatty(STDERR_FILENO) != 0) options.progress = ProgressBar{.what = "weights", .unit = "GB"};
+    OpenOptions out{
+        .device = flags.device, .threads = flags.threads, .kernels = flags.cpu_kernels, .model = std::move(options)};
     if (flags.activations != "auto") out.activation = dtype_named(flags.activations);
     if (flags.kv_type != "auto") out.cache = flags.kv_type == "fp8" ? DType::f8e4m3 : dtype_named(flags.kv_type);
     if (flags.weights != "stored") out.weights = flags.weights == "fp8" ? DType::f8e4m3 : dtype_named(flags.weights);
@@ -135,7 +137,7 @@ OpenOptions open_options(const ModelFlags& flags, LanguageModelOptions options) 
 }
 
 Devices open_devices(const ModelFlags& flags) {
-    Devices devices = open_devices(flags.device, flags.threads);
+    Devices devices = open_devices(flags.device, flags.threads, flags.cpu_kernels);
     print_warnings(devices.warnings);
     return devices;
 }
@@ -143,6 +145,7 @@ Devices open_devices(const ModelFlags& flags) {
 OpenModel open_model(const ModelFlags& flags, LanguageModelOptions options) {
     OpenModel open = open_model(flags.directory, open_options(flags, std::move(options)));
     print_warnings(open.devices.warnings);
+    for (const std::string& said : open.generation.ignored) print_err("warning: {}; ignored\n", said);
     return open;
 }
 

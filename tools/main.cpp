@@ -41,6 +41,8 @@ int run_command(int argc, char** argv) {
     add_tokenize(line);
     add_logits(line);
     add_perplexity(line);
+    add_embed(line);
+    add_classify(line);
     add_graph(line);
     add_opt(line);
     add_exec(line);
@@ -48,10 +50,12 @@ int run_command(int argc, char** argv) {
     add_plan(line);
     add_devices(line);
     add_bench(line);
+    add_convert(line);
     add_tap(line);
     add_trace(line);
     add_why(line);
     add_attend(line);
+    add_compare(line);
     add_completion(line);
     const std::function<int()> run = line.parse(argc, argv);
     for (const std::string& library : plugins) load_plugin(library);

@@ -74,16 +74,24 @@ Json times_of(Looked& look, std::size_t prompt) {
 
 /// What the model is, for the words of the page.
 Json model_of(const ModelConfig& config) {
+    Json layers = Json::array();
+    for (const LayerConfig& layer : config.layers) {
+        const Rope* rope =
+            layer.rope == LayerConfig::kNoRope ? nullptr : &config.ropes[static_cast<std::size_t>(layer.rope)];
+        layers.push_back({{"kv_heads", layer.n_kv_heads},
+                          {"head_dim", layer.head_dim},
+                          {"window", layer.sliding_window},
+                          {"theta", rope ? Json(rope->theta) : Json()},
+                          {"rotary_dim", rope ? rope->rotary_dim : 0}});
+    }
     return {{"architecture", config.architecture},
-            {"layers", config.n_layers},
             {"hidden", config.hidden_size},
             {"heads", config.n_heads},
-            {"kv_heads", config.n_kv_heads},
-            {"head_dim", config.head_dim},
             {"intermediate", config.intermediate_size},
             {"vocab", config.vocab_size},
             {"context", config.max_positions},
-            {"window", config.sliding_window}};
+            {"eps", config.norm_eps},
+            {"layers", layers}};
 }
 
 /// Makes the steps and keeps all that they compute. A step whose logits are not finite is the last one: its values are

@@ -39,6 +39,19 @@ const GgufTensorType* find_gguf_tensor_type(std::uint32_t number) {
     return row == kTensorTypes.end() ? nullptr : row;
 }
 
+std::optional<DType> dtype_of(const GgufTensorType& type) {
+    std::string lower(type.name);
+    std::transform(lower.begin(), lower.end(), lower.begin(),
+                   [](char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); });
+    return dtype_named(lower);
+}
+
+const GgufTensorType* gguf_tensor_type(DType dtype) {
+    const auto* row = std::find_if(kTensorTypes.begin(), kTensorTypes.end(),
+                                   [&](const GgufTensorType& known) { return dtype_of(known) == dtype; });
+    return row == kTensorTypes.end() ? nullptr : row;
+}
+
 GgufReader::GgufReader(std::span<const std::byte> bytes, std::string file) : bytes_(bytes), file_(std::move(file)) {
     read_start();
     read_metadata(key_count_);
@@ -113,8 +126,10 @@ void GgufReader::read_metadata(std::size_t keys) {
         if (key.empty() || key.size() > kMaxKeyBytes)
             fail("{}: expected keys of 1 to {} bytes, found one of {}", file_, kMaxKeyBytes, key.size());
         if (!seen.insert(key).second) fail("{}: expected each key once, found {} twice", file_, quote(key));
+        const std::size_t begin = position_;
         GgufValue value(file_, std::string(key), type(fmt::format("the type of {}", quote(key))), nullptr);
         read_value(value);
+        value.stored_ = bytes_.subspan(begin, position_ - begin);
         metadata.push_back(std::move(value));
     }
 }

@@ -43,7 +43,7 @@ constexpr Row kRows[] = {
     {"graph/attributes.cpp", 1, "called when there is an unknown field, which it finds"},
     {"graph/attributes.h", 1, "an op's own attributes: its parse_attributes makes them, or its builder function"},
     {"graph/difference.cpp", 1, kOwnCode},
-    {"graph/dump/html.cpp", 1, "the page is compiled in"},
+    {"graph/dump/html.cpp", 2, "the page is compiled in; its callers give the number of a program that they put there"},
     {"graph/evaluate.cpp", 1, kOwnCode},
     {"graph/executor.cpp", 4, "memory, weights and sizes come from the program's own plan, bounded by its symbols"},
     {"graph/graph.h", 1, "verify checks the ids that a graph was given, before anything looks them up"},

@@ -285,7 +285,7 @@ TEST_CASE("shared keys that are turned by other rope factors later stay as they 
     const LanguageModelOptions options{.context = 64, .max_sequences = 2, .chunk = 16};
     LoadedModel model = load_golden("phi3_longrope_crossing", options),
                 alone = load_golden("phi3_longrope_crossing", options);
-    const std::int64_t border = model.model.config().rope.original_max_positions;
+    const std::int64_t border = model.model.config().ropes[0].original_max_positions;
     REQUIRE(border + 4 < 64);
     const Tokens all = tokens_of(static_cast<std::size_t>(border + 4), 5);
     const auto begin = std::span(all).first(static_cast<std::size_t>(border - 2));
