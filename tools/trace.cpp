@@ -18,6 +18,8 @@ namespace {
 struct Flags {
     LookFlags look;
     std::filesystem::path output;
+    std::string language = "en";
+    bool lesson = false;
 };
 
 constexpr std::size_t kMostRivals = 12;
@@ -82,7 +84,8 @@ Json model_of(const ModelConfig& config) {
                           {"head_dim", layer.head_dim},
                           {"window", layer.sliding_window},
                           {"theta", rope ? Json(rope->theta) : Json()},
-                          {"rotary_dim", rope ? rope->rotary_dim : 0}});
+                          {"rotary_dim", rope ? rope->rotary_dim : 0},
+                          {"plain_rope", rope != nullptr && rope->kind == RopeKind::unscaled}});
     }
     return {{"architecture", config.architecture},
             {"hidden", config.hidden_size},
@@ -141,7 +144,8 @@ Json recorded(Looked& look) {
 int trace(const Flags& flags) {
     Looked look = open_to_look(flags.look);
     const std::int64_t chunk = look.open.model->options().chunk;
-    const Json run = recorded(look);
+    Json run = recorded(look);
+    if (flags.lesson) run["lesson"] = flags.language;
     StoryFlags story{.model = flags.look.model, .step = {.batch = 1, .chunk = chunk}};
     const Devices devices = open_devices(story.model);
     std::vector<Story> stories;
@@ -170,6 +174,11 @@ void add_trace(CommandLine& line) {
     add_look_flags(command, flags->look);
     command.number("-n,--predict", flags->look.predict, {0},
                    "tokens to generate after the text (default 3), the most probable ones");
+    const Option lesson =
+        command.flag("--lesson", flags->lesson,
+                     "with a guided tour of what happens in this model with this text, from text to token");
+    command.choice("--lang", flags->language, {"en", "zh"}, "the tour's language: en (the default) or zh")
+        .needs(lesson);
     command.output("-o,--output", flags->output, "write to a file instead");
 }
 

@@ -97,6 +97,63 @@ def check_heat_and_memory(page):
     assert page.locator(f"#panel .arena .chosen[data-path='{path}']").count() == 1
 
 
+def check_lesson(browser, vitro, directory):
+    """Every chapter in both languages: nothing left open, the same figures, numbers that are the run's."""
+    figures = {}
+    for language in ["en", "zh"]:
+        file = f"{directory}/lesson_{language}.html"
+        subprocess.run([vitro, "trace", "--lesson", "--lang", language, "-p", TEXT, "-o", file], check=True)
+        with Page(browser, file) as page:
+            assert page.is_visible("#lesson") and "lesson=1" in page.address()
+            count = page.evaluate("chapters().length")
+            assert count == 16
+            for chapter in range(count):
+                assert f"lesson={chapter + 1}" in page.address()
+                text = page.text("#lesson-text")
+                assert not [bad for bad in ["undefined", "NaN", "[object", "null"] if bad in text], (language, chapter, text)
+                figures.setdefault(language, []).append(page.evaluate(
+                    "['table', 'svg', 'math', '.bars', 'rect'].map((each) => document.querySelectorAll('#lesson-text ' + each).length)"))
+                check_with_axe(page, f"lesson {language}, chapter {chapter + 1}")
+                if chapter + 1 < count:
+                    page.click("[data-lesson='1']")
+            page.go_back()
+            assert f"lesson={count - 1}" in page.address()
+            # Chapter 1: pieces and ids; 5: the norm; 7: weights; 12: turning; 15: rivals.
+            page.select_option("#lesson-chapter", "0")
+            for token, piece in page.evaluate("run.tokens.slice(0, run.prompt)"):
+                assert str(token) in page.text("#lesson-text") and piece.replace("▁", "␣") in page.text("#lesson-text")
+            page.select_option("#lesson-layer", "2")
+            page.select_option("#lesson-head", "3")
+            page.click("[data-token='4']")
+            page.select_option("#lesson-chapter", "4")
+            assert page.evaluate("short(valueAt('model.layers.2.input_layernorm', 4).rms)") in page.text("#lesson-text")
+            page.select_option("#lesson-chapter", "6")
+            weights = page.evaluate("attentionRows('model.layers.2.self_attn.attention_weights', 3)[4].map(percent)")
+            assert len(weights) == 5 and all(weight in page.text("#lesson-text") for weight in weights)
+            page.select_option("#lesson-chapter", "11")
+            pairs = page.evaluate("""(() => [0, 1, 2, 4, 8, 16].map((i) => { const half = run.model.layers[2].rotary_dim / 2,
+                before = rowOf('model.layers.2.self_attn.q_heads', 4, 3), after = rowOf('model.layers.2.self_attn.q_rope', 4, 3),
+                angle = 4 * run.model.layers[2].theta ** (-i / half);
+                return [before[i] * Math.cos(angle) - before[i + half] * Math.sin(angle), after[i]]; }))()""")
+            assert all(math.isclose(a, b, rel_tol=1e-4, abs_tol=1e-5) for a, b in pairs), pairs
+            page.fill("#lesson-position", "9")
+            assert "φ = 9" in page.text("#rope-figure")
+            page.select_option("#lesson-chapter", "10")
+            for mask in ["sliding", "strided", "fixed", "both", "packed", "full"]:
+                page.select_option("#lesson-mask", mask)
+            page.select_option("#lesson-chapter", "14")
+            assert page.evaluate("percent(run.steps[0].next[0][3])") in page.text("#lesson-text")
+            page.select_option("#lesson-chapter", "6")
+            page.click("#lesson-text [data-graph-stage] >> nth=0")
+            assert page.is_hidden("#lesson") and "path=model.layers.2.self_attn.scores" in page.address()
+            page.click("#lesson-button")
+            assert page.is_visible("#lesson")
+        with Page(browser, file, "#stage=build&lesson=9", 400, "dark") as page:
+            check_with_axe(page, "lesson on a phone")
+            assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert figures["en"] == figures["zh"]
+
+
 def check_nan(browser, vitro, directory):
     """A weight that is NaN: boxes after it are red and say how many."""
     file = f"{directory}/nan.html"
@@ -142,6 +199,8 @@ def main():
                 with Page(browser, file, "#stage=build&path=model.layers.1.self_attn.attention_weights&heat=rms", width, scheme) as page:
                     check_with_axe(page, f"trace at {width}, {scheme}")
                     assert page.inside("#forward") and page.inside("#token")
+        check_lesson(browser, vitro, directory)
+        print("check_lesson: passed")
         said = check_nan(browser, vitro, directory)
         assert not said, said
         browser.close()

@@ -58,6 +58,8 @@ function toToken(token, {isNew = true} = {}) {
   const scroll = $("panel").scrollTop;
   draw();
   $("panel").scrollTop = scroll;
+  tour.position = null;
+  drawLesson();
   remember({isNew});
 }
 function watchTokens() {
