@@ -5,6 +5,7 @@
 #include "ops/op_list.h"
 #include "runtime/emulated_cuda.h"
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 
@@ -57,10 +58,10 @@ std::span<const KernelDef> kernels_of_cpu(std::string_view choice) {
     if (choice == "reference") return {};
     std::vector<Isa> compiled;
     for (const IsaKernels& row : isa_kernels()) compiled.push_back(row.isa);
-    const Isa isa = choose_isa(compiled, choice);
-    for (const IsaKernels& row : isa_kernels())
-        if (row.isa == isa) return row.kernels();
-    return {};
+    const Isa isa = choose_isa(compiled, choice, runs, "the CPU's kernels");
+    return std::find_if(isa_kernels().begin(), isa_kernels().end(),
+                        [&](const IsaKernels& row) { return row.isa == isa; })
+        ->kernels();
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// A model directory opened to run: configuration, devices, weights, all from a few choices that have defaults.
+// Opens a model directory for running: configuration, devices and weights, from a few options that have defaults.
 #pragma once
 
 #include "frontend/config.h"
@@ -25,8 +25,8 @@ struct OpenOptions {
 /// The options of a model that runs on these devices.
 LanguageModelOptions model_options(const OpenOptions& options, const ModelConfig& config, const Devices& devices);
 
-/// A model that is open to run. The devices live as long as the model; what went wrong without harm stands in their
-/// warnings.
+/// A model that is ready to run. The devices live as long as the model; their warnings say what went wrong without
+/// making opening fail.
 struct OpenModel {
     ModelConfig config;
     GenerationConfig generation;
@@ -37,7 +37,7 @@ struct OpenModel {
 /// `directory` as Hugging Face saves it.
 OpenModel open_model(const std::filesystem::path& directory, const OpenOptions& options = {});
 
-/// The weights of a directory, which may have none.
+/// The weights in a directory; empty when it has none.
 std::optional<Checkpoint> checkpoint_if_any(const std::filesystem::path& directory);
 
 }  // namespace vitro

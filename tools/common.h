@@ -136,6 +136,7 @@ void add_trace(CommandLine& line);
 void add_why(CommandLine& line);
 void add_attend(CommandLine& line);
 void add_compare(CommandLine& line);
+void add_profile(CommandLine& line);
 void add_completion(CommandLine& line);
 
 }  // namespace vitro

@@ -126,10 +126,11 @@ int graph(Flags flags) {
 
 void add_graph(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
-    const Command command = line.add("graph",
-                                     "print the graph that runs, or as it was at another stage; works without weights\n"
-                                     "Example: vitro graph --diff build:fuse_attention --scope layers.0",
-                                     [flags] { return graph(*flags); });
+    const Command command =
+        line.add("graph",
+                 "print the graph that runs, or the graph at an earlier stage; works without weights\n"
+                 "Example: vitro graph --diff build:fuse_attention --scope layers.0",
+                 [flags] { return graph(*flags); });
     add_story_flags(command, *flags);
     const Option format = command.choice(
         "--format", flags->format, {"text", "html", "json", "dot", "svg", "model-explorer", "model-explorer-cost"},
@@ -138,25 +139,26 @@ void add_graph(CommandLine& line) {
         "json (as graph/dump/graph.schema.json says),\n"
         "model-explorer and model-explorer-cost (graph and node data for Google's Model Explorer)");
     command.option("--after", flags->after,
-                   "the stage: build (as the model wrote it), a pass (as it left the graph),\n"
-                   "with --phase load: prefill or decode (what that phase needs),\n"
-                   "or program (what runs, with kernels and places in memory; the default)",
+                   "show this stage: build (as the model's code wrote it), a pass (as it left the graph), "
+                   "or program (the default: what runs, with kernels and places in memory); "
+                   "with --phase load: prefill or decode (the weights that this phase needs), or program",
                    "STAGE");
-    const Option diff =
-        command.option("--diff", flags->diff, "what appeared, vanished and changed between two stages", "STAGE:STAGE");
-    command.option("--scope", flags->scope, "only this module or value, such as layers.0 or lm_head", "PATH");
-    command.flag("--unfold", flags->unfold, "show every layer, also those that are alike");
+    const Option diff = command.option("--diff", flags->diff,
+                                       "show what appeared, vanished and changed between two stages", "STAGE:STAGE");
+    command.option("--scope", flags->scope, "show only this module or value, such as layers.0 or lm_head", "PATH");
+    command.flag("--unfold", flags->unfold, "show every layer, even if identical to another");
     add_receipt_flags(command, flags->receipts);
     const Option explain =
         command.flag("--explain", flags->explain,
-                     "print for every candidate whether a pass fired and why not, and what became of every value");
+                     "print for each place where a pass could apply whether it fired, or why not, and what became of "
+                     "every value");
     const Option timings = command.flag("--timings", flags->timings, "print the time of each pass");
-    const Option json =
-        command.flag("--json", flags->json, "the same as --format json; --explain and --timings as JSON");
+    const Option json = command.flag("--json", flags->json,
+                                     "the same as --format json; with --explain or --timings, print those as JSON");
     for (const Option& report : {explain, timings}) report.excludes(diff).excludes(format);
     explain.excludes(timings);
     json.excludes(format);
-    command.output("-o,--output", flags->output, "write to a file instead");
+    command.output("-o,--output", flags->output, "write to this file instead of stdout");
 }
 
 }  // namespace vitro

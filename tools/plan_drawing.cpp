@@ -1,5 +1,7 @@
 #include "tools/plan_drawing.h"
 
+#include "graph/dump/markup.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -102,23 +104,6 @@ std::string readable_bytes(std::size_t bytes) {
     for (; size >= 1024 && unit + 1 < std::size(kUnits); ++unit) size /= 1024;
     if (bytes % (std::size_t{1} << (10 * unit)) == 0) return fmt::format("{} {}", size, kUnits[unit]);
     return fmt::format("{:.{}f} {}", size, size < 10 ? 2 : 1, kUnits[unit]);
-}
-
-std::string escaped(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        if (c == '&')
-            out += "&amp;";
-        else if (c == '<')
-            out += "&lt;";
-        else if (c == '>')
-            out += "&gt;";
-        else if (c == '"')
-            out += "&quot;";
-        else
-            out += c;
-    }
-    return out;
 }
 
 std::string arena_svg(const Program& program, std::size_t device, std::string_view title) {

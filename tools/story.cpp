@@ -53,8 +53,8 @@ void add_story_flags(const Command& command, StoryFlags& flags) {
     add_model_flags(command, flags.model);
     add_step_flags(command, flags.step);
     command.choice("--phase", flags.phase, {"prefill", "decode", "load"},
-                   "the program: prefill (chunks of a prompt), decode (the default), or load:\n"
-                   "what runs once, when the model is loaded, and makes weights of the checkpoint's tensors");
+                   "which program: prefill (for chunks of a prompt), decode (the default: for single tokens), or load "
+                   "(runs once, when the model is loaded, and prepares the weights from the checkpoint's tensors)");
     add_pass_flags(command, flags.passes);
 }
 

@@ -1,5 +1,6 @@
 #include "graph/dump/dot.h"
 
+#include "graph/dump/markup.h"
 #include "graph/dump/repeat.h"
 
 #include <algorithm>
@@ -12,32 +13,6 @@ namespace {
 
 /// A value that more nodes than these read is named in them; so many edges would hide the others.
 constexpr std::size_t kMostEdges = 6;
-
-std::string escaped(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        switch (c) {
-            case '&':
-                out += "&amp;";
-                break;
-            case '<':
-                out += "&lt;";
-                break;
-            case '>':
-                out += "&gt;";
-                break;
-            case '"':
-                out += "&quot;";
-                break;
-            case '\n':
-                out += "&#10;";
-                break;
-            default:
-                out += c;
-        }
-    }
-    return out;
-}
 
 std::string_view frame_of(const std::string& device) { return device.starts_with("cuda") ? "#2e7d32" : "#5f6b7a"; }
 
