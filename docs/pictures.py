@@ -27,6 +27,7 @@ def main():
         subprocess.run([vitro, "trace", "--lesson", "-p", TEXT, "-o", file], check=True)
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light", reduced_motion="reduce")
+        page.set_default_timeout(120_000)
 
         def frame(milliseconds):
             page.wait_for_timeout(120)
@@ -58,7 +59,7 @@ def main():
     sample = Image.new("RGB", (WIDTH * 2 // 3, HEIGHT * 2 // 3 * len(frames)))
     for i, (picture, _) in enumerate(frames):
         sample.paste(picture, (0, i * picture.height))
-    palette = sample.quantize(128, method=Image.Quantize.MAXCOVERAGE)
+    palette = sample.quantize(256)
     pictures = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture, _ in frames]
     pictures[0].save(docs / "trace.gif", save_all=True, append_images=pictures[1:], duration=[time for _, time in frames], loop=0, optimize=True)
     for name in ["trace.png", "trace.gif"]:
