@@ -102,7 +102,7 @@ void require_model_directory(const fs::path& directory) {
              directory.extension() == ".gguf" ? "GGUF file" : "model's directory", hint_for_missing(directory));
     if (!fs::is_directory(status)) {
         const fs::path parent = directory.has_parent_path() ? directory.parent_path() : ".";
-        fail("{}: expected a model's directory, found a file{}", directory.string(),
+        fail("{}: expected a model's directory or a GGUF file, found another file{}", directory.string(),
              is_there(parent / "config.json") ? fmt::format(": did you mean '{}'?", parent.string()) : "");
     }
     if (is_there(directory / "config.json")) return;

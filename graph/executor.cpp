@@ -1,6 +1,7 @@
 #include "graph/executor.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 namespace vitro {
@@ -193,17 +194,20 @@ void Executor::set_symbol_sizes(const SymbolValues& symbols) {
 
 void Executor::run(const SymbolValues& symbols) {
     set_symbol_sizes(symbols);
+    if (timed_) {
+        for (const auto& stopwatch : stopwatches_) stopwatch->start();
+        began_ = std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    }
     for (std::size_t device = 0; device < staging_.size(); ++device)
         if (stretches_.empty() || stretches_[0].device != device) begin(device);
     const Recorded* recorded = recorded_for(symbols);
     replayed_ = nullptr;
     for (std::size_t i = 0; i < stretches_.size(); ++i) {
         Recording* recording = recorded != nullptr ? recorded->stretches[i].get() : nullptr;
-        if (recording == nullptr) {
+        if (recording == nullptr || !recording->replay()) {
             run_stretch(i);
             continue;
         }
-        recording->replay();
         replayed_ = stretches_.size() == 1 ? recording : nullptr;
     }
     for (Staging& staging : staging_) staging.in_use = true;
@@ -215,10 +219,10 @@ const Executor::Recorded* Executor::recorded_for(const SymbolValues& symbols) {
     if (!records_) return nullptr;
     SymbolValues used;
     for (const char symbol : used_symbols_) used[symbol] = symbols[symbol];
-    const auto found =
-        std::find_if(recorded_.begin(), recorded_.end(), [&](const Recorded& one) { return one.symbols == used; });
+    const auto found = std::find_if(recorded_.begin(), recorded_.end(),
+                                    [&](const Recorded& one) { return one.symbols == used && one.timed == timed_; });
     if (found == recorded_.end()) {
-        if (recorded_.size() < kMostRecorded) recorded_.push_back({used, {}});
+        if (recorded_.size() < kMostRecorded) recorded_.push_back({used, timed_, {}});
         return nullptr;
     }
     if (found->stretches.empty()) {
@@ -235,10 +239,37 @@ const Executor::Recorded* Executor::recorded_for(const SymbolValues& symbols) {
 void Executor::run_stretch(std::size_t index) {
     const Stretch& stretch = stretches_[index];
     if (index == 0) begin(stretch.device);
+    Stopwatch* const stopwatch = timed_ ? stopwatches_[stretch.device].get() : nullptr;
     for (std::size_t i = stretch.first; i < stretch.end; ++i) {
+        if (stopwatch != nullptr && begins_apart(i, stretch.first)) stopwatch->mark(2 * i);
         run_step(i);
+        if (stopwatch != nullptr) stopwatch->mark(2 * i + 1);
         for (const TapMemory::Tap& tap : taps_.after(i + 1)) queue_tap(tap);
     }
+}
+
+/// Whether something may lie between a step and the end of the one before it.
+bool Executor::begins_apart(std::size_t step, std::size_t first_of_stretch) const {
+    return step == first_of_stretch || !taps_.after(step).empty();
+}
+
+void Executor::time_steps(bool on) {
+    if (on && stopwatches_.empty())
+        for (const Memory& memory : memory_) stopwatches_.push_back(memory.backend.make_stopwatch(2 * steps_.size()));
+    timed_ = on;
+}
+
+std::vector<Executor::StepTime> Executor::step_times() const {
+    VITRO_CHECK(timed_);
+    for (std::size_t device = 0; device < memory_.size(); ++device) synchronize(device);
+    std::vector<StepTime> times(steps_.size());
+    for (const Stretch& stretch : stretches_)
+        for (std::size_t i = stretch.first; i < stretch.end; ++i) {
+            const Stopwatch& stopwatch = *stopwatches_[stretch.device];
+            times[i].begin = begins_apart(i, stretch.first) ? stopwatch.seconds(2 * i) : times[i - 1].end;
+            times[i].end = stopwatch.seconds(2 * i + 1);
+        }
+    return times;
 }
 
 void Executor::run_steps(std::span<const std::size_t> steps) {

@@ -45,7 +45,7 @@ bool fold_constants(Graph& graph, PassContext& context) {
         const TensorType type = graph.value(out).type;
         if (!reads_constants || !can_stand_in_graph(type)) continue;
         if (left < kMaxBytes) {
-            rewriter.refuse(out, "what is folded fills as much as a graph may hold");
+            rewriter.refuse(out, "the folded constants already fill the size that a graph may hold");
             continue;
         }
         left -= bytes_of(type, {});

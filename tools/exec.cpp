@@ -320,19 +320,23 @@ void exec(const Flags& flags) {
 
 void add_exec(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
-    const Command command = line.add(
-        "exec", "run a graph file once; what is not given is made up\nExample: vitro exec g.vt --symbol T=4 --seed 7",
-        [flags] {
-            exec(*flags);
-            return 0;
-        });
-    command.option("file", flags->file, "a graph as `vitro graph` prints it; -: stdin", "GRAPH").required();
+    const Command command = line.add("exec",
+                                     "run a graph file once, with random numbers for all inputs that are not "
+                                     "given\nExample: vitro exec g.vt --symbol T=4 --seed 7",
+                                     [flags] {
+                                         exec(*flags);
+                                         return 0;
+                                     });
+    command.option("file", flags->file, "a graph as `vitro graph` prints it; - reads it from stdin", "GRAPH")
+        .required();
     command.option("--inputs", flags->inputs,
-                   "values of inputs and states, by their paths; the sizes of symbols follow", "FILE.safetensors");
-    command.option("-m,--model", flags->model, "directory of the weights (default: random ones)", "DIR");
+                   "values of inputs and states, by their paths; their shapes set the sizes of symbols",
+                   "FILE.safetensors");
+    command.option("-m,--model", flags->model, "directory to read the weights from (default: random weights)", "DIR");
     add_synthetic_flags(command, flags->synthetic);
     add_device_flags(command, flags->device);
-    command.output("-o,--output", flags->output, "write results and next states to a safetensors file");
+    command.output("-o,--output", flags->output,
+                   "write the results and the states after the step to a safetensors file");
     command.flag("--json", flags->json, "print JSON");
 }
 

@@ -19,9 +19,13 @@ struct KnownArchitecture {
     bool has_paired_rows = false;
 };
 
-constexpr std::array<KnownArchitecture, 2> kArchitectures{{
+constexpr std::array<KnownArchitecture, 6> kArchitectures{{
+    {"gemma2", "Gemma2ForCausalLM"},
+    {"gemma3", "Gemma3ForCausalLM"},
     {"llama", "LlamaForCausalLM", true},
     {"phi3", "Phi3ForCausalLM"},
+    {"qwen2", "Qwen2ForCausalLM"},
+    {"qwen3", "Qwen3ForCausalLM"},
 }};
 
 const KnownArchitecture& architecture_of(const GgufFile& file) {
@@ -49,7 +53,7 @@ constexpr std::array<Renamed, 7> kIntegers{{
     {"attention.key_length", "head_dim"},
 }};
 /// Names of a layer's modules, and of the others.
-constexpr std::array<Renamed, 11> kModules{{
+constexpr std::array<Renamed, 15> kModules{{
     {"attn_norm", "input_layernorm"},
     {"ffn_norm", "post_attention_layernorm"},
     {"attn_q", "self_attn.q_proj"},
@@ -57,6 +61,10 @@ constexpr std::array<Renamed, 11> kModules{{
     {"attn_v", "self_attn.v_proj"},
     {"attn_qkv", "self_attn.qkv_proj"},
     {"attn_output", "self_attn.o_proj"},
+    {"attn_q_norm", "self_attn.q_norm"},
+    {"attn_k_norm", "self_attn.k_norm"},
+    {"post_attention_norm", "post_attention_layernorm"},
+    {"post_ffw_norm", "post_feedforward_layernorm"},
     {"ffn_gate", "mlp.gate_proj"},
     {"ffn_up", "mlp.up_proj"},
     {"ffn_down", "mlp.down_proj"},
@@ -102,6 +110,21 @@ Json rope_scaling(const GgufFile& file, const std::string& prefix) {
     return scaling;
 }
 
+/// Of Gemma, what llama.cpp knows by itself and what its files say of softcaps. Its largest models divide q·k by
+/// sqrt(width / heads), the others by sqrt(head_dim).
+void add_gemma(const GgufFile& file, const std::string& prefix, Json& config) {
+    const std::int64_t layers = config["num_hidden_layers"], width = config["hidden_size"],
+                       heads = config["num_attention_heads"];
+    const bool is_largest = layers == (prefix == "gemma2." ? 46 : 62);
+    if (is_largest)
+        config["query_pre_attn_scalar"] = width / heads;
+    else if (config.contains("head_dim"))
+        config["query_pre_attn_scalar"] = config["head_dim"];
+    if (prefix != "gemma2.") return;
+    for (const std::string_view key : {"attn_logit_softcapping", "final_logit_softcapping"})
+        if (const GgufValue* cap = file.find_key(prefix + std::string(key))) config[key] = cap->number(1e-3, 1e6);
+}
+
 void add_tokens(const GgufFile& file, Json& config) {
     const auto id = [&](std::string_view key) -> Json {
         const GgufValue* value = file.find_key(key);
@@ -125,18 +148,26 @@ JsonValue gguf_config(const GgufFile& file) {
     const KnownArchitecture& known = architecture_of(file);
     const std::string prefix = std::string(known.gguf) + ".";
     const auto given = [&](std::string_view key) { return file.find_key(prefix + std::string(key)); };
-    Json config{{"architectures", {known.transformers}}};
+    const GgufValue* window = given("attention.sliding_window");
+    const bool has_window = window != nullptr && window->integer() > 0;
+    // Mistral is Llama with a window.
+    Json config{{"architectures", {has_window && known.gguf == "llama" ? "MistralForCausalLM" : known.transformers}}};
     for (const auto& [gguf, transformers] : kIntegers)
         if (const GgufValue* value = given(gguf)) config[transformers] = value->integer(1, std::int64_t{1} << 30);
     if (const GgufValue* eps = given("attention.layer_norm_rms_epsilon")) config["rms_norm_eps"] = eps->number(0, 1);
-    if (const GgufValue* window = given("attention.sliding_window"); window != nullptr && window->integer() > 0)
-        config["sliding_window"] = window->integer();
+    if (has_window) config["sliding_window"] = window->integer();
     const GgufValue* vocabulary = given("vocab_size");
     config["vocab_size"] = vocabulary != nullptr ? vocabulary->integer(1, std::int64_t{1} << 24)
                                                  : static_cast<std::int64_t>(file.at("tokenizer.ggml.tokens").size());
     config["tie_word_embeddings"] = file.entry("output.weight") == nullptr;
     config["attention_bias"] = file.entry("blk.0.attn_output.bias") != nullptr;
     config["mlp_bias"] = file.entry("blk.0.ffn_down.bias") != nullptr;
+
+    if (known.gguf.starts_with("gemma")) {
+        for (const std::string_view key : {"block_count", "attention.head_count", "embedding_length"})
+            file.at(prefix + std::string(key));
+        add_gemma(file, prefix, config);
+    }
 
     if (const GgufValue* base = given("rope.freq_base")) config["rope_theta"] = base->number(1e-3, 1e12);
     if (const Json scaling = rope_scaling(file, prefix); !scaling.is_null()) config["rope_scaling"] = scaling;
@@ -146,8 +177,9 @@ JsonValue gguf_config(const GgufFile& file) {
     const std::int64_t heads = file.at(prefix + "attention.head_count").integer(1, std::int64_t{1} << 30);
     const std::int64_t head_dim = config.contains("head_dim") ? config["head_dim"].get<std::int64_t>() : width / heads;
     if (const GgufValue* turned = given("rope.dimension_count"); turned != nullptr && head_dim > 0)
+        // Half a column more, so that the product with head_dim, which is rounded down, is never one too few.
         config["partial_rotary_factor"] =
-            static_cast<double>(turned->integer(1, head_dim)) / static_cast<double>(head_dim);
+            std::min(1.0, (static_cast<double>(turned->integer(1, head_dim)) + 0.5) / static_cast<double>(head_dim));
     add_tokens(file, config);
     return JsonValue::parse(config.dump(), file.name());
 }
@@ -165,9 +197,27 @@ std::string model_tensor_name(std::string_view gguf_name, std::string_view archi
     const std::string_view layer = module.substr(4, layer_end - 4);
     module.remove_prefix(layer_end + 1);
     if (architecture == "phi3" && module == "ffn_up") module = "ffn_gate_up";  // both in one
+    if (architecture.starts_with("gemma") && module == "ffn_norm")
+        return fmt::format("model.layers.{}.pre_feedforward_layernorm{}", layer, kind);
     for (const auto& [gguf, transformers] : kModules)
         if (module == gguf) return fmt::format("model.layers.{}.{}{}", layer, transformers, kind);
     return std::string(gguf_name);
+}
+
+std::string gguf_tensor_name(std::string_view model_name, std::string_view architecture) {
+    const std::size_t dot = model_name.rfind('.');
+    if (dot == std::string_view::npos) return {};
+    const std::string_view kind = model_name.substr(dot);
+    const auto is_it = [&](std::string_view name) { return model_tensor_name(name, architecture) == model_name; };
+    for (const auto& [gguf, transformers] : kOthers)
+        if (const std::string name = std::string(gguf) + std::string(kind); is_it(name)) return name;
+    constexpr std::string_view kLayers = "model.layers.";
+    if (!model_name.starts_with(kLayers)) return {};
+    const std::string_view in_layer = model_name.substr(kLayers.size());
+    const std::string_view layer = in_layer.substr(0, in_layer.find('.'));
+    for (const auto& [gguf, transformers] : kModules)
+        if (const std::string name = fmt::format("blk.{}.{}{}", layer, gguf, kind); is_it(name)) return name;
+    return {};
 }
 
 GgufVocabulary gguf_vocabulary(const GgufFile& file) {

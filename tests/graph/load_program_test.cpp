@@ -116,7 +116,7 @@ TEST_CASE("a program with its load nodes again is what was compiled, as text, to
     CHECK(ops_of(again.load) == ops_of(program.load));
     CHECK(ops_of(again.step).size() == program.graph.nodes.size());
     CHECK_THROWS_WITH_AS(compile(graph_of(print(program.graph)), {cpu, cpu_kernels()}),
-                         "weight twice: twice is made by a load program, which the graph is without", Error);
+                         "weight twice: twice is made by a load program, which this graph does not have", Error);
 }
 
 TEST_CASE("two programs of a model share what they both prepare") {
