@@ -109,7 +109,7 @@ public:
             fmt::format("\"fates\":{{{}}}", fates)};
         add_places(members);
         if (paint != nullptr) members.push_back("\"paint\":" + paint_text(*paint));
-        members.push_back("\"nodes\":" + nodes_.text());
+        members.push_back("\"nodes\":[" + nodes_ + "]");
         members.push_back("\"values\":" + values_.text());
         members.push_back("\"types\":" + types_.text());
         members.push_back("\"paths\":" + paths_.text());
@@ -164,8 +164,14 @@ private:
         const std::string_view path = subject.graph.value(node.outputs[0]).path;
         const auto [known, is_new] = known_.try_emplace(path, Known{});
         if (is_new || !is_same(known->second, subject.graph, node, work))
-            known->second = {&subject.graph, &node, work, nodes_.index(node_text(subject, node, work))};
+            known->second = {&subject.graph, &node, work, add_node(node_text(subject, node, work))};
         return known->second.index;
+    }
+
+    std::size_t add_node(const std::string& json) {
+        if (n_nodes_ > 0) nodes_ += ',';
+        nodes_ += json;
+        return n_nodes_++;
     }
 
     static bool is_same(const Known& known, const Graph& graph, const Node& node, Work work) {
@@ -202,13 +208,20 @@ private:
     }
 
     std::string values_text(const Graph& graph, const std::vector<ValueId>& ids) {
-        return list(present(ids), [&](ValueId id) {
-            const ValueInfo& value = graph.value(id);
-            return fmt::format(
-                "{}", values_.index(fmt::format(
-                          "[{},{},{},{}]", paths_.index(json_string(value.path)), json_string(name(value.kind)),
-                          types_.index(json_string(to_string(value.type))), bytes_of(graph, id))));
-        });
+        return list(present(ids), [&](ValueId id) { return fmt::format("{}", index_of(graph, id)); });
+    }
+
+    /// The number of a value; it is named by several nodes, and in most stages.
+    std::size_t index_of(const Graph& graph, ValueId id) {
+        const ValueInfo& value = graph.value(id);
+        auto& [known, index] = known_values_[value.path];
+        if (known == nullptr || known->kind != value.kind || known->type != value.type) {
+            known = &value;
+            index = values_.index(fmt::format("[{},{},{},{}]", paths_.index(json_string(value.path)),
+                                              json_string(name(value.kind)),
+                                              types_.index(json_string(to_string(value.type))), bytes_of(graph, id)));
+        }
+        return index;
     }
 
     std::string ops_text() const {
@@ -264,10 +277,13 @@ private:
     }
 
     const Story& story_;
-    Table nodes_, values_, types_, paths_;
+    std::string nodes_;
+    std::size_t n_nodes_ = 0;
+    Table values_, types_, paths_;
     std::unordered_map<std::string_view, Known> known_;  // by its first output's path
-    std::string nodes_of_stage_, repeats_of_stage_;      // of the last one looked at
-    std::map<std::string_view, const OpDef*> ops_;       // that nodes have
+    std::unordered_map<std::string_view, std::pair<const ValueInfo*, std::size_t>> known_values_;  // by path
+    std::string nodes_of_stage_, repeats_of_stage_;  // of the last one looked at
+    std::map<std::string_view, const OpDef*> ops_;   // that nodes have
 };
 
 /// The text between script tags, which a browser does not run.

@@ -1,10 +1,15 @@
 // Whatever is wrong with a model directory, the binary ends with 1 and one line that says where and why.
 #include "tests/frontend/malformed_cases.h"
+#include "tests/paths.h"
 #include "tests/runtime/tiny_text_model.h"
 #include "tests/tools/process.h"
 
 #include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
 
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
 #include <limits>
 
 using namespace vitro::test;
@@ -190,6 +195,25 @@ TEST_CASE(
                         {"the logits hold", "expected numbers", "is the first value that is not finite",
                          "the weight lm_head.weight, holds 1 "});
         }
+    }
+}
+
+TEST_CASE("a weight that is NaN is named whatever the others, and the activations, are rounded to") {
+    const TempDir directory;
+    std::filesystem::copy(source_path("models/bundled/tiny-phi3"), directory.path());
+    const std::filesystem::path file = directory / "model.safetensors";
+    const std::string name = "model.layers.1.post_attention_layernorm.weight";
+    std::string bytes = read_bytes(file);
+    std::uint64_t header = 0;
+    std::memcpy(&header, bytes.data(), sizeof header);
+    const auto offsets = nlohmann::json::parse(bytes.substr(8, header)).at(name).at("data_offsets");
+    const std::size_t at = 8 + header + offsets.at(0).get<std::size_t>() + 2 * 5;
+    bytes.replace(at, 2, "\xc0\x7f");  // NaN in bf16
+    write_bytes(file, bytes);
+    for (const char* weights : {"stored", "q8_0", "q4_0", "q4_k", "fp8"}) {
+        CAPTURE(weights);
+        check_error(run_vitro({"run", "-m", directory.path().string(), "Hello", "-n", "2", "--weights", weights}),
+                    {"the logits hold NaN: expected numbers", "the weight " + name + ", holds 1 NaN"});
     }
 }
 
