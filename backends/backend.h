@@ -59,6 +59,18 @@ public:
     virtual std::size_t size() const = 0;
 };
 
+/// A device's clock, read at points of the work that it is given, in recordings too: nothing waits for it.
+class Stopwatch {
+public:
+    virtual ~Stopwatch() = default;
+    /// Begins to count, with nothing else under way. Not within record().
+    virtual void start() = 0;
+    /// Queues the reading of point `i`.
+    virtual void mark(std::size_t i) = 0;
+    /// Seconds from start() to point `i`, which was marked after it; nothing may be under way.
+    virtual double seconds(std::size_t i) const = 0;
+};
+
 class Backend {
 public:
     virtual ~Backend() = default;
@@ -108,6 +120,8 @@ public:
     /// Calls `queue`, which only queues work, and keeps that work in place of doing it. Null, and no call, where the
     /// device cannot.
     virtual std::unique_ptr<Recording> record(const std::function<void()>& queue [[maybe_unused]]) { return nullptr; }
+    /// A clock with so many points.
+    virtual std::unique_ptr<Stopwatch> make_stopwatch(std::size_t points) = 0;
 
 protected:
     void count_allocated(std::size_t bytes) { allocated_bytes_ += bytes; }

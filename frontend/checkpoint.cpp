@@ -108,7 +108,22 @@ std::vector<std::string> Checkpoint::names() const {
     return names;
 }
 
-const TensorView* Checkpoint::find(std::string_view name) const {
+std::string Checkpoint::own_name(std::string_view name) const {
+    const std::string_view without_head = name.substr(name.find('.') + 1);
+    for (const std::string_view known : {name, without_head}) {
+        if (has(known)) return std::string(known);
+        for (const auto& [now, before] :
+             {std::pair{"LayerNorm.weight", "LayerNorm.gamma"}, {"LayerNorm.bias", "LayerNorm.beta"}}) {
+            if (!known.ends_with(now)) continue;
+            const std::string old = std::string(known.substr(0, known.size() - std::string_view(now).size())) + before;
+            if (has(old)) return old;
+        }
+    }
+    return std::string(name);
+}
+
+const TensorView* Checkpoint::find(std::string_view model_name) const {
+    const std::string name = own_name(model_name);
     if (gguf_) {
         const auto own = gguf_names_.find(name);
         return own == gguf_names_.end() ? nullptr : gguf_->find(own->second);
@@ -126,7 +141,7 @@ const TensorView& Checkpoint::at(std::string_view name) const {
 Tensor Checkpoint::tensor(std::string_view name) {
     const TensorView& view = at(name);
     if (view.is_aligned()) return view.tensor();
-    std::unique_ptr<std::byte[]>& copy = copies_[std::string(name)];
+    std::unique_ptr<std::byte[]>& copy = copies_[own_name(name)];
     if (copy == nullptr) {
         copy = std::make_unique_for_overwrite<std::byte[]>(view.bytes);
         std::memcpy(copy.get(), view.data, view.bytes);
@@ -141,7 +156,7 @@ void Checkpoint::unload(std::string_view name) {
 
 void Checkpoint::release(std::string_view name) {
     unload(name);
-    if (const auto copy = copies_.find(name); copy != copies_.end()) copies_.erase(copy);
+    if (const auto copy = copies_.find(own_name(name)); copy != copies_.end()) copies_.erase(copy);
 }
 
 std::vector<std::pair<std::string, std::string>> Checkpoint::metadata() const {

@@ -27,6 +27,11 @@ public:
 
     /// All tensors, sorted.
     std::vector<std::string> names() const;
+    /// What the checkpoint calls the tensor that a model calls `name`: that; or, where it was saved without the model's
+    /// head, the same without its first part ("wte.weight" for "transformer.wte.weight"); or, where it is as old as
+    /// BERT, LayerNorm.gamma and LayerNorm.beta. As it is, when there is none of these.
+    std::string own_name(std::string_view name) const;
+    // Below, a tensor may be given the name that the model has for it.
     /// Null when there is no such tensor; Error when there is one of a dtype or rank that vitro does not compute with.
     const TensorView* find(std::string_view name) const;
     /// As find, but Error when there is no such tensor.
@@ -51,6 +56,7 @@ public:
     const std::string& name() const { return name_; }
 
 private:
+    bool has(std::string_view name) const { return gguf_names_.contains(name) || shard_of_.contains(name); }
     void open_gguf(const std::filesystem::path& path);
     void open_shards(const std::filesystem::path& directory);
 

@@ -34,11 +34,28 @@ struct RopeKeys {
     }
 };
 
-RopeKeys rope_keys(const JsonValue& config) {
-    auto nested = config.given("rope_scaling");
-    if (!nested || nested->object_keys().empty()) nested = config.given("rope_parameters");
-    if (nested && nested->object_keys().empty()) nested.reset();
-    return {config, nested};
+/// In files of transformers 5 layers that differ have an object each; in older ones `rope_scaling` is for the layers
+/// without a window.
+RopeKeys rope_keys(const JsonValue& config, const RopeDefaults& defaults, RopeOf whose) {
+    const auto filled = [](std::optional<JsonValue> object) {
+        return object && !object->object_keys().empty() ? object : std::nullopt;
+    };
+    auto nested = filled(config.given("rope_scaling"));
+    if (defaults.local_theta > 0) {
+        const auto by_type = filled(config.given("rope_parameters"));
+        const bool is_sliding = whose == RopeOf::sliding_layers;
+        const auto own = by_type ? by_type->given(is_sliding ? "sliding_attention" : "full_attention") : std::nullopt;
+        return {config, own ? filled(own) : is_sliding ? std::nullopt : nested ? nested : by_type};
+    }
+    return {config, nested ? nested : filled(config.given("rope_parameters"))};
+}
+
+/// Of layers with a rope of their own, not the theta of all others.
+double theta_of(const RopeKeys& keys, const RopeDefaults& defaults, RopeOf whose) {
+    if (whose == RopeOf::all_layers) return keys.number("rope_theta", 1e-3, 1e12, defaults.theta);
+    auto theta = keys.nested ? keys.nested->given("rope_theta") : std::nullopt;
+    if (!theta && !defaults.local_theta_key.empty()) theta = keys.config.given(defaults.local_theta_key);
+    return theta ? theta->number(1e-3, 1e12) : defaults.local_theta;
 }
 
 RopeKind kind_of(const RopeKeys& keys, const RopeDefaults& defaults) {
@@ -52,9 +69,11 @@ RopeKind kind_of(const RopeKeys& keys, const RopeDefaults& defaults) {
         type->refuse("one of default, longrope, su");
     }
     if (name == "linear") return RopeKind::linear;
+    if (name == "dynamic") return RopeKind::dynamic;
+    if (name == "yarn") return RopeKind::yarn;
     if (name == "llama3") return RopeKind::llama3;
     if (name == "longrope") return RopeKind::longrope;
-    type->refuse("one of default, linear, llama3, longrope");
+    type->refuse("one of default, linear, dynamic, yarn, llama3, longrope");
 }
 
 std::vector<float> factors(const JsonValue& list, std::size_t size) {
@@ -97,6 +116,52 @@ std::vector<float> llama3_divisors(const JsonValue& parameters, const Rope& rope
     return divisors;
 }
 
+/// Which pairs keep their speed, which take the factor, and what lies between (Peng et al. 2023, YaRN, section 3.2).
+std::vector<float> yarn_divisors(const JsonValue& parameters, const Rope& rope, double factor, std::int64_t turned) {
+    const auto or_default = [&](std::string_view key, double otherwise) {
+        const auto value = parameters.given(key);
+        return value ? value->number(kMinFactor, kMaxFactor) : otherwise;
+    };
+    const double fast = or_default("beta_fast", 32), slow = or_default("beta_slow", 1);
+    const auto columns = static_cast<double>(turned);
+    const auto pair_turning = [&](double times) {
+        const double wavelength = static_cast<double>(rope.original_max_positions) / (times * 2 * std::numbers::pi);
+        return columns * std::log(wavelength) / (2 * std::log(rope.theta));
+    };
+    double low = pair_turning(fast), high = pair_turning(slow);
+    const auto truncate = parameters.given("truncate");
+    if (!truncate || truncate->boolean()) {
+        low = std::floor(low);
+        high = std::ceil(high);
+    }
+    low = std::max(low, 0.0);
+    high = std::min(high, columns - 1);
+    if (low == high) high += 0.001;
+
+    std::vector<float> divisors;
+    for (std::int64_t i = 0; i < rope.rotary_dim / 2; ++i) {
+        const double share = 1 - std::clamp((static_cast<double>(i) - low) / (high - low), 0.0, 1.0);
+        divisors.push_back(static_cast<float>(1 / ((1 - share) / factor + share)));
+    }
+    return divisors;
+}
+
+double yarn_factor(const JsonValue& parameters, std::int64_t max_positions, std::int64_t original) {
+    const JsonValue factor = parameters.at("factor");
+    return factor.is_null() ? static_cast<double>(max_positions) / static_cast<double>(original)
+                            : factor.number(kMinFactor, kMaxFactor);
+}
+
+float yarn_attention_factor(const JsonValue& parameters, double factor) {
+    if (const auto given = parameters.given("attention_factor"))
+        return static_cast<float>(given->number(kMinFactor, kMaxFactor));
+    const auto scale = [&](double by) { return factor <= 1 ? 1 : 0.1 * by * std::log(factor) + 1; };
+    const auto numerator = parameters.given("mscale"), denominator = parameters.given("mscale_all_dim");
+    const double above = numerator ? numerator->number(0, kMaxFactor) : 0,
+                 below = denominator ? denominator->number(0, kMaxFactor) : 0;
+    return static_cast<float>(above > 0 && below > 0 ? scale(above) / scale(below) : scale(1));
+}
+
 float longrope_attention_factor(const JsonValue& parameters, std::int64_t max_positions, std::int64_t original) {
     if (const auto given = parameters.given("attention_factor")) {
         return static_cast<float>(given->number(kMinFactor, kMaxFactor));
@@ -115,11 +180,12 @@ float longrope_attention_factor(const JsonValue& parameters, std::int64_t max_po
 std::int64_t turned_columns(const RopeKeys& keys, const RopeDefaults& defaults, std::int64_t head_dim) {
     const auto partial = keys.find("partial_rotary_factor");
     const double share = partial ? partial->number(0, 1) : 1;
-    if (share < 1 && !defaults.has_partial_rotary) partial->refuse("1, since all of a head turns in this architecture");
+    if (share < 1 && !defaults.has_partial_rotary) partial->refuse("1, since this architecture rotates whole heads");
     const auto turned = static_cast<std::int64_t>(static_cast<double>(head_dim) * share);
-    if (turned == 0) partial->refuse(fmt::format("at least one column of head_dim ({}) to turn", head_dim));
+    if (turned == 0) partial->refuse(fmt::format("at least one column of head_dim ({}) to rotate", head_dim));
     if (turned == head_dim && head_dim % 2 != 0) {
-        fail("{}: \"head_dim\": expected an even number of columns to turn, found {}", keys.config.file(), head_dim);
+        fail("{}: \"head_dim\": expected an even number, since rope rotates pairs of columns, found {}",
+             keys.config.file(), head_dim);
     }
     return turned;
 }
@@ -135,24 +201,31 @@ std::int64_t original_max_positions(const RopeKeys& keys, const RopeDefaults& de
 
 }  // namespace
 
-Rope read_rope(const JsonValue& config, const RopeDefaults& defaults, std::int64_t head_dim,
+Rope read_rope(const JsonValue& config, const RopeDefaults& defaults, RopeOf whose, std::int64_t head_dim,
                std::int64_t max_positions) {
-    const RopeKeys keys = rope_keys(config);
+    const RopeKeys keys = rope_keys(config, defaults, whose);
     const std::int64_t turned = turned_columns(keys, defaults, head_dim);
     Rope rope;
     rope.kind = kind_of(keys, defaults);
-    rope.theta = keys.number("rope_theta", 1e-3, 1e12, defaults.theta);
+    rope.theta = theta_of(keys, defaults, whose);
     rope.rotary_dim = round_up<std::int64_t>(turned, 2);
     rope.original_max_positions = original_max_positions(keys, defaults, max_positions);
 
     const auto n_frequencies = static_cast<std::size_t>(rope.rotary_dim / 2);
     switch (rope.kind) {
         case RopeKind::unscaled:
+        case RopeKind::dynamic:  // no text is longer than max_positions, so theta stays
             rope.short_factor.assign(n_frequencies, 1.0f);
             break;
         case RopeKind::linear: {
             const double factor = keys.nested->at("factor").number(kMinFactor, kMaxFactor);
             rope.short_factor.assign(n_frequencies, static_cast<float>(factor));
+            break;
+        }
+        case RopeKind::yarn: {
+            const double factor = yarn_factor(*keys.nested, max_positions, rope.original_max_positions);
+            rope.short_factor = yarn_divisors(*keys.nested, rope, factor, turned);
+            rope.attention_factor = yarn_attention_factor(*keys.nested, factor);
             break;
         }
         case RopeKind::llama3:

@@ -8,9 +8,13 @@
 
 namespace vitro {
 
-/// Reads `rope_parameters` (transformers 5) or `rope_theta`, `rope_scaling` and `partial_rotary_factor` (before).
-/// Error for scalings that are not known, lists of another length than rotary_dim / 2, and values out of range.
-Rope read_rope(const JsonValue& config, const RopeDefaults& defaults, std::int64_t head_dim,
+/// Whose rope is meant, where layers with a sliding window have one of their own.
+enum class RopeOf : std::uint8_t { all_layers, sliding_layers };
+
+/// Reads `rope_parameters` (transformers 5, there by the type of layer where layers differ) or `rope_theta`,
+/// `rope_scaling` and `partial_rotary_factor` (before). Error for scalings that are not known, lists of another length
+/// than rotary_dim / 2, and values out of range.
+Rope read_rope(const JsonValue& config, const RopeDefaults& defaults, RopeOf whose, std::int64_t head_dim,
                std::int64_t max_positions);
 
 }  // namespace vitro

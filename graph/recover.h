@@ -35,7 +35,8 @@ public:
     /// By path: the source graph's values that a run has, and besides them what only the program has, or its
     /// decompositions.
     const std::map<std::string, Found>& values() const { return values_; }
-    /// Paths of the source graph of which a run has nothing, because nothing wants them.
+    /// Paths of the source graph that a step would compute and of which a run has nothing, because nothing wants them.
+    /// What is computed from weights alone, when the model is loaded, is no part of a run.
     const std::vector<std::string>& lost() const { return lost_; }
 
     /// The values of the program that must be tapped (Executor::tap) to have these of graph(), weights and constants

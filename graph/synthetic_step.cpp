@@ -24,6 +24,17 @@ Dim first_size(const Graph& graph, const std::string& path) {
     return type.rank() == 0 ? Dim(1) : type.dim(0);
 }
 
+/// Whether numbers can be valid for both: the two kinds of lengths, and positions that a table of them is read at.
+bool can_be_both(InputRole a, InputRole b) {
+    const auto is_length = [](InputRole role) {
+        return role == InputRole::lengths || role == InputRole::total_lengths;
+    };
+    const auto is_table_of = [](InputRole table, InputRole role) {
+        return table == InputRole::rows && role == InputRole::positions;
+    };
+    return a == b || (is_length(a) && is_length(b)) || is_table_of(a, b) || is_table_of(b, a);
+}
+
 }  // namespace
 
 /// What the i32 inputs count, as their readers' rules say.
@@ -69,9 +80,15 @@ void SyntheticStep::choose_sizes(const Graph& graph) {
         const std::int64_t small = Counts::has(counts.tokens, dim) ? 5 : is_count ? 2 : counts.tokens.empty() ? 5 : 4;
         if (symbols_[symbol] == 0 && !Counts::has(counts.sums, dim)) symbols_[symbol] = std::min(small, bound);
     }
-    for (const auto& [path, rules] : rules_)
-        for (const IndexRule& rule : rules)
-            if (const auto room = rule.room(symbols_)) counts.room = std::min(counts.room.value_or(*room), *room);
+    const auto limit = [&](std::int64_t room) { counts.room = std::min(counts.room.value_or(room), room); };
+    for (const auto& [path, rules] : rules_) {
+        const bool are_positions =
+            std::ranges::any_of(rules, [](const IndexRule& rule) { return rule.role == InputRole::positions; });
+        for (const IndexRule& rule : rules) {
+            if (const auto room = rule.room(symbols_)) limit(*room);
+            if (are_positions && rule.role == InputRole::rows) limit(symbols_(rule.below));
+        }
+    }
 
     const auto most = [&](const std::vector<Dim>& dims) {
         std::int64_t size = 0;
@@ -159,17 +176,15 @@ void SyntheticStep::fill_i32(const std::string& path, const Tensor& tensor) cons
         for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<std::int32_t>(random.integer(0, 99));
         return;
     }
-    const IndexRule& rule = found->second.front();
+    IndexRule rule = found->second.front();
     std::int64_t below = symbols_(rule.below), page_size = symbols_(rule.page_size);
     for (const IndexRule& other : found->second) {
-        const auto is_length = [](InputRole role) {
-            return role == InputRole::lengths || role == InputRole::total_lengths;
-        };
-        if (other.role != rule.role && !(is_length(other.role) && is_length(rule.role)))
+        if (!can_be_both(rule.role, other.role))
             fail("input {}: is both {} and {}, so valid numbers cannot be guessed: give them", path, rule.reader,
                  other.reader);
         below = std::min(below, symbols_(other.below));
         page_size = std::min(page_size, symbols_(other.page_size));
+        if (other.role == InputRole::positions) rule.role = other.role;
     }
     switch (rule.role) {
         case InputRole::values:
@@ -207,7 +222,8 @@ void SyntheticStep::fill_i32(const std::string& path, const Tensor& tensor) cons
             page = 0;
             if (i >= needed) continue;
             if (used == pages.size())
-                fail("input {}: {} pages are too few for {} sequences: take smaller symbols", path, below, sequences);
+                fail("input {}: {} pages are too few for {} sequences: give smaller --symbol sizes", path, below,
+                     sequences);
             std::swap(pages[used],
                       pages[static_cast<std::size_t>(random.integer(static_cast<std::int64_t>(used), below - 1))]);
             page = pages[used++];

@@ -4,10 +4,10 @@
 #include "graph/graph.h"
 #include "models/config.h"
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 namespace vitro {
 
@@ -23,11 +23,35 @@ struct ConfigKeys {
     std::string_view max_positions = "max_position_embeddings";
     std::string_view norm_eps = "rms_norm_eps";
     std::string_view activation = "hidden_act";
+
+    // Multipliers; without a name the architecture has none, and the default of ModelConfig stays.
+    std::string_view embedding_scale = {};
+    std::string_view residual_scale = {};
+    std::string_view attention_scale = {};
+    std::string_view logit_divisor = {};  // the logits are divided by it
+    std::string_view query_scalar = {};   // q·k is divided by its square root
+    std::string_view attention_softcap = {};
+    std::string_view logit_softcap = {};
+};
+
+/// Which layers have the sliding window.
+struct SlidingDefaults {
+    bool has_window = false;               // the key "sliding_window" is heeded
+    std::int64_t window = 0;               // where it is absent; 0: none
+    bool has_layer_types = false;          // "layer_types" says of each layer whether it slides
+    std::int64_t full_every = 0;           // where that is absent, every so-many-th layer does not; 0: all slide
+    std::string_view full_every_key = {};  // names it in config.json
+    bool is_switched = false;              // only with "use_sliding_window", and then from layer "max_window_layers" on
+    std::int64_t from_layer = 0;           // the default of "max_window_layers"
+    bool where_no_rope = false;            // then, instead, the layers without a rope
 };
 
 /// How an architecture differs in what it makes of the rope keys.
 struct RopeDefaults {
     double theta = 10000;
+    double local_theta = 0;  // of layers with a sliding window, which have a rope of their own; 0: they have not
+    std::string_view local_theta_key = {};    // names it in older files
+    std::int64_t none_every = 0;              // every so-many-th layer has no rope; 0: all have
     std::int64_t original_max_positions = 0;  // where config.json is silent; 0: the maximum length
     bool has_partial_rotary = false;          // otherwise partial_rotary_factor must be 1
     bool only_longrope = false;               // Phi-3 knows no other scaling, and calls it su or yarn at times
@@ -42,24 +66,41 @@ struct Architecture {
     ConfigKeys keys = {};
 
     // What transformers assumes where config.json is silent.
-    std::int64_t n_kv_heads = 0;  // 0: as many as query heads
+    std::int64_t n_kv_heads = 0;              // 0: as many as query heads
+    std::int64_t head_dim = 0;                // 0: hidden_size / n_heads
+    std::int64_t intermediate_by_hidden = 0;  // intermediate_size is hidden_size times this; 0: it must be given
     std::int64_t max_positions = 2048;
     double norm_eps = 1e-6;
-    std::int64_t sliding_window = 0;  // 0: none
     Activation activation = Activation::silu;
     bool tie_word_embeddings = false;
-    std::int64_t bos_token_id = 1;
-    std::int64_t eos_token_id = 2;
+    std::optional<std::int64_t> bos_token_id = 1;
+    std::optional<std::int64_t> eos_token_id = 2;
     std::optional<std::int64_t> pad_token_id = {};
+    double attention_scale = 0;    // where the key of that name is absent; 0: 1 / sqrt(head_dim)
+    double query_scalar = 0;       // the same
+    double attention_softcap = 0;  // the same
+    double logit_softcap = 0;      // the same
 
     // Which keys it heeds at all.
-    bool has_sliding_window = false;
-    bool has_biases = false;
+    bool has_attention_bias = false;
+    bool has_mlp_bias = false;
+    SlidingDefaults sliding = {};
     RopeDefaults rope = {};
+
+    bool is_causal = true;            // else every token sees the whole text
+    bool skips_padding_rows = false;  // positions begin at the table's row pad_token_id + 1
+    std::int64_t n_token_types = 0;   // rows of the table of token types, where "type_vocab_size" is absent; 0: none
+    bool scales_embedding = false;    // by the square root of hidden_size
+    bool norm_from_one = false;       // its norms multiply by 1 + weight
+
+    std::string_view table = "model.embed_tokens.weight", head = "lm_head.weight";  // one, where the head is tied
 
     /// Tensors whose names end so may be in a checkpoint beside the graph's weights: they are not needed. Old
     /// checkpoints have buffers, and some repeat a tied head.
-    std::array<std::string_view, 2> spare_tensors = {"rotary_emb.inv_freq", "lm_head.weight"};
+    std::vector<std::string_view> spare_tensors = {"rotary_emb.inv_freq", "lm_head.weight"};
 };
+
+/// "Llama" of LlamaForCausalLM, LlamaModel and the like.
+std::string_view family_of(std::string_view architecture);
 
 }  // namespace vitro

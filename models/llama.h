@@ -4,7 +4,9 @@
 
 namespace vitro {
 
-/// Llama (Touvron et al. 2023) and Mistral (Jiang et al. 2023): separate q, k, v, gate and up matrices.
-extern const Architecture kLlama, kMistral;
+/// Llama (Touvron et al. 2023) and what differs from it in numbers only: separate q, k, v, gate and up matrices.
+/// Mistral (Jiang et al. 2023) sees a window, Ministral in some layers, SmolLM3 turns q and k in three of four layers
+/// (Yang et al. 2025).
+extern const Architecture kLlama, kMistral, kMinistral, kSmolLm3;
 
 }  // namespace vitro

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -13,9 +14,10 @@ namespace vitro {
 /// Bounds and types of a model's graph. Inputs of every graph (i32): tokens [T], positions [T], sequences [T] (which of
 /// the step's sequences a token belongs to), page_table [S, pages_per_sequence], lengths [S] (tokens in the cache after
 /// this step), rows [R] (the tokens whose logits are wanted) and, for a rope that depends on it, rope_lengths [S] (the
-/// length that decides between short and long factors). Result: logits f32 [R, vocab_size]; with `hidden_states` also
-/// hidden_states f32 [R, hidden_size], what the head reads; with `choose_tokens` also next_tokens i32 [R], from the
-/// inputs sample_options f32 [R, 3] and sample_integers i32 [R, 4] (ops/sample).
+/// length that decides between short and long factors). Result: logits f32 [R, n_outputs], unless the
+/// model has no head; without one, or with `hidden_states`, hidden_states f32 [R, hidden_size], what the head reads;
+/// with `choose_tokens` also next_tokens i32 [R], from the inputs sample_options f32 [R, 3] and sample_integers i32 [R,
+/// 4] (ops/sample).
 struct BuildOptions {
     std::int64_t max_tokens = 1;     // bound of T
     std::int64_t max_rows = 1;       // bound of R
@@ -43,8 +45,13 @@ private:
 
 std::span<const Architecture* const> architectures();
 
-/// The architecture of that name, as config.json spells it; null when there is none.
-const Architecture* find_architecture(std::string_view name);
+struct NamedArchitecture {
+    const Architecture* architecture;
+    Head head;
+};
+/// The architecture that config.json spells so, also where that names another head than the row: LlamaModel,
+/// LlamaForSequenceClassification, LlamaForTokenClassification.
+std::optional<NamedArchitecture> named_architecture(std::string_view name);
 
 /// The naive graph of the model: no fused op, weights as the checkpoint has them. Error when its architecture is
 /// unknown.

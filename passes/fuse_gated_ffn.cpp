@@ -2,25 +2,14 @@
 //
 // Gate and up come as the two halves of one matmul: the checkpoint has them so, or merge_projections made them so.
 #include "ops/add/add.h"
-#include "ops/gelu/gelu.h"
 #include "ops/linear/linear.h"
 #include "ops/matmul/matmul.h"
 #include "ops/mul/mul.h"
-#include "ops/relu/relu.h"
-#include "ops/silu/silu.h"
 #include "ops/split/split.h"
 #include "passes/linear_layer.h"
 
 namespace vitro {
 namespace {
-
-/// The activation's name in Linear, if the node is one.
-std::optional<std::string> activation_of(const Node& node) {
-    if (node.op == &kSilu) return "silu";
-    if (node.op == &kRelu) return "relu";
-    if (node.op == &kGelu) return node.attributes.as<Gelu>().tanh ? "gelu_tanh" : "gelu";
-    return std::nullopt;
-}
 
 bool fuse(Rewriter& rewriter, NodeId mul_id) {
     const Graph& graph = rewriter.graph();
@@ -32,7 +21,7 @@ bool fuse(Rewriter& rewriter, NodeId mul_id) {
                       up = mul.inputs[static_cast<std::size_t>(1 - side)];
         const NodeId act_id = graph.value(activated).producer;
         if (act_id < 0) continue;
-        const auto activation = activation_of(graph.node(act_id));
+        const auto activation = activation_name(graph.node(act_id));
         if (!activation) continue;
         const ValueId gate = graph.node(act_id).inputs[0];
         const NodeId split_id = rewriter.producer(gate, "split");

@@ -1,7 +1,10 @@
 #include "passes/linear_layer.h"
 
 #include "ops/add/add.h"
+#include "ops/gelu/gelu.h"
 #include "ops/matmul/matmul.h"
+#include "ops/relu/relu.h"
+#include "ops/silu/silu.h"
 
 namespace vitro {
 namespace {
@@ -42,6 +45,13 @@ std::optional<LinearLayer> linear_layer_of(const Rewriter& rewriter, ValueId y) 
         layer->matched.push_back(id);
         return layer;
     }
+    return std::nullopt;
+}
+
+std::optional<std::string> activation_name(const Node& node) {
+    if (node.op == &kSilu) return "silu";
+    if (node.op == &kRelu) return "relu";
+    if (node.op == &kGelu) return node.attributes.as<Gelu>().tanh ? "gelu_tanh" : "gelu";
     return std::nullopt;
 }
 

@@ -5,6 +5,7 @@
 #include "passes/passes.h"
 
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace vitro {
@@ -19,6 +20,9 @@ struct LinearLayer {
 /// The layer that computes `y`: a linear, a matmul by a transposed weight, or such a matmul plus a bias. The values in
 /// between are used once.
 std::optional<LinearLayer> linear_layer_of(const Rewriter& rewriter, ValueId y);
+
+/// The name that Linear has for what the node does, if it is an activation.
+std::optional<std::string> activation_name(const Node& node);
 
 /// The linear of this layer, which computes `out`.
 Node linear_node(const LinearLayer& layer, ValueId out);

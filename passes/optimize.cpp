@@ -10,6 +10,7 @@ namespace {
 std::vector<Pass>& passes() {
     static std::vector<Pass> list = {
         {"canonicalize", "reshape(reshape(x)) -> reshape(x), as transpose and cast; x * 1, … -> x", canonicalize},
+        {"turn_weights", "x·W -> x·(Wᵀ)ᵀ, W transposed when it is loaded", turn_weights},
         {"fold_constants", "f(constants) -> constant", fold_constants},
         {"merge_common_subexpressions", "f(x), f(x) -> f(x)", merge_common_subexpressions},
         {"weights_to_blocks", "x·Wᵀ -> x·dequantize(quantize(W))ᵀ; only with --weights q8_0, q4_0, q4_k",
@@ -22,6 +23,7 @@ std::vector<Pass>& passes() {
         {"fuse_attention", "softmax(q·Kᵀ * scale + mask)·V over gathered pages -> attention(q, pages)", fuse_attention},
         {"fuse_gated_ffn", "act(x·Gᵀ) * (x·Uᵀ) -> linear(x, [G; U]) {gated}", fuse_gated_ffn},
         {"fuse_bias", "x·Wᵀ + b -> linear(x, W, b)", fuse_bias},
+        {"fuse_activation", "act(x·Wᵀ + b) -> linear(x, W, b) {activation}", fuse_activation},
         {"fuse_residual", "r + x·Wᵀ -> linear(x, W, r)", fuse_residual},
         // What is rounded is no longer a norm's only reader, and is normed already.
         {"quantize_activations", "linear(x, W) -> linear(quantize_activations(x), W), for W of blocks",
@@ -36,7 +38,7 @@ std::vector<Pass>& passes() {
         {"fuse_qkv_projection", "qkv_rope_append(x·Wᵀ + b) -> qkv_projection(x, W, b)", fuse_qkv_projection},
         // Last of those that look at a matmul's weight.
         {"pack_weights", "linear(x, W) -> linear(x, pack(W)), where the kernel reads W packed", pack_weights},
-        {"remove_dead_code", "what nothing wants -> nothing", remove_dead_code},
+        {"remove_dead_code", "values that no result depends on -> removed", remove_dead_code},
     };
     return list;
 }
@@ -49,7 +51,7 @@ void add_pass(const Pass& pass, std::string_view before) {
     const auto named = [&](std::string_view name) {
         return std::find_if(passes().begin(), passes().end(), [&](const Pass& other) { return other.name == name; });
     };
-    if (named(pass.name) != passes().end()) fail("pass {}: there is one of this name already", pass.name);
+    if (named(pass.name) != passes().end()) fail("pass {}: there already is one of this name", pass.name);
     const auto at = named(before);
     if (at == passes().end()) fail("pass {}: there is no pass {} that it could run before", pass.name, before);
     passes().insert(at, pass);

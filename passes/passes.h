@@ -8,6 +8,7 @@
 namespace vitro {
 
 bool canonicalize(Graph& graph, PassContext& context);
+bool turn_weights(Graph& graph, PassContext& context);
 bool fold_constants(Graph& graph, PassContext& context);
 bool merge_common_subexpressions(Graph& graph, PassContext& context);
 bool remove_dead_code(Graph& graph, PassContext& context);
@@ -19,6 +20,7 @@ bool fuse_qkv_rope(Graph& graph, PassContext& context);
 bool fuse_attention(Graph& graph, PassContext& context);
 bool fuse_gated_ffn(Graph& graph, PassContext& context);
 bool fuse_bias(Graph& graph, PassContext& context);
+bool fuse_activation(Graph& graph, PassContext& context);
 bool fuse_residual(Graph& graph, PassContext& context);
 bool quantize_activations(Graph& graph, PassContext& context);
 bool fuse_norm_matmul(Graph& graph, PassContext& context);

@@ -3,6 +3,7 @@
 #include "base/blocks.h"
 
 #include <algorithm>
+#include <cstring>
 #include <set>
 
 namespace vitro {
@@ -39,13 +40,24 @@ void check_weight_sources(const Checkpoint& checkpoint, const Graph& graph) {
 void check_weights(const Checkpoint& checkpoint, const Graph& graph, std::span<const std::string_view> spare) {
     check_weight_sources(checkpoint, graph);
     std::set<std::string, std::less<>> wanted;
-    for (const ValueId id : graph.values_of(ValueKind::weight)) wanted.insert(graph.value(id).source);
+    for (const ValueId id : graph.values_of(ValueKind::weight))
+        wanted.insert(checkpoint.own_name(graph.value(id).source));
     for (const std::string& name : checkpoint.names()) {
         const bool is_spare = std::any_of(spare.begin(), spare.end(), [&](auto end) { return name.ends_with(end); });
         if (!wanted.contains(name) && !is_spare)
             fail("{}: tensor \"{}\": expected only the weights of {}, found one it does not have", checkpoint.name(),
                  name, graph.name);
     }
+}
+
+void check_tied_head(const Checkpoint& checkpoint, std::string_view table, std::string_view head) {
+    const TensorView *rows = checkpoint.find(table), *other = checkpoint.find(head);
+    if (rows == nullptr || other == nullptr) return;
+    if (rows->dtype == other->dtype && rows->bytes == other->bytes &&
+        std::memcmp(rows->data, other->data, rows->bytes) == 0)
+        return;
+    fail("{}: tensor \"{}\": expected {}, since config.json has \"tie_word_embeddings\": true, found other numbers",
+         checkpoint.name(), head, table);
 }
 
 }  // namespace vitro

@@ -13,7 +13,11 @@ Graph naive_graph(const ModelConfig& config, Phase phase, const LanguageModelOpt
     std::function<DType(std::string_view)> dtype;
     if (checkpoint != nullptr) dtype = [&](std::string_view name) { return weight_dtype(*checkpoint, name); };
     Graph graph = build_model(config, build_options(options, phase, dtype));
-    if (checkpoint != nullptr) check_weights(*checkpoint, graph, find_architecture(config.architecture)->spare_tensors);
+    if (checkpoint == nullptr) return graph;
+    const Architecture& architecture = *named_architecture(config.architecture)->architecture;
+    check_weights(*checkpoint, graph, architecture.spare_tensors);
+    if (config.tie_word_embeddings && config.head == Head::language_model)
+        check_tied_head(*checkpoint, architecture.table, architecture.head);
     return graph;
 }
 

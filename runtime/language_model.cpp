@@ -44,7 +44,7 @@ std::span<const PartResult> LanguageModel::step(std::span<const StepPart> work) 
         Sequence& sequence = at(part.sequence);
         sequence.next_rope_length =
             std::max({sequence.rope_length, part.length, size_of(sequence.tokens) + size_of(part.tokens)});
-        if (!config_.rope.is_static()) restore_cache(part.sequence);
+        if (config_.rope_by_length() != nullptr) restore_cache(part.sequence);
     }
     run(work);
     part_results_.clear();
@@ -67,6 +67,14 @@ void LanguageModel::check(std::span<const StepPart> work) const {
         for (const std::int32_t id : part.tokens)
             if (id < 0 || id >= config_.vocab_size)
                 fail("token id {}: expected an id in [0, {})", id, config_.vocab_size);
+        if (!config_.is_causal && !at(part.sequence).tokens.empty())
+            fail("sequence {}: expected it to be empty, since {} sees a text as a whole, found {} tokens",
+                 part.sequence, config_.architecture, at(part.sequence).tokens.size());
+        if (config_.head == Head::none && part.want != Want::nothing && part.want != Want::hidden_states)
+            fail("{}: expected a model with a head, such as a language model: this one gives hidden states",
+                 config_.architecture);
+        if (part.want == Want::token && config_.head != Head::language_model)
+            fail("{}: expected a language model: this one gives scores of labels", config_.architecture);
         if (part.want == Want::hidden_states && !options_.hidden_states)
             fail("hidden states: expected a model that was opened with the option hidden_states");
         if (part.want != Want::nothing && part.all_rows && !options_.all_logits)
@@ -92,7 +100,7 @@ void LanguageModel::check_step(std::span<const StepPart> work) {
 /// between short and long ones, or was cut back before it.
 void LanguageModel::restore_cache(std::int64_t index) {
     Sequence& sequence = at(index);
-    const bool wants_long = sequence.next_rope_length > config_.rope.original_max_positions;
+    const bool wants_long = sequence.next_rope_length > config_.rope_by_length()->original_max_positions;
     if (sequence.long_keys != wants_long) {
         pages_.truncate(index, 0);
         sequence.cached = 0;
@@ -156,7 +164,7 @@ void LanguageModel::share(std::int64_t from, std::int64_t to, std::int64_t lengt
     const Sequence& source = at(from);
     if (length < 0 || length > size_of(source.tokens))
         fail("sequence {}: expected a length in [0, {}], found {}", from, source.tokens.size(), length);
-    if (from == to) fail("sequence {}: expected another sequence to share its tokens with", from);
+    if (from == to) fail("sequence {}: expected a different sequence to share its tokens with", from);
     truncate(to, 0);
     Sequence& target = at(to);
     target.tokens.assign(source.tokens.begin(), source.tokens.begin() + length);

@@ -24,6 +24,8 @@ LanguageModelOptions completed(LanguageModelOptions options, const ModelConfig& 
     if (options.max_sequences < 1 || options.max_sequences > kMostSequences)
         fail("max_sequences: expected 1 to {}, found {}", kMostSequences, options.max_sequences);
     if (options.cache_tokens < 0) fail("cache_tokens: expected at least 0, found {}", options.cache_tokens);
+    if (config.head == Head::none) options.hidden_states = true;
+    if (!config.is_causal) options.chunk = std::max(options.chunk, options.context);  // a text comes in one step
     const std::int64_t all_tokens = options.context * options.max_sequences;
     options.cache_tokens = std::min(options.cache_tokens, all_tokens);
     options.chunk = std::clamp(options.chunk, options.max_sequences, all_tokens);

@@ -7,7 +7,7 @@ LanguageModelOptions model_options(const OpenOptions& options, const ModelConfig
     const bool on_host = devices.targets.front().backend.is_host();
     out.activation = options.activation.value_or(on_host ? DType::f32 : config.dtype.value_or(DType::bf16));
     out.cache = options.cache.value_or(out.activation);
-    out.choose_tokens = !on_host && !out.all_logits;
+    out.choose_tokens = !on_host && !out.all_logits && config.head == Head::language_model;
     if (options.weights == DType::f8e4m3) out.passes.enabled.emplace("quantize_weights");
     if (options.weights && is_block_quantized(*options.weights)) {
         out.passes.enabled.emplace("weights_to_blocks");
@@ -19,7 +19,7 @@ LanguageModelOptions model_options(const OpenOptions& options, const ModelConfig
 OpenModel open_model(const std::filesystem::path& directory, const OpenOptions& options) {
     ModelConfig config = read_model_config(directory);
     GenerationConfig generation = read_generation_config(directory, config);
-    Devices devices = open_devices(options.device, options.threads);
+    Devices devices = open_devices(options.device, options.threads, options.kernels);
     auto model =
         std::make_unique<LanguageModel>(directory, config, devices.targets, model_options(options, config, devices));
     return {std::move(config), std::move(generation), std::move(devices), std::move(model)};

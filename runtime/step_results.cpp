@@ -36,12 +36,13 @@ ResultBinding::ResultBinding(const Graph& graph)
       hidden_states(graph.find("hidden_states")) {}
 
 StepResults::StepResults(const BuildOptions& most, const ModelConfig& config)
-    : vocab_size_(static_cast<std::size_t>(config.vocab_size)),
+    : n_outputs_(static_cast<std::size_t>(config.n_outputs())),
       hidden_size_(static_cast<std::size_t>(config.hidden_size)),
-      logits_(static_cast<std::size_t>(most.max_rows) * vocab_size_),
-      hidden_states_(most.hidden_states ? static_cast<std::size_t>(most.max_rows) * hidden_size_ : 0),
+      logits_(static_cast<std::size_t>(most.max_rows) * n_outputs_),
+      hidden_states_(
+          most.hidden_states || config.head == Head::none ? static_cast<std::size_t>(most.max_rows) * hidden_size_ : 0),
       tokens_(static_cast<std::size_t>(most.max_rows)),
-      candidates_(vocab_size_) {}
+      candidates_(n_outputs_) {}
 
 void StepResults::read(const Executor& executor, const ResultBinding& binding, const SymbolValues& symbols,
                        std::span<const Rows> parts, std::span<const SampleRow> samples) {
@@ -74,12 +75,12 @@ void StepResults::read(const Executor& executor, const ResultBinding& binding, c
 }
 
 std::span<float> StepResults::logits_of(const Rows& rows) {
-    return std::span(logits_).subspan(rows.begin * vocab_size_, rows.count * vocab_size_);
+    return std::span(logits_).subspan(rows.begin * n_outputs_, rows.count * n_outputs_);
 }
 
 void StepResults::choose(const Rows& rows, std::span<const SampleRow> samples) {
     for (std::size_t row = rows.begin; row < rows.begin + rows.count; ++row)
-        tokens_[row] = choose_token(logits_.data() + row * vocab_size_, static_cast<std::int64_t>(vocab_size_),
+        tokens_[row] = choose_token(logits_.data() + row * n_outputs_, static_cast<std::int64_t>(n_outputs_),
                                     samples[row], candidates_.data());
 }
 
@@ -95,7 +96,7 @@ PartResult StepResults::of(const Rows& rows) const {
         case Want::log_probabilities:
             break;
     }
-    return {std::span(logits_).subspan(rows.begin * vocab_size_, rows.count * vocab_size_), {}};
+    return {std::span(logits_).subspan(rows.begin * n_outputs_, rows.count * n_outputs_), {}};
 }
 
 }  // namespace vitro

@@ -3,12 +3,14 @@
 
 #include "base/random.h"
 #include "runtime/append.h"
+#include "tools/bench_cache.h"
 #include "tools/common.h"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <chrono>
+#include <numeric>
 #include <optional>
 
 namespace vitro {
@@ -35,6 +37,8 @@ struct Flags {
     std::vector<DecodeCase> decode;
     std::vector<std::int64_t> prefill;
     std::int64_t generate = 0;
+    std::vector<bool> with_cache;  // what --generate measures
+    std::filesystem::path plot;
     int repeats = 9;
     bool kernels = false;
     bool json = false;
@@ -191,27 +195,27 @@ private:
         for (const ValueInfo& value : graph.values)
             if (value.kind == ValueKind::weight && value.path.starts_with("model.layers.") && value.type.rank() == 2)
                 weights += double(value.type.dim(0).size) * double(value.type.dim(1).size);
-        const double attention =
-            2.0 * double(config.n_layers) * length * length * double(config.n_heads * config.head_dim);
+        double attention = 0;
+        for (const LayerConfig& layer : config.layers)
+            attention += 2.0 * length * length * double(config.n_heads * layer.head_dim);
         return 2 * weights * length + 2 * double(config.vocab_size * config.hidden_size) + attention;
     }
 
     /// The same text with and without the cache: the textbook's comparison.
     void generate() {
         open(1, kPrompt + flags_.generate, kPrompt + flags_.generate);
-        for (const bool use_cache : {true, false}) {
-            auto tokens = random_tokens(open_->config, kPrompt, 3);
-            model().truncate(0, 0);
-            const auto start = Clock::now();
-            for (std::int64_t i = 0; i < flags_.generate; ++i) {
-                if (!use_cache) model().truncate(0, 0);
-                const auto cached = model().tokens(0).size();
-                append(model(), {.tokens = std::span<const std::int32_t>(tokens).subspan(cached), .want = Want::token});
-                tokens.push_back(7);
-            }
-            json_["generate"]["tokens"] = flags_.generate;
-            json_["generate"][use_cache ? "seconds" : "seconds_without_cache"] = seconds_since(start);
+        Json& json = json_["generate"];
+        json["tokens"] = flags_.generate;
+        for (const bool use_cache : flags_.with_cache) {
+            const std::vector<double> seconds =
+                seconds_of_tokens(model(), random_tokens(open_->config, kPrompt, 3), flags_.generate, use_cache);
+            json[use_cache ? "seconds" : "seconds_without_cache"] =
+                std::accumulate(seconds.begin(), seconds.end(), 0.0);
+            json[use_cache ? "token_seconds" : "token_seconds_without_cache"] = seconds;
+            curves_.push_back({use_cache, seconds});
         }
+        if (!flags_.plot.empty())
+            print_or_write(cache_plot_svg(flags_.model.directory.filename().string(), kPrompt, curves_), flags_.plot);
     }
 
     std::int64_t launches() {
@@ -222,6 +226,7 @@ private:
     const Flags& flags_;
     std::optional<OpenModel> open_;
     double load_seconds_ = 0;
+    std::vector<CacheCurve> curves_;
     Json json_;
 };
 
@@ -254,37 +259,53 @@ void print(const Json& json) {
         kernels(row);
     }
     if (json.contains("generate"))
-        print_out("generate {} tokens: {:.3f} s with the KV cache, {:.3f} s without\n",
-                  json["generate"]["tokens"].get<std::int64_t>(), number(json["generate"], "seconds"),
-                  number(json["generate"], "seconds_without_cache"));
+        for (const auto& [field, what] : {std::pair{"seconds", "with"}, std::pair{"seconds_without_cache", "without"}})
+            if (json["generate"].contains(field))
+                print_out("generate {} tokens {} the KV cache: {:.3f} s\n",
+                          json["generate"]["tokens"].get<std::int64_t>(), what, number(json["generate"], field));
 }
 
 }  // namespace
 
 void add_bench(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
-    const Command command = line.add(
-        "bench", "measure decode, prefill and generation\nExample: vitro bench --decode 1:0,1:100 --kernels", [flags] {
-            const Json json = Bench(*flags).run();
-            if (flags->json)
-                print_out("{}\n", json.dump());
-            else
-                print(json);
-            return 0;
-        });
+    const Command command = line.add("bench",
+                                     "measure decode, prefill and generation, those whose option is given\nExample: "
+                                     "vitro bench --decode 1:0,1:100 --kernels",
+                                     [flags] {
+                                         if (flags->with_cache.empty()) flags->with_cache = {true, false};
+                                         const Json json = Bench(*flags).run();
+                                         if (flags->json)
+                                             print_out("{}\n", json.dump());
+                                         else
+                                             print(json);
+                                         return 0;
+                                     });
     add_model_flags(command, flags->model);
     command.list(
         "--decode", [flags](const std::string& text) { flags->decode.push_back(decode_case(text)); },
-        "steps of BATCH sequences after CONTEXT tokens each", "BATCH:CONTEXT,…");
+        "measure decode steps of BATCH sequences with CONTEXT tokens in the cache each", "BATCH:CONTEXT,…");
     command.list(
         "--prefill",
         [flags](const std::string& text) {
             flags->prefill.push_back(parse_whole(text, {1, 1 << 30}));
         },
-        "prompts of so many tokens", "N,…");
-    command.number("--generate", flags->generate, {1, 1 << 30}, "so many tokens, with and without the KV cache");
-    command.number("--repeats", flags->repeats, {1, 1000000}, "every time is the median of so many (default 9)");
-    command.flag("--kernels", flags->kernels, "the time of each kind of step, by itself");
+        "measure prefill of prompts of N tokens", "N,…");
+    const Option generate = command.number("--generate", flags->generate, {1, 1 << 30},
+                                           "measure generating N tokens, with and without the KV cache");
+    command
+        .list(
+            "--kv-cache",
+            [flags](const std::string& text) {
+                if (text != "on" && text != "off") fail("expected on or off, found '{}'", text);
+                flags->with_cache.push_back(text == "on");
+            },
+            "what --generate measures (default on,off)", "on,off")
+        .needs(generate);
+    command.output("--plot", flags->plot, "draw the time until each token of --generate into an SVG file")
+        .needs(generate);
+    command.number("--repeats", flags->repeats, {1, 1000000}, "every time is the median of N measurements (default 9)");
+    command.flag("--kernels", flags->kernels, "also measure each kind of kernel by itself");
     command.flag("--json", flags->json, "print JSON");
 }
 

@@ -41,6 +41,7 @@ struct ModelFlags {
     std::string device = "auto";
     std::int64_t context = 0;
     int threads = 0;
+    std::string cpu_kernels;
     std::string weights = "stored";
     std::string activations = "auto";
     std::string kv_type = "auto";
@@ -50,9 +51,10 @@ struct ModelFlags {
 
 /// Keeps the value of an option that names a device; Error when it does not.
 void take_device(const std::string& text, std::string& device);
-/// -t, --device and --verify-plan.
+/// -t, --device, --cpu-kernels and --verify-plan.
 void add_device_flags(const Command& command, ModelFlags& flags);
-/// -m, and with `runs` also -c, -t, --device, --weights, --activations, --kv-type, --exact and --verify-plan.
+/// -m, and with `runs` also -c, -t, --device, --cpu-kernels, --weights, --activations, --kv-type, --exact and
+/// --verify-plan.
 void add_model_flags(const Command& command, ModelFlags& flags, bool runs = true);
 
 /// --batch and --chunk: of how large steps a report is.
@@ -119,6 +121,8 @@ void add_tokenize(CommandLine& line);
 void add_next(CommandLine& line);
 void add_logits(CommandLine& line);
 void add_perplexity(CommandLine& line);
+void add_embed(CommandLine& line);
+void add_classify(CommandLine& line);
 void add_graph(CommandLine& line);
 void add_opt(CommandLine& line);
 void add_exec(CommandLine& line);
@@ -130,6 +134,8 @@ void add_convert(CommandLine& line);
 void add_tap(CommandLine& line);
 void add_why(CommandLine& line);
 void add_attend(CommandLine& line);
+void add_compare(CommandLine& line);
+void add_profile(CommandLine& line);
 void add_completion(CommandLine& line);
 
 }  // namespace vitro

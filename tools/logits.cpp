@@ -19,7 +19,7 @@ void logits(const Flags& flags) {
     std::vector<float> all;
     append(*open.model, {.tokens = tokens, .all_rows = true},
            [&](const PartResult& result) { all.insert(all.end(), result.values.begin(), result.values.end()); });
-    const std::int64_t shape[] = {static_cast<std::int64_t>(tokens.size()), open.config.vocab_size};
+    const std::int64_t shape[] = {static_cast<std::int64_t>(tokens.size()), open.config.n_outputs()};
     const NamedTensor tensor{"logits", Tensor(DType::f32, shape, all.data())};
     write_safetensors(flags.out, {&tensor, 1});
     print_err("{}: logits f32 [{}, {}]\n", flags.out.string(), shape[0], shape[1]);
@@ -38,7 +38,9 @@ void add_logits(CommandLine& line) {
                                      });
     add_model_flags(command, flags->model);
     add_tokens_flags(command, flags->text);
-    command.output("-o,--output", flags->out, "the file to write: tensor logits, f32 [tokens, vocab]").required();
+    command
+        .output("-o,--output", flags->out, "the file to write: tensor logits, f32 [tokens, vocab], or [tokens, labels]")
+        .required();
 }
 
 }  // namespace vitro

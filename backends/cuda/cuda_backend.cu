@@ -4,6 +4,7 @@
 #include "backends/cuda/launch.h"
 
 #include <cstring>
+#include <vector>
 
 namespace vitro::VITRO_DEVICE {
 namespace {
@@ -59,6 +60,34 @@ public:
 
 private:
     cudaEvent_t event_ = nullptr;
+};
+
+class EventStopwatch final : public Stopwatch {
+public:
+    EventStopwatch(std::size_t points, cudaStream_t stream) : stream_(stream), points_(points) {}
+
+    void start() override {
+        check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
+        check(cudaEventRecord(start_, stream_), "cudaEventRecord");
+    }
+    void mark(std::size_t i) override {
+        cudaStreamCaptureStatus status{};
+        check(cudaStreamIsCapturing(stream_, &status), "cudaStreamIsCapturing");
+        // An external event becomes a node of the recording, which records it anew at every replay.
+        const unsigned flags =
+            status == cudaStreamCaptureStatusActive ? cudaEventRecordExternal : cudaEventRecordDefault;
+        check(cudaEventRecordWithFlags(points_[i], stream_, flags), "cudaEventRecordWithFlags");
+    }
+    double seconds(std::size_t i) const override {
+        float milliseconds = 0;
+        check(cudaEventElapsedTime(&milliseconds, start_, points_[i]), "cudaEventElapsedTime");
+        return double(milliseconds) / 1000;
+    }
+
+private:
+    cudaStream_t stream_;
+    OwnedEvent start_;
+    std::vector<OwnedEvent> points_;
 };
 
 /// Destroys a graph at the end of a scope.
@@ -224,6 +253,10 @@ std::unique_ptr<Recording> CudaBackend::record(const std::function<void()>& queu
     }
     check(cudaStreamEndCapture(stream_, &captured.graph), "cudaStreamEndCapture");
     return std::make_unique<GraphRecording>(captured.graph, stream_);
+}
+
+std::unique_ptr<Stopwatch> CudaBackend::make_stopwatch(std::size_t points) {
+    return std::make_unique<EventStopwatch>(points, stream_);
 }
 
 double CudaBackend::seconds_of(const std::function<void()>& queue) {

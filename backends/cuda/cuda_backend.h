@@ -36,6 +36,7 @@ public:
     void queue_copy(void* to, const void* from, std::size_t bytes) override;
     void queue_download(void* staging, const void* device, std::size_t bytes) override;
     std::unique_ptr<Recording> record(const std::function<void()>& queue) override;
+    std::unique_ptr<Stopwatch> make_stopwatch(std::size_t points) override;
     /// Seconds that the device takes for the work that `queue` queues, with nothing else under way; by its events.
     double seconds_of(const std::function<void()>& queue);
 

@@ -218,16 +218,26 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
     return cudaSuccess;
 }
 
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
+cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t handle, unsigned flags) {
     const Lock lock(device().mutex);
     Stream& stream = device().of(handle);
-    event->capture = stream.capture;
-    if (stream.capture != nullptr) return cudaSuccess;
+    const bool is_external = (flags & cudaEventRecordExternal) != 0;
+    if (is_external && stream.capture == nullptr) return cudaErrorInvalidValue;
+    event->capture = is_external ? nullptr : stream.capture;
+    if (event->capture != nullptr) return cudaSuccess;
     event->record = std::make_shared<Event::Record>();
     push(&stream, {[record = event->record] { record->time = std::chrono::steady_clock::now(); }, nullptr});
+    if (is_external) {
+        event->stream = nullptr;
+        return cudaSuccess;
+    }
     event->stream = &stream;
     event->position = stream.pushed();
     return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+    return cudaEventRecordWithFlags(event, stream, cudaEventRecordDefault);
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
@@ -241,7 +251,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event) { return cudaEventSynchronize(even
 
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
     const Lock lock(device().mutex);
-    if (start->stream == nullptr || end->stream == nullptr) return cudaErrorInvalidValue;
+    if (start->record == nullptr || end->record == nullptr) return cudaErrorInvalidValue;
     if (start->record->time.time_since_epoch().count() == 0 || end->record->time.time_since_epoch().count() == 0)
         return cudaErrorNotReady;
     *milliseconds = std::chrono::duration<float, std::milli>(end->record->time - start->record->time).count();

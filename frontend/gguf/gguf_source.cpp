@@ -21,6 +21,18 @@ std::string_view gguf_architecture(const ModelConfig& config) {
     fail("{}: expected one of llama, mistral, phi3, whose directories can be written as GGUF files", config.model_type);
 }
 
+/// What all layers are: these architectures have no keys for layers that are not alike.
+const LayerConfig& layer_of(const ModelConfig& config) {
+    const LayerConfig& first = config.layers.front();
+    if (std::any_of(config.layers.begin(), config.layers.end(), [&](const auto& layer) { return layer != first; }))
+        fail(
+            "config.json: expected layers that are alike in heads, windows and rope, since a GGUF file of {} has no "
+            "keys "
+            "for others",
+            config.model_type);
+    return first;
+}
+
 /// Keys that are about how a file is stored, which the new one says anew.
 bool is_about_storage(std::string_view key) {
     constexpr std::array<std::string_view, 3> kKeys{"general.file_type", "general.quantization_version",
@@ -68,7 +80,7 @@ void GgufSource::take_directory(const std::filesystem::path& directory) {
     metadata.add_text("general.type", "model");
     metadata.add_text("general.name", std::filesystem::absolute(directory).lexically_normal().filename().string());
     layers = config.n_layers;
-    shares_many_heads = architecture == "llama" && layers == 80 && config.n_heads != config.n_kv_heads;
+    shares_many_heads = architecture == "llama" && layers == 80 && config.n_heads != layer_of(config).n_kv_heads;
     add_sizes(config, prefix);
     add_rope(config, prefix);
     add_tokenizer(directory, config);
@@ -88,7 +100,7 @@ void GgufSource::take_directory(const std::filesystem::path& directory) {
         tensor.bytes = view.bytes;
         if (architecture == "llama") {
             if (name.find(".q_proj.") != std::string::npos) tensor.paired_heads = config.n_heads;
-            if (name.find(".k_proj.") != std::string::npos) tensor.paired_heads = config.n_kv_heads;
+            if (name.find(".k_proj.") != std::string::npos) tensor.paired_heads = layer_of(config).n_kv_heads;
         }
         tensors.push_back(std::move(tensor));
     }
@@ -98,28 +110,32 @@ void GgufSource::add_sizes(const ModelConfig& config, std::string_view prefix) {
     const auto add = [&](std::string_view key, std::int64_t value) {
         metadata.add_integer(std::string(prefix) + std::string(key), value);
     };
+    const LayerConfig& layer = layer_of(config);
     add("vocab_size", config.vocab_size);
     add("context_length", config.max_positions);
     add("embedding_length", config.hidden_size);
     add("block_count", config.n_layers);
     add("feed_forward_length", config.intermediate_size);
     add("attention.head_count", config.n_heads);
-    add("attention.head_count_kv", config.n_kv_heads);
-    add("attention.key_length", config.head_dim);
-    add("attention.value_length", config.head_dim);
-    add("attention.sliding_window", config.sliding_window);
-    metadata.add_number(std::string(prefix) + "attention.layer_norm_rms_epsilon", config.rms_norm_eps);
-    if (config.sliding_window > 0 && config.sliding_window < config.max_positions)
-        warnings.push_back(
-            fmt::format("llama.cpp has no sliding window for this architecture: a token sees more than the {} before it, "
-                        "which the model was made for",
-                        config.sliding_window));
+    add("attention.head_count_kv", layer.n_kv_heads);
+    add("attention.key_length", layer.head_dim);
+    add("attention.value_length", layer.head_dim);
+    add("attention.sliding_window", layer.sliding_window);
+    metadata.add_number(std::string(prefix) + "attention.layer_norm_rms_epsilon", config.norm_eps);
+    if (layer.sliding_window > 0 && layer.sliding_window < config.max_positions)
+        warnings.push_back(fmt::format(
+            "llama.cpp has no sliding window for this architecture: a token sees more than the {} before it, "
+            "which the model was made for",
+            layer.sliding_window));
     if (config.hidden_act != Activation::silu)
         fail("config.json: \"hidden_act\": expected silu, the only one that GGUF files of this architecture have");
 }
 
 void GgufSource::add_rope(const ModelConfig& config, std::string_view prefix) {
-    const Rope& rope = config.rope;
+    const int index = layer_of(config).rope;
+    if (index == LayerConfig::kNoRope)
+        fail("config.json: expected layers with rope, since GGUF files of {} have no others", config.model_type);
+    const Rope& rope = config.ropes[static_cast<std::size_t>(index)];
     const auto key = [&](std::string_view name) { return std::string(prefix) + "rope." + std::string(name); };
     metadata.add_integer(key("dimension_count"), rope.rotary_dim);
     metadata.add_number(key("freq_base"), rope.theta);

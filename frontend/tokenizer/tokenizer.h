@@ -40,9 +40,10 @@ class Tokenizer {
 public:
     /// Reads the tokenizer's files in `model_directory`: tokenizer.json where it is, else tokenizer.model, each with
     /// tokenizer_config.json and added_tokens.json. `vocab_size` is that of config.json. Error on anything malformed or
-    /// not supported and on ids outside [0, vocab_size).
+    /// not supported and on ids outside [0, vocab_size), but for added tokens, which are then left out.
     static Tokenizer load(const std::filesystem::path& model_directory, std::int64_t vocab_size);
-    /// Of a GGUF file, that in its metadata. Else as above, with the "vocab_size" of the directory's config.json; where there is none, as many as the files name.
+    /// Of a GGUF file, that in its metadata. Else as above, with the "vocab_size" of the directory's config.json; where
+    /// there is none, as many as the files name.
     static Tokenizer load(const std::filesystem::path& model_directory);
 
     /// Error when an id is outside [0, vocab_size).

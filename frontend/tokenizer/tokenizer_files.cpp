@@ -7,6 +7,7 @@
 #include "frontend/tokenizer/tokenizer_json.h"
 
 #include <charconv>
+#include <limits>
 #include <map>
 #include <optional>
 #include <unordered_map>
@@ -82,11 +83,11 @@ AddedToken read_decoder_entry(const JsonValue& object, std::int32_t id) {
             special};
 }
 
-std::int32_t id_from_key(const JsonValue::Member& member, std::int64_t vocab_size) {
+std::int32_t id_from_key(const JsonValue::Member& member) {
     std::int32_t id = -1;
     const auto [end, error] = std::from_chars(member.key.data(), member.key.data() + member.key.size(), id);
-    if (error != std::errc{} || end != member.key.data() + member.key.size() || id < 0 || id >= vocab_size)
-        member.value.refuse(fmt::format("a token id in [0, {}) as the key", vocab_size));
+    if (error != std::errc{} || end != member.key.data() + member.key.size() || id < 0)
+        member.value.refuse("a token id as the key");
     return id;
 }
 
@@ -129,19 +130,22 @@ void add_named_tokens(const JsonValue& config, bool has_defaults, TokenTable& ta
 }
 
 /// What added_tokens_decoder and added_tokens.json say. `others_decide`: only that the latter must not contradict.
+/// Tokens that the model has no row for are left out: text cannot ask for them.
 void read_added_tokens(const std::filesystem::path& directory, const JsonValue& config, bool others_decide,
                        TokenTable& table) {
     const std::optional<JsonValue> decoder = config.given("added_tokens_decoder");
     if (decoder)
         for (const JsonValue::Member& member : decoder->members())
-            table.add(read_decoder_entry(member.value, id_from_key(member, table.vocab_size())), member.value);
+            if (const std::int32_t id = id_from_key(member); id < table.vocab_size())
+                table.add(read_decoder_entry(member.value, id), member.value);
 
     const std::filesystem::path path = directory / "added_tokens.json";
     if (!file_exists(path)) return;
     const JsonValue file = JsonValue::read(path);
     for (const JsonValue::Member& member : file.members()) {
-        const auto id = static_cast<std::int32_t>(member.value.integer(0, table.vocab_size() - 1));
+        const auto id = static_cast<std::int32_t>(member.value.integer(0, std::numeric_limits<std::int32_t>::max()));
         const std::string content(member.key);
+        if (id >= table.vocab_size()) continue;
         // The newer places leave this file no say, but it must not contradict them.
         if (!decoder && !others_decide)
             table.add({id, content, false, false, false, true, false}, member.value);

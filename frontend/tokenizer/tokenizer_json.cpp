@@ -1,17 +1,20 @@
 #include "frontend/tokenizer/tokenizer_json.h"
 
+#include <limits>
 #include <unordered_map>
 #include <utility>
 
 namespace vitro {
 namespace {
 
-AddedToken read_added_token(const JsonValue& value, std::int64_t vocab_size) {
+constexpr std::int64_t kMaxId = std::numeric_limits<std::int32_t>::max();
+
+AddedToken read_added_token(const JsonValue& value) {
     const auto flag = [&](std::string_view key) {
         const auto given = value.given(key);
         return given && given->boolean();
     };
-    AddedToken token{.id = static_cast<std::int32_t>(value.at("id").integer(0, vocab_size - 1)),
+    AddedToken token{.id = static_cast<std::int32_t>(value.at("id").integer(0, kMaxId)),
                      .content = std::string(value.at("content").string()),
                      .single_word = flag("single_word"),
                      .lstrip = flag("lstrip"),
@@ -22,7 +25,8 @@ AddedToken read_added_token(const JsonValue& value, std::int64_t vocab_size) {
     return token;
 }
 
-/// Error when a content or an id stands twice, or is another token's of the vocabulary.
+/// Error when a content or an id stands twice, or is another token's of the vocabulary. A token that the model has no
+/// row for is left out: text cannot ask for it.
 std::vector<AddedToken> read_added_tokens(const JsonValue& list, std::int64_t vocab_size,
                                           std::vector<std::string>& tokens) {
     std::unordered_map<std::string_view, std::int32_t> vocabulary;
@@ -32,7 +36,8 @@ std::vector<AddedToken> read_added_tokens(const JsonValue& list, std::int64_t vo
     std::unordered_map<std::int32_t, std::string> by_id;
     std::unordered_map<std::string, std::int32_t> by_content;
     for (const JsonValue& value : list.array()) {
-        AddedToken token = read_added_token(value, vocab_size);
+        AddedToken token = read_added_token(value);
+        if (token.id >= vocab_size) continue;
         const JsonValue id = value.at("id");
         if (const auto known = vocabulary.find(token.content); known != vocabulary.end() && known->second != token.id)
             id.refuse(fmt::format("id {} for {}, which the vocabulary has", known->second, quote(token.content)));

@@ -59,8 +59,8 @@ std::vector<Example> examples(Random& random) {
 const OpDef kSoftmax{
     .name = "softmax",
     .doc =
-        "out[..., i] = exp(x[..., i]) / sum_j exp(x[..., j]); a row that is -inf throughout gives zeros, and one "
-        "with NaN or +inf NaN.",
+        "out[..., i] = exp(x[..., i]) / sum_j exp(x[..., j]); a row of only -inf gives zeros, and a row "
+        "with NaN or +inf gives NaN.",
     .inputs = {"x"},
     .locality = Locality::rows,
     .infer = infer,

@@ -92,6 +92,39 @@ TEST_CASE("a recording does its work at each replay, with what stands in the mem
     }
 }
 
+TEST_CASE("a stopwatch reads the device's clock between pieces of work, anew at each replay of a recording") {
+    CudaBackend backend(0);
+    const std::size_t bytes = 1 << 20;
+    const Buffer staging = backend.allocate_staging(bytes, "a test"), device = backend.allocate(bytes, "a test");
+    const auto stopwatch = backend.make_stopwatch(3);
+    const auto queue = [&] {
+        stopwatch->mark(0);
+        backend.queue_upload(device.data(), staging.data(), bytes);
+        stopwatch->mark(1);
+        backend.queue_download(staging.data(), device.data(), bytes);
+        stopwatch->mark(2);
+    };
+    const auto check_times = [&] {
+        backend.synchronize();
+        CHECK(stopwatch->seconds(0) >= 0);
+        CHECK(stopwatch->seconds(1) > stopwatch->seconds(0));
+        CHECK(stopwatch->seconds(2) > stopwatch->seconds(1));
+    };
+    stopwatch->start();
+    queue();
+    check_times();
+    const auto recording = backend.record(queue);
+    REQUIRE(recording != nullptr);
+    double before = 0;
+    for (int replay = 0; replay < 2; ++replay) {
+        stopwatch->start();
+        recording->replay();
+        check_times();
+        CHECK(stopwatch->seconds(2) != before);
+        before = stopwatch->seconds(2);
+    }
+}
+
 TEST_CASE("staging memory may be given back while a copy from it is queued") {
     CudaBackend backend(0);
     const auto numbers = counted(50'000'000 / sizeof(std::int32_t));

@@ -14,7 +14,11 @@ import numpy as np
 import torch
 import transformers
 from safetensors.numpy import save_file
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaConfig, MistralConfig, Phi3Config
+from transformers import (AutoConfig, AutoModelForCausalLM, AutoTokenizer, BertConfig, BertForMaskedLM,
+                          BertForSequenceClassification, BertModel, Gemma2Config, Gemma3TextConfig, GPT2Config,
+                          GraniteConfig, LlamaConfig, MinistralConfig, MistralConfig, Olmo2Config, Olmo3Config,
+                          Phi3Config, Qwen2Config, Qwen3Config, Qwen3ForSequenceClassification, RobertaConfig,
+                          RobertaForTokenClassification, RobertaModel, SmolLM3Config)
 
 import reference
 
@@ -43,7 +47,8 @@ MAX_BYTES = 200_000
 class Case:
     """One golden: a configuration, how it is saved, and mistakes in reading it that must change the logits.
 
-    `near_misses` are changes to the configuration; keys of rope parameters are given with the prefix "rope.".
+    `near_misses` are changes to the configuration; keys of rope parameters are given with the prefix "rope.", those of
+    layers with a window, where they have a rope of their own (`local_rope`), with "local.".
     `old_rope_type` asks for a config.json with the keys used before transformers 5, with this type in rope_scaling if
     it has one, and without the keys in `omit`.
     """
@@ -52,7 +57,8 @@ class Case:
     what: str
     config: type
     values: dict
-    rope: dict = field(default_factory=dict)
+    rope: dict | None = field(default_factory=dict)  # None: the architecture has none
+    local_rope: dict | None = None
     near_misses: list = field(default_factory=list)
     prompt: int = 23
     dtype: str = "bf16"
@@ -133,16 +139,129 @@ CASES = [
     Case("mistral_window", "sliding window of 5, odd sizes, saved as f32", MistralConfig,
          sizes(97, 36, 37, 3, 1, sliding_window=5), dtype="f32",
          near_misses=[{"sliding_window": 4}, {"sliding_window": 6}, {"sliding_window": None}]),
+    Case("ministral_layers", "a window of 6 in two of three layers, by layer_types", MinistralConfig,
+         sizes(97, 48, 40, 4, 2, layers=3, head_dim=12, sliding_window=6,
+               layer_types=["sliding_attention", "full_attention", "sliding_attention"]),
+         near_misses=[{"layer_types": ["sliding_attention", "sliding_attention", "sliding_attention"]},
+                      {"layer_types": ["full_attention", "sliding_attention", "sliding_attention"]}]),
+    Case("llama_llama3", "rope scaled as in Llama 3.1, original length 16", LlamaConfig,
+         sizes(97, 48, 40, 4, 2),
+         rope=dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+                   original_max_position_embeddings=16),
+         near_misses=[{"rope.factor": 4.0}, {"rope.rope_type": "default"}]),
+    Case("qwen2_yarn", "biases of q, k, v; rope scaled by yarn, original length 16", Qwen2Config,
+         sizes(97, 48, 40, 4, 2),
+         rope=dict(rope_type="yarn", factor=8.0, original_max_position_embeddings=16),
+         near_misses=[{"rope.factor": 4.0}, {"rope.attention_factor": 1.0}, {"rope.rope_type": "linear"}]),
+    Case("qwen2_window", "a window of 6 from layer 1 on", Qwen2Config,
+         sizes(97, 48, 40, 4, 2, layers=3, use_sliding_window=True, sliding_window=6, max_window_layers=1),
+         near_misses=[{"use_sliding_window": False}, {"max_window_layers": 0}, {"max_window_layers": 2}]),
+    Case("qwen3_norms", "norms of q and k by head; heads wider than hidden / heads", Qwen3Config,
+         sizes(97, 40, 44, 4, 2, head_dim=16, rms_norm_eps=0.01, tie_word_embeddings=True),
+         near_misses=[{"rms_norm_eps": 1e-6}]),
+    Case("smollm3_no_rope", "every second layer without rope", SmolLM3Config,
+         sizes(97, 48, 40, 4, 2, layers=4, no_rope_layer_interval=2),
+         near_misses=[{"no_rope_layers": [1, 1, 1, 1]}, {"no_rope_layers": [0, 1, 0, 1]}]),
+    Case("granite", "multipliers of embedding, blocks, scores and logits", GraniteConfig,
+         sizes(97, 48, 40, 4, 2, embedding_multiplier=3.0, residual_multiplier=0.4, attention_multiplier=0.2,
+               logits_scaling=0.7),
+         near_misses=[{"embedding_multiplier": 1.0}, {"residual_multiplier": 1.0}, {"attention_multiplier": 12**-0.5},
+                      {"logits_scaling": 1.0}]),
+    Case("olmo2", "norms after the blocks and over all of q and k", Olmo2Config,
+         sizes(97, 48, 40, 4, 2, rms_norm_eps=0.01), near_misses=[{"rms_norm_eps": 1e-6}]),
+    Case("olmo3", "the same with a window of 6 in the first layer, which has a rope of its own", Olmo3Config,
+         sizes(97, 48, 40, 4, 2, sliding_window=6, layer_types=["sliding_attention", "full_attention"]),
+         local_rope=dict(rope_theta=500.0),
+         near_misses=[{"sliding_window": 7}, {"local.rope_theta": 10000.0}, {"rope.rope_theta": 500.0}]),
+    Case("gemma2", "scores and logits held by softcaps, a window of 6 in every second layer", Gemma2Config,
+         sizes(97, 48, 40, 4, 2, head_dim=16, sliding_window=6, query_pre_attn_scalar=8, attn_logit_softcapping=2.0,
+               final_logit_softcapping=10.0, tie_word_embeddings=True),
+         near_misses=[{"attn_logit_softcapping": None}, {"final_logit_softcapping": None},
+                      {"query_pre_attn_scalar": 16}, {"sliding_window": 7}]),
+    Case("gemma3", "norms of q and k, a window of 6 in two of three layers, and their own rope", Gemma3TextConfig,
+         sizes(97, 32, 24, 4, 2, layers=3, head_dim=8, sliding_window=6, query_pre_attn_scalar=8,
+               layer_types=["sliding_attention", "sliding_attention", "full_attention"], tie_word_embeddings=True),
+         rope=dict(rope_theta=1e6), local_rope={},
+         near_misses=[{"local.rope_theta": 1e6}, {"rope.rope_theta": 1e4}, {"sliding_window": 7},
+                      {"query_pre_attn_scalar": 16}]),
+    Case("gpt2", "learned positions, LayerNorm, weights that stand the other way round", GPT2Config,
+         dict(vocab_size=97, n_embd=48, n_layer=2, n_head=4, n_positions=96, layer_norm_epsilon=0.01), rope=None,
+         near_misses=[{"layer_norm_epsilon": 1e-5}, {"activation_function": "relu"}]),
 ]
+
+
+@dataclass
+class Encoder:
+    """One golden of a model that gives hidden states or scores of labels: `model` is its class in transformers."""
+
+    name: str
+    what: str
+    model: type
+    config: type
+    values: dict
+    near_misses: list = field(default_factory=list)
+
+
+def encoder_sizes(vocab, hidden, ffn, heads, layers=2, **more):
+    return dict(vocab_size=vocab, hidden_size=hidden, intermediate_size=ffn, num_attention_heads=heads,
+                num_hidden_layers=layers, max_position_embeddings=48, **more)
+
+
+ENCODERS = [
+    Encoder("bert", "hidden states; eps large enough to matter", BertModel, BertConfig,
+            encoder_sizes(97, 48, 40, 4, layer_norm_eps=0.05), near_misses=[{"layer_norm_eps": 1e-12}]),
+    Encoder("bert_masked", "logits of a masked language model", BertForMaskedLM, BertConfig,
+            encoder_sizes(97, 36, 40, 3)),
+    Encoder("bert_sequence", "scores of three labels of the text, from its first token", BertForSequenceClassification,
+            BertConfig, encoder_sizes(97, 48, 40, 4, id2label={0: "no", 1: "maybe", 2: "yes"})),
+    Encoder("roberta", "positions begin behind the row of the padding token, 3", RobertaModel, RobertaConfig,
+            encoder_sizes(97, 48, 40, 4, type_vocab_size=1, pad_token_id=3, hidden_act="gelu_new"),
+            near_misses=[{"pad_token_id": 1}, {"hidden_act": "relu"}]),
+    Encoder("roberta_tokens", "scores of two labels of each token", RobertaForTokenClassification, RobertaConfig,
+            encoder_sizes(97, 48, 40, 4, num_labels=2)),
+    Encoder("qwen3_sequence", "scores of three labels of the text, from its last token",
+            Qwen3ForSequenceClassification, Qwen3Config,
+            dict(sizes(97, 40, 44, 4, 2, head_dim=16), id2label={0: "no", 1: "maybe", 2: "yes"}, pad_token_id=0)),
+]
+
+
+def make_encoder(case):
+    """Writes the directory of an encoder; returns its entry."""
+    prompt = np.random.default_rng(1).integers(4, case.values["vocab_size"], 23).tolist()
+    with tempfile.TemporaryDirectory() as temporary:
+        directory = Path(temporary) / case.name
+        model = case.model(case.config(**case.values))
+        reference.randomize(model, 1)
+        model.save_pretrained(directory)
+        load = lambda **more: case.model.from_pretrained(  # noqa: E731
+            directory, attn_implementation="eager", **more).eval()
+        right = reference.encoded(load(), prompt)
+        for changes in case.near_misses:
+            other = load(config=case.config(**{**case.values, **changes}))
+            effect = np.abs(reference.encoded(other, prompt) - right).max()
+            assert effect >= MIN_EFFECT, f"{case.name}: {changes} changes the result by no more than {effect:.2g}"
+        save_file({"tokens": np.array(prompt, np.int32), "result_f32": right}, directory / "golden.safetensors")
+        assert (size := reference.bytes_below(directory)) < MAX_BYTES, f"{case.name}: {size} bytes"
+        shutil.rmtree(HERE / case.name, ignore_errors=True)
+        shutil.copytree(directory, HERE / case.name)
+    print(json.dumps({"name": case.name, "result": list(right.shape)}), flush=True)
+    return {"name": case.name, "what": case.what, "model": (HERE / case.name).relative_to(ROOT).as_posix(),
+            "golden": (HERE / case.name / "golden.safetensors").relative_to(ROOT).as_posix(),
+            "prompt_tokens": len(prompt)}
 
 
 def configuration(case, changes=None):
     """The configuration of `case`, with the changes of a near miss."""
     values = {"max_position_embeddings": 384, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": None, **case.values}
-    rope = {"rope_type": "default", "rope_theta": 10000.0, **case.rope}
+    rope = {"rope_type": "default", "rope_theta": 10000.0, **(case.rope or {})}
+    local = {"rope_type": "default", "rope_theta": 10000.0, **(case.local_rope or {})}
     for key, value in (changes or {}).items():
-        target, key = (rope, key.removeprefix("rope.")) if key.startswith("rope.") else (values, key)
-        target[key] = value
+        target = {"rope": rope, "local": local}.get(key.split(".")[0], values)
+        target[key.split(".")[-1]] = value
+    if case.local_rope is not None:
+        rope = {"full_attention": rope, "sliding_attention": local}
+    if case.rope is None:
+        return case.config(**{key: value for key, value in values.items() if key != "max_position_embeddings"})
     return case.config(**values, rope_parameters=json.loads(json.dumps(rope)))
 
 
@@ -176,8 +295,9 @@ def compute(directory, prompt):
     """The tensors of one golden, and its numbers for golden.json."""
     model = reference.load(directory, "f32")
     f32 = reference.logits(model, prompt)
-    with_sdpa = reference.logits(reference.load(directory, "f32", "sdpa"), prompt)
-    np.testing.assert_allclose(with_sdpa, f32, rtol=1e-5, atol=2e-5, err_msg="eager and sdpa attention differ")
+    if model._supports_sdpa:
+        with_sdpa = reference.logits(reference.load(directory, "f32", "sdpa"), prompt)
+        np.testing.assert_allclose(with_sdpa, f32, rtol=1e-5, atol=2e-5, err_msg="eager and sdpa attention differ")
     bf16 = reference.logits(reference.load(directory, "bf16"), prompt)
     tokens, margin = continue_greedily(model, prompt)
     tensors = {"tokens": np.array(prompt, np.int32), "logits_f32": f32, "logits_bf16": bf16,
@@ -261,6 +381,7 @@ def main():
     torch.set_num_threads(1)  # so that sums are added in one order
 
     makers = {case.name: (lambda case=case: make(case)) for case in CASES}
+    makers |= {case.name: (lambda case=case: make_encoder(case)) for case in ENCODERS}
     if (BUNDLED / "config.json").is_file():
         makers[BUNDLED.name] = make_bundled
     wanted = sys.argv[1:] or list(makers)
@@ -270,12 +391,16 @@ def main():
     index = HERE / "golden.json"
     entries = {}
     if index.exists():
-        entries = {old["name"]: old for old in json.loads(index.read_text())["goldens"]}
+        known = json.loads(index.read_text())
+        entries = {old["name"]: old for old in known["goldens"] + known.get("encoders", [])}
+    versions = {"transformers": transformers.__version__, "torch": torch.__version__, "numpy": np.__version__}
+    encoders = {case.name for case in ENCODERS}
     for name in wanted:
         entries[name] = makers[name]()
-    versions = {"transformers": transformers.__version__, "torch": torch.__version__, "numpy": np.__version__}
-    goldens = [entries[name] for name in makers if name in entries]
-    index.write_text(json.dumps({"versions": versions, "goldens": goldens}, indent=2) + "\n")
+        known = [entries[name] for name in makers if name in entries]
+        lists = {"goldens": [entry for entry in known if entry["name"] not in encoders],
+                 "encoders": [entry for entry in known if entry["name"] in encoders]}
+        index.write_text(json.dumps({"versions": versions, **lists}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

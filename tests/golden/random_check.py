@@ -1,6 +1,6 @@
 """Compares `vitro logits` with transformers on random models: sizes, heads, windows, rope, biases, dtypes, config keys.
 
-usage: .venv/bin/python tests/golden/random_check.py [-n 20] [--seed S] [--vitro PATH] [--greedy] [--keep DIR]
+usage: .venv/bin/python tests/golden/random_check.py [-n 20] [--seed S] [--only TYPE] [--vitro PATH] [--greedy] [--keep DIR]
 
 An f32 checkpoint must agree within rtol = atol = 1e-4. A bf16 or f16 one is held against the f32 run of the same
 weights: a normalized mean square error of at most 1e-4, or of 1.5 times that of transformers' own run in that dtype.
@@ -20,18 +20,48 @@ import reference
 import torch
 import transformers
 from safetensors.numpy import load_file
-from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Phi3Config
+from transformers import (AutoModelForCausalLM, BertConfig, BertForMaskedLM, Gemma2Config, Gemma3TextConfig,
+                          GPT2Config, GraniteConfig, LlamaConfig,
+                          MinistralConfig, MistralConfig, Olmo2Config, Olmo3Config, Phi3Config, Qwen2Config,
+                          Qwen3Config, RobertaConfig, RobertaForMaskedLM, SmolLM3Config)
 
 TOLERANCE = 1e-4
 GREEDY_TOKENS = 32
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
+def random_scaling(rng, head_dim, lengths):
+    """A scaling of rope that any architecture but Phi-3 takes."""
+    kind = rng.choice(["linear", "dynamic", "yarn", "yarn", "llama3"])
+    if kind in ("linear", "dynamic"):
+        return {"rope_type": kind, "factor": rng.choice([2.0, 3.5])}
+    lengths["max_position_embeddings"] = 4096
+    original = rng.choice([32, 64, 512])
+    if kind == "llama3":
+        return {"rope_type": kind, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                "original_max_position_embeddings": original}
+    yarn = {"rope_type": kind, "factor": rng.choice([4.0, 16.0]), "original_max_position_embeddings": original}
+    if rng.random() < 0.3:
+        yarn |= {"beta_fast": 16.0, "beta_slow": 2.0}
+    if rng.random() < 0.3:
+        yarn["truncate"] = False
+    if rng.random() < 0.5:
+        yarn |= rng.choice([{"attention_factor": 1.1}, {"mscale": 1.0, "mscale_all_dim": 0.7}])
+    return yarn
+
+
 def random_rope(rng, architecture, head_dim):
     """Rope parameters, and the lengths that go with them."""
     rope = {"rope_type": "default", "rope_theta": rng.choice([100.0, 10000.0, 500000.0])}
     lengths = {"max_position_embeddings": rng.choice([128, 384, 4096])}
+    if architecture in (Gemma3TextConfig, Olmo3Config):
+        full = {**rope, **(random_scaling(rng, head_dim, lengths) if rng.random() < 0.3 and head_dim > 2 else {})}
+        full.pop("truncate", None)
+        sliding = {"rope_type": "default", "rope_theta": rng.choice([50.0, 10000.0])}
+        return {"full_attention": full, "sliding_attention": sliding}, lengths
     if architecture is not Phi3Config:
+        if rng.random() < 0.4 and head_dim > 2:
+            rope |= random_scaling(rng, head_dim, lengths)
         return rope, lengths
     even = [part for part in (0.25, 0.5, 0.75) if (head_dim * part) % 2 == 0 and head_dim * part > 0]
     if even and rng.random() < 0.4:
@@ -47,10 +77,76 @@ def random_rope(rng, architecture, head_dim):
     return rope, lengths
 
 
-def random_config(rng):
-    architecture = rng.choice([Phi3Config, Phi3Config, LlamaConfig, MistralConfig])
+DECODERS = {
+    "gpt2": GPT2Config,
+    "phi3": Phi3Config, "llama": LlamaConfig, "mistral": MistralConfig, "ministral": MinistralConfig,
+    "smollm3": SmolLM3Config, "qwen2": Qwen2Config, "qwen3": Qwen3Config, "granite": GraniteConfig,
+    "olmo2": Olmo2Config, "olmo3": Olmo3Config, "gemma2": Gemma2Config, "gemma3": Gemma3TextConfig,
+}
+WITH_LAYER_TYPES = (MinistralConfig, SmolLM3Config, Qwen2Config, Qwen3Config, Olmo3Config, Gemma2Config,
+                    Gemma3TextConfig)
+WITH_BIAS = (LlamaConfig, SmolLM3Config, Qwen3Config, GraniteConfig, Olmo2Config, Olmo3Config, Gemma2Config,
+             Gemma3TextConfig)
+
+
+def random_extras(rng, architecture, layers):
+    """What only some architectures have."""
+    extras = {}
+    if architecture in WITH_BIAS:
+        extras["attention_bias"] = rng.random() < 0.3
+    if architecture in (LlamaConfig, SmolLM3Config, GraniteConfig):
+        extras["mlp_bias"] = rng.random() < 0.3
+    if architecture in (Phi3Config, MistralConfig):
+        extras["sliding_window"] = rng.choice([None, rng.randint(1, 30), 100])
+    if architecture in WITH_LAYER_TYPES:
+        extras["sliding_window"] = rng.randint(1, 30)
+        if architecture in (Qwen2Config, Qwen3Config, SmolLM3Config):
+            extras["use_sliding_window"] = rng.random() < 0.5
+        if architecture in (Qwen2Config, Qwen3Config):
+            extras["max_window_layers"] = rng.randint(0, layers)
+        if rng.random() < 0.5 and extras.get("use_sliding_window", True):
+            extras["layer_types"] = [rng.choice(["sliding_attention", "full_attention"]) for _ in range(layers)]
+    if architecture is SmolLM3Config:
+        extras["no_rope_layer_interval"] = rng.randint(1, 4)
+    if architecture is GraniteConfig:
+        extras |= {"embedding_multiplier": rng.uniform(1, 4), "residual_multiplier": rng.uniform(0.2, 1),
+                   "attention_multiplier": rng.uniform(0.05, 0.5), "logits_scaling": rng.uniform(0.5, 4)}
+    if architecture in (Gemma2Config, Gemma3TextConfig):
+        extras["query_pre_attn_scalar"] = rng.choice([8, 24, 256])
+        extras["hidden_activation"] = "gelu_pytorch_tanh"
+    if architecture is Gemma2Config:
+        extras |= {"attn_logit_softcapping": rng.choice([None, 2.0, 50.0]),
+                   "final_logit_softcapping": rng.choice([None, 5.0, 30.0])}
+    return extras
+
+
+ENCODERS = {"bert": BertConfig, "roberta": RobertaConfig}
+
+
+def random_gpt2(rng, heads, width):
+    return GPT2Config(vocab_size=rng.randint(10, 300), n_embd=width, n_layer=rng.randint(1, 4), n_head=heads,
+                      n_inner=rng.choice([None, rng.randint(3, 120)]), n_positions=rng.choice([80, 384]),
+                      activation_function=rng.choice(["gelu_new", "relu", "gelu"]), bos_token_id=1, eos_token_id=2,
+                      layer_norm_epsilon=rng.choice([1e-5, 1e-3]), tie_word_embeddings=rng.random() < 0.7)
+
+
+def random_encoder(rng, architecture, heads, width):
+    return architecture(vocab_size=rng.randint(10, 300), hidden_size=width, num_hidden_layers=rng.randint(1, 4),
+                        num_attention_heads=heads, intermediate_size=rng.randint(3, 120),
+                        max_position_embeddings=rng.choice([60, 200]), type_vocab_size=rng.choice([1, 2]),
+                        hidden_act=rng.choice(["gelu", "gelu_new", "relu"]), layer_norm_eps=rng.choice([1e-12, 1e-3]),
+                        pad_token_id=rng.randint(0, 3), tie_word_embeddings=rng.random() < 0.7)
+
+
+def random_config(rng, only=None):
+    known = DECODERS | ENCODERS
+    architecture = known[only] if only else rng.choice([Phi3Config, *known.values()])
     heads = rng.randint(1, 8)
     head_dim = 2 * rng.randint(1, 12)
+    if architecture is GPT2Config:
+        return random_gpt2(rng, heads, heads * head_dim)
+    if architecture in ENCODERS.values():
+        return random_encoder(rng, architecture, heads, heads * head_dim)
     sizes = {
         "vocab_size": rng.randint(10, 300),
         "hidden_size": heads * head_dim,
@@ -64,31 +160,34 @@ def random_config(rng):
         "eos_token_id": 2,
         "pad_token_id": None,
     }
-    if architecture is not Phi3Config and rng.random() < 0.4:
+    if architecture in (Qwen3Config, Gemma2Config, Gemma3TextConfig):
+        sizes["head_dim"] = head_dim
+    if architecture in (LlamaConfig, MistralConfig, Qwen3Config, Gemma2Config, Gemma3TextConfig) and rng.random() < 0.4:
         sizes["hidden_size"] = heads * rng.randint(1, 20)
         sizes["head_dim"] = head_dim
-    if architecture is LlamaConfig:
-        sizes["attention_bias"] = rng.random() < 0.3
-        sizes["mlp_bias"] = rng.random() < 0.3
-    else:
-        sizes["sliding_window"] = rng.choice([None, rng.randint(1, 30), 100])
+    sizes |= random_extras(rng, architecture, sizes["num_hidden_layers"])
     rope, lengths = random_rope(rng, architecture, head_dim)
     return architecture(**sizes, **lengths, rope_parameters=rope)
 
 
 def describe(config, dtype, tokens):
-    rope = config.rope_parameters
+    rope = getattr(config, "rope_parameters", None) or {"rope_type": "default"}
+    kv_heads = getattr(config, "num_key_value_heads", config.num_attention_heads)
+    ffn = getattr(config, "intermediate_size", getattr(config, "n_inner", None))
     parts = [
         config.model_type,
         f"{dtype} layers={config.num_hidden_layers} hidden={config.hidden_size}",
-        f"heads={config.num_attention_heads}/{config.num_key_value_heads}",
+        f"heads={config.num_attention_heads}/{kv_heads}",
         f"head_dim={getattr(config, 'head_dim', config.hidden_size // config.num_attention_heads)}",
-        f"ffn={config.intermediate_size} vocab={config.vocab_size} tokens={len(tokens)}",
+        f"ffn={ffn} vocab={config.vocab_size} tokens={len(tokens)}",
     ]
     if getattr(config, "sliding_window", None) is not None:
         parts.append(f"window={config.sliding_window}")
+    rope = rope.get("full_attention", rope)
     if rope["rope_type"] == "longrope":
         parts.append(f"longrope>{rope['original_max_position_embeddings']}")
+    elif rope["rope_type"] != "default":
+        parts.append(rope["rope_type"])
     if rope.get("partial_rotary_factor", 1.0) != 1.0:
         parts.append(f"rotary={rope['partial_rotary_factor']}")
     parts += [key for key in ("tie_word_embeddings", "attention_bias", "mlp_bias") if getattr(config, key, False)]
@@ -136,17 +235,23 @@ def compare_greedy(vitro, directory, prompt):
 
 def check(seed, directory, options):
     rng = random.Random(seed)
-    config, dtype = random_config(rng), rng.choice(["f32", "f32", "bf16", "f16"])
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    config, dtype = random_config(rng, options.only), rng.choice(["f32", "f32", "bf16", "f16"])
+    is_encoder = config.model_type in ENCODERS
+    if is_encoder:
+        model = {"bert": BertForMaskedLM, "roberta": RobertaForMaskedLM}[config.model_type](config)
+    else:
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     reference.randomize(model, seed)
     model.to(reference.DTYPES[dtype]).save_pretrained(directory, max_shard_size=rng.choice(["1GB", "20KB"]))
-    if rng.random() < 0.3:
+    rope = getattr(config, "rope_parameters", None)
+    if rng.random() < 0.3 and rope and "full_attention" not in rope:
         reference.rewrite_with_old_keys(directory)
-    tokens = [rng.randrange(config.vocab_size) for _ in range(rng.randint(1, 40))]
+    first = 4 if is_encoder else 0  # RoBERTa gives a padding token no position
+    tokens = [rng.randrange(first, config.vocab_size) for _ in range(rng.randint(1, 40))]
     print(f"{seed:6}  {describe(config, dtype, tokens)}", end="", flush=True)
     try:
         agrees, text = compare_logits(options.vitro, directory, dtype, tokens)
-        if agrees and options.greedy and dtype == "f32":
+        if agrees and options.greedy and dtype == "f32" and not is_encoder:
             agrees, more = compare_greedy(options.vitro, directory, tokens)
             text += f"; {more}"
     except RuntimeError as error:
@@ -159,6 +264,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-n", type=int, default=20, help="how many models (default 20)")
     parser.add_argument("--seed", type=int, help="seed of the first model, the next has the next (default: random)")
+    parser.add_argument("--only", choices=DECODERS | ENCODERS, help="models of this type only")
     parser.add_argument("--vitro", type=Path, default=ROOT / "build/release/vitro", help="the binary")
     parser.add_argument("--greedy", action="store_true", help="compare greedy tokens of f32 models too")
     parser.add_argument("--keep", type=Path, help="keep the directories of models that do not agree in this directory")

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM
+import transformers
+from transformers import AutoConfig
 
 DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 
 # Standard deviation of a projection's output for inputs near one; 0.8 where none is named. Larger ones make the
 # attention so sharp that two honest bfloat16 runs no longer agree.
-GAINS = {"qkv_proj": 0.9, "q_proj": 0.9, "k_proj": 0.9, "v_proj": 0.9, "o_proj": 1.2, "lm_head": 2.5}
+GAINS = {"qkv_proj": 0.9, "q_proj": 0.9, "k_proj": 0.9, "v_proj": 0.9, "o_proj": 1.2, "lm_head": 2.5,
+         "query": 0.9, "key": 0.9, "value": 0.9, "classifier": 2.0, "score": 2.0}
 
 
 def randomize(model, seed):
@@ -22,7 +24,9 @@ def randomize(model, seed):
     The scales keep activations near one and logits several units apart; norm weights and biases are far from their
     neutral values, so that leaving one out shows.
     """
-    tied = model.config.tie_word_embeddings
+    tied = getattr(model.config, "tie_word_embeddings", False)
+    is_gpt2 = model.config.model_type == "gpt2"  # its matrices are [in, out]
+    from_one = model.config.model_type.startswith("gemma")  # norms by 1 + weight
     with torch.no_grad():
         for name, weight in model.named_parameters():
             values = np.random.default_rng([seed, zlib.crc32(name.encode())]).standard_normal(tuple(weight.shape))
@@ -30,12 +34,15 @@ def randomize(model, seed):
                 values *= 0.3
             elif weight.dim() == 1:
                 # Random signs in the last norm keep a tied head from always predicting the token it has just read.
-                values = 1 + 0.3 * values if name != "model.norm.weight" else values
-            elif "embed_tokens" in name:
+                center = 0 if name in ("model.norm.weight", "transformer.ln_f.weight") else 1
+                values = values * (0.3 if center else 1) + center - (1 if from_one else 0)
+            elif any(part in name for part in ("position_embeddings", "token_type_embeddings", "wpe")):
+                values *= 0.5
+            elif any(part in name for part in ("embed_tokens", "word_embeddings", "wte")):
                 values *= 0.6 if tied else 1.0
             else:
                 gain = next((gain for part, gain in GAINS.items() if part in name), 0.8)
-                values *= gain / math.sqrt(weight.shape[1])
+                values *= gain / math.sqrt(weight.shape[0 if is_gpt2 and "c_" in name else 1])
             weight.copy_(torch.from_numpy(values))
 
 
@@ -44,7 +51,10 @@ def rewrite_with_old_keys(directory, omit=()):
     path = Path(directory) / "config.json"
     config = json.loads(path.read_text())
     rope = config.pop("rope_parameters")
-    scaling = {key: rope[key] for key in ("short_factor", "long_factor", "attention_factor") if key in rope}
+    scaling = {key: value for key, value in rope.items()
+               if key not in ("rope_type", "rope_theta", "partial_rotary_factor", "original_max_position_embeddings")}
+    if rope["rope_type"] in ("yarn", "llama3"):
+        scaling["original_max_position_embeddings"] = rope["original_max_position_embeddings"]
     config["rope_scaling"] = {**scaling, "type": rope["rope_type"]} if scaling else None
     config["rope_theta"] = rope["rope_theta"]
     if rope.get("partial_rotary_factor", 1.0) != 1.0:
@@ -57,21 +67,33 @@ def rewrite_with_old_keys(directory, omit=()):
 
 def load(directory, dtype, attention="eager"):
     """The model in `directory` with its weights converted to `dtype` ("f32", "bf16", ...), ready for inference."""
-    model = AutoModelForCausalLM.from_pretrained(directory, dtype=DTYPES[dtype], attn_implementation=attention)
+    written_by = AutoConfig.from_pretrained(directory).architectures[0]
+    model = getattr(transformers, written_by).from_pretrained(
+        directory, dtype=DTYPES[dtype], attn_implementation=attention
+    )
     # model.to(bfloat16) would round the rotary frequencies; loading in bfloat16 must not.
-    assert model.model.rotary_emb.inv_freq.dtype == torch.float32
+    assert all(buffer.dtype == torch.float32 for name, buffer in model.named_buffers() if "inv_freq" in name)
     return model.eval()
 
 
 @torch.inference_mode()
 def logits(model, tokens):
     """The logits of all positions as f32 [tokens, vocab]; no cache."""
-    return model(torch.tensor([list(tokens)]), use_cache=False).logits[0].float().numpy()
+    options = {} if "ForMaskedLM" in type(model).__name__ else {"use_cache": False}
+    return model(torch.tensor([list(tokens)]), **options).logits[0].float().numpy()
+
+
+@torch.inference_mode()
+def encoded(model, tokens):
+    """What a model that does not write gives for a text, as f32: its logits, else its last hidden states."""
+    output = model(torch.tensor([list(tokens)]))
+    result = output.logits if "logits" in output else output.last_hidden_state
+    return result.float().reshape(-1, result.shape[-1]).numpy()
 
 
 def rope_switch_length(config):
     """The length from which on a longrope model uses its long factors; None for any other model."""
-    if config.rope_parameters["rope_type"] != "longrope":
+    if (getattr(config, "rope_parameters", None) or {}).get("rope_type") != "longrope":
         return None
     return config.rope_parameters["original_max_position_embeddings"] + 1
 

@@ -7,6 +7,7 @@
 #include "tests/frontend/temp_dir.h"
 #include "tests/runtime/errors.h"
 #include "tests/runtime/goldens.h"
+#include "tests/runtime/tiny_model.h"
 
 #include <doctest/doctest.h>
 
@@ -26,7 +27,13 @@ std::string replaced(std::string text, std::string_view from, std::string_view t
 }
 
 /// As llama.cpp's files name it.
-std::string gguf_name(std::string name) {
+std::string gguf_name(std::string name, bool is_gemma) {
+    if (is_gemma) {
+        name = replaced(replaced(name, "post_attention_layernorm", "post_attention_norm"), "pre_feedforward_layernorm",
+                        "ffn_norm");
+        name = replaced(name, "post_feedforward_layernorm", "post_ffw_norm");
+    }
+    name = replaced(replaced(name, "self_attn.q_norm", "attn_q_norm"), "self_attn.k_norm", "attn_k_norm");
     name = replaced(replaced(replaced(name, "model.layers.", "blk."), "model.embed_tokens", "token_embd"), "model.norm",
                     "output_norm");
     name = replaced(replaced(name, "lm_head", "output"), "post_attention_layernorm", "ffn_norm");
@@ -83,35 +90,40 @@ enum class Kind { f32, q8_0, rounded };  // rounded: f32 of what q8_0 stands for
 /// A directory's model as a GGUF file.
 void write_gguf(const std::filesystem::path& to, const std::filesystem::path& directory, Kind kind) {
     const ModelConfig config = read_model_config(directory);
-    const bool phi3 = config.model_type == "phi3";
-    const std::string prefix = phi3 ? "phi3." : "llama.";
+    const bool is_gemma = config.model_type == "gemma2";
+    const std::string prefix = config.model_type + ".";
     const auto size = [](std::int64_t n) { return static_cast<std::uint32_t>(n); };
     const auto real = [&](std::string_view key, double value) {
         return gguf_key(prefix + std::string(key), GgufType::f32, little_endian(static_cast<float>(value)));
     };
     GgufBytes file;
-    file.keys = {gguf_key("general.architecture", phi3 ? "phi3" : "llama"),
+    file.keys = {gguf_key("general.architecture", config.model_type),
                  gguf_key(prefix + "vocab_size", size(config.vocab_size)),
                  gguf_key(prefix + "context_length", size(config.max_positions)),
                  gguf_key(prefix + "embedding_length", size(config.hidden_size)),
                  gguf_key(prefix + "block_count", size(config.n_layers)),
                  gguf_key(prefix + "feed_forward_length", size(config.intermediate_size)),
                  gguf_key(prefix + "attention.head_count", size(config.n_heads)),
-                 gguf_key(prefix + "attention.head_count_kv", size(config.n_kv_heads)),
-                 gguf_key(prefix + "attention.key_length", size(config.head_dim)),
-                 gguf_key(prefix + "attention.sliding_window", size(config.sliding_window)),
-                 gguf_key(prefix + "rope.dimension_count", size(config.rope.rotary_dim)),
-                 real("rope.freq_base", config.rope.theta),
-                 real("attention.layer_norm_rms_epsilon", config.rms_norm_eps),
+                 gguf_key(prefix + "attention.head_count_kv", size(config.layers[0].n_kv_heads)),
+                 gguf_key(prefix + "attention.key_length", size(config.layers[0].head_dim)),
+                 gguf_key(prefix + "attention.sliding_window", size(config.layers[0].sliding_window)),
+                 gguf_key(prefix + "rope.dimension_count", size(config.ropes[0].rotary_dim)),
+                 real("rope.freq_base", config.ropes[0].theta),
+                 real("attention.layer_norm_rms_epsilon", config.norm_eps),
                  gguf_key("tokenizer.ggml.bos_token_id", 1),
                  gguf_key("tokenizer.ggml.eos_token_id", 2)};
+    if (is_gemma) file.keys.push_back(real("attn_logit_softcapping", config.attention_softcap));
+    if (is_gemma) file.keys.push_back(real("final_logit_softcapping", config.logit_softcap));
     Checkpoint checkpoint = Checkpoint::open(directory);
     for (const std::string& name : checkpoint.names()) {
         const Tensor tensor = checkpoint.tensor(name);
         std::vector<float> values = numbers(tensor);
-        const bool turns = name.find("q_proj") != std::string::npos || name.find("k_proj") != std::string::npos;
-        if (turns) values = in_pairs(values, config.head_dim, tensor.rank == 1 ? 1 : tensor.dim(1));
-        GgufTensorBytes entry{.name = gguf_name(name), .dims = {}, .type = kF32, .offset = file.data.size()};
+        if (config.norm_from_one && tensor.rank == 1)
+            for (float& value : values) value = 1 + value;
+        const bool is_projection = name.find("q_proj") != std::string::npos || name.find("k_proj") != std::string::npos;
+        if (is_projection && config.model_type == "llama")
+            values = in_pairs(values, config.layers[0].head_dim, tensor.rank == 1 ? 1 : tensor.dim(1));
+        GgufTensorBytes entry{.name = gguf_name(name, is_gemma), .dims = {}, .type = kF32, .offset = file.data.size()};
         for (int i = tensor.rank; i > 0; --i) entry.dims.push_back(tensor.dim(i - 1));
         std::string bytes(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
         if (kind != Kind::f32 && tensor.rank == 2) {
@@ -144,19 +156,23 @@ std::size_t count_ops(const Program& program, std::string_view op) {
 
 TEST_CASE("a GGUF file gives the logits, bit for bit, of the directory it was made of") {
     const TempDir directory;
-    for (const std::string name :
-         {"llama_gqa_tied", "llama_head_dim", "llama_bias", "phi3_gqa", "phi3_partial_rotary", "phi3_window"}) {
+    for (const std::string name : {"llama_gqa_tied", "llama_head_dim", "llama_bias", "phi3_gqa", "phi3_partial_rotary",
+                                   "phi3_window", "qwen3_norms", "gemma2"}) {
         CAPTURE(name);
-        const auto golden = source_path("tests/golden/" + name), file = directory / (name + ".gguf");
+        const auto golden = directory / name, file = directory / (name + ".gguf");
+        std::filesystem::copy(source_path("tests/golden/" + name), golden);
+        if (name == "gemma2")  // llama.cpp's files have it from the head size
+            edit(golden / "config.json", "\"query_pre_attn_scalar\": 8", "\"query_pre_attn_scalar\": 16");
         write_gguf(file, golden, Kind::f32);
         ModelConfig config = read_model_config(file), expected = read_model_config(golden);
         CHECK(config.paired_rows == name.starts_with("llama"));
         config.paired_rows = false;
-        config.rms_norm_eps = static_cast<float>(config.rms_norm_eps);
-        expected.rms_norm_eps = static_cast<float>(expected.rms_norm_eps);
+        config.norm_eps = static_cast<float>(config.norm_eps);
+        expected.norm_eps = static_cast<float>(expected.norm_eps);
         expected.dtype.reset();
+        expected.norm_from_one = false;
         expected.original_max_positions = config.original_max_positions = 0;
-        expected.rope.original_max_positions = config.rope.original_max_positions = 0;
+        expected.ropes[0].original_max_positions = config.ropes[0].original_max_positions = 0;
         CHECK(config == expected);
         CHECK(logits(file) == logits(golden));
     }
@@ -211,8 +227,9 @@ TEST_CASE("what a GGUF file lacks for a model is an error that names the key or 
     };
     const std::string llama = gguf_key("general.architecture", "llama");
     CHECK(error_of({}) == "x.gguf: expected the key \"general.architecture\", found no such key");
-    CHECK(error_of({gguf_key("general.architecture", "mamba")}) ==
-          "x.gguf: \"general.architecture\": expected one of llama, phi3, found \"mamba\"");
+    CHECK(
+        error_of({gguf_key("general.architecture", "mamba")}) ==
+        "x.gguf: \"general.architecture\": expected one of gemma2, gemma3, llama, phi3, qwen2, qwen3, found \"mamba\"");
     CHECK(error_of({llama, gguf_key("llama.vocab_size", 10)}) ==
           "x.gguf: expected the key \"llama.embedding_length\", found no such key");
     CHECK(error_of({llama, gguf_key("llama.vocab_size", 0)}) ==

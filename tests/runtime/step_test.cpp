@@ -176,7 +176,8 @@ TEST_CASE("what cannot be is an error, and nothing has changed") {
     CHECK(error_of([&] { append(model, {.sequence = 1, .tokens = too_long}); }).starts_with("the text is 41 tokens"));
     CHECK(error_of([&] { model.truncate(2, 0); }) == "sequence 2: expected one in [0, 2)");
     CHECK(error_of([&] { model.truncate(0, -1); }) == "sequence 0: expected a length of at least 0, found -1");
-    CHECK(error_of([&] { model.share(0, 0, 1); }) == "sequence 0: expected another sequence to share its tokens with");
+    CHECK(error_of([&] { model.share(0, 0, 1); }) ==
+          "sequence 0: expected a different sequence to share its tokens with");
     CHECK(error_of([&] { model.share(0, 1, 10); }) == "sequence 0: expected a length in [0, 9], found 10");
     CHECK(error_of([&] { model.tokens(7); }) == "sequence 7: expected one in [0, 2)");
     CHECK(model.step({}).empty());
@@ -285,7 +286,7 @@ TEST_CASE("shared keys that are turned by other rope factors later stay as they 
     const LanguageModelOptions options{.context = 64, .max_sequences = 2, .chunk = 16};
     LoadedModel model = load_golden("phi3_longrope_crossing", options),
                 alone = load_golden("phi3_longrope_crossing", options);
-    const std::int64_t border = model.model.config().rope.original_max_positions;
+    const std::int64_t border = model.model.config().ropes[0].original_max_positions;
     REQUIRE(border + 4 < 64);
     const Tokens all = tokens_of(static_cast<std::size_t>(border + 4), 5);
     const auto begin = std::span(all).first(static_cast<std::size_t>(border - 2));

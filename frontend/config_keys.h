@@ -1,0 +1,12 @@
+// Keys of config.json that change what a model computes in some architectures, for refusing them in all others.
+#pragma once
+
+#include "frontend/json.h"
+#include "models/architecture.h"
+
+namespace vitro {
+
+/// Error, by name, for a key that `known` does not heed and whose value asks for something.
+void refuse_keys_not_heeded(const JsonValue& config, const Architecture& known);
+
+}  // namespace vitro

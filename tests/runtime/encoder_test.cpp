@@ -1,0 +1,198 @@
+// Models that give vectors or scores of labels, against transformers (tests/golden, "encoders").
+#include "backends/cpu/cpu_backend.h"
+#include "frontend/config.h"
+#include "frontend/json.h"
+#include "frontend/pooling_config.h"
+#include "frontend/safetensors.h"
+#include "ops/op_list.h"
+#include "runtime/generator.h"
+#include "runtime/open_model.h"
+#include "runtime/text_vectors.h"
+#include "tests/frontend/temp_dir.h"
+#include "tests/paths.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+using namespace vitro;
+using namespace vitro::test;
+
+namespace {
+
+template <class T>
+std::vector<T> values(const SafetensorsFile& file, std::string_view name) {
+    const TensorView* view = file.find(name);
+    REQUIRE(view != nullptr);
+    std::vector<T> out(view->bytes / sizeof(T));
+    std::memcpy(out.data(), view->data, view->bytes);
+    return out;
+}
+
+struct Golden {
+    std::string name;
+    std::filesystem::path directory;
+    std::vector<std::int32_t> tokens;
+    std::vector<float> result;  // hidden states or scores, of each token or of the text
+};
+
+std::vector<Golden> encoders() {
+    std::vector<Golden> out;
+    for (const JsonValue& entry : JsonValue::read(source_path("tests/golden/golden.json")).at("encoders").array()) {
+        const auto file = SafetensorsFile::open(source_path(entry.at("golden").string()));
+        out.push_back({std::string(entry.at("name").string()), source_path(entry.at("model").string()),
+                       values<std::int32_t>(file, "tokens"), values<float>(file, "result_f32")});
+    }
+    REQUIRE(out.size() >= 6);
+    return out;
+}
+
+OpenModel open(const Golden& golden, std::string_view device = "cpu") {
+    OpenOptions options{.device = std::string(device), .threads = 2};
+    options.activation = DType::f32;
+    options.model = {.context = 0, .max_sequences = 3, .all_logits = true};
+    return open_model(golden.directory, options);
+}
+
+/// What a text gives, as the golden has it: every row, or that which stands for the text.
+std::vector<float> result_of(const OpenModel& model, const std::vector<std::int32_t>& tokens) {
+    const ModelConfig& config = model.config;
+    std::vector<float> out;
+    each_text(*model.model, {&tokens, 1}, config.head == Head::none ? Want::hidden_states : Want::logits,
+              [&](std::size_t, std::span<const float> rows) {
+                  const auto width = static_cast<std::size_t>(config.n_outputs());
+                  if (config.head == Head::sequence_labels)
+                      rows = config.is_causal ? rows.last(width) : rows.first(width);
+                  out.assign(rows.begin(), rows.end());
+              });
+    return out;
+}
+
+double largest_error(std::span<const float> found, std::span<const float> expected) {
+    double worst = found.size() == expected.size() ? 0 : 1e30;
+    for (std::size_t i = 0; i < found.size() && worst < 1e30; ++i)
+        worst = std::max(worst, std::isfinite(found[i]) ? std::abs(double(found[i]) - double(expected[i])) : 1e30);
+    return worst;
+}
+
+}  // namespace
+
+TEST_CASE("hidden states and scores of labels agree with transformers") {
+    for (const Golden& golden : encoders()) {
+        CAPTURE(golden.name);
+        CHECK(largest_error(result_of(open(golden), golden.tokens), golden.result) <= 1e-4);
+    }
+}
+
+TEST_CASE("the CUDA kernels, emulated, give them too") {
+    std::vector<Golden> all = encoders();
+    for (const Golden& golden : all) {
+        CAPTURE(golden.name);
+        CHECK(largest_error(result_of(open(golden, "cuda-emulated"), golden.tokens), golden.result) <= 1e-4);
+    }
+}
+
+TEST_CASE("texts that share a step give what each gives alone") {
+    for (const Golden& golden : encoders()) {
+        CAPTURE(golden.name);
+        const OpenModel model = open(golden);
+        std::vector<std::vector<std::int32_t>> texts;
+        for (const std::size_t length : {std::size_t{5}, golden.tokens.size(), std::size_t{1}, std::size_t{9}})
+            texts.emplace_back(golden.tokens.begin(), golden.tokens.begin() + std::ptrdiff_t(length));
+        std::vector<std::vector<float>> together(texts.size());
+        each_text(
+            *model.model, texts, model.config.head == Head::none ? Want::hidden_states : Want::logits,
+            [&](std::size_t text, std::span<const float> rows) { together[text].assign(rows.begin(), rows.end()); });
+        for (std::size_t i = 0; i < texts.size(); ++i)
+            each_text(
+                *model.model, {&texts[i], 1}, model.config.head == Head::none ? Want::hidden_states : Want::logits,
+                [&](std::size_t, std::span<const float> rows) { CHECK(largest_error(together[i], rows) <= 1e-5); });
+    }
+}
+
+TEST_CASE("a model whose tokens see what follows takes a text in one step only, and cannot write") {
+    const Golden golden = encoders().front();
+    const OpenModel open_model = open(golden);
+    LanguageModel& model = *open_model.model;
+    const StepPart part{.sequence = 0, .tokens = golden.tokens, .want = Want::hidden_states};
+    model.step({&part, 1});
+    CHECK_THROWS_WITH_AS(model.step({&part, 1}),
+                         "sequence 0: expected it to be empty, since BertModel sees a text as a whole, found 23 tokens",
+                         Error);
+    model.truncate(0, 0);
+    const StepPart wants_logits{.sequence = 0, .tokens = golden.tokens, .want = Want::logits};
+    CHECK_THROWS_WITH_AS(model.step({&wants_logits, 1}),
+                         "BertModel: expected a model with a head, such as a language model: this one gives hidden "
+                         "states",
+                         Error);
+}
+
+TEST_CASE("vectors are means or single rows, of length 1 where that is asked for") {
+    const Golden golden = encoders().front();
+    const OpenModel model = open(golden);
+    const std::vector<std::vector<std::int32_t>> texts{golden.tokens};
+    const std::size_t width = static_cast<std::size_t>(model.config.hidden_size), rows = golden.result.size() / width;
+    std::vector<double> mean(width);
+    for (std::size_t i = 0; i < golden.result.size(); ++i) mean[i % width] += double(golden.result[i]) / double(rows);
+    const auto vector = [&](Pooling::Kind kind, bool normalize) {
+        return text_vectors(*model.model, texts, {.kind = kind, .normalize = normalize, .max_tokens = {}})[0];
+    };
+    CHECK(largest_error(vector(Pooling::Kind::mean, false), std::vector<float>(mean.begin(), mean.end())) <= 1e-4);
+    CHECK(largest_error(vector(Pooling::Kind::first, false), std::span(golden.result).first(width)) <= 1e-4);
+    CHECK(largest_error(vector(Pooling::Kind::last, false), std::span(golden.result).last(width)) <= 1e-4);
+    const std::vector<float> unit = vector(Pooling::Kind::mean, true);
+    CHECK(std::inner_product(unit.begin(), unit.end(), unit.begin(), 0.0) == doctest::Approx(1).epsilon(1e-5));
+    CHECK(double(unit[3]) * mean[5] == doctest::Approx(double(unit[5]) * mean[3]).epsilon(1e-3));
+}
+
+TEST_CASE("similarities are cosines") {
+    CHECK(similarities({{3, 0}, {0, 2}, {1, 1}})[1] == 0);
+    CHECK(similarities({{3, 0}, {0, 2}, {1, 1}})[2] == doctest::Approx(std::sqrt(0.5)));
+    CHECK(similarities({{3, 0}})[0] == 1);
+    CHECK(similarities({{0, 0}})[0] == 0);
+}
+
+TEST_CASE("scores of labels are probabilities") {
+    for (const Golden& golden : encoders()) {
+        const OpenModel model = open(golden);
+        if (model.config.head != Head::sequence_labels) continue;
+        CAPTURE(golden.name);
+        CHECK(model.config.labels == std::vector<std::string>{"no", "maybe", "yes"});
+        const std::vector<float> scores =
+            label_scores(*model.model, std::vector<std::vector<std::int32_t>>{golden.tokens})[0];
+        double sum = 0;
+        for (const float x : golden.result) sum += std::exp(double(x));
+        REQUIRE(scores.size() == 3);
+        for (std::size_t i = 0; i < 3; ++i)
+            CHECK(double(scores[i]) == doctest::Approx(std::exp(double(golden.result[i])) / sum).epsilon(1e-3));
+    }
+}
+
+TEST_CASE("the files of sentence-transformers say what a vector is made of") {
+    const TempDir directory;
+    ModelConfig encoder, decoder;
+    encoder.is_causal = false;
+    CHECK(read_pooling(directory.path(), encoder) == Pooling{Pooling::Kind::mean, true, {}});
+    CHECK(read_pooling(directory.path(), decoder) == Pooling{Pooling::Kind::last, true, {}});
+    std::filesystem::create_directory(directory / "1_Pooling");
+    write_bytes(directory / "modules.json",
+                R"([{"path": "", "type": "sentence_transformers.models.Transformer"},
+                    {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}])");
+    write_bytes(
+        directory / "1_Pooling/config.json",
+        R"({"word_embedding_dimension": 8, "pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false})");
+    write_bytes(directory / "sentence_bert_config.json", R"({"max_seq_length": 12})");
+    CHECK(read_pooling(directory.path(), encoder) == Pooling{Pooling::Kind::first, false, 12});
+    write_bytes(directory / "1_Pooling/config.json", R"({"pooling_mode_max_tokens": true})");
+    CHECK_THROWS_WITH_AS(read_pooling(directory.path(), encoder),
+                         "config.json: \"pooling_mode_max_tokens\": expected pooling by mean_tokens, cls_token or "
+                         "lasttoken, found true",
+                         Error);
+    write_bytes(directory / "modules.json", R"([{"path": "2_Dense", "type": "sentence_transformers.models.Dense"}])");
+    CHECK_THROWS_WITH_AS(read_pooling(directory.path(), encoder),
+                         "modules.json: \"[0].type\": expected a Transformer, Pooling or Normalize, found "
+                         "\"sentence_transformers.models.Dense\"",
+                         Error);
+}
