@@ -3,13 +3,17 @@
 
 #include "base/random.h"
 #include "runtime/append.h"
+#include "runtime/peaks.h"
 #include "tools/bench_cache.h"
+#include "tools/bench_table.h"
 #include "tools/common.h"
+#include "tools/peak_memory.h"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <numeric>
 #include <optional>
 
@@ -28,6 +32,14 @@ double median(std::vector<double> values) {
     return values[values.size() / 2];
 }
 
+/// The standard deviation of rates, as a share of the middle one.
+double deviation(const std::vector<double>& seconds) {
+    double sum = 0, squares = 0;
+    for (const double time : seconds) sum += 1 / time, squares += 1 / (time * time);
+    const double n = static_cast<double>(seconds.size()), mean = sum / n;
+    return std::sqrt(std::max(0.0, squares / n - mean * mean)) * median(seconds);
+}
+
 struct DecodeCase {
     std::int64_t batch = 1, context = 0;
 };
@@ -40,6 +52,8 @@ struct Flags {
     std::vector<bool> with_cache;  // what --generate measures
     std::filesystem::path plot;
     int repeats = 9;
+    std::vector<std::filesystem::path> models;  // several, in place of model.directory
+    std::string format = "text";
     bool kernels = false;
     bool json = false;
 };
@@ -77,6 +91,7 @@ public:
     explicit Bench(const Flags& flags) : flags_(flags) {}
 
     Json run() {
+        reset_peak_memory();
         open(1, 64, 64);
         json_["model"] = flags_.model.directory.string();
         json_["device"] = device().description();
@@ -98,6 +113,8 @@ public:
         }
         for (const std::int64_t length : flags_.prefill) prefill(length);
         if (flags_.generate > 0) generate();
+        if (const std::optional<double> bytes = peak_memory()) json_["peak_memory_bytes"] = *bytes;
+        if (device().is_host()) compare(measure_peaks(device()));
         return std::move(json_);
     }
 
@@ -110,6 +127,29 @@ private:
         if (found > most)
             fail("{}: expected at most {} tokens, since the model is made for {}, found {}", flag, most,
                  open_->config.max_positions, found);
+    }
+
+    /// What the rows are of what the machine can do, measured right behind them: reading memory that is in no cache,
+    /// and multiplying from registers. No step can do more, but for what noise makes of the measurements.
+    void compare(const Peaks& peaks) {
+        json_["limits"] = {{"bytes_per_second", peaks.bytes_per_second},
+                           {"flops_per_second", peaks.flops_per_second},
+                           {"integer_operations_per_second", peaks.integer_per_second}};
+        for (const char* phase : {"decode", "prefill"}) {
+            if (!json_.contains(phase)) continue;
+            for (Json& row : json_[phase]) {
+                const double most = row["of_integers"].get<bool>() ? peaks.integer_per_second : peaks.flops_per_second;
+                row["of_read_bandwidth"] = row["bytes_per_second"].get<double>() / peaks.bytes_per_second;
+                row["of_peak"] = row["flops_per_second"].get<double>() / most;
+            }
+        }
+    }
+
+    /// Whether products are of 8-bit numbers.
+    bool of_integers(Phase phase) {
+        const std::vector<ValueInfo>& values = model().program(phase).graph.values;
+        return std::any_of(values.begin(), values.end(),
+                           [](const ValueInfo& value) { return is_rounded(value.type.dtype); });
     }
 
     void open(std::int64_t sequences, std::int64_t context, std::int64_t chunk) {
@@ -154,13 +194,18 @@ private:
             if (i >= kWarmups) seconds.push_back(seconds_since(start));
         }
         const double time = median(seconds), bytes = step_bytes(model(), double(wanted.batch * (context + 1)));
+        const double flops = step_flops(Phase::decode, double(wanted.batch), double(context + 1), double(wanted.batch));
         json_["decode"].push_back(
             {{"batch", wanted.batch},
              {"context", context},
              {"seconds", time},
              {"tokens_per_second", double(wanted.batch) / time},
+             {"deviation", deviation(seconds)},
              {"bytes", bytes},
              {"bytes_per_second", bytes / time},
+             {"flops", flops},
+             {"flops_per_second", flops / time},
+             {"of_integers", of_integers(Phase::decode)},
              {"launches", launches()},
              {"allocated_bytes", device().is_host() ? 0 : std::int64_t(*free) - std::int64_t(*device().free_bytes())}});
         if (flags_.kernels)
@@ -177,28 +222,33 @@ private:
             append(model(), {.tokens = tokens, .want = Want::token});
             if (i >= kWarmups) seconds.push_back(seconds_since(start));
         }
-        const double time = median(seconds), flops = prefill_flops(double(length));
+        const double time = median(seconds), bytes = step_bytes(model(), double(length));
+        const double flops = step_flops(Phase::prefill, double(length), 0.5 * double(length), 1);
         json_["prefill"].push_back({{"tokens", length},
                                     {"seconds", time},
                                     {"tokens_per_second", double(length) / time},
+                                    {"deviation", deviation(seconds)},
+                                    {"bytes", bytes},
+                                    {"bytes_per_second", bytes / time},
                                     {"flops", flops},
-                                    {"flops_per_second", flops / time}});
+                                    {"flops_per_second", flops / time},
+                                    {"of_integers", of_integers(Phase::prefill)}});
         if (flags_.kernels)
             json_["prefill"].back()["kernels"] = kernel_times(model(), Phase::prefill, open_->devices, flags_.repeats);
     }
 
-    /// Of the layers' products, of one row of logits, and of causal attention.
-    double prefill_flops(double length) {
-        const Graph& graph = model().program(Phase::prefill).graph;
+    /// Of the layers' products, of `rows` rows of logits, and of attention, where each of `tokens` sees `seen` others
+    /// in the mean.
+    double step_flops(Phase phase, double tokens, double seen, double rows) {
         const ModelConfig& config = open_->config;
         double weights = 0;
-        for (const ValueInfo& value : graph.values)
+        for (const ValueInfo& value : model().program(phase).graph.values)
             if (value.kind == ValueKind::weight && value.path.starts_with("model.layers.") && value.type.rank() == 2)
                 weights += double(value.type.dim(0).size) * double(value.type.dim(1).size);
         double attention = 0;
         for (const LayerConfig& layer : config.layers)
-            attention += 2.0 * length * length * double(config.n_heads * layer.head_dim);
-        return 2 * weights * length + 2 * double(config.vocab_size * config.hidden_size) + attention;
+            attention += 4.0 * tokens * seen * double(config.n_heads * layer.head_dim);
+        return 2 * weights * tokens + 2 * rows * double(config.vocab_size * config.hidden_size) + attention;
     }
 
     /// The same text with and without the cache: the textbook's comparison.
@@ -230,39 +280,16 @@ private:
     Json json_;
 };
 
-void print(const Json& json) {
-    print_out("{} on {}: loaded in {:.3f} s, first token after {:.3f} s\n", json["model"].get<std::string>(),
-              json["device"].get<std::string>(), json["load_seconds"].get<double>(),
-              json["first_token_seconds"].get<double>());
-    const auto number = [](const Json& row, const char* name) { return row[name].get<double>(); };
-    const auto kernels = [&](const Json& row) {
-        if (!row.contains("kernels")) return;
-        print_out("  {:<20} {:>6} {:>10} {:>12} {:>9} {:>10}  {}\n", "op", "times", "us", "bytes", "GB/s", "GFLOP/s",
-                  "first");
-        for (const Json& kernel : row["kernels"])
-            print_out("  {:<20} {:>6} {:>10.2f} {:>12} {:>9.1f} {:>10.1f}  {}\n", kernel["op"].get<std::string>(),
-                      kernel["count"].get<std::int64_t>(), 1e6 * number(kernel, "seconds"),
-                      kernel["bytes"].get<std::int64_t>(), number(kernel, "bytes_per_second") / 1e9,
-                      number(kernel, "flops_per_second") / 1e9, kernel["first"].get<std::string>());
-    };
-    for (const Json& row : json.value("decode", Json::array())) {
-        print_out("decode  batch {:>4} context {:>5} {:>10.3f} ms {:>9.1f} tokens/s {:>8.1f} GB/s {:>4} launches\n",
-                  row["batch"].get<std::int64_t>(), row["context"].get<std::int64_t>(), 1e3 * number(row, "seconds"),
-                  number(row, "tokens_per_second"), number(row, "bytes_per_second") / 1e9,
-                  row["launches"].get<std::int64_t>());
-        kernels(row);
+/// Every model's measurements, in the format that was asked for.
+std::string run(Flags& flags) {
+    std::vector<Json> models;
+    if (flags.models.empty()) flags.models.push_back(flags.model.directory);
+    for (const std::filesystem::path& path : flags.models) {
+        flags.model.directory = path;
+        models.push_back(Bench(flags).run());
     }
-    for (const Json& row : json.value("prefill", Json::array())) {
-        print_out("prefill {:>6} tokens {:>19.3f} ms {:>9.1f} tokens/s {:>8.2f} TFLOP/s\n",
-                  row["tokens"].get<std::int64_t>(), 1e3 * number(row, "seconds"), number(row, "tokens_per_second"),
-                  number(row, "flops_per_second") / 1e12);
-        kernels(row);
-    }
-    if (json.contains("generate"))
-        for (const auto& [field, what] : {std::pair{"seconds", "with"}, std::pair{"seconds_without_cache", "without"}})
-            if (json["generate"].contains(field))
-                print_out("generate {} tokens {} the KV cache: {:.3f} s\n",
-                          json["generate"]["tokens"].get<std::int64_t>(), what, number(json["generate"], field));
+    if (flags.json) return (models.size() == 1 ? models.front() : Json(models)).dump() + "\n";
+    return flags.format == "text" ? bench_text(models) : bench_table(models, flags.format == "csv");
 }
 
 }  // namespace
@@ -274,11 +301,7 @@ void add_bench(CommandLine& line) {
                                      "vitro bench --decode 1:0,1:100 --kernels",
                                      [flags] {
                                          if (flags->with_cache.empty()) flags->with_cache = {true, false};
-                                         const Json json = Bench(*flags).run();
-                                         if (flags->json)
-                                             print_out("{}\n", json.dump());
-                                         else
-                                             print(json);
+                                         print_out("{}", run(*flags));
                                          return 0;
                                      });
     add_model_flags(command, flags->model);
@@ -305,6 +328,11 @@ void add_bench(CommandLine& line) {
     command.output("--plot", flags->plot, "draw the time until each token of --generate into an SVG file")
         .needs(generate);
     command.number("--repeats", flags->repeats, {1, 1000000}, "every time is the median of N measurements (default 9)");
+    command.list(
+        "--models", [flags](const std::string& text) { flags->models.emplace_back(text); },
+        "measure each of several models, one after the other", "MODEL,…");
+    command.choice("--format", flags->format, {"text", "markdown", "csv"},
+                   "how to print what was measured (default text); tables have a row for each measurement");
     command.flag("--kernels", flags->kernels, "also measure each kind of kernel by itself");
     command.flag("--json", flags->json, "print JSON");
 }

@@ -27,7 +27,7 @@ from safetensors.numpy import load_file, save_file
 ROOT = Path(__file__).resolve().parents[2]
 TYPES = ["f16", "bf16", "q8_0", "q4_0", "q4_k_m", "q5_k_m", "q6_k"]
 FILE_TYPES = {"f16": 1, "bf16": 32, "q8_0": 7, "q4_0": 2, "q4_k_m": 15, "q5_k_m": 17, "q6_k": 18}
-GOLDENS = ["llama_gqa_tied", "llama_bias", "llama_head_dim", "mistral_full", "phi3_partial_rotary", "phi3_tied", "phi3_longrope_long"]
+GOLDENS = ["llama_gqa_tied", "llama_bias", "llama_head_dim", "mistral_full", "phi3_partial_rotary", "phi3_tied", "phi3_longrope_long", "llama_llama3", "qwen3_norms", "gemma2"]
 LENGTH, GREEDY = 24, 32
 
 
