@@ -204,11 +204,10 @@ void Executor::run(const SymbolValues& symbols) {
     replayed_ = nullptr;
     for (std::size_t i = 0; i < stretches_.size(); ++i) {
         Recording* recording = recorded != nullptr ? recorded->stretches[i].get() : nullptr;
-        if (recording == nullptr) {
+        if (recording == nullptr || !recording->replay()) {
             run_stretch(i);
             continue;
         }
-        recording->replay();
         replayed_ = stretches_.size() == 1 ? recording : nullptr;
     }
     for (Staging& staging : staging_) staging.in_use = true;

@@ -40,7 +40,10 @@ public:
             finished(i);
             tell(done_ += bytes_made(i));
         }
-        for (const Memory& memory : memory_) memory.backend.synchronize();
+        for (const Memory& memory : memory_) {
+            memory.backend.synchronize();
+            memory.backend.end_uploads();
+        }
     }
 
 private:

@@ -29,6 +29,11 @@ struct MemoryUse {
     std::size_t peak() const { return std::max(weights + loading, allocated()); }
 };
 
+/// What must be free on a device for it: the peak, and what the device takes by itself later.
+inline std::size_t needed_bytes(const MemoryUse& use, const Backend& backend) {
+    return use.peak() + backend.reserve_bytes();
+}
+
 /// One entry per device. `programs` are those of one model, which share weights, states and arena; `load` is their load
 /// program.
 std::vector<MemoryUse> memory_use(std::span<const Program* const> programs, const LoadProgram& load);

@@ -48,14 +48,17 @@ struct Flags {
     ModelFlags model;
     std::vector<DecodeCase> decode;
     std::vector<std::int64_t> prefill;
+    std::vector<DecodeCase> verify;
     std::int64_t generate = 0;
     std::vector<bool> with_cache;  // what --generate measures
     std::filesystem::path plot;
     int repeats = 9;
-    std::vector<std::filesystem::path> models;  // several, in place of model.directory
-    std::string format = "text";
+    std::int64_t warm_up = 0;  // milliseconds
     bool kernels = false;
     bool json = false;
+    bool lines = false;
+    std::vector<std::filesystem::path> models;  // several, in place of model.directory
+    std::string format = "text";
 };
 
 DecodeCase decode_case(const std::string& text) {
@@ -88,7 +91,9 @@ double step_bytes(const LanguageModel& model, double cached) {
 
 class Bench {
 public:
-    explicit Bench(const Flags& flags) : flags_(flags) {}
+    /// `tell` hears of the whole after each case: what it is, and which of its lists has grown.
+    Bench(const Flags& flags, std::function<void(const Json& whole, std::string_view grown)> tell)
+        : flags_(flags), tell_(std::move(tell)) {}
 
     Json run() {
         reset_peak_memory();
@@ -97,10 +102,58 @@ public:
         json_["device"] = device().description();
         json_["load_seconds"] = load_seconds_;
         first_token();
-        std::vector<DecodeCase> cases = flags_.decode;
-        for (const DecodeCase& one : cases) require_fits("--decode", one.context, 1);
+        if (device().is_host()) measure_limits_of_host();
+        tell_(json_, "");
+        for (const DecodeCase& one : flags_.decode) require_fits("--decode", one.context, 1);
+        for (const DecodeCase& one : flags_.verify) require_fits("--verify", one.context, 1);
         for (const std::int64_t length : flags_.prefill) require_fits("--prefill", length, 0);
         require_fits("--generate", flags_.generate, kPrompt);
+        each_case(flags_.verify, "verify", [&](const DecodeCase& one) {
+            json_["verify"].push_back(verify_steps(model(), one.batch, one.context));
+        });
+        each_case(flags_.decode, "decode", [&](const DecodeCase& one) { decode(one); });
+        for (const std::int64_t length : flags_.prefill) {
+            prefill(length);
+            tell_(json_, "prefill");
+        }
+        if (flags_.generate > 0) {
+            generate();
+            tell_(json_, "generate");
+        }
+        if (const std::optional<double> bytes = peak_memory()) json_["peak_memory_bytes"] = *bytes;
+        return std::move(json_);
+    }
+
+private:
+    /// What the rows are held against: reading memory that is in no cache, and multiplying from registers. No step can
+    /// do more, but for what noise makes of the measurements.
+    void measure_limits_of_host() {
+        peaks_ = measure_peaks(device());
+        json_["limits"] = {{"bytes_per_second", peaks_->bytes_per_second},
+                           {"flops_per_second", peaks_->flops_per_second},
+                           {"integer_operations_per_second", peaks_->integer_per_second}};
+    }
+
+    /// Rates, and their shares of the limits, of a step that takes `time`.
+    void add_rates(Json& row, Phase phase, double time, double tokens, double bytes, double flops) {
+        const std::vector<ValueInfo>& values = model().program(phase).graph.values;
+        const bool of_integers = std::any_of(values.begin(), values.end(),
+                                             [](const ValueInfo& value) { return is_rounded(value.type.dtype); });
+        row.update(Json{{"seconds", time},
+                        {"tokens_per_second", tokens / time},
+                        {"deviation", deviation_},
+                        {"bytes", bytes},
+                        {"bytes_per_second", bytes / time},
+                        {"flops", flops},
+                        {"flops_per_second", flops / time}});
+        if (!peaks_) return;
+        row["of_read_bandwidth"] = bytes / time / peaks_->bytes_per_second;
+        row["of_peak"] = flops / time / (of_integers ? peaks_->integer_per_second : peaks_->flops_per_second);
+    }
+
+    /// Cases of the same batch share an open model.
+    template <class Body>
+    void each_case(std::vector<DecodeCase> cases, std::string_view list, Body&& body) {
         std::stable_sort(cases.begin(), cases.end(),
                          [](const DecodeCase& a, const DecodeCase& b) { return a.batch < b.batch; });
         for (std::size_t i = 0; i < cases.size(); ++i) {
@@ -109,16 +162,24 @@ public:
                 if (other.batch == cases[i].batch) longest = std::max(longest, other.context);
             if (i == 0 || cases[i - 1].batch != cases[i].batch)
                 open(cases[i].batch, longest + 8, std::max<std::int64_t>(cases[i].batch, 2048));
-            decode(cases[i]);
+            body(cases[i]);
+            tell_(json_, list);
         }
-        for (const std::int64_t length : flags_.prefill) prefill(length);
-        if (flags_.generate > 0) generate();
-        if (const std::optional<double> bytes = peak_memory()) json_["peak_memory_bytes"] = *bytes;
-        if (device().is_host()) compare(measure_peaks(device()));
-        return std::move(json_);
     }
 
-private:
+    /// Calls run() to warm up, so often as the device needs to record a step and for as long as was asked for; then
+    /// `repeats` times. Returns the median time.
+    template <class Run>
+    double median_of(Run&& run, const std::function<void()>& when_warm = nullptr) {
+        const auto start = Clock::now();
+        for (int i = 0; i < kWarmups || 1e3 * seconds_since(start) < double(flags_.warm_up); ++i) run();
+        if (when_warm) when_warm();
+        std::vector<double> seconds;
+        for (int i = 0; i < flags_.repeats; ++i) seconds.push_back(run());
+        deviation_ = deviation(seconds);
+        return median(std::move(seconds));
+    }
+
     static constexpr std::int64_t kPrompt = 5;  // tokens before those that --generate asks for
 
     /// What does not fit the model is not measured in a smaller size.
@@ -127,29 +188,6 @@ private:
         if (found > most)
             fail("{}: expected at most {} tokens, since the model is made for {}, found {}", flag, most,
                  open_->config.max_positions, found);
-    }
-
-    /// What the rows are of what the machine can do, measured right behind them: reading memory that is in no cache,
-    /// and multiplying from registers. No step can do more, but for what noise makes of the measurements.
-    void compare(const Peaks& peaks) {
-        json_["limits"] = {{"bytes_per_second", peaks.bytes_per_second},
-                           {"flops_per_second", peaks.flops_per_second},
-                           {"integer_operations_per_second", peaks.integer_per_second}};
-        for (const char* phase : {"decode", "prefill"}) {
-            if (!json_.contains(phase)) continue;
-            for (Json& row : json_[phase]) {
-                const double most = row["of_integers"].get<bool>() ? peaks.integer_per_second : peaks.flops_per_second;
-                row["of_read_bandwidth"] = row["bytes_per_second"].get<double>() / peaks.bytes_per_second;
-                row["of_peak"] = row["flops_per_second"].get<double>() / most;
-            }
-        }
-    }
-
-    /// Whether products are of 8-bit numbers.
-    bool of_integers(Phase phase) {
-        const std::vector<ValueInfo>& values = model().program(phase).graph.values;
-        return std::any_of(values.begin(), values.end(),
-                           [](const ValueInfo& value) { return is_rounded(value.type.dtype); });
     }
 
     void open(std::int64_t sequences, std::int64_t context, std::int64_t chunk) {
@@ -184,30 +222,21 @@ private:
         const auto next = random_tokens(open_->config, wanted.batch, 99);
         for (std::int64_t s = 0; s < wanted.batch; ++s)
             parts.push_back({.sequence = s, .tokens = {&next[std::size_t(s)], 1}, .want = Want::token});
-        std::vector<double> seconds;
         std::optional<std::size_t> free;
-        for (int i = 0; i < kWarmups + flags_.repeats; ++i) {
-            if (i == kWarmups) free = device().free_bytes();
+        const auto run = [&] {
             for (std::int64_t s = 0; s < wanted.batch; ++s) model().truncate(s, context);
             const auto start = Clock::now();
             model().step(parts);
-            if (i >= kWarmups) seconds.push_back(seconds_since(start));
-        }
-        const double time = median(seconds), bytes = step_bytes(model(), double(wanted.batch * (context + 1)));
-        const double flops = step_flops(Phase::decode, double(wanted.batch), double(context + 1), double(wanted.batch));
-        json_["decode"].push_back(
-            {{"batch", wanted.batch},
-             {"context", context},
-             {"seconds", time},
-             {"tokens_per_second", double(wanted.batch) / time},
-             {"deviation", deviation(seconds)},
-             {"bytes", bytes},
-             {"bytes_per_second", bytes / time},
-             {"flops", flops},
-             {"flops_per_second", flops / time},
-             {"of_integers", of_integers(Phase::decode)},
-             {"launches", launches()},
-             {"allocated_bytes", device().is_host() ? 0 : std::int64_t(*free) - std::int64_t(*device().free_bytes())}});
+            return seconds_since(start);
+        };
+        const double time = median_of(run, [&] { free = device().free_bytes(); }),
+                     bytes = step_bytes(model(), double(wanted.batch * (context + 1)));
+        Json row{{"batch", wanted.batch}, {"context", context}};
+        add_rates(row, Phase::decode, time, double(wanted.batch), bytes,
+                  step_flops(Phase::decode, double(wanted.batch), double(context + 1), double(wanted.batch)));
+        row["launches"] = launches();
+        row["allocated_bytes"] = device().is_host() ? 0 : std::int64_t(*free) - std::int64_t(*device().free_bytes());
+        json_["decode"].push_back(std::move(row));
         if (flags_.kernels)
             json_["decode"].back()["kernels"] = kernel_times(model(), Phase::decode, open_->devices, flags_.repeats);
     }
@@ -215,24 +244,17 @@ private:
     void prefill(std::int64_t length) {
         open(1, length + 8, length);
         const auto tokens = random_tokens(open_->config, length, 5);
-        std::vector<double> seconds;
-        for (int i = 0; i < kWarmups + flags_.repeats; ++i) {
+        const auto run = [&] {
             model().truncate(0, 0);
             const auto start = Clock::now();
             append(model(), {.tokens = tokens, .want = Want::token});
-            if (i >= kWarmups) seconds.push_back(seconds_since(start));
-        }
-        const double time = median(seconds), bytes = step_bytes(model(), double(length));
-        const double flops = step_flops(Phase::prefill, double(length), 0.5 * double(length), 1);
-        json_["prefill"].push_back({{"tokens", length},
-                                    {"seconds", time},
-                                    {"tokens_per_second", double(length) / time},
-                                    {"deviation", deviation(seconds)},
-                                    {"bytes", bytes},
-                                    {"bytes_per_second", bytes / time},
-                                    {"flops", flops},
-                                    {"flops_per_second", flops / time},
-                                    {"of_integers", of_integers(Phase::prefill)}});
+            return seconds_since(start);
+        };
+        const double time = median_of(run);
+        Json row{{"tokens", length}};
+        add_rates(row, Phase::prefill, time, double(length), step_bytes(model(), double(length)),
+                  step_flops(Phase::prefill, double(length), 0.5 * double(length), 1));
+        json_["prefill"].push_back(std::move(row));
         if (flags_.kernels)
             json_["prefill"].back()["kernels"] = kernel_times(model(), Phase::prefill, open_->devices, flags_.repeats);
     }
@@ -274,22 +296,95 @@ private:
     }
 
     const Flags& flags_;
+    const std::function<void(const Json&, std::string_view)> tell_;
     std::optional<OpenModel> open_;
     double load_seconds_ = 0;
     std::vector<CacheCurve> curves_;
+    std::optional<Peaks> peaks_;
+    double deviation_ = 0;  // of what was measured last
     Json json_;
 };
 
-/// Every model's measurements, in the format that was asked for.
-std::string run(Flags& flags) {
-    std::vector<Json> models;
+/// " (87%)" of a row's field, where it has it.
+std::string share(const Json& row, const char* name) {
+    return row.contains(name) ? fmt::format(" ({:.0f}%)", 100 * row[name].get<double>()) : std::string();
+}
+
+double number(const Json& row, const char* name) { return row[name].get<double>(); }
+
+void print_kernels(const Json& row) {
+    if (!row.contains("kernels")) return;
+    print_out("  {:<20} {:>6} {:>10} {:>12} {:>9} {:>10}  {}\n", "op", "times", "us", "bytes", "GB/s", "GFLOP/s",
+              "first");
+    for (const Json& kernel : row["kernels"])
+        print_out("  {:<20} {:>6} {:>10.2f} {:>12} {:>9.1f} {:>10.1f}  {}\n", kernel["op"].get<std::string>(),
+                  kernel["count"].get<std::int64_t>(), 1e6 * number(kernel, "seconds"),
+                  kernel["bytes"].get<std::int64_t>(), number(kernel, "bytes_per_second") / 1e9,
+                  number(kernel, "flops_per_second") / 1e9, kernel["first"].get<std::string>());
+}
+
+/// What was measured last: the end of the list that has grown.
+void print(const Json& json, std::string_view grown) {
+    if (grown.empty()) {
+        print_out("{} on {}: loaded in {:.3f} s, first token after {:.3f} s\n", json["model"].get<std::string>(),
+                  json["device"].get<std::string>(), number(json, "load_seconds"), number(json, "first_token_seconds"));
+        return;
+    }
+    if (grown == "generate") {
+        for (const auto& [field, what] : {std::pair{"seconds", "with"}, std::pair{"seconds_without_cache", "without"}})
+            if (json["generate"].contains(field))
+                print_out("generate {} tokens {} the KV cache: {:.3f} s\n",
+                          json["generate"]["tokens"].get<std::int64_t>(), what, number(json["generate"], field));
+        return;
+    }
+    const Json& row = json[std::string(grown)].back();
+    if (grown == "verify")
+        print_out(
+            "verify  batch {:>4} context {:>5} {}: decode nmse {:.1e}, ragged nmse {:.1e}, {} of {} alone bit for "
+            "bit{}\n",
+            row["batch"].get<std::int64_t>(), row["context"].get<std::int64_t>(),
+            row["agrees"].get<bool>() ? "agrees" : "DIFFERS", number(row, "decode_nmse"), number(row, "ragged_nmse"),
+            row["ragged_equal"].get<std::int64_t>(), row["batch"].get<std::int64_t>(),
+            row["agrees"].get<bool>() ? "" : ": " + row["why"].get<std::string>());
+    if (grown == "decode")
+        print_out("decode  batch {:>4} context {:>5} {:>10.3f} ms {:>9.1f} tokens/s {:>8.1f} GB/s{} {:>4} launches\n",
+                  row["batch"].get<std::int64_t>(), row["context"].get<std::int64_t>(), 1e3 * number(row, "seconds"),
+                  number(row, "tokens_per_second"), number(row, "bytes_per_second") / 1e9,
+                  share(row, "of_read_bandwidth"), row["launches"].get<std::int64_t>());
+    if (grown == "prefill")
+        print_out("prefill {:>6} tokens {:>19.3f} ms {:>9.1f} tokens/s {:>8.2f} TFLOP/s{}\n",
+                  row["tokens"].get<std::int64_t>(), 1e3 * number(row, "seconds"), number(row, "tokens_per_second"),
+                  number(row, "flops_per_second") / 1e12, share(row, "of_peak"));
+    print_kernels(row);
+}
+
+/// Whether all that was verified agrees.
+bool agrees(const Json& json) {
+    const Json verified = json.value("verify", Json::array());
+    return std::all_of(verified.begin(), verified.end(), [](const Json& row) { return row["agrees"].get<bool>(); });
+}
+
+/// Every model's measurements, in the format that was asked for. Returns whether all that was verified agrees.
+bool run(Flags& flags) {
+    const bool as_text = !flags.json && flags.format == "text";
+    const auto tell = [&](const Json& whole, std::string_view grown) {
+        if (as_text)
+            print(whole, grown);
+        else if (flags.json && flags.lines)
+            print_out("{}\n", whole.dump());
+        std::fflush(stdout);
+    };
     if (flags.models.empty()) flags.models.push_back(flags.model.directory);
+    std::vector<Json> models;
     for (const std::filesystem::path& path : flags.models) {
         flags.model.directory = path;
-        models.push_back(Bench(flags).run());
+        models.push_back(Bench(flags, tell).run());
+        if (as_text && models.back().contains("peak_memory_bytes"))
+            print_out("at most {:.2f} GB of memory\n", number(models.back(), "peak_memory_bytes") / 1e9);
     }
-    if (flags.json) return (models.size() == 1 ? models.front() : Json(models)).dump() + "\n";
-    return flags.format == "text" ? bench_text(models) : bench_table(models, flags.format == "csv");
+    if (flags.json && !flags.lines) print_out("{}\n", (models.size() == 1 ? models.front() : Json(models)).dump());
+    if (!flags.json && !as_text) print_out("{}", bench_table(models, flags.format == "csv"));
+    return std::all_of(models.begin(), models.end(), agrees);
 }
 
 }  // namespace
@@ -301,8 +396,7 @@ void add_bench(CommandLine& line) {
                                      "vitro bench --decode 1:0,1:100 --kernels",
                                      [flags] {
                                          if (flags->with_cache.empty()) flags->with_cache = {true, false};
-                                         print_out("{}", run(*flags));
-                                         return 0;
+                                         return run(*flags) ? 0 : 1;
                                      });
     add_model_flags(command, flags->model);
     command.list(
@@ -328,13 +422,19 @@ void add_bench(CommandLine& line) {
     command.output("--plot", flags->plot, "draw the time until each token of --generate into an SVG file")
         .needs(generate);
     command.number("--repeats", flags->repeats, {1, 1000000}, "every time is the median of N measurements (default 9)");
+    command.number("--warm-up", flags->warm_up, {0, 1000000}, "run for N milliseconds before each measurement");
+    command.list(
+        "--verify", [flags](const std::string& text) { flags->verify.push_back(decode_case(text)); },
+        "check that steps agree: decode with a prompt, equal sequences with each other, a batch with each alone",
+        "BATCH:CONTEXT,…");
     command.list(
         "--models", [flags](const std::string& text) { flags->models.emplace_back(text); },
         "measure each of several models, one after the other", "MODEL,…");
     command.choice("--format", flags->format, {"text", "markdown", "csv"},
-                   "how to print what was measured (default text); tables have a row for each measurement");
+                   "how to print what was measured (default text); a table has a row for each case");
     command.flag("--kernels", flags->kernels, "also measure each kind of kernel by itself");
     command.flag("--json", flags->json, "print JSON");
+    command.flag("--lines", flags->lines, "with --json: a line after each case, which has all so far");
 }
 
 }  // namespace vitro

@@ -76,13 +76,19 @@ void devices(const Flags& flags) {
                           {"read_bytes_per_second", of_cpu->bytes_per_second},
                           {"flops_per_second", of_cpu->flops_per_second},
                           {"integer_operations_per_second", of_cpu->integer_per_second}};
-    if (limits)
+    if (limits) {
         json["limits"] = {{"device", flags.limits},
                           {"bytes", limits->bytes},
                           {"read_bytes_per_second", limits->read_bytes_per_second},
                           {"copy_bytes_per_second", limits->copy_bytes_per_second},
                           {"gemm_size", limits->gemm_size},
-                          {"gemm_flops_per_second", limits->gemm_flops_per_second}};
+                          {"gemm_flops_per_second", limits->gemm_flops_per_second},
+                          {"gemm_library", limits->gemm_library},
+                          {"products", nlohmann::json::array()}};
+        for (const ProductCheck& check : limits->products)
+            json["limits"]["products"].push_back(
+                {{"m", check.m}, {"n", check.n}, {"k", check.k}, {"nmse", check.nmse}});
+    }
     if (flags.json) {
         print_out("{}\n", json.dump());
         return;
@@ -96,10 +102,14 @@ void devices(const Flags& flags) {
         print_out("{}: reads {:.1f} GB/s, {:.0f} GFLOP/s ({}), {:.0f} GOP/s of 8-bit numbers\n", flags.limits,
                   of_cpu->bytes_per_second / 1e9, of_cpu->flops_per_second / 1e9, of_cpu->flops_of,
                   of_cpu->integer_per_second / 1e9);
-    if (limits)
-        print_out("{}: reads {:.1f} GB/s, copies {:.1f} GB/s, multiplies {:.3f} TFLOP/s (bf16, {} x {} x {})\n",
-                  flags.limits, limits->read_bytes_per_second / 1e9, limits->copy_bytes_per_second / 1e9,
-                  limits->gemm_flops_per_second / 1e12, limits->gemm_size, limits->gemm_size, limits->gemm_size);
+    if (!limits) return;
+    print_out("{}: reads {:.1f} GB/s, copies {:.1f} GB/s, multiplies {:.3f} TFLOP/s (bf16, {} x {} x {}, {})\n",
+              flags.limits, limits->read_bytes_per_second / 1e9, limits->copy_bytes_per_second / 1e9,
+              limits->gemm_flops_per_second / 1e12, limits->gemm_size, limits->gemm_size, limits->gemm_size,
+              limits->gemm_library);
+    for (const ProductCheck& check : limits->products)
+        print_out("{}: a product of m = {}, n = {}, k = {} differs from a plain kernel's by nmse {:.1e}\n",
+                  flags.limits, check.m, check.n, check.k, check.nmse);
 }
 
 }  // namespace

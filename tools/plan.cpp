@@ -36,10 +36,11 @@ struct Report {
     std::vector<MemoryUse> use;
     std::optional<std::string> would_fit;  // where it does not fit: with which options it would; empty: with none tried
 
-    /// Whether what is allocated there fits; nothing where the device does not say how much there is.
+    /// Whether what is allocated there fits beside the device's reserve; nothing where the device does not say how much
+    /// there is.
     std::optional<bool> fits(std::size_t device) const {
         const auto free = targets[device].backend.free_bytes();
-        return free ? std::optional(use[device].peak() <= *free) : std::nullopt;
+        return free ? std::optional(needed_bytes(use[device], targets[device].backend) <= *free) : std::nullopt;
     }
 };
 
@@ -48,13 +49,16 @@ std::string fit_text(const Report& report, std::size_t device) {
     if (!free || !total) return "not known: the device does not say how much memory it has";
     const std::string free_text = fmt::format("{} of {} are free", readable_bytes(*free), readable_bytes(*total));
     if (*report.fits(device)) return "yes: " + free_text;
-    return fmt::format("no: {}, {} are missing; {}", free_text, readable_bytes(report.use[device].peak() - *free),
+    return fmt::format("no: {}, {} are missing; {}", free_text,
+                       readable_bytes(needed_bytes(report.use[device], report.targets[device].backend) - *free),
                        report.would_fit.value_or("").empty() ? "a smaller context and fp8 would not help"
                                                              : fmt::format("it would fit with {}", *report.would_fit));
 }
 
 /// The rows of a device's table: what, bytes, remark.
-std::vector<std::tuple<std::string, std::size_t, std::string>> rows_of(const MemoryUse& use) {
+std::vector<std::tuple<std::string, std::size_t, std::string>> rows_of(const Report& report, std::size_t device) {
+    const MemoryUse& use = report.use[device];
+    const std::size_t reserve = report.targets[device].backend.reserve_bytes();
     std::vector<std::tuple<std::string, std::size_t, std::string>> rows;
     if (use.is_host)
         rows.emplace_back("weights, mapped", use.mapped_weights, "read from the mapped files, without a copy");
@@ -68,6 +72,7 @@ std::vector<std::tuple<std::string, std::size_t, std::string>> rows_of(const Mem
     rows.emplace_back("peak", use.peak(),
                       use.loading == 0 ? "loading needs no extra memory"
                                        : fmt::format("loading needs {} for its own work", readable_bytes(use.loading)));
+    if (reserve != 0) rows.emplace_back("reserve", reserve, "for what the device takes by itself: recordings, code");
     return rows;
 }
 
@@ -77,7 +82,7 @@ std::string text_of(const Report& report, const std::vector<const Planned*>& sho
                                   report.options.max_sequences == 1 ? "sequence" : "sequences", report.options.chunk);
     for (std::size_t device = 0; device < report.use.size(); ++device) {
         out += fmt::format("\n{}\n", report.use[device].device);
-        for (const auto& [what, bytes, remark] : rows_of(report.use[device]))
+        for (const auto& [what, bytes, remark] : rows_of(report, device))
             out += fmt::format("  {:<20} {:>15} {:>10}{}{}\n", what, bytes, readable_bytes(bytes),
                                remark.empty() ? "" : "  ", remark);
         out += fmt::format("  {:<20} {}\n", "fits", fit_text(report, device));
@@ -121,6 +126,7 @@ Json json_of(const Report& report, const std::vector<const Planned*>& shown) {
                                   {"allocated", use.allocated()},
                                   {"loading", use.loading},
                                   {"peak", use.peak()},
+                                  {"reserve", backend.reserve_bytes()},
                                   {"free", or_null(backend.free_bytes())},
                                   {"total", or_null(backend.total_bytes())},
                                   {"fits", or_null(report.fits(device))}});
@@ -182,7 +188,7 @@ std::string html_of(const Report& report, const std::vector<const Planned*>& sho
         report.options.max_sequences, report.options.chunk);
     for (std::size_t device = 0; device < report.use.size(); ++device) {
         out += fmt::format("<h2>{}</h2>\n<table>\n", escaped(report.use[device].device));
-        for (const auto& [what, bytes, remark] : rows_of(report.use[device]))
+        for (const auto& [what, bytes, remark] : rows_of(report, device))
             out += fmt::format("<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td></tr>\n", what,
                                bytes, readable_bytes(bytes), remark);
         out += fmt::format("<tr><td>fits</td><td colspan=\"3\">{}</td></tr>\n</table>\n", fit_text(report, device));

@@ -65,6 +65,7 @@ constexpr Row kRows[] = {
     {"ops/rope/rope_cuda.h", 1, "RopeTable::refuses: the reference runs then"},
     {"runtime/kept_run.cpp", 1, kOwnCode},
     {"runtime/page_pool.cpp", 2, "a step is checked against the context and the free pages before it takes any"},
+    {"runtime/profile.cpp", 1, kOwnCode},
     {"runtime/step_inputs.cpp", 1, "made for the bounds of the model's own graph"},
     {"tools/next.cpp", 1, "every module of the models computes something"},
     {"tools/show.cpp", 1, "models open a module's scope within that of what it is in"},

@@ -1,4 +1,5 @@
 // What holds for every subcommand: help, exit codes, one line of error.
+#include "tests/paths.h"
 #include "tests/runtime/tiny_text_model.h"
 #include "tests/tools/process.h"
 
