@@ -18,7 +18,8 @@ namespace {
 
 bool can_be_constant(const TensorType& type) { return type.dtype == DType::f32 || type.dtype == DType::i32; }
 
-/// One call of an op whose inputs are all constants, with sizes in place of symbols, but for those of attributes.
+/// One call of an op whose inputs are all constants, with sizes in place of symbols, but for those of attributes. Error
+/// where an attribute asks for a symbol that the inputs then do not have, as a shape of reshape does.
 Graph constant_call(const OpDef& op, const OpCase& each) {
     Builder b("one op");
     for (char symbol = 'A'; symbol <= 'Z'; ++symbol)
@@ -53,7 +54,13 @@ TEST_CASE("what is folded is what the graph computes, of every op") {
                 each.inputs(), [](const Tensor& tensor) { return !tensor.absent && tensor.elements() == 0; });
             if (!are_constants || are_empty || each.output_types().size() != 1) return;
             CAPTURE(op->name);
-            Graph graph = constant_call(*op, each);
+            Graph graph;
+            try {
+                graph = constant_call(*op, each);
+            } catch (const Error&) {
+                CHECK(op->name == "reshape");
+                return;
+            }
             const auto no_leaf = [](const ValueInfo&, const Tensor&) { FAIL("no value is to be made up"); };
             const std::vector<Elements> expected = interpret(graph, each.symbols(), host, no_leaf);
             const ValueId was = graph.results[0];
