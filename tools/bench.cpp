@@ -3,13 +3,17 @@
 
 #include "base/random.h"
 #include "runtime/append.h"
+#include "runtime/peaks.h"
 #include "tools/bench_cache.h"
+#include "tools/bench_table.h"
 #include "tools/common.h"
+#include "tools/peak_memory.h"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <numeric>
 #include <optional>
 
@@ -26,6 +30,14 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 double median(std::vector<double> values) {
     std::sort(values.begin(), values.end());
     return values[values.size() / 2];
+}
+
+/// The standard deviation of rates, as a share of the middle one.
+double deviation(const std::vector<double>& seconds) {
+    double sum = 0, squares = 0;
+    for (const double time : seconds) sum += 1 / time, squares += 1 / (time * time);
+    const double n = static_cast<double>(seconds.size()), mean = sum / n;
+    return std::sqrt(std::max(0.0, squares / n - mean * mean)) * median(seconds);
 }
 
 struct DecodeCase {
@@ -45,6 +57,8 @@ struct Flags {
     bool kernels = false;
     bool json = false;
     bool lines = false;
+    std::vector<std::filesystem::path> models;  // several, in place of model.directory
+    std::string format = "text";
 };
 
 DecodeCase decode_case(const std::string& text) {
@@ -82,6 +96,7 @@ public:
         : flags_(flags), tell_(std::move(tell)) {}
 
     Json run() {
+        reset_peak_memory();
         open(1, 64, 64);
         for (const DecodeCase& one : flags_.decode) require_fits("--decode", one.context, 1);
         for (const DecodeCase& one : flags_.verify) require_fits("--verify", one.context, 1);
@@ -91,6 +106,7 @@ public:
         json_["device"] = device().description();
         json_["load_seconds"] = load_seconds_;
         first_token();
+        if (device().is_host()) measure_limits_of_host();
         tell_(json_, "");
         each_case(flags_.verify, "verify", [&](const DecodeCase& one) {
             json_["verify"].push_back(verify_steps(model(), one.batch, one.context));
@@ -104,10 +120,37 @@ public:
             generate();
             tell_(json_, "generate");
         }
+        if (const std::optional<double> bytes = peak_memory()) json_["peak_memory_bytes"] = *bytes;
         return std::move(json_);
     }
 
 private:
+    /// What the rows are held against: reading memory that is in no cache, and multiplying from registers. No step can
+    /// do more, but for what noise makes of the measurements.
+    void measure_limits_of_host() {
+        peaks_ = measure_peaks(device());
+        json_["limits"] = {{"bytes_per_second", peaks_->bytes_per_second},
+                           {"flops_per_second", peaks_->flops_per_second},
+                           {"integer_operations_per_second", peaks_->integer_per_second}};
+    }
+
+    /// Rates, and their shares of the limits, of a step that takes `time`.
+    void add_rates(Json& row, Phase phase, double time, double tokens, double bytes, double flops) {
+        const std::vector<ValueInfo>& values = model().program(phase).graph.values;
+        const bool of_integers = std::any_of(values.begin(), values.end(),
+                                             [](const ValueInfo& value) { return is_rounded(value.type.dtype); });
+        row.update(Json{{"seconds", time},
+                        {"tokens_per_second", tokens / time},
+                        {"deviation", deviation_},
+                        {"bytes", bytes},
+                        {"bytes_per_second", bytes / time},
+                        {"flops", flops},
+                        {"flops_per_second", flops / time}});
+        if (!peaks_) return;
+        row["of_read_bandwidth"] = bytes / time / peaks_->bytes_per_second;
+        row["of_peak"] = flops / time / (of_integers ? peaks_->integer_per_second : peaks_->flops_per_second);
+    }
+
     /// Cases of the same batch share an open model.
     template <class Body>
     void each_case(std::vector<DecodeCase> cases, std::string_view list, Body&& body) {
@@ -133,6 +176,7 @@ private:
         if (when_warm) when_warm();
         std::vector<double> seconds;
         for (int i = 0; i < flags_.repeats; ++i) seconds.push_back(run());
+        deviation_ = deviation(seconds);
         return median(std::move(seconds));
     }
 
@@ -187,15 +231,12 @@ private:
         };
         const double time = median_of(run, [&] { free = device().free_bytes(); }),
                      bytes = step_bytes(model(), double(wanted.batch * (context + 1)));
-        json_["decode"].push_back(
-            {{"batch", wanted.batch},
-             {"context", context},
-             {"seconds", time},
-             {"tokens_per_second", double(wanted.batch) / time},
-             {"bytes", bytes},
-             {"bytes_per_second", bytes / time},
-             {"launches", launches()},
-             {"allocated_bytes", device().is_host() ? 0 : std::int64_t(*free) - std::int64_t(*device().free_bytes())}});
+        Json row{{"batch", wanted.batch}, {"context", context}};
+        add_rates(row, Phase::decode, time, double(wanted.batch), bytes,
+                  step_flops(Phase::decode, double(wanted.batch), double(context + 1), double(wanted.batch)));
+        row["launches"] = launches();
+        row["allocated_bytes"] = device().is_host() ? 0 : std::int64_t(*free) - std::int64_t(*device().free_bytes());
+        json_["decode"].push_back(std::move(row));
         if (flags_.kernels)
             json_["decode"].back()["kernels"] = kernel_times(model(), Phase::decode, open_->devices, flags_.repeats);
     }
@@ -209,28 +250,27 @@ private:
             append(model(), {.tokens = tokens, .want = Want::token});
             return seconds_since(start);
         };
-        const double time = median_of(run), flops = prefill_flops(double(length));
-        json_["prefill"].push_back({{"tokens", length},
-                                    {"seconds", time},
-                                    {"tokens_per_second", double(length) / time},
-                                    {"flops", flops},
-                                    {"flops_per_second", flops / time}});
+        const double time = median_of(run);
+        Json row{{"tokens", length}};
+        add_rates(row, Phase::prefill, time, double(length), step_bytes(model(), double(length)),
+                  step_flops(Phase::prefill, double(length), 0.5 * double(length), 1));
+        json_["prefill"].push_back(std::move(row));
         if (flags_.kernels)
             json_["prefill"].back()["kernels"] = kernel_times(model(), Phase::prefill, open_->devices, flags_.repeats);
     }
 
-    /// Of the layers' products, of one row of logits, and of causal attention.
-    double prefill_flops(double length) {
-        const Graph& graph = model().program(Phase::prefill).graph;
+    /// Of the layers' products, of `rows` rows of logits, and of attention, where each of `tokens` sees `seen` others
+    /// in the mean.
+    double step_flops(Phase phase, double tokens, double seen, double rows) {
         const ModelConfig& config = open_->config;
         double weights = 0;
-        for (const ValueInfo& value : graph.values)
+        for (const ValueInfo& value : model().program(phase).graph.values)
             if (value.kind == ValueKind::weight && value.path.starts_with("model.layers.") && value.type.rank() == 2)
                 weights += double(value.type.dim(0).size) * double(value.type.dim(1).size);
         double attention = 0;
         for (const LayerConfig& layer : config.layers)
-            attention += 2.0 * length * length * double(config.n_heads * layer.head_dim);
-        return 2 * weights * length + 2 * double(config.vocab_size * config.hidden_size) + attention;
+            attention += 4.0 * tokens * seen * double(config.n_heads * layer.head_dim);
+        return 2 * weights * tokens + 2 * rows * double(config.vocab_size * config.hidden_size) + attention;
     }
 
     /// The same text with and without the cache: the textbook's comparison.
@@ -260,8 +300,15 @@ private:
     std::optional<OpenModel> open_;
     double load_seconds_ = 0;
     std::vector<CacheCurve> curves_;
+    std::optional<Peaks> peaks_;
+    double deviation_ = 0;  // of what was measured last
     Json json_;
 };
+
+/// " (87%)" of a row's field, where it has it.
+std::string share(const Json& row, const char* name) {
+    return row.contains(name) ? fmt::format(" ({:.0f}%)", 100 * row[name].get<double>()) : std::string();
+}
 
 double number(const Json& row, const char* name) { return row[name].get<double>(); }
 
@@ -300,14 +347,14 @@ void print(const Json& json, std::string_view grown) {
             row["ragged_equal"].get<std::int64_t>(), row["batch"].get<std::int64_t>(),
             row["agrees"].get<bool>() ? "" : ": " + row["why"].get<std::string>());
     if (grown == "decode")
-        print_out("decode  batch {:>4} context {:>5} {:>10.3f} ms {:>9.1f} tokens/s {:>8.1f} GB/s {:>4} launches\n",
+        print_out("decode  batch {:>4} context {:>5} {:>10.3f} ms {:>9.1f} tokens/s {:>8.1f} GB/s{} {:>4} launches\n",
                   row["batch"].get<std::int64_t>(), row["context"].get<std::int64_t>(), 1e3 * number(row, "seconds"),
                   number(row, "tokens_per_second"), number(row, "bytes_per_second") / 1e9,
-                  row["launches"].get<std::int64_t>());
+                  share(row, "of_read_bandwidth"), row["launches"].get<std::int64_t>());
     if (grown == "prefill")
-        print_out("prefill {:>6} tokens {:>19.3f} ms {:>9.1f} tokens/s {:>8.2f} TFLOP/s\n",
+        print_out("prefill {:>6} tokens {:>19.3f} ms {:>9.1f} tokens/s {:>8.2f} TFLOP/s{}\n",
                   row["tokens"].get<std::int64_t>(), 1e3 * number(row, "seconds"), number(row, "tokens_per_second"),
-                  number(row, "flops_per_second") / 1e12);
+                  number(row, "flops_per_second") / 1e12, share(row, "of_peak"));
     print_kernels(row);
 }
 
@@ -315,6 +362,29 @@ void print(const Json& json, std::string_view grown) {
 bool agrees(const Json& json) {
     const Json verified = json.value("verify", Json::array());
     return std::all_of(verified.begin(), verified.end(), [](const Json& row) { return row["agrees"].get<bool>(); });
+}
+
+/// Every model's measurements, in the format that was asked for. Returns whether all that was verified agrees.
+bool run(Flags& flags) {
+    const bool as_text = !flags.json && flags.format == "text";
+    const auto tell = [&](const Json& whole, std::string_view grown) {
+        if (as_text)
+            print(whole, grown);
+        else if (flags.json && flags.lines)
+            print_out("{}\n", whole.dump());
+        std::fflush(stdout);
+    };
+    if (flags.models.empty()) flags.models.push_back(flags.model.directory);
+    std::vector<Json> models;
+    for (const std::filesystem::path& path : flags.models) {
+        flags.model.directory = path;
+        models.push_back(Bench(flags, tell).run());
+        if (as_text && models.back().contains("peak_memory_bytes"))
+            print_out("at most {:.2f} GB of memory\n", number(models.back(), "peak_memory_bytes") / 1e9);
+    }
+    if (flags.json && !flags.lines) print_out("{}\n", (models.size() == 1 ? models.front() : Json(models)).dump());
+    if (!flags.json && !as_text) print_out("{}", bench_table(models, flags.format == "csv"));
+    return std::all_of(models.begin(), models.end(), agrees);
 }
 
 }  // namespace
@@ -326,16 +396,7 @@ void add_bench(CommandLine& line) {
                                      "vitro bench --decode 1:0,1:100 --kernels",
                                      [flags] {
                                          if (flags->with_cache.empty()) flags->with_cache = {true, false};
-                                         const auto tell = [&](const Json& whole, std::string_view grown) {
-                                             if (!flags->json)
-                                                 print(whole, grown);
-                                             else if (flags->lines)
-                                                 print_out("{}\n", whole.dump());
-                                             std::fflush(stdout);
-                                         };
-                                         const Json json = Bench(*flags, tell).run();
-                                         if (flags->json && !flags->lines) print_out("{}\n", json.dump());
-                                         return agrees(json) ? 0 : 1;
+                                         return run(*flags) ? 0 : 1;
                                      });
     add_model_flags(command, flags->model);
     command.list(
@@ -366,6 +427,11 @@ void add_bench(CommandLine& line) {
         "--verify", [flags](const std::string& text) { flags->verify.push_back(decode_case(text)); },
         "check that steps agree: decode with a prompt, equal sequences with each other, a batch with each alone",
         "BATCH:CONTEXT,…");
+    command.list(
+        "--models", [flags](const std::string& text) { flags->models.emplace_back(text); },
+        "measure each of several models, one after the other", "MODEL,…");
+    command.choice("--format", flags->format, {"text", "markdown", "csv"},
+                   "how to print what was measured (default text); a table has a row for each case");
     command.flag("--kernels", flags->kernels, "also measure each kind of kernel by itself");
     command.flag("--json", flags->json, "print JSON");
     command.flag("--lines", flags->lines, "with --json: a line after each case, which has all so far");

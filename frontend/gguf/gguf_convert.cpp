@@ -94,11 +94,13 @@ bool convert(const Rows& rows, std::int64_t first, std::int64_t n, std::byte* ou
     bool fits = true;
     for (std::int64_t row = first; row < first + n; ++row, out += rows.to_bytes) {
         const std::byte* const from = rows.tensor.data + static_cast<std::size_t>(rows.source(row)) * rows.from_bytes;
-        if (rows.tensor.dtype == rows.to) {
+        if (rows.tensor.dtype == rows.to && !rows.tensor.adds_one) {
             std::memcpy(out, from, rows.to_bytes);
             continue;
         }
         to_floats(rows.tensor.dtype, from, rows.columns, numbers.data());
+        if (rows.tensor.adds_one)
+            for (float& number : numbers) number += 1;
         fits = from_floats(rows.to, numbers.data(), rows.columns, out) && fits;
     }
     return fits;

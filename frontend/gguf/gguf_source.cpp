@@ -10,27 +10,75 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 namespace vitro {
 namespace {
 
-/// What llama.cpp's converter calls them; Mistral is Llama with a window.
-std::string_view gguf_architecture(const ModelConfig& config) {
-    if (config.model_type == "llama" || config.model_type == "mistral") return "llama";
-    if (config.model_type == "phi3") return "phi3";
-    fail("{}: expected one of llama, mistral, phi3, whose directories can be written as GGUF files", config.model_type);
+/// What llama.cpp calls an architecture, and what it knows of it without a key.
+struct Written {
+    std::string_view model_type, gguf;
+    Activation activation = Activation::silu;
+    std::int64_t full_every = 0;    // every so many layers one has no window; 0: all are alike
+    bool has_window = false;        // vitro reads a window's key
+    bool may_have_factors = false;  // rope's factors may be tensors
+    bool may_have_biases = false;   // of all projections of attention
+};
+
+constexpr std::array<Written, 7> kWritten{{
+    {"llama", "llama", Activation::silu, 0, true, true, true},
+    {"mistral", "llama", Activation::silu, 0, true, true, true},  // Llama with a window
+    {"phi3", "phi3", Activation::silu, 0, true, true},
+    {"qwen2", "qwen2"},
+    {"qwen3", "qwen3"},
+    {"gemma2", "gemma2", Activation::gelu_tanh, 2, true},
+    {"gemma3_text", "gemma3", Activation::gelu_tanh, 6, true},
+}};
+
+const Written& written_as(const ModelConfig& config) {
+    std::string names;
+    for (const Written& row : kWritten) {
+        if (row.model_type == config.model_type) return row;
+        names += (names.empty() ? "" : ", ") + std::string(row.model_type);
+    }
+    fail("{}: expected one of {}, whose directories can be written as GGUF files", config.model_type, names);
 }
 
-/// What all layers are: these architectures have no keys for layers that are not alike.
-const LayerConfig& layer_of(const ModelConfig& config) {
-    const LayerConfig& first = config.layers.front();
-    if (std::any_of(config.layers.begin(), config.layers.end(), [&](const auto& layer) { return layer != first; }))
-        fail(
-            "config.json: expected layers that are alike in heads, windows and rope, since a GGUF file of {} has no "
-            "keys "
-            "for others",
-            config.model_type);
-    return first;
+bool is_gemma(const Written& written) { return written.gguf.starts_with("gemma"); }
+
+/// The last layer without a window, where there is one, else the last: what the keys speak of.
+const LayerConfig& full_layer(const ModelConfig& config) {
+    const auto full = std::find_if(config.layers.rbegin(), config.layers.rend(),
+                                   [](const LayerConfig& layer) { return layer.sliding_window == 0; });
+    return full == config.layers.rend() ? config.layers.back() : *full;
+}
+
+std::int64_t window_of(const ModelConfig& config) {
+    std::int64_t window = 0;
+    for (const LayerConfig& layer : config.layers) window = std::max(window, layer.sliding_window);
+    return window;
+}
+
+/// Error for layers that are otherwise than llama.cpp takes them to be: its files have no keys for that.
+void require_known_layers(const ModelConfig& config, const Written& written) {
+    const LayerConfig& full = full_layer(config);
+    const std::int64_t window = window_of(config);
+    for (std::int64_t i = 0; i < config.n_layers; ++i) {
+        const LayerConfig& layer = config.layers[static_cast<std::size_t>(i)];
+        const bool slides = written.full_every == 0 || (i + 1) % written.full_every != 0;
+        const bool is_known = layer.n_kv_heads == full.n_kv_heads && layer.head_dim == full.head_dim &&
+                              layer.sliding_window == (slides ? window : 0) &&
+                              (layer.rope == full.rope || (written.gguf == "gemma3" && slides));
+        if (!is_known)
+            fail(
+                "config.json: layer {}: expected heads, window and rope as llama.cpp takes those of {} to be, since "
+                "GGUF "
+                "files have no keys for others",
+                i, written.gguf);
+    }
+    if (window > 0 && !written.has_window)
+        fail("config.json: \"sliding_window\": expected none, since GGUF files of {} have no key for one",
+             written.gguf);
 }
 
 /// Keys that are about how a file is stored, which the new one says anew.
@@ -74,13 +122,15 @@ void GgufSource::take_file(const std::filesystem::path& path) {
 
 void GgufSource::take_directory(const std::filesystem::path& directory) {
     const ModelConfig config = read_model_config(directory);
-    const std::string_view architecture = gguf_architecture(config);
+    const Written& written = written_as(config);
+    require_known_layers(config, written);
+    const std::string_view architecture = written.gguf;
     const std::string prefix = std::string(architecture) + ".";
     metadata.add_text("general.architecture", architecture);
     metadata.add_text("general.type", "model");
     metadata.add_text("general.name", std::filesystem::absolute(directory).lexically_normal().filename().string());
     layers = config.n_layers;
-    shares_many_heads = architecture == "llama" && layers == 80 && config.n_heads != layer_of(config).n_kv_heads;
+    shares_many_heads = architecture == "llama" && layers == 80 && config.n_heads != full_layer(config).n_kv_heads;
     add_sizes(config, prefix);
     add_rope(config, prefix);
     add_tokenizer(directory, config);
@@ -98,9 +148,10 @@ void GgufSource::take_directory(const std::filesystem::path& directory) {
         tensor.dtype = view.dtype;
         tensor.data = view.data;
         tensor.bytes = view.bytes;
+        tensor.adds_one = config.norm_from_one && name.ends_with("norm.weight");
         if (architecture == "llama") {
             if (name.find(".q_proj.") != std::string::npos) tensor.paired_heads = config.n_heads;
-            if (name.find(".k_proj.") != std::string::npos) tensor.paired_heads = layer_of(config).n_kv_heads;
+            if (name.find(".k_proj.") != std::string::npos) tensor.paired_heads = full_layer(config).n_kv_heads;
         }
         tensors.push_back(std::move(tensor));
     }
@@ -110,7 +161,9 @@ void GgufSource::add_sizes(const ModelConfig& config, std::string_view prefix) {
     const auto add = [&](std::string_view key, std::int64_t value) {
         metadata.add_integer(std::string(prefix) + std::string(key), value);
     };
-    const LayerConfig& layer = layer_of(config);
+    const Written& written = written_as(config);
+    const LayerConfig& layer = full_layer(config);
+    const std::int64_t window = window_of(config);
     add("vocab_size", config.vocab_size);
     add("context_length", config.max_positions);
     add("embedding_length", config.hidden_size);
@@ -120,29 +173,54 @@ void GgufSource::add_sizes(const ModelConfig& config, std::string_view prefix) {
     add("attention.head_count_kv", layer.n_kv_heads);
     add("attention.key_length", layer.head_dim);
     add("attention.value_length", layer.head_dim);
-    add("attention.sliding_window", layer.sliding_window);
-    metadata.add_number(std::string(prefix) + "attention.layer_norm_rms_epsilon", config.norm_eps);
-    if (layer.sliding_window > 0 && layer.sliding_window < config.max_positions)
+    if (written.has_window) add("attention.sliding_window", window);
+    const auto add_number = [&](std::string_view key, double value) {
+        metadata.add_number(std::string(prefix) + std::string(key), value);
+    };
+    add_number("attention.layer_norm_rms_epsilon", config.norm_eps);
+    if (window > 0 && window < config.max_positions && !is_gemma(written))
         warnings.push_back(fmt::format(
             "llama.cpp has no sliding window for this architecture: a token sees more than the {} before it, "
             "which the model was made for",
-            layer.sliding_window));
-    if (config.hidden_act != Activation::silu)
-        fail("config.json: \"hidden_act\": expected silu, the only one that GGUF files of this architecture have");
+            window));
+    const auto require = [&](bool is_known, std::string_view what) {
+        if (!is_known)
+            fail("config.json: expected {} as llama.cpp takes it to be for {}, since GGUF files have no key for it",
+                 what, written.gguf);
+    };
+    require(config.hidden_act == written.activation, "the activation");
+    require(!config.attention_bias || written.may_have_biases || written.gguf == "qwen2", "biases of attention");
+    const bool is_largest = is_gemma(written) && config.n_layers == (written.gguf == "gemma2" ? 46 : 62);
+    const double divisor = static_cast<double>(is_largest ? config.hidden_size / config.n_heads : layer.head_dim);
+    require(config.attention_scale == 0 || std::abs(config.attention_scale * std::sqrt(divisor) - 1) < 1e-6,
+            "the scale of attention");
+    const bool has_caps = written.gguf == "gemma2";
+    require((config.attention_softcap > 0) == has_caps && (config.logit_softcap > 0) == has_caps, "softcaps");
+    if (!has_caps) return;
+    add_number("attn_logit_softcapping", config.attention_softcap);
+    add_number("final_logit_softcapping", config.logit_softcap);
 }
 
 void GgufSource::add_rope(const ModelConfig& config, std::string_view prefix) {
-    const int index = layer_of(config).rope;
+    const Written& written = written_as(config);
+    const int index = full_layer(config).rope;
     if (index == LayerConfig::kNoRope)
         fail("config.json: expected layers with rope, since GGUF files of {} have no others", config.model_type);
+    for (const LayerConfig& layer : config.layers) {
+        if (layer.rope == index || layer.rope == LayerConfig::kNoRope) continue;
+        const Rope& local = config.ropes[static_cast<std::size_t>(layer.rope)];
+        if (local.theta != 1e4 || !all_are(local.short_factor, 1))
+            fail("config.json: \"rope_local_base_freq\": expected 10000, since GGUF files have no key for it, found {}",
+                 local.theta);
+    }
     const Rope& rope = config.ropes[static_cast<std::size_t>(index)];
     const auto key = [&](std::string_view name) { return std::string(prefix) + "rope." + std::string(name); };
     metadata.add_integer(key("dimension_count"), rope.rotary_dim);
     metadata.add_number(key("freq_base"), rope.theta);
-    const bool is_llama = prefix == "llama.";
+    const bool is_llama = written.gguf == "llama";
     if (rope.is_static() && rope.attention_factor == 1) {
         const float first = rope.short_factor.front();
-        if (all_are(rope.short_factor, first) && (first == 1 || is_llama)) {
+        if (all_are(rope.short_factor, first) && (first == 1 || written.gguf != "phi3")) {
             if (first == 1) return;
             metadata.add_text(key("scaling.type"), "linear");
             metadata.add_number(key("scaling.factor"), first);
@@ -150,6 +228,9 @@ void GgufSource::add_rope(const ModelConfig& config, std::string_view prefix) {
         }
         if (is_llama) return add_factors("rope_freqs.weight", rope.short_factor);
     }
+    if (!written.may_have_factors)
+        fail("config.json: expected rope unscaled or scaled linearly, since a GGUF file of {} says no other",
+             written.gguf);
     metadata.add_integer(key("scaling.original_context_length"), rope.original_max_positions);
     metadata.add_number(key("scaling.attn_factor"), rope.attention_factor);
     if (is_llama) metadata.add_text(key("scaling.type"), "longrope");

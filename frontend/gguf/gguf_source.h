@@ -25,6 +25,7 @@ public:
         DType dtype = DType::f32;
         const std::byte* data = nullptr;  // may be unaligned
         std::size_t bytes = 0;
+        bool adds_one = false;          // the new file has the numbers plus 1
         std::int64_t paired_heads = 0;  // of a q or k projection whose rows are to stand in pairs: how many; else 0
     };
 

@@ -14,6 +14,7 @@ import argparse
 import ctypes
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,7 +28,9 @@ from safetensors.numpy import load_file, save_file
 ROOT = Path(__file__).resolve().parents[2]
 TYPES = ["f16", "bf16", "q8_0", "q4_0", "q4_k_m", "q5_k_m", "q6_k"]
 FILE_TYPES = {"f16": 1, "bf16": 32, "q8_0": 7, "q4_0": 2, "q4_k_m": 15, "q5_k_m": 17, "q6_k": 18}
-GOLDENS = ["llama_gqa_tied", "llama_bias", "llama_head_dim", "mistral_full", "phi3_partial_rotary", "phi3_tied", "phi3_longrope_long"]
+GOLDENS = ["llama_gqa_tied", "llama_bias", "llama_head_dim", "mistral_full", "phi3_partial_rotary", "phi3_tied", "phi3_longrope_long", "llama_llama3", "qwen3_norms"]
+# Where llama.cpp knows without a key what the golden has otherwise.
+ALTERED = {"gemma2": {"query_pre_attn_scalar": 16}, "gemma3": {"layer_types": ["sliding_attention"] * 3}}
 LENGTH, GREEDY = 24, 32
 
 
@@ -53,6 +56,13 @@ def make_wide(path: Path) -> Path:
         for name in ("input", "post_attention"):
             tensors[f"{at}{name}_layernorm.weight"] = np.ones(256, np.float32)
     save_file(tensors, path / "model.safetensors")
+    return path
+
+
+def make_altered(path: Path, name: str) -> Path:
+    shutil.copytree(ROOT / "tests/golden" / name, path)
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps(config | ALTERED[name]))
     return path
 
 
@@ -110,6 +120,8 @@ def main() -> None:
     arguments = parser.parse_args()
     work = Path(tempfile.mkdtemp())
     models = arguments.models or [ROOT / "models/bundled/tiny-phi3", make_wide(work / "llama3_wide")] + [ROOT / "tests/golden" / name for name in GOLDENS]
+    if not arguments.models:
+        models += [make_altered(work / name, name) for name in ALTERED]
     failures = 0
 
     def check(good: bool, what: str) -> None:

@@ -1,6 +1,7 @@
 // What memory_use tells before loading is what a model then allocates; arenas are near the least possible.
 #include "runtime/memory_use.h"
 
+#include "frontend/gguf/gguf_convert.h"
 #include "graph/check_plan.h"
 #include "ops/linear/linear.h"
 #include "passes/passes.h"
@@ -11,6 +12,9 @@
 #include "tests/runtime/goldens.h"
 
 #include <doctest/doctest.h>
+
+#include <fstream>
+#include <string>
 
 using namespace vitro;
 using namespace vitro::test;
@@ -38,6 +42,59 @@ constexpr std::string_view kPhi3Mini = R"({"architectures": ["Phi3ForCausalLM"],
   "original_max_position_embeddings": 4096, "rms_norm_eps": 1e-05, "hidden_act": "silu", "rope_theta": 10000.0,
   "sliding_window": 2047, "tie_word_embeddings": false, "torch_dtype": "bfloat16", "bos_token_id": 1,
   "eos_token_id": 32000, "pad_token_id": 32000})";
+
+/// A Llama whose weights, 71 million of them in bf16, are all zeros and take no room on the disk.
+void write_zero_model(const std::filesystem::path& directory) {
+    constexpr std::int64_t kHidden = 1024, kFeedForward = 4096, kLayers = 4, kVocabulary = 2048;
+    write_bytes(
+        directory / "config.json",
+        fmt::format(
+            R"({{"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": {}, "intermediate_size": {},
+  "num_hidden_layers": {}, "num_attention_heads": 16, "num_key_value_heads": 16, "vocab_size": {}, "max_position_embeddings": 256,
+  "tie_word_embeddings": false}})",
+            kHidden, kFeedForward, kLayers, kVocabulary));
+    std::string header;
+    std::int64_t bytes = 0;
+    const auto add = [&](const std::string& name, std::int64_t rows, std::int64_t columns) {
+        const std::int64_t end = bytes + 2 * rows * columns;
+        header += fmt::format(R"({}"{}.weight": {{"dtype": "BF16", "shape": [{}{}], "data_offsets": [{}, {}]}})",
+                              header.empty() ? "{" : ", ", name, rows == 1 ? "" : fmt::format("{}, ", rows), columns,
+                              bytes, end);
+        bytes = end;
+    };
+    add("model.embed_tokens", kVocabulary, kHidden);
+    add("lm_head", kVocabulary, kHidden);
+    add("model.norm", 1, kHidden);
+    for (std::int64_t i = 0; i < kLayers; ++i) {
+        const std::string layer = fmt::format("model.layers.{}.", i);
+        for (const char* name : {"q", "k", "v", "o"})
+            add(fmt::format("{}self_attn.{}_proj", layer, name), kHidden, kHidden);
+        for (const char* name : {"gate", "up"}) add(fmt::format("{}mlp.{}_proj", layer, name), kFeedForward, kHidden);
+        add(layer + "mlp.down_proj", kHidden, kFeedForward);
+        for (const char* name : {"input", "post_attention"})
+            add(fmt::format("{}{}_layernorm", layer, name), 1, kHidden);
+    }
+    header += "}";
+    header.resize((header.size() + 7) / 8 * 8, ' ');
+    const auto length = static_cast<std::uint64_t>(header.size());
+    const std::string start(reinterpret_cast<const char*>(&length), sizeof length);
+    write_bytes(directory / "model.safetensors", start + header);
+    std::filesystem::resize_file(directory / "model.safetensors",
+                                 start.size() + header.size() + static_cast<std::size_t>(bytes));
+}
+
+/// Bytes of a mapped file that are in this process's memory.
+std::size_t resident_bytes(const std::filesystem::path& path) {
+    std::ifstream maps("/proc/self/smaps");
+    std::size_t kilobytes = 0;
+    bool is_file = false;
+    for (std::string line; std::getline(maps, line);) {
+        if (line.find('-') != std::string::npos && line.find(": ") == std::string::npos)
+            is_file = line.ends_with(path.string());
+        if (is_file && line.starts_with("Rss:")) kilobytes += std::stoull(line.substr(4));
+    }
+    return 1024 * kilobytes;
+}
 
 }  // namespace
 
@@ -92,6 +149,24 @@ TEST_CASE("so does one whose weights and cache are rounded to fp8") {
     CHECK(uses[1].allocated() + uses[1].loading == host.allocated_bytes());
     CHECK(uses[1].loading > 0);
     CHECK(uses[1].loading < uses[0].weights / 3);
+}
+
+TEST_CASE("packed weights take the memory of their file: with cache and arena, at most 2% more") {
+    const TempDir directory;
+    write_zero_model(directory.path());
+    for (const std::string_view type : {"q8_0", "q4_k_m"}) {
+        CAPTURE(type);
+        const auto file = directory / (std::string(type) + ".gguf");
+        const std::size_t bytes = convert_to_gguf(directory.path(), file, gguf_preset(type), 2).bytes;
+        CpuBackend cpu(1);
+        const Target target{cpu, cpu_kernels()};
+        const LanguageModel model(file, read_model_config(file), {target}, {.context = 64});
+        const MemoryUse use = use_of(model, {&target, 1})[0];
+        CHECK(use.weights > bytes / 2);
+        CHECK(use.weights + use.mapped_weights <= bytes + bytes / 100);
+        CHECK(resident_bytes(file) <= use.mapped_weights + bytes / 100);
+        CHECK(resident_bytes(file) > 0);
+    }
 }
 
 TEST_CASE("the config alone tells the same as the loaded model") {

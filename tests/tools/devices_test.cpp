@@ -88,7 +88,33 @@ TEST_CASE("bench measures steps, prompts, generation and kinds of kernels") {
     }
     CHECK(json.at("prefill").at(0).at("tokens") == 8);
     CHECK(json.at("prefill").at(0).at("flops") > 0);
+    CHECK(json.at("peak_memory_bytes") > 5'000'000);
+    for (const char* phase : {"decode", "prefill"})
+        for (const Json& row : json.at(phase)) {
+            CHECK(row.at("of_peak") > 0);
+            CHECK(row.at("of_peak") < 1);
+            CHECK(row.at("of_read_bandwidth") > 0);
+        }
     CHECK(json.at("generate").at("seconds_without_cache") > 0);
+}
+
+TEST_CASE("bench prints tables of several models") {
+    const std::string bundled = source_path("models/bundled/tiny-phi3").string();
+    const std::vector<std::string> words{
+        "bench", "--models", bundled + "," + bundled, "--decode", "1:4", "--repeats", "2", "-t", "1", "--prefill",
+        "8",     "--format"};
+    const auto table = [&](const std::string& format) {
+        std::vector<std::string> all = words;
+        all.push_back(format);
+        return out_of(all);
+    };
+    const std::string markdown = table("markdown"), csv = table("csv");
+    CHECK(markdown.starts_with("| model | test | tokens/s | ± tokens/s | GB/s | % of read bandwidth | GOP/s |"));
+    CHECK(count(markdown, "\n") == 6);
+    CHECK(count(markdown, "| tiny-phi3 | decode 1 after 4 | ") == 2);
+    CHECK(count(csv, "\n") == 5);
+    CHECK(count(csv, "tiny-phi3,prefill 8,") == 2);
+    CHECK(count(csv, ",") == 5 * 9);
 }
 
 TEST_CASE("bench prints each case when it is measured, and with --json --lines all so far") {
