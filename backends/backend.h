@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdio>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -54,9 +55,22 @@ struct Upload {
 class Recording {
 public:
     virtual ~Recording() = default;
-    virtual void replay() = 0;
+    /// Queues the work again. False where the device refuses, and nothing was queued.
+    virtual bool replay() = 0;
     /// How many pieces of work it has: kernels, copies.
     virtual std::size_t size() const = 0;
+};
+
+/// A device's clock, read at points of the work that it is given, in recordings too: nothing waits for it.
+class Stopwatch {
+public:
+    virtual ~Stopwatch() = default;
+    /// Begins to count, with nothing else under way. Not within record().
+    virtual void start() = 0;
+    /// Queues the reading of point `i`.
+    virtual void mark(std::size_t i) = 0;
+    /// Seconds from start() to point `i`, which was marked after it; nothing may be under way.
+    virtual double seconds(std::size_t i) const = 0;
 };
 
 class Backend {
@@ -79,6 +93,8 @@ public:
     /// What allocate() could still give, and could give if nothing was in use; nothing where that is not known.
     virtual std::optional<std::size_t> free_bytes() const { return {}; }
     virtual std::optional<std::size_t> total_bytes() const { return {}; }
+    /// What must stay free beside all that allocate() gives: memory that the device takes by itself later.
+    virtual std::size_t reserve_bytes() const { return 0; }
     /// All bytes that allocate() was ever asked for, and allocate_staging(), where that is another kind of memory.
     std::size_t allocated_bytes() const { return allocated_bytes_; }
     std::size_t staging_bytes() const { return staging_bytes_; }
@@ -93,6 +109,8 @@ public:
             if (progress) progress(done += one.bytes);
         }
     }
+    /// No large copies come soon: what was kept for them is given back.
+    virtual void end_uploads() {}
     /// Returns when every step given so far has run.
     virtual void synchronize() = 0;
 
@@ -105,15 +123,29 @@ public:
     }
     /// Copies within the device, in the order of the steps; the two do not overlap.
     virtual void queue_copy(void* to, const void* from, std::size_t bytes) = 0;
-    /// Calls `queue`, which only queues work, and keeps that work in place of doing it. Null, and no call, where the
-    /// device cannot.
+    /// Calls `queue`, which only queues work, and keeps that work in place of doing it. Null where the device cannot:
+    /// then nothing was queued, and `queue` was called or not.
     virtual std::unique_ptr<Recording> record(const std::function<void()>& queue [[maybe_unused]]) { return nullptr; }
+    /// A clock with so many points.
+    virtual std::unique_ptr<Stopwatch> make_stopwatch(std::size_t points) = 0;
+
+    /// `tell` hears what the user should know and no error says, such as that the device takes a slower way. Without it
+    /// such a warning goes to stderr.
+    void on_warning(std::function<void(std::string_view)> tell) { tell_ = std::move(tell); }
 
 protected:
+    void warn(const std::string& text) const {
+        const std::string whole = description() + ": " + text;
+        if (tell_)
+            tell_(whole);
+        else
+            std::fprintf(stderr, "warning: %s\n", whole.c_str());
+    }
     void count_allocated(std::size_t bytes) { allocated_bytes_ += bytes; }
     void count_staging(std::size_t bytes) { staging_bytes_ += bytes; }
 
 private:
+    std::function<void(std::string_view)> tell_;
     std::size_t allocated_bytes_ = 0;
     std::size_t staging_bytes_ = 0;
 };

@@ -98,9 +98,10 @@ struct Affine {
     float scale = 0, minimum = 0;
 };
 
-/// What fits the codes best that this one gives (least squares); nothing where they are all alike.
+/// What fits the codes best that this one gives (least squares); `from` where they are all alike. Unless it `may_rise`,
+/// the minimum that is subtracted is not negative.
 template <int n>
-Affine fitted_affine(const float* x, Affine from, Codes codes) {
+Affine fitted_line(const float* x, Affine from, Codes codes, bool may_rise = true) {
     const float inverse = inverse_of(from.scale);
     float sum_x = 0, sum_code = 0, squares = 0, products = 0;
     for (int i = 0; i < n; ++i) {
@@ -113,7 +114,7 @@ Affine fitted_affine(const float* x, Affine from, Codes codes) {
     const float determinant = n * squares - sum_code * sum_code;
     if (!(determinant > 0)) return from;
     Affine fit{(n * products - sum_x * sum_code) / determinant, (sum_code * products - squares * sum_x) / determinant};
-    if (fit.minimum < 0) fit = {squares > 0 ? products / squares : 0, 0};
+    if (fit.minimum < 0 && !may_rise) fit = {squares > 0 ? products / squares : 0, 0};
     return fit.scale >= 0 ? fit : from;
 }
 
@@ -127,7 +128,7 @@ Affine best_affine(const float* x, Codes codes) {
     constexpr int kSteps = 14;
     for (int step = 0; step < kSteps; ++step) {
         const float levels = codes.most - 1 + 0.15f * static_cast<float>(step);
-        const Affine fit = fitted_affine<n>(x, {width / levels, -low}, codes);
+        const Affine fit = fitted_line<n>(x, {width / levels, -low}, codes, false);
         const float found = error_of<n>(x, fit.scale, fit.minimum, codes);
         if (found >= error) continue;
         error = found;
@@ -156,6 +157,49 @@ void q4_0(const float* x, std::byte* block) {
     put(block, scale);
     const auto code = [&](int i) { return static_cast<unsigned>(code_of(x[i], inverse, kCodes) + 8); };
     for (int i = 0; i < kSmall / 2; ++i) block[2 + i] = static_cast<std::byte>(code(i) | code(i + kSmall / 2) << 4);
+}
+
+/// Of q5_0 and q5_1: the lower four bits of a block's codes, i and i + 16 together, and the fifth bit of each in a
+/// word.
+void put_five_bits(const std::array<std::uint8_t, kSmall>& codes, std::byte* high, std::byte* low) {
+    std::uint32_t word = 0;
+    for (std::size_t i = 0; i < kSmall; ++i) word |= std::uint32_t{codes[i]} >> 4 << i;
+    std::memcpy(high, &word, sizeof word);
+    for (std::size_t i = 0; i < kSmall / 2; ++i)
+        low[i] = static_cast<std::byte>((codes[i] & 15) | (codes[i + kSmall / 2] & 15) << 4);
+}
+
+void q5_0(const float* x, std::byte* block) {
+    constexpr Codes kCodes{-16, 15};
+    const float scale = best_scale<kSmall>(x, kCodes, as_half), inverse = inverse_of(scale);
+    put(block, scale);
+    std::array<std::uint8_t, kSmall> codes{};
+    for (std::size_t i = 0; i < kSmall; ++i) codes[i] = byte_of(code_of(x[i], inverse, kCodes) + 16);
+    put_five_bits(codes, block + 2, block + 6);
+}
+
+/// Here the minimum may have any sign: x is near scale * code + minimum.
+void q5_1(const float* x, std::byte* block) {
+    constexpr Codes kCodes{0, 31};
+    const auto [least, most] = std::minmax_element(x, x + kSmall);
+    Affine best{as_half((*most - *least) / kCodes.most), -as_half(*least)};
+    float error = error_of<kSmall>(x, best.scale, best.minimum, kCodes);
+    constexpr int kSteps = 14;
+    for (int step = 0; step < kSteps; ++step) {
+        const float levels = kCodes.most - 1 + 0.15f * static_cast<float>(step);
+        const Affine fit = fitted_line<kSmall>(x, {(*most - *least) / levels, -*least}, kCodes);
+        const Affine stored{as_half(fit.scale), as_half(fit.minimum)};
+        const float found = error_of<kSmall>(x, stored.scale, stored.minimum, kCodes);
+        if (found >= error) continue;
+        error = found;
+        best = stored;
+    }
+    put(block, best.scale);
+    put(block + 2, -best.minimum);
+    std::array<std::uint8_t, kSmall> codes{};
+    const float inverse = inverse_of(best.scale);
+    for (std::size_t i = 0; i < kSmall; ++i) codes[i] = byte_of(code_of(x[i] + best.minimum, inverse, kCodes));
+    put_five_bits(codes, block + 4, block + 8);
 }
 
 /// A block of q4_k or q5_k in numbers: scales of each part of 32 and the codes of all elements.
@@ -285,6 +329,10 @@ Quantize quantizer_of(DType dtype) {
             return q8_0;
         case DType::q4_0:
             return q4_0;
+        case DType::q5_0:
+            return q5_0;
+        case DType::q5_1:
+            return q5_1;
         case DType::q4_k:
             return q4_k;
         case DType::q5_k:

@@ -14,7 +14,7 @@
 
 namespace vitro {
 
-/// Whether there is a quantizer for a type: q8_0, q4_0, q4_k, q5_k, q6_k.
+/// Whether there is a quantizer for a type: q8_0, q4_0, q5_0, q5_1, q4_k, q5_k, q6_k.
 bool can_quantize(DType dtype);
 
 /// blocks = `elements` numbers, whole blocks. The values of a block with a NaN or an infinity are all NaN.

@@ -53,7 +53,7 @@ list(FILTER VITRO_COMPILED_ISAS INCLUDE REGEX "^(${pattern})$")  # each once, in
 message(STATUS "CPU kernels: ${VITRO_COMPILED_ISAS}")
 
 # vitro_cpu_kernels(<target> <file_cpu.cpp>...) compiles the files for every set and adds them to the target. They define
-# `kernels()` in their set's namespace.
+# `kernels()` and `cpu_limits()` in their set's namespace.
 function(vitro_cpu_kernels target)
   foreach(isa IN LISTS VITRO_COMPILED_ISAS)
     set(objects ${target}_${isa})
@@ -68,7 +68,8 @@ function(vitro_cpu_kernels target)
     set(compiled $<FILTER:$<TARGET_OBJECTS:${objects}>,INCLUDE,\\.o$>)  # the precompiled header counts as an object
     add_custom_command(OUTPUT ${isolated} DEPENDS ${objects} ${compiled} COMMAND_EXPAND_LISTS VERBATIM
                        COMMAND ${CMAKE_LINKER} -r --force-group-allocation -o ${isolated} ${compiled}
-                       COMMAND ${CMAKE_OBJCOPY} --keep-global-symbol=_ZN5vitro${length}${isa}7kernelsEv ${isolated})
+                       COMMAND ${CMAKE_OBJCOPY} --keep-global-symbol=_ZN5vitro${length}${isa}7kernelsEv
+                               --keep-global-symbol=_ZN5vitro${length}${isa}10cpu_limitsEv ${isolated})
     set_source_files_properties(${isolated} PROPERTIES EXTERNAL_OBJECT TRUE)
     target_sources(${target} PRIVATE ${isolated})
     set_property(TARGET ${target} APPEND PROPERTY VITRO_ISOLATED_OBJECTS ${isolated})
@@ -79,8 +80,8 @@ endfunction()
 set(declarations "")
 set(rows "")
 foreach(isa IN LISTS VITRO_COMPILED_ISAS)
-  string(APPEND declarations "namespace ${isa} {\nstd::span<const KernelDef> kernels();\n}\n")
-  string(APPEND rows "        {Isa::${isa}, ${isa}::kernels},\n")
+  string(APPEND declarations "namespace ${isa} {\nstd::span<const KernelDef> kernels();\nconst CpuLimits* cpu_limits();\n}\n")
+  string(APPEND rows "        {Isa::${isa}, ${isa}::kernels, ${isa}::cpu_limits},\n")
 endforeach()
 set(VITRO_ISA_LIST ${PROJECT_BINARY_DIR}/isa_kernels.cpp)
 file(CONFIGURE OUTPUT ${VITRO_ISA_LIST} CONTENT [[

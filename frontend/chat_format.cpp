@@ -32,20 +32,31 @@ std::optional<std::string> template_in(const JsonValue& config) {
     value->refuse("a template named \"default\"");
 }
 
-Source source_in(const std::filesystem::path& directory, const std::optional<JsonValue>& config) {
+std::optional<JsonValue> tokenizer_config(const std::filesystem::path& directory) {
+    const std::filesystem::path path = directory / "tokenizer_config.json";
+    return file_exists(path) ? std::optional(JsonValue::read(path)) : std::nullopt;
+}
+
+std::optional<Source> find_source(const std::filesystem::path& directory, const std::optional<JsonValue>& config) {
     if (is_gguf(directory)) {
         constexpr std::string_view kKey = "tokenizer.chat_template";
         const GgufFile file = GgufFile::open(directory);
         if (const GgufValue* text = file.find_key(kKey))
-            return {std::string(text->string()), fmt::format("{}: {}", file.name(), kKey)};
+            return Source{std::string(text->string()), fmt::format("{}: {}", file.name(), kKey)};
     }
     if (file_exists(directory / "chat_template.jinja"))
-        return {read_file(directory / "chat_template.jinja", kMaxBytes), "chat_template.jinja"};
+        return Source{read_file(directory / "chat_template.jinja", kMaxBytes), "chat_template.jinja"};
     if (config)
-        if (auto text = template_in(*config)) return {std::move(*text), "tokenizer_config.json: \"chat_template\""};
+        if (auto text = template_in(*config))
+            return Source{std::move(*text), "tokenizer_config.json: \"chat_template\""};
     if (file_exists(directory / "chat_template.json"))
         if (auto text = template_in(JsonValue::read(directory / "chat_template.json")))
-            return {std::move(*text), "chat_template.json: \"chat_template\""};
+            return Source{std::move(*text), "chat_template.json: \"chat_template\""};
+    return std::nullopt;
+}
+
+Source source_in(const std::filesystem::path& directory, const std::optional<JsonValue>& config) {
+    if (auto source = find_source(directory, config)) return std::move(*source);
     throw NoChatTemplate(
         fmt::format("{}: expected a chat template in chat_template.jinja or tokenizer_config.json, found none",
                     directory.string()));
@@ -79,9 +90,7 @@ ChatFormat::ChatFormat(std::string_view source, std::string file, SpecialTokens 
 
 ChatFormat ChatFormat::load(const std::filesystem::path& model_directory, SpecialTokens tokens,
                             std::string_view choice) {
-    std::optional<JsonValue> config;
-    if (file_exists(model_directory / "tokenizer_config.json"))
-        config = JsonValue::read(model_directory / "tokenizer_config.json");
+    const std::optional<JsonValue> config = tokenizer_config(model_directory);
     Source source = choice.empty() ? source_in(model_directory, config) : chosen_source(choice);
     if (config) add_tokens(tokens, *config);
     return ChatFormat(source.text, std::move(source.file), std::move(tokens));
@@ -98,6 +107,11 @@ std::string ChatFormat::format(std::span<const Message> messages, bool add_gener
                                {"add_generation_prompt", add_generation_prompt}};
     for (const auto& [name, spelling] : tokens_) variables.emplace_back(name, text(spelling));
     return template_.render(variables, now_);
+}
+
+std::optional<std::string> chat_template_of(const std::filesystem::path& model_directory) {
+    auto source = find_source(model_directory, tokenizer_config(model_directory));
+    return source ? std::optional(std::move(source->text)) : std::nullopt;
 }
 
 std::string chat_template_choices() {

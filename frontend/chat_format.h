@@ -7,6 +7,7 @@
 
 #include <ctime>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -55,6 +56,9 @@ class NoChatTemplate : public Error {
 public:
     using Error::Error;
 };
+
+/// A model's own chat template, where it has one.
+std::optional<std::string> chat_template_of(const std::filesystem::path& model_directory);
 
 /// "FILE|chatml|gemma|...": what `choice` may be.
 std::string chat_template_choices();

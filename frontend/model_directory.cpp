@@ -70,8 +70,11 @@ std::string hint_for_missing(const fs::path& directory) {
     }
     const std::vector<std::string> names = names_in(parent);
     const std::vector<std::string_view> known(names.begin(), names.end());
-    const std::string_view near = nearest(directory.filename().string(), known);
-    return near.empty() ? "" : fmt::format(": did you mean '{}'?", (directory.parent_path() / near).string());
+    const std::string name = directory.filename().string();
+    const std::string_view near = nearest(name, known);
+    return near.empty() || near == name
+               ? ""  // a link that leads nowhere
+               : fmt::format(": did you mean '{}'?", (directory.parent_path() / near).string());
 }
 
 /// Where the model is that a directory without config.json leads to; empty when nowhere.
@@ -95,10 +98,11 @@ void require_model_directory(const fs::path& directory) {
     std::error_code error;
     const fs::file_status status = fs::status(directory, error);
     if (!fs::exists(status))
-        fail("{}: expected a model's directory, found nothing{}", directory.string(), hint_for_missing(directory));
+        fail("{}: expected a {}, found nothing{}", directory.string(),
+             directory.extension() == ".gguf" ? "GGUF file" : "model's directory", hint_for_missing(directory));
     if (!fs::is_directory(status)) {
         const fs::path parent = directory.has_parent_path() ? directory.parent_path() : ".";
-        fail("{}: expected a model's directory, found a file{}", directory.string(),
+        fail("{}: expected a model's directory or a GGUF file, found another file{}", directory.string(),
              is_there(parent / "config.json") ? fmt::format(": did you mean '{}'?", parent.string()) : "");
     }
     if (is_there(directory / "config.json")) return;

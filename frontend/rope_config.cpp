@@ -181,13 +181,14 @@ float longrope_attention_factor(const JsonValue& parameters, std::int64_t max_po
 std::int64_t turned_columns(const RopeKeys& keys, const RopeDefaults& defaults, std::int64_t head_dim) {
     const auto partial = keys.find("partial_rotary_factor");
     const double share = partial ? partial->number(0, 1) : defaults.partial_rotary;
-    if (share < 1 && !defaults.has_partial_rotary) partial->refuse("1, since all of a head turns in this architecture");
+    if (share < 1 && !defaults.has_partial_rotary) partial->refuse("1, since this architecture rotates whole heads");
     const auto turned = static_cast<std::int64_t>(static_cast<double>(head_dim) * share);
     if (turned == 0)
-        fail("{}: \"partial_rotary_factor\": expected at least one column of head_dim ({}) to turn, found {}",
+        fail("{}: \"partial_rotary_factor\": expected at least one column of head_dim ({}) to rotate, found {}",
              keys.config.file(), head_dim, share);
     if (turned == head_dim && head_dim % 2 != 0) {
-        fail("{}: \"head_dim\": expected an even number of columns to turn, found {}", keys.config.file(), head_dim);
+        fail("{}: \"head_dim\": expected an even number, since rope rotates pairs of columns, found {}",
+             keys.config.file(), head_dim);
     }
     return turned;
 }

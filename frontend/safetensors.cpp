@@ -95,7 +95,7 @@ SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
 void SafetensorsFile::read_header() {
     const std::span<const std::byte> bytes = file_.bytes();
     if (bytes.size() < kLengthBytes) {
-        fail("{}: expected {} bytes of header length, found a file of {}", name_, kLengthBytes, bytes.size());
+        fail("{}: expected {} bytes of header length, found a file of {} bytes", name_, kLengthBytes, bytes.size());
     }
     std::uint64_t length = 0;
     std::memcpy(&length, bytes.data(), kLengthBytes);
@@ -131,8 +131,8 @@ void SafetensorsFile::read_header() {
         }
         const auto expected = byte_count(dtype, entry.view.shape);
         if (!expected) {
-            fail("{}: tensor {}: expected a shape whose bytes can be counted, found {} [{}]", name_, quote(name),
-                 dtype.name, fmt::join(entry.view.shape, ", "));
+            fail("{}: tensor {}: expected a shape that takes a whole number of bytes, less than 2^63, found {} [{}]",
+                 name_, quote(name), dtype.name, fmt::join(entry.view.shape, ", "));
         }
         if (end - begin != *expected) {
             fail("{}: tensor {}: expected {} bytes for {} [{}], found data_offsets [{}, {}]", name_, quote(name),
@@ -193,7 +193,7 @@ void write_safetensors(const std::filesystem::path& path, std::span<const NamedT
     std::set<std::string_view> seen;
     for (const NamedTensor& tensor : tensors) {
         if (tensor.name == kMetadata || !seen.insert(tensor.name).second) {
-            fail("{}: expected each tensor to have a name of its own, found {} again", path.filename().string(),
+            fail("{}: expected a different name for each tensor, found {} twice", path.filename().string(),
                  quote(tensor.name));
         }
         order.push_back(&tensor);

@@ -116,7 +116,7 @@ private:
                      plan_.scratch.size(), graph_.values.size(), graph_.nodes.size());
         for (const DevicePlan& device : plan_.devices)
             if (device.alignment == 0 || (device.alignment & (device.alignment - 1)) != 0)
-                complain("{}: alignment {} is no power of two", device.name, device.alignment);
+                complain("{}: alignment {} is not a power of two", device.name, device.alignment);
         std::vector<int> seen(graph_.nodes.size());
         for (const Step& step : program_.steps) {
             if (step.node < 0 || static_cast<std::size_t>(step.node) >= graph_.nodes.size()) {
@@ -142,7 +142,7 @@ private:
         const DevicePlan& device = plan_.devices[place.device];
         if (place.bytes < bytes) complain("{}: place of {} bytes for {}", what, place.bytes, bytes);
         if (place.offset % device.alignment != 0)
-            complain("{}: offset {} is no multiple of {}", what, place.offset, device.alignment);
+            complain("{}: offset {} is not a multiple of {}", what, place.offset, device.alignment);
         if (place.bytes > device.bytes(place.region) || place.offset > device.bytes(place.region) - place.bytes)
             complain("{}: {} bytes at {} reach past the end of {} {} ({} bytes)", what, place.bytes, place.offset,
                      device.name, name(place.region), device.bytes(place.region));
@@ -155,7 +155,8 @@ private:
         if (!check_range(path(id), place, static_cast<std::size_t>(bytes_of(value.type, bounds_)))) return;
         if (const std::string& device = device_of(graph_, id);
             !device.empty() && device != plan_.devices[place.device].name)
-            complain("{}: stands on {}, lives on {}", path(id), plan_.devices[place.device].name, device);
+            complain("{}: its place is on {}, but the graph puts it on {}", path(id), plan_.devices[place.device].name,
+                     device);
         const auto must_be_in = [&](Region region) {
             if (place.region != region)
                 complain("{}: expected in the {}, found in the {}", path(id), name(region), name(place.region));
@@ -204,7 +205,7 @@ private:
             const Range at = range(id);  // leaves are there before the first step: no two share a byte
             owners(at).others(at.begin, at.end, id, [&](std::size_t begin, std::size_t end, int owner) {
                 if (owner != kNobody)
-                    complain("{} and {} both stand at {}", path(id), path(owner),
+                    complain("{} and {} are both at {}", path(id), path(owner),
                              text({at.device, at.region, begin, end}));
             });
             owners(at).write(at.begin, at.end, id);
@@ -232,14 +233,14 @@ private:
         for (const StateUpdate& update : graph_.updates) {
             read(update.next, [] { return "the next run"; });
             if (!(range(update.next) == range(update.state)))
-                complain("{} does not stand where {} stands", path(update.next), path(update.state));
+                complain("{} is not at the place of {}", path(update.next), path(update.state));
         }
     }
 
     void check_view(const Node& node) {
         for (const auto& [output, input] : node.op->aliases)
             if (!(range(node.outputs[output]) == range(node.inputs[input])))
-                complain("{} is a view of {}, but stands at {}, not {}", path(node.outputs[output]),
+                complain("{} is a view of {}, but is at {}, not {}", path(node.outputs[output]),
                          path(node.inputs[input]), text(range(node.outputs[output])), text(range(node.inputs[input])));
     }
 
@@ -306,7 +307,7 @@ private:
                              text(out), path(node.inputs[in]), text(range(node.inputs[in])));
             for (const Alias& alias : node.op->aliases)
                 if (alias.output == o && !(out == range(node.inputs[alias.input])))
-                    complain("{}: output {} does not stand where {} stands", describe_step(i), path(node.outputs[o]),
+                    complain("{}: output {} is not at the place of {}", describe_step(i), path(node.outputs[o]),
                              path(node.inputs[alias.input]));
             for (std::size_t other = 0; other < o; ++other)
                 if (out.overlaps(range(node.outputs[other])))

@@ -22,7 +22,7 @@ std::vector<Example> examples(Random& random) {
 
 const OpDef kCopy{
     .name = "copy",
-    .doc = "out = x, in the memory of the node's device: stands where a value crosses from one device to another.",
+    .doc = "out = x, in the memory of the node's device: inserted where a value crosses from one device to another.",
     .inputs = {"x"},
     .locality = Locality::moves,
     .infer = infer,

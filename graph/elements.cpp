@@ -58,7 +58,8 @@ std::string first_difference(const TensorType& type, const Elements& expected, c
     const auto [relative, absolute] = tolerance;
     for (std::int64_t i = 0; i < count(type.dtype, expected); ++i) {
         const double e = element(type.dtype, expected.data(), i), f = element(type.dtype, found.data(), i);
-        const bool near = e == f || std::abs(f - e) <= absolute + relative * std::abs(e);
+        const bool near =
+            e == f || (std::isnan(e) && std::isnan(f)) || std::abs(f - e) <= absolute + relative * std::abs(e);
         if (!near || std::isinf(e) != std::isinf(f))
             return fmt::format("element {} of {}: expected {}, found {}", i, to_string(type), e, f);
     }

@@ -28,7 +28,7 @@ struct Tolerance {
 };
 
 /// The first element in which values of this type differ by more than the tolerance, as "element 3 of f32 [T, 4]:
-/// expected 1, found 2"; empty when there is none. Infinities must be equal, and NaN is near nothing. Packed values
+/// expected 1, found 2"; empty when there is none. Infinities must be equal, and near NaN is NaN alone. Packed values
 /// must be equal byte by byte.
 std::string first_difference(const TensorType& type, const Elements& expected, const Elements& found,
                              Tolerance tolerance);

@@ -1,6 +1,7 @@
 #include "graph/executor.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 namespace vitro {
@@ -123,23 +124,28 @@ void Executor::find_unchecked_indices() {
             unchecked_[step_of.at(each.node)].push_back(std::move(each));
         }
     }
+    for (const NodeId node : unchecked_writes(graph)) unchecked_[step_of.at(node)];
 }
 
 void Executor::check_indices_of(std::size_t step) const {
     const auto found = unchecked_.find(step);
     if (found == unchecked_.end()) return;
     const Call call = this->call(step);
-    for (const UncheckedIndices& each : found->second) {
-        Tensor tensor = call.in(each.input);
-        std::vector<std::byte> copy;
-        if (!call.backend.is_host() && tensor.elements() > 0) {
-            copy.resize(static_cast<std::size_t>(tensor.bytes()));
-            call.backend.download(copy.data(), tensor.data, copy.size());
-            tensor.data = copy.data();
-        }
-        check_indices(program_.graph.value(program_.graph.node(each.node).inputs[each.input]).path, tensor, each.rule,
-                      symbols_);
-    }
+    const Node& node = program_.graph.node(program_.steps[step].node);
+    std::vector<std::vector<std::byte>> copies;
+    const auto on_host = [&](std::size_t input) {
+        Tensor tensor = call.in(input);
+        if (call.backend.is_host() || tensor.elements() == 0) return tensor;
+        std::vector<std::byte>& copy = copies.emplace_back(static_cast<std::size_t>(tensor.bytes()));
+        call.backend.download(copy.data(), tensor.data, copy.size());
+        tensor.data = copy.data();
+        return tensor;
+    };
+    for (const UncheckedIndices& each : found->second)
+        check_indices(program_.graph.value(node.inputs[each.input]).path, on_host(each.input), each.rule, symbols_);
+    if (const auto rows = written_rows(node))
+        check_written_rows(describe(program_.graph, node), on_host(rows->positions), on_host(rows->sequences),
+                           on_host(rows->pages), call.in(rows->cache).dim(1));
 }
 
 void Executor::find_stretches() {
@@ -188,17 +194,20 @@ void Executor::set_symbol_sizes(const SymbolValues& symbols) {
 
 void Executor::run(const SymbolValues& symbols) {
     set_symbol_sizes(symbols);
+    if (timed_) {
+        for (const auto& stopwatch : stopwatches_) stopwatch->start();
+        began_ = std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    }
     for (std::size_t device = 0; device < staging_.size(); ++device)
         if (stretches_.empty() || stretches_[0].device != device) begin(device);
     const Recorded* recorded = recorded_for(symbols);
     replayed_ = nullptr;
     for (std::size_t i = 0; i < stretches_.size(); ++i) {
         Recording* recording = recorded != nullptr ? recorded->stretches[i].get() : nullptr;
-        if (recording == nullptr) {
+        if (recording == nullptr || !recording->replay()) {
             run_stretch(i);
             continue;
         }
-        recording->replay();
         replayed_ = stretches_.size() == 1 ? recording : nullptr;
     }
     for (Staging& staging : staging_) staging.in_use = true;
@@ -210,10 +219,10 @@ const Executor::Recorded* Executor::recorded_for(const SymbolValues& symbols) {
     if (!records_) return nullptr;
     SymbolValues used;
     for (const char symbol : used_symbols_) used[symbol] = symbols[symbol];
-    const auto found =
-        std::find_if(recorded_.begin(), recorded_.end(), [&](const Recorded& one) { return one.symbols == used; });
+    const auto found = std::find_if(recorded_.begin(), recorded_.end(),
+                                    [&](const Recorded& one) { return one.symbols == used && one.timed == timed_; });
     if (found == recorded_.end()) {
-        if (recorded_.size() < kMostRecorded) recorded_.push_back({used, {}});
+        if (recorded_.size() < kMostRecorded) recorded_.push_back({used, timed_, {}});
         return nullptr;
     }
     if (found->stretches.empty()) {
@@ -230,10 +239,37 @@ const Executor::Recorded* Executor::recorded_for(const SymbolValues& symbols) {
 void Executor::run_stretch(std::size_t index) {
     const Stretch& stretch = stretches_[index];
     if (index == 0) begin(stretch.device);
+    Stopwatch* const stopwatch = timed_ ? stopwatches_[stretch.device].get() : nullptr;
     for (std::size_t i = stretch.first; i < stretch.end; ++i) {
+        if (stopwatch != nullptr && begins_apart(i, stretch.first)) stopwatch->mark(2 * i);
         run_step(i);
+        if (stopwatch != nullptr) stopwatch->mark(2 * i + 1);
         for (const TapMemory::Tap& tap : taps_.after(i + 1)) queue_tap(tap);
     }
+}
+
+/// Whether something may lie between a step and the end of the one before it.
+bool Executor::begins_apart(std::size_t step, std::size_t first_of_stretch) const {
+    return step == first_of_stretch || !taps_.after(step).empty();
+}
+
+void Executor::time_steps(bool on) {
+    if (on && stopwatches_.empty())
+        for (const Memory& memory : memory_) stopwatches_.push_back(memory.backend.make_stopwatch(2 * steps_.size()));
+    timed_ = on;
+}
+
+std::vector<Executor::StepTime> Executor::step_times() const {
+    VITRO_CHECK(timed_);
+    for (std::size_t device = 0; device < memory_.size(); ++device) synchronize(device);
+    std::vector<StepTime> times(steps_.size());
+    for (const Stretch& stretch : stretches_)
+        for (std::size_t i = stretch.first; i < stretch.end; ++i) {
+            const Stopwatch& stopwatch = *stopwatches_[stretch.device];
+            times[i].begin = begins_apart(i, stretch.first) ? stopwatch.seconds(2 * i) : times[i - 1].end;
+            times[i].end = stopwatch.seconds(2 * i + 1);
+        }
+    return times;
 }
 
 void Executor::run_steps(std::span<const std::size_t> steps) {

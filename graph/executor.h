@@ -55,6 +55,19 @@ public:
     /// The copy of a tapped value, with the sizes of the latest run: host memory, valid until the next run.
     Tensor tapped(ValueId id) const;
 
+    /// Reads each device's clock before and after every step of the runs from now on; in recordings too, which then
+    /// are others than without. Nothing else changes. Allocates at the first time.
+    void time_steps(bool on);
+    /// When a step of the latest run, which was timed, began and ended: seconds since that run began. A device's own
+    /// clock tells, and it is taken to begin with the run.
+    struct StepTime {
+        double begin = 0, end = 0;
+    };
+    /// By the steps' order in the program. Waits for them.
+    std::vector<StepTime> step_times() const;
+    /// When the latest run that was timed began, on the host's steady clock, in seconds.
+    double began() const { return began_; }
+
     const Program& program() const { return program_; }
     /// Of the latest run; the bounds before the first.
     const SymbolValues& symbols() const { return symbols_; }
@@ -78,6 +91,7 @@ private:
     /// What was recorded for the same values of all symbols that matter; empty at first.
     struct Recorded {
         SymbolValues symbols;
+        bool timed;
         std::vector<std::unique_ptr<Recording>> stretches;  // null: not recorded
     };
     static constexpr std::size_t kMostRecorded = 64;  // sets of values; beyond that steps run directly
@@ -98,6 +112,7 @@ private:
     void copy(ValueId from, ValueId to, const Call& call) const;
     void begin(std::size_t device);
     void queue_tap(const TapMemory::Tap& tap) const;
+    bool begins_apart(std::size_t step, std::size_t first_of_stretch) const;
     void synchronize(std::size_t device) const;
     const Recorded* recorded_for(const SymbolValues& symbols);
 
@@ -129,6 +144,9 @@ private:
     const Recording* replayed_ = nullptr;
     SymbolValues symbols_;
     TapMemory taps_;
+    bool timed_ = false;
+    double began_ = 0;
+    std::vector<std::unique_ptr<Stopwatch>> stopwatches_;  // by device, once steps were timed
 };
 
 }  // namespace vitro

@@ -1,4 +1,4 @@
-// The IR: a static graph of SSA values. Nodes stand in topological order; a value is named by its path.
+// The IR: a static graph of SSA values. Nodes are in topological order; a value is named by its path.
 #pragma once
 
 #include "graph/op_def.h"
@@ -17,7 +17,7 @@ namespace vitro {
 using ValueId = std::int32_t;
 using NodeId = std::int32_t;
 
-/// Stands in Node::inputs for an optional input that is not given.
+/// In Node::inputs: an optional input that is not given.
 inline constexpr ValueId kAbsent = -1;
 
 /// A handle to a value of a graph; a default one stands for an optional input that is not given.
@@ -30,9 +30,9 @@ struct Value {
 
 enum class ValueKind {
     input,     // data of the step: tokens, positions …
-    weight,    // read-only: a tensor of the checkpoint, or what the load program makes of some
-    state,     // a cache: memory that lives from step to step
-    constant,  // small, its data stands in the graph
+    weight,    // read-only: a tensor of the checkpoint, or a result of the load program
+    state,     // a cache: memory whose content is kept from step to step
+    constant,  // small; its data is part of the graph
     result,    // an output of a node
 };
 
@@ -40,11 +40,11 @@ struct ValueInfo {
     ValueKind kind = ValueKind::result;
     TensorType type;
     std::string path;             // unique in the graph: "model.layers.3.self_attn.qkv_proj"
-    NodeId producer = -1;         // of a result
-    std::vector<std::byte> data;  // of a constant: the elements
-    std::string source{};         // of a weight: the checkpoint tensor it is or, prepared, the load program's result
-    bool prepared = false;        // of a weight: the load program makes it (graph/split_load.h)
-    std::string device{};         // of all but results: where it lives; empty where there is only one device
+    NodeId producer = -1;         // for a result: the node that computes it
+    std::vector<std::byte> data;  // for a constant: its elements
+    std::string source{};         // for a weight: the name of the checkpoint tensor, or of the load program's result
+    bool prepared = false;        // for a weight: whether the load program makes it (graph/split_load.h)
+    std::string device{};         // for all but results: the device it is on; empty if there is only one device
 };
 
 /// Where in the model's source code a node was written; file is relative to the project.
@@ -57,13 +57,13 @@ struct SourceLine {
 struct Node {
     const OpDef* op = nullptr;
     Attributes attributes;
-    /// One for each of OpDef::inputs, in their order, kAbsent for those not given; `present(inputs)` are the others.
+    /// One for each of OpDef::inputs, in their order, kAbsent for those not given; `present(inputs)` are those given.
     std::vector<ValueId> inputs;
     std::vector<ValueId> outputs;
     SourceLine source;
     /// Paths of the source graph's values that a fused node stands for; empty means its own outputs.
     std::vector<std::string> realizes;
-    /// The device it runs on, and its outputs live on; before placement, if it is named, the one it is to run on.
+    /// The device that it runs on and its outputs are on; before devices are assigned, empty or the device to assign.
     std::string device{};
 };
 
@@ -85,7 +85,7 @@ struct StateUpdate {
 class Graph {
 public:
     std::string name;
-    std::map<char, std::int64_t> bounds;  // every symbol used, with the largest value it takes
+    std::map<char, std::int64_t> bounds;  // every symbol that is used, with its largest value
     std::vector<ValueInfo> values;        // by ValueId
     std::vector<Node> nodes;              // by NodeId, in topological order
     std::vector<ValueId> results;
@@ -102,8 +102,8 @@ public:
     void rename(ValueId id, std::string path);
     /// The value with this path, or -1.
     ValueId find(std::string_view path) const;
-    /// Keeps only these values, each named once: the i-th becomes value i. Returns what became of each value, its new
-    /// id or -1; ids in nodes, results and updates are the caller's to change.
+    /// Keeps only these values, each listed once: the i-th becomes value i. Returns for each old value its new id, or
+    /// -1 if it is removed; the caller must change the ids in nodes, results and updates.
     std::vector<ValueId> keep(std::span<const ValueId> kept);
     std::vector<ValueId> values_of(ValueKind kind) const;
     SymbolValues bound_values() const;
@@ -115,7 +115,7 @@ private:
         VITRO_CHECK(id >= 0 && static_cast<std::size_t>(id) < values.size(), "value {} of {}", id, values.size());
         return static_cast<std::size_t>(id);
     }
-    /// Enters the path for the value; gives it a suffix (".1") if it is taken.
+    /// Registers the path for the value; adds a suffix (".1") to it if it is taken.
     void take_path(std::string& path, ValueId id);
 
     PathIndex by_path_;
@@ -127,7 +127,7 @@ auto present(Ids& ids) {
     return ids | std::views::filter([](ValueId id) { return id != kAbsent; });
 }
 
-/// The device that a value lives on, as written into the graph; empty when none is.
+/// The device that a value is on, as the graph says; empty when it says none.
 const std::string& device_of(const Graph& graph, ValueId id);
 
 /// Types of the values, in order; TensorType::none() for kAbsent.

@@ -3,6 +3,7 @@
 #include "base/checked.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <set>
 #include <tuple>
@@ -132,6 +133,56 @@ std::vector<UncheckedIndices> unchecked_indices(const Graph& graph) {
     return out;
 }
 
+std::optional<WrittenRows> written_rows(const Node& node) {
+    WrittenRows out{};
+    std::size_t found = 0;
+    for (std::size_t i = 0; i < node.op->inputs.size() && i < node.inputs.size(); ++i) {
+        const InputDef& def = node.op->inputs[i];
+        if (node.inputs[i] == kAbsent) continue;
+        std::size_t* const at = def.role == InputRole::positions   ? &out.positions
+                                : def.role == InputRole::sequences ? &out.sequences
+                                : def.role == InputRole::pages     ? &out.pages
+                                                                   : nullptr;
+        if (at == nullptr) continue;
+        *at = i;
+        ++found;
+    }
+    if (found != 3) return std::nullopt;
+    out.cache = static_cast<std::size_t>(input_index(*node.op, node.op->inputs[out.pages].of));
+    for (const auto& [output, input] : node.op->aliases)
+        if (input == out.cache) return out;
+    return std::nullopt;
+}
+
+std::vector<NodeId> unchecked_writes(const Graph& graph) {
+    std::vector<NodeId> out;
+    for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+        const Node& node = graph.nodes[n];
+        const auto rows = written_rows(node);
+        if (!rows) continue;
+        const auto is_input = [&](std::size_t i) { return graph.value(node.inputs[i]).kind == ValueKind::input; };
+        if (!is_input(rows->positions) || !is_input(rows->sequences) || !is_input(rows->pages))
+            out.push_back(static_cast<NodeId>(n));
+    }
+    return out;
+}
+
+void check_written_rows(std::string_view reader, const Tensor& positions, const Tensor& sequences, const Tensor& pages,
+                        std::int64_t slots) {
+    std::vector<std::pair<std::int64_t, std::int64_t>> rows;  // and the tokens
+    for (std::int64_t t = 0; t < positions.elements(); ++t) {
+        const std::int64_t position = positions.as<std::int32_t>()[t], sequence = sequences.as<std::int32_t>()[t];
+        const std::int64_t page = pages.as<std::int32_t>()[sequence * pages.dim(1) + position / slots];
+        rows.emplace_back(page * slots + position % slots, t);
+    }
+    std::sort(rows.begin(), rows.end());
+    const auto same =
+        std::adjacent_find(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.first == b.first; });
+    if (same == rows.end()) return;
+    fail("{}: expected a row of the cache for each token, found tokens {} and {} in slot {} of page {}", reader,
+         same->second, std::next(same)->second, same->first % slots, same->first / slots);
+}
+
 void check_indices(std::string_view what, const Tensor& tensor, const IndexRule& rule, const SymbolValues& symbols) {
     std::int64_t limit = std::int64_t{1} << 31, sum = 0;
     if (rule.role == InputRole::rows || rule.role == InputRole::sequences || rule.role == InputRole::pages)
@@ -153,6 +204,9 @@ void check_indices(const Graph& graph, const Node& node, std::span<const Tensor>
     for (std::size_t i = 0; i < inputs.size(); ++i)
         if (const auto rule = index_rule(graph, node, i))
             check_indices(graph.value(node.inputs[i]).path, inputs[i], *rule, symbols);
+    if (const auto rows = written_rows(node))
+        check_written_rows(describe(graph, node), inputs[rows->positions], inputs[rows->sequences], inputs[rows->pages],
+                           inputs[rows->cache].dim(1));
 }
 
 }  // namespace vitro

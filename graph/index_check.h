@@ -46,11 +46,27 @@ struct UncheckedIndices {
 /// In the order of the nodes.
 std::vector<UncheckedIndices> unchecked_indices(const Graph& graph);
 
+/// The inputs of a node that say which rows of a cache it writes, by their places among its inputs.
+struct WrittenRows {
+    std::size_t positions, sequences, pages, cache;
+};
+/// None of a node that writes none.
+std::optional<WrittenRows> written_rows(const Node& node);
+
+/// Nodes that write rows which something else than the graph's inputs says: whether those are distinct, no one who
+/// gives inputs can check.
+std::vector<NodeId> unchecked_writes(const Graph& graph);
+
+/// Error where two tokens have the same row, for which of them it then holds would be chance. The numbers are valid by
+/// their rules; `reader` is "kv_append at k_cache", `slots` the positions of a page.
+void check_written_rows(std::string_view reader, const Tensor& positions, const Tensor& sequences, const Tensor& pages,
+                        std::int64_t slots);
+
 /// Error, naming `what` ("input tokens") and the rule's reader, on a number that the rule excludes. A sum that is a
 /// symbol of value 0 is not asked for.
 void check_indices(std::string_view what, const Tensor& tensor, const IndexRule& rule, const SymbolValues& symbols);
 
-/// The same of all inputs of a node that have a rule; `inputs` in host memory.
+/// The same of all inputs of a node that have a rule, and of the rows that it writes; `inputs` in host memory.
 void check_indices(const Graph& graph, const Node& node, std::span<const Tensor> inputs, const SymbolValues& symbols);
 
 }  // namespace vitro

@@ -1,4 +1,5 @@
-// An op as the compiler knows it: types in, types out, meaning, cost. Kernels are listed apart, one list a backend.
+// An op as the compiler knows it: types in, types out, meaning, cost. Kernels are listed elsewhere, in one list per
+// backend.
 #pragma once
 
 #include "backends/backend.h"
@@ -20,7 +21,8 @@ namespace vitro {
 class Builder;
 struct Value;
 
-/// One execution of an op: true sizes, memory, attributes. Kernels only read inputs and write every element of outputs.
+/// One execution of an op: sizes as numbers, memory, attributes. Kernels only read the inputs, and write every element
+/// of the outputs.
 struct Call {
     /// One for each of OpDef::inputs, in their order; an optional one that is not given is Tensor::none().
     std::span<const Tensor> inputs;
@@ -28,11 +30,11 @@ struct Call {
     const Attributes& attributes;
     Backend& backend;
     std::span<std::byte> scratch{};  // at least KernelDef::scratch bytes, contents undefined
-    /// Weights that the next step on this device reads, the largest of its inputs: a kernel that leaves the memory idle
-    /// may bring them nearer.
+    /// The largest weight that the next step on this device reads: a kernel that does not use the full memory bandwidth
+    /// may prefetch it.
     std::span<const std::byte> next_weights{};
-    /// Bit i: input i is a weight or a constant, which no step writes: a kernel may read it before the one in front has
-    /// ended.
+    /// Bit i is set when input i is a weight or a constant, which no step writes: a kernel may read it before the
+    /// kernel that runs before it has ended.
     std::uint64_t fixed_inputs = 0;
 
     const Tensor& in(std::size_t i) const { return inputs[i]; }
@@ -42,17 +44,17 @@ struct Call {
     bool is_fixed(std::size_t i) const { return i < 64 && (fixed_inputs >> i & 1) != 0; }
 };
 
-/// Work of one execution: bytes that must move (each input read once, each output written once, unless an op knows
-/// better) and floating-point operations.
+/// Work of one execution: bytes that must move (by default, each input is read once and each output written once) and
+/// floating-point operations.
 struct Cost {
     std::int64_t bytes = 0;
     std::int64_t flops = 0;
 };
 
-/// A representative call, for the checks that run over every op (tests/ops).
+/// A representative call, for the checks that run on every op (ops/check, tests/ops).
 struct Example {
-    /// TensorType::none() for optional inputs that are not given; those at the end may be left out. Inputs of a float
-    /// type are tried in every float type that the op takes.
+    /// TensorType::none() stands for an optional input that is not given; at the end these may be left out. Inputs of a
+    /// float type are tried in every float type that the op accepts.
     std::vector<TensorType> inputs;
     Attributes attributes;
     SymbolValues symbols;
@@ -67,32 +69,34 @@ struct Alias {
     bool operator==(const Alias&) const = default;
 };
 
-/// What an input says. Those of i32 that are indices or describe the step's sequences say here which numbers are valid:
-/// graph/index_check.h makes up and checks such numbers for every op alike, so that no kernel has to.
+/// What an input means. For i32 inputs that are indices or describe the step's sequences, the role says which numbers
+/// are valid: graph/index_check.h generates and checks such numbers in the same way for every op, so that no kernel has
+/// to.
 enum class InputRole : std::uint8_t {
     values,     // any numbers; a row-wise op reads row r of it for row r of its outputs
     shared,     // any numbers; a row-wise op reads all of it for every row: a weight, a table
     rows,       // indices of rows of the input `of`: token ids, wanted rows
-    positions,  // [T], of each token the position in its sequence, for which the sequence's pages, if there are, have
-                // room
-    sequences,  // [T], of each token the sequence: an index of a row of the input `of`, which has one for each
-    pages,      // [S, M], of each sequence the pages that hold it, in order: indices of rows of the cache `of`
-    lengths,    // [S], of each sequence how many of its positions the caches hold, for which its pages have room
-    total_lengths,  // [S], of each sequence how long it is, of which the op reads no memory: any number of at least 0
+    positions,  // [T]: the position of each token in its sequence; less than what the sequence's pages, if any, can
+                // hold
+    sequences,  // [T]: the sequence of each token, as an index of a row of the input `of`, which has a row per sequence
+    pages,      // [S, M]: the pages of each sequence, in order, as indices of rows of the cache `of`
+    lengths,    // [S]: how many positions of each sequence the caches hold; at most what its pages can hold
+    total_lengths,  // [S]: the length of each sequence, any number of at least 0; it does not decide what memory is
+                    // read
 };
 
-/// An input of an op: `"x"` alone is one of role `values` that must be given.
+/// An input of an op: `"x"` alone means an input of role `values` that must be given.
 struct InputDef {
     std::string_view name;
     InputRole role = InputRole::values;
-    std::string_view of{};  // the input that indices are into, by name
+    std::string_view of{};  // for indices: the name of the input that they index
     bool is_optional = false;
-    Dim (*sum)(const Attributes& attributes) = nullptr;  // of lengths: what they add up to; null: anything
+    Dim (*sum)(const Attributes& attributes) = nullptr;  // for lengths: what they must add up to; null: any sum
 
     constexpr InputDef(const char* input, InputRole its_role = InputRole::values, std::string_view indexed = {})
         : name(input), role(its_role), of(indexed) {}
 
-    /// The same input where it need not be given. Optional inputs come after all others.
+    /// The same input, but optional. Optional inputs come after all others.
     constexpr InputDef optional() const {
         InputDef copy = *this;
         copy.is_optional = true;
@@ -106,13 +110,13 @@ struct InputDef {
     }
 };
 
-/// How outputs follow from inputs, for passes that move ops past each other.
+/// Which parts of the inputs each part of the outputs depends on, for passes that move ops past each other.
 enum class Locality : std::uint8_t {
     none,  // nothing is promised
-    rows,  // matrix in, matrix out: row r of the outputs depends on row r of the inputs of role `values` that have as
-           // many dimensions, and on all else as a whole
-    elements,  // the same of single elements
-    moves,     // the elements of output 0 are elements of the inputs of role `values`, of any type, elsewhere
+    rows,  // matrix in, matrix out: row r of the outputs depends only on row r of the inputs that have role `values`
+           // and as many dimensions as the output, and on all other inputs as a whole
+    elements,  // the same for single elements instead of rows
+    moves,     // the elements of output 0 are elements of the inputs of role `values`, of any type, at other places
 };
 
 struct OpDef {
@@ -121,44 +125,47 @@ struct OpDef {
     std::string_view doc;
     /// The inputs in order; those that are optional last.
     std::vector<InputDef> inputs;
-    /// Any number of inputs of the last name (concat).
+    /// Whether the last input may be given any number of times (concat).
     bool variadic = false;
     Locality locality = Locality::none;
+    /// Two inputs, which may change places.
+    bool commutes = false;
 
-    /// Types of the outputs; optional inputs that are not given are TensorType::none(). Throws Error with what was
-    /// expected and found; the builder adds op, path, types and the line of the model. The ranges of attributes have
-    /// been checked (Attributes::check).
+    /// Types of the outputs; optional inputs that are not given are TensorType::none(). Throws an Error that says what
+    /// was expected and found; the builder adds op, path, types and the line of the model. The ranges of attributes
+    /// have already been checked (Attributes::check).
     std::vector<TensorType> (*infer)(std::span<const TensorType> inputs, const Attributes& attributes);
-    /// Whether output 0 is input 0, element by element, with these types and attributes. Null: never known.
+    /// Whether output 0 equals input 0, element by element, with these types and attributes. Null: not known.
     bool (*is_identity)(std::span<const TensorType> inputs, std::span<const TensorType> outputs,
                         const Attributes& attributes) = nullptr;
-    /// Attributes from text; Attributes::parse<TheStruct>.
+    /// Reads attributes from text; Attributes::parse<TheStruct>.
     Attributes (*parse_attributes)(const AttributeTexts& texts) = &Attributes::parse<NoAttributes>;
     /// The plainest correct code, in fp32 or better, on host memory.
     void (*reference)(const Call& call);
     /// Work of a call (data pointers may be null). Null: bytes of inputs and outputs, no flops.
     Cost (*cost)(const Call& call) = nullptr;
-    /// Calls to test with, `random` decides odd sizes.
+    /// Calls to test with; `random` chooses odd sizes.
     std::vector<Example> (*examples)(Random& random);
 
-    /// Output 0 may be written over input `in_place` when that one is not read again and has the same bytes.
+    /// Output 0 may be written into the memory of input `in_place`, if that input is not read later and has as many
+    /// bytes.
     std::optional<std::size_t> in_place{};
-    /// Whether the output is, byte for byte, its inputs one behind the other. Then an input may stand in its place
-    /// within the output already, and kernels leave it as it is. Null: never.
+    /// Whether the output is, byte for byte, its inputs one after the other. Then an input may already be in its place
+    /// within the output, and kernels leave it as it is. Null: never.
     bool (*joins_inputs)(std::span<const TensorType> inputs, const Attributes& attributes) = nullptr;
     /// Outputs that *are* the memory of an input: a view (reshape), or the next state of a cache (kv_append).
     std::vector<Alias> aliases{};
-    /// With an alias: nothing has to run.
+    /// For an op with an alias: whether nothing has to run.
     bool is_view = false;
     /// A fused op's meaning in simpler ops; null for primitives.
     std::vector<Value> (*decompose)(Builder& builder, std::span<const Value> inputs,
                                     const Attributes& attributes) = nullptr;
 };
 
-/// OpDef::is_identity of an op that changes nothing when it keeps the type of its input.
+/// OpDef::is_identity for ops that change nothing when the output has the type of the input.
 bool keeps_type(std::span<const TensorType> inputs, std::span<const TensorType> outputs, const Attributes& attributes);
 
-/// The definition of input `i` of a node, also of those beyond the last name of a variadic op.
+/// The definition of input `i` of a node; for a variadic op, `i` may be larger than the number of names.
 inline const InputDef& input_def(const OpDef& op, std::size_t i) {
     return op.inputs[std::min(i, op.inputs.size() - 1)];
 }
@@ -168,7 +175,7 @@ int input_index(const OpDef& op, std::string_view name);
 std::vector<std::string_view> input_names(const OpDef& op);
 /// How many inputs must be given: the first ones.
 std::size_t required_inputs(const OpDef& op);
-/// `all` with `none` for the inputs at the end that are missing in it.
+/// `all`, with `none` added for the inputs at the end that it lacks.
 template <class T>
 std::vector<T> with_absent(const OpDef& op, std::span<const T> all, const T& none) {
     std::vector<T> out(all.begin(), all.end());
@@ -176,23 +183,23 @@ std::vector<T> with_absent(const OpDef& op, std::span<const T> all, const T& non
     return out;
 }
 
-/// The op's cost, also where the definition leaves it to the default.
+/// The op's cost, by its cost function or the default.
 Cost cost_of(const OpDef& op, const Call& call);
 
 /// A kernel of one backend for one op.
 struct KernelDef {
     std::string_view op;
     void (*run)(const Call& call);
-    /// Why the kernel does not take these types, or empty. Null: it takes everything that infer accepts.
+    /// Why the kernel refuses these types; empty if it takes them. Null: it takes everything that infer accepts.
     std::string (*refuses)(std::span<const TensorType> inputs, std::span<const TensorType> outputs,
                            const Attributes& attributes) = nullptr;
-    /// Bytes of scratch it wants for sizes up to these (data pointers are null). Null: none.
+    /// Bytes of scratch memory that it needs for sizes up to these (data pointers are null). Null: none.
     std::size_t (*scratch)(const Call& call) = nullptr;
-    /// Whether it rounds what stands between its parts to the inputs' dtype, as the op's decomposition would; the
-    /// checks then have that one's tolerance. Null: never.
+    /// Whether it rounds intermediate values to the inputs' dtype, as the op's decomposition does; the checks then use
+    /// the tolerance of the decomposition. Null: never.
     bool (*rounds_between)(const Call& call) = nullptr;
-    /// The dtype in which it would rather have input `input` of a call of these types, where a pass may choose: a
-    /// weight packed (base/packed.h), activations rounded (base/rounded.h). Null: as they are.
+    /// The dtype that it prefers for input `input` of a call with these types, when a pass may choose: a packed weight
+    /// (base/packed.h), rounded activations (base/rounded.h). Null: it prefers the dtype that the input has.
     DType (*prefers)(std::size_t input, std::span<const TensorType> inputs, const Attributes& attributes) = nullptr;
 };
 

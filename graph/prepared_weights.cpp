@@ -2,6 +2,8 @@
 
 #include "graph/executor.h"
 
+#include <numeric>
+
 namespace vitro {
 namespace {
 
@@ -18,10 +20,15 @@ public:
           progress_(progress),
           memory_(std::move(memory)),
           executor_(program_, memory_, leaves),
+          origin_(program_.graph.values.size()),
           readers_(program_.graph.values.size()) {
+        std::iota(origin_.begin(), origin_.end(), 0);
+        for (const Node& each : program_.graph.nodes)
+            for (const auto& [output, input] : each.op->aliases)
+                origin_[index(each.outputs[output])] = origin_[index(each.inputs[input])];
         for (std::size_t i = 0; i < program_.steps.size(); ++i) {
             all_ += bytes_made(i);
-            for (const ValueId id : present(node(i).inputs)) ++readers_[index(id)];
+            for (const ValueId id : present(node(i).inputs)) ++readers_[index(origin_[index(id)])];
         }
     }
 
@@ -33,7 +40,10 @@ public:
             finished(i);
             tell(done_ += bytes_made(i));
         }
-        for (const Memory& memory : memory_) memory.backend.synchronize();
+        for (const Memory& memory : memory_) {
+            memory.backend.synchronize();
+            memory.backend.end_uploads();
+        }
     }
 
 private:
@@ -72,7 +82,8 @@ private:
     }
 
     void finished(std::size_t step) {
-        for (const ValueId id : present(node(step).inputs)) {
+        for (const ValueId input : present(node(step).inputs)) {
+            const ValueId id = origin_[index(input)];
             const ValueInfo& value = program_.graph.value(id);
             if (--readers_[index(id)] > 0 || value.kind != ValueKind::weight) continue;
             const auto& done = load_.is_mapped(id) ? tensors_.unload : tensors_.release;
@@ -90,7 +101,8 @@ private:
     const PreparedWeights::Progress& progress_;
     std::vector<Memory> memory_;  // by device
     Executor executor_;
-    std::vector<int> readers_;  // by ValueId: steps that have not run
+    std::vector<ValueId> origin_;  // by ValueId: the value whose memory it is a view of, or itself
+    std::vector<int> readers_;     // by ValueId of those: steps that have not run
     std::size_t done_ = 0, all_ = 0;
 };
 

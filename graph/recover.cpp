@@ -9,21 +9,33 @@
 namespace vitro {
 namespace {
 
+/// The op only rounds the elements of its input to another type.
+bool only_converts(const OpDef& op) { return op.locality == Locality::elements && op.is_identity == keeps_type; }
+
+/// The op takes some rows of its first input.
+bool takes_rows(const OpDef& op) {
+    return op.locality == Locality::moves &&
+           std::any_of(op.inputs.begin(), op.inputs.end(), [&](const InputDef& input) {
+               return input.role == InputRole::rows && input.of == op.inputs[0].name;
+           });
+}
+
 /// The op hands on elements of its first input: walks go through it where the other graph has no such node.
 bool hands_on(const Node& node) {
-    static constexpr std::string_view kOps[] = {"cast", "copy", "gather_rows"};
-    return node.op->is_view || std::find(std::begin(kOps), std::end(kOps), node.op->name) != std::end(kOps);
+    return node.op->is_view || node.op == &kCopy || only_converts(*node.op) || takes_rows(*node.op);
 }
+
+/// The outputs are parts of the first input.
+bool takes_apart(const Node& node) { return node.op->locality == Locality::moves && node.outputs.size() > 1; }
 
 const Node* producer(const Graph& graph, ValueId id) {
     const NodeId node = graph.value(id).producer;
     return node < 0 ? nullptr : &graph.node(node);
 }
 
-/// Which input of `there` stands for input `i` of `here`: sums and products of two may be written the other way round.
+/// Which input of `there` stands for input `i` of `here`: those of an op that commutes may have changed places.
 std::size_t counterpart(const Graph& source, const Node& here, const Graph& graph, const Node& there, std::size_t i) {
-    const bool may_swap = here.inputs.size() == 2 && (here.op->name == "add" || here.op->name == "mul");
-    if (!may_swap) return i;
+    if (!here.op->commutes) return i;
     const auto path = [](const Graph& of, const Node& node, std::size_t at) { return of.value(node.inputs[at]).path; };
     const auto rank = [](const Graph& of, const Node& node, std::size_t at) {
         return of.value(node.inputs[at]).type.rank();
@@ -97,7 +109,7 @@ void Recovery::match(const Graph& source) {
                 meet(a->inputs[i], b->inputs[counterpart(source, *a, graph_, *b, i)]);
             for (std::size_t i = 0; i < std::min(a->outputs.size(), b->outputs.size()); ++i)
                 if (a->outputs[i] != there) meet(a->outputs[i], b->outputs[i]);
-        } else if (hands_on(*b) || b->op->name == "split") {  // of a projection that was merged with others
+        } else if (hands_on(*b) || takes_apart(*b)) {  // of a projection that was merged with others
             meet(there, b->inputs[0]);
         } else if (hands_on(*a)) {
             seen[static_cast<std::size_t>(there)] = true;

@@ -15,7 +15,7 @@
 
 namespace vitro {
 
-/// A rule met a candidate.
+/// What happened at one candidate, a place where a pass could apply: it fired, or was refused.
 struct Finding {
     std::string_view pass;
     std::string path;  // of the candidate's last value
@@ -29,7 +29,7 @@ struct Fate {
         merged,  // `into` has the same elements: a common subexpression, a cast that did nothing
         elided,  // exists only inside the fused op that computes `into`
         folded,  // is the constant `into`
-        unused,  // nothing wants it
+        unused,  // no result depends on it
     };
     Kind kind = Kind::unused;
     std::string into;  // a path; may itself have a fate from a later pass
@@ -42,7 +42,7 @@ struct Journal {
     std::vector<Finding> findings;
     std::map<std::string, Fate> fates;  // by the source value's path
 
-    /// The value of the final graph in which `path` ended up, following fates; empty when nothing wants it.
+    /// The value of the final graph in which `path` ended up, following fates; empty when no result depends on it.
     std::string realized_by(const std::string& path) const;
 };
 

@@ -78,7 +78,7 @@ std::vector<bool> load_nodes(const Graph& graph) {
 SplitGraph split_load(Graph graph) {
     for (const ValueInfo& value : graph.values)
         if (value.prepared)
-            fail("weight {}: {} is made by a load program, which the graph is without", value.path, value.source);
+            fail("weight {}: {} is made by a load program, which this graph does not have", value.path, value.source);
     const Division division(graph);
     if (division.prepared.empty()) {
         Graph none = like(graph);

@@ -1,7 +1,7 @@
 #include "graph/statistics.h"
 
-#include "base/blocks.h"
 #include "base/half.h"
+#include "base/packed.h"
 
 #include <algorithm>
 #include <cmath>
@@ -43,10 +43,11 @@ struct Sums {
 }  // namespace
 
 Tensor without_blocks(const Tensor& tensor, std::vector<float>& memory) {
-    if (!is_block_quantized(tensor.dtype)) return tensor;
+    if (info(tensor.dtype).storage == Storage::plain) return tensor;
     Tensor plain = tensor;
     memory.resize(static_cast<std::size_t>(tensor.elements()));
-    dequantize(tensor.dtype, static_cast<const std::byte*>(tensor.data), tensor.elements(), memory.data());
+    dequantize_matrix(tensor.dtype, static_cast<const std::byte*>(tensor.data), tensor.rows(), tensor.dim(-1),
+                      memory.data());
     plain.dtype = DType::f32;
     plain.data = memory.data();
     return plain;

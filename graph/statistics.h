@@ -25,7 +25,7 @@ std::vector<Statistics> statistics(const Tensor& tensor, int axis = -1);
 /// The first element that is NaN or infinite, or -1.
 std::int64_t first_not_finite(const Tensor& tensor);
 
-/// The same tensor, or where it is block-quantized its numbers as f32, in `memory`.
+/// The same tensor, or where it is block-quantized, packed or rounded its numbers as f32, in `memory`.
 Tensor without_blocks(const Tensor& tensor, std::vector<float>& memory);
 
 /// The place of an element, by its number in row-major order: "[3, 17]".

@@ -222,7 +222,8 @@ void SyntheticStep::fill_i32(const std::string& path, const Tensor& tensor) cons
             page = 0;
             if (i >= needed) continue;
             if (used == pages.size())
-                fail("input {}: {} pages are too few for {} sequences: take smaller symbols", path, below, sequences);
+                fail("input {}: {} pages are too few for {} sequences: give smaller --symbol sizes", path, below,
+                     sequences);
             std::swap(pages[used],
                       pages[static_cast<std::size_t>(random.integer(static_cast<std::int64_t>(used), below - 1))]);
             page = pages[used++];

@@ -318,8 +318,9 @@ private:
             std::vector<std::string_view> known;
             for (const OpDef* each : all_ops_ ? all_ops_() : std::span<const OpDef* const>())
                 known.push_back(each->name);
-            fail("{}: expected an op that there is (see `vitro ops`), found {}{}", place(begin), what,
-                 did_you_mean(what, known));
+            const std::string hint = did_you_mean(what, known);
+            fail("{}: no op is called '{}'{}", place(begin), what,
+                 hint.empty() ? ": `vitro ops` lists those there are" : hint);
         }
         node(*op, std::move(paths), std::move(types));
     }

@@ -21,12 +21,15 @@ std::vector<const OpDef*>& ops() {
     return list;
 }
 
+const IsaKernels& kernels_in_use() {
+    const Isa isa = isa_in_use();
+    return *std::find_if(isa_kernels().begin(), isa_kernels().end(),
+                         [&](const IsaKernels& one) { return one.isa == isa; });
+}
+
 std::vector<KernelDef>& kernels() {
     static std::vector<KernelDef> list = [] {
-        const Isa isa = isa_in_use();
-        const auto row = std::find_if(isa_kernels().begin(), isa_kernels().end(),
-                                      [&](const IsaKernels& one) { return one.isa == isa; });
-        const std::span<const KernelDef> all = row->kernels();
+        const std::span<const KernelDef> all = kernels_in_use().kernels();
         return std::vector<KernelDef>(all.begin(), all.end());
     }();
     return list;
@@ -53,6 +56,7 @@ Isa isa_in_use() {
 }
 
 std::span<const KernelDef> cpu_kernels() { return kernels(); }
+const CpuLimits& cpu_limits() { return *kernels_in_use().limits(); }
 
 const KernelDef* find_kernel(std::span<const KernelDef> kernels, std::string_view op) {
     const auto found = std::find_if(kernels.begin(), kernels.end(), [&](const KernelDef& one) { return one.op == op; });
@@ -61,7 +65,7 @@ const KernelDef* find_kernel(std::span<const KernelDef> kernels, std::string_vie
 
 void add_ops(std::span<const OpDef* const> more, std::span<const KernelDef> cpu) {
     for (const OpDef* op : more) {
-        if (find_op(op->name) != nullptr) fail("op {}: there is one of this name already", op->name);
+        if (find_op(op->name) != nullptr) fail("op {}: there already is one of this name", op->name);
         const auto at =
             std::find_if(ops().begin(), ops().end(), [&](const OpDef* other) { return other->name > op->name; });
         ops().insert(at, op);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backends/cpu/isa.h"
+#include "backends/cpu/limits.h"
 #include "graph/op_def.h"
 
 #include <span>
@@ -14,10 +15,12 @@ std::span<const OpDef* const> all_ops();
 /// The op with this name, or null.
 const OpDef* find_op(std::string_view name);
 
-/// The kernels that were compiled for one instruction set.
+/// What was compiled for one instruction set: the kernels, and what measures the CPU with it.
 struct IsaKernels {
     Isa isa;
-    std::span<const KernelDef> (*kernels)();  // only to be called where the CPU runs the set
+    // Only to be called where the CPU runs the set.
+    std::span<const KernelDef> (*kernels)();
+    const CpuLimits* (*limits)();
 };
 /// Of every set that this binary has, from the plainest to the best.
 std::span<const IsaKernels> isa_kernels();
@@ -28,6 +31,8 @@ Isa isa_in_use();
 
 /// The CPU's kernels.
 std::span<const KernelDef> cpu_kernels();
+/// What measures the CPU, compiled for the same set.
+const CpuLimits& cpu_limits();
 
 /// The first of `kernels` that is for the op of this name, or null.
 const KernelDef* find_kernel(std::span<const KernelDef> kernels, std::string_view op);

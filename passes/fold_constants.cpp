@@ -1,11 +1,11 @@
 // f(constants) -> constant
 //
 // Runs the op's reference at compile time, for results small enough to stand in the graph.
-#include "graph/index_check.h"
-#include "graph/program.h"
+#include "graph/interpret.h"
 #include "passes/passes.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace vitro {
 namespace {
@@ -18,23 +18,11 @@ bool can_stand_in_graph(const TensorType& type) {
            (type.dtype == DType::f32 || type.dtype == DType::i32) && bytes_of(type, {}) <= kMaxBytes;
 }
 
-/// `node` reads constants alone.
-std::vector<std::byte> evaluate(const Graph& graph, const Node& node, Backend& host) {
-    std::vector<Tensor> inputs;
-    for (const ValueId id : node.inputs) {
-        if (id == kAbsent) {
-            inputs.push_back(Tensor::none());
-            continue;
-        }
-        inputs.push_back(tensor_of(graph.value(id).type, {}));
-        inputs.back().data = const_cast<std::byte*>(graph.value(id).data.data());
-    }
-    check_indices(graph, node, inputs, {});
-    Tensor out = tensor_of(graph.value(node.outputs[0]).type, {});
-    std::vector<std::byte> data(static_cast<std::size_t>(out.bytes()));
-    out.data = data.data();
-    node.op->reference({inputs, {&out, 1}, node.attributes, host});
-    return data;
+/// The output of `node`, which reads constants alone.
+Elements evaluate(const Graph& graph, const Node& node, Backend& host) {
+    std::vector<const Elements*> inputs;
+    for (const ValueId id : node.inputs) inputs.push_back(id == kAbsent ? nullptr : &graph.value(id).data);
+    return std::move(interpret(graph, node, inputs, {}, host)[0]);
 }
 
 }  // namespace
@@ -57,7 +45,7 @@ bool fold_constants(Graph& graph, PassContext& context) {
         const TensorType type = graph.value(out).type;
         if (!reads_constants || !can_stand_in_graph(type)) continue;
         if (left < kMaxBytes) {
-            rewriter.refuse(out, "what is folded fills as much as a graph may hold");
+            rewriter.refuse(out, "the folded constants already fill the size that a graph may hold");
             continue;
         }
         left -= bytes_of(type, {});

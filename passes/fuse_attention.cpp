@@ -62,7 +62,7 @@ private:
         if (!mul) return false;
         const ValueInfo& scale = graph_.value(mul->inputs[1]);
         if (scale.kind != ValueKind::constant || scale.type != TensorType{DType::f32, {1}})
-            return rewriter_.refuse(at_, "the scale is no single constant");
+            return rewriter_.refuse(at_, "the scale is not a single constant");
         std::memcpy(&attributes_.scale, scale.data.data(), sizeof attributes_.scale);
         const Node* scores = step(mul->inputs[0], "matmul", "the scaled score");
         if (!scores) return false;
@@ -138,7 +138,8 @@ private:
             return rewriter_.refuse(at_, "the caches of keys and values differ in type");
         attributes_.visibility = mask_->attributes.as<AttentionMask>().visibility;
         attributes_.keys = mask_->attributes.as<AttentionMask>().keys;
-        rewriter_.fired(out_, fmt::format("{} nodes stream over the pages", matched_.size()));
+        rewriter_.fired(out_, fmt::format("{} nodes become one op that reads the cache's pages one after the other",
+                                          matched_.size()));
         rewriter_.replace(matched_, {&kAttention,
                                      attributes_,
                                      {q_, k_cache_, v_cache_, mask_->inputs[AttentionMask::kPositions],

@@ -12,7 +12,7 @@ bool fuse_bias(Graph& graph, PassContext& context) {
         if (!rewriter.is_weight(node.inputs[1]) || graph.value(node.inputs[1]).type.rank() != 1) continue;
         const auto layer = linear_layer_of(rewriter, out);
         if (!layer) {
-            rewriter.refuse(out, "what it is added to is no matmul with a weight, used once");
+            rewriter.refuse(out, "what it is added to is not a matmul with a weight that is used only once");
             continue;
         }
         rewriter.fired(out, "added in the matmul");

@@ -11,13 +11,13 @@ bool fuse(Rewriter& rewriter, const PassContext& context, NodeId norm_id) {
     const ValueId normed = norm.outputs[0];
     if (!rewriter.require_single_use(normed, normed)) return false;
     if (!rewriter.is_weight(norm.inputs[1]) && graph.value(norm.inputs[1]).kind != ValueKind::constant)
-        return rewriter.refuse(normed, "what it is multiplied by is no weight");
+        return rewriter.refuse(normed, "what it is multiplied by is not a weight");
     if (rewriter.users(normed).empty()) return rewriter.refuse(normed, "it is a result of the graph");
     const NodeId user = rewriter.users(normed)[0];
     const ValueId out = graph.node(user).outputs[0];
     auto layer = linear_layer_of(rewriter, out);
     if (!layer || layer->matched.size() != 1 || layer->x != normed)
-        return rewriter.refuse(normed, fmt::format("its user {} is no matmul with a weight", graph.value(out).path));
+        return rewriter.refuse(normed, fmt::format("its user {} is not a matmul with a weight", graph.value(out).path));
     if (layer->norm_weight != kAbsent) return rewriter.refuse(normed, "the matmul already has a norm");
     layer->linear.eps = norm.attributes.as<RmsNorm>().eps;
     layer->x = norm.inputs[0];

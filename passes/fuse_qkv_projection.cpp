@@ -30,7 +30,7 @@ bool fuse(Rewriter& rewriter, const PassContext& context, NodeId append_id) {
     if (const std::string reason = context.refuses(graph, node); !reason.empty()) return rewriter.refuse(out, reason);
 
     layer->matched.push_back(append_id);
-    rewriter.fired(out, fmt::format("{} projected, turned and appended in one step", graph.value(layer->x).path));
+    rewriter.fired(out, fmt::format("{} projected, rotated and appended in one step", graph.value(layer->x).path));
     rewriter.replace(layer->matched, std::move(node));
     return true;
 }

@@ -32,7 +32,7 @@ public:
         };
         if (!(q->attributes == k->attributes) ||
             rest(*q, RopeAttributes::kPositions) != rest(*k, RopeAttributes::kPositions))
-            return rewriter_.refuse(at_, "q and k are turned differently");
+            return rewriter_.refuse(at_, "q and k are rotated differently");
         if (rest(*k_append, KvAppend::kPositions) != rest(*v_append, KvAppend::kPositions))
             return rewriter_.refuse(at_, "k and v are appended at different places");
         if (q->inputs[RopeAttributes::kPositions] != k_append->inputs[KvAppend::kPositions])
@@ -54,7 +54,7 @@ public:
                                     k_append->inputs[KvAppend::kSequences],
                                     k_append->inputs[KvAppend::kPageTable],
                                     q->inputs[RopeAttributes::kRopeLengths]};
-        rewriter_.fired(q->outputs[0], "q and k turned, k and v appended in one step");
+        rewriter_.fired(q->outputs[0], "q and k rotated, k and v appended in one step");
         rewriter_.replace(matched_, {&kQkvRopeAppend,
                                      QkvRopeAppend{q->attributes.as<RopeAttributes>(), q_type.dim(1).size},
                                      std::move(inputs),

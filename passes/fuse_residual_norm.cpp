@@ -15,16 +15,16 @@ bool fuse(Rewriter& rewriter, const PassContext& context, NodeId norm_id) {
     const Node& norm = graph.node(norm_id);
     const ValueId out = norm.outputs[0], sum = norm.inputs[0];
     const NodeId add_id = rewriter.producer(sum, "add");
-    if (add_id < 0) return rewriter.refuse(out, fmt::format("{} is no sum", graph.value(sum).path));
+    if (add_id < 0) return rewriter.refuse(out, fmt::format("{} is not a sum", graph.value(sum).path));
     const Node& add = graph.node(add_id);
     if (rewriter.taken(add_id)) return rewriter.refuse(out, "another norm of the sum took it");
     if (graph.value(add.inputs[0]).type != graph.value(add.inputs[1]).type)
-        return rewriter.refuse(out, "the sum is of two types");
+        return rewriter.refuse(out, "the sum is of two different types");
     if (graph.value(norm.inputs[1]).kind == ValueKind::result)
-        return rewriter.refuse(out, "the norm's weight is computed");
+        return rewriter.refuse(out, "the norm's weight is not given but computed");
     Node node{&kAddRmsNorm, norm.attributes, {add.inputs[0], add.inputs[1], norm.inputs[1]}, {sum, out}, {}, {}};
     if (const std::string reason = context.refuses(graph, node); !reason.empty()) return rewriter.refuse(out, reason);
-    rewriter.fired(out, fmt::format("summed and normed at once, with {}", graph.value(sum).path));
+    rewriter.fired(out, fmt::format("sum and norm in one op, with {}", graph.value(sum).path));
     const NodeId matched[] = {add_id, norm_id};
     rewriter.replace(matched, std::move(node));
     return true;

@@ -37,7 +37,7 @@ bool keep(Rewriter& rewriter, const PassContext& context, const Node& node) {
     const NodeId dequantize = at ? rewriter.producer(node.inputs[*at], "dequantize") : -1;
     if (dequantize < 0) return false;
     const ValueId out = node.outputs[0], blocks = graph.node(dequantize).inputs[0];
-    if (!rewriter.is_weight(blocks)) return rewriter.refuse(out, "what is dequantized is no weight");
+    if (!rewriter.is_weight(blocks)) return rewriter.refuse(out, "what is dequantized is not a weight");
     Node kept = node;
     kept.inputs[*at] = blocks;
     if (const std::string reason = refusal(context, graph, kept); !reason.empty()) return rewriter.refuse(out, reason);

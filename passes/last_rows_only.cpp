@@ -29,7 +29,7 @@ void move_up(Rewriter& rewriter, NodeId gather_id) {
     std::vector<NodeId> matched{gather_id};
     NodeId last = -1;  // the highest op that it moved through
     const auto moves = [&](NodeId producer) {
-        if (producer < 0) return rewriter.refuse(out, "its rows are no result of a node");
+        if (producer < 0) return rewriter.refuse(out, "no node computes its rows");
         const std::string reason = not_row_by_row(graph, graph.node(producer));
         return reason.empty() ? rewriter.require_single_use(out, x) : rewriter.refuse(out, reason);
     };

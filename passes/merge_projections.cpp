@@ -137,7 +137,7 @@ bool merge_projections(Graph& graph, PassContext& context) {
                 merge(rewriter, group);
             else if (all.size() > 1)
                 rewriter.refuse(group[0].output(graph),
-                                "no other weight of its input has the same type, and a bias as it");
+                                "no other weight of its input has the same type and the same kind of bias");
     }
     return rewriter.finish();
 }

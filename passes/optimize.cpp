@@ -38,7 +38,7 @@ std::vector<Pass>& passes() {
         {"fuse_qkv_projection", "qkv_rope_append(x·Wᵀ + b) -> qkv_projection(x, W, b)", fuse_qkv_projection},
         // Last of those that look at a matmul's weight.
         {"pack_weights", "linear(x, W) -> linear(x, pack(W)), where the kernel reads W packed", pack_weights},
-        {"remove_dead_code", "what nothing wants -> nothing", remove_dead_code},
+        {"remove_dead_code", "values that no result depends on -> removed", remove_dead_code},
     };
     return list;
 }
@@ -51,7 +51,7 @@ void add_pass(const Pass& pass, std::string_view before) {
     const auto named = [&](std::string_view name) {
         return std::find_if(passes().begin(), passes().end(), [&](const Pass& other) { return other.name == name; });
     };
-    if (named(pass.name) != passes().end()) fail("pass {}: there is one of this name already", pass.name);
+    if (named(pass.name) != passes().end()) fail("pass {}: there already is one of this name", pass.name);
     const auto at = named(before);
     if (at == passes().end()) fail("pass {}: there is no pass {} that it could run before", pass.name, before);
     passes().insert(at, pass);

@@ -29,7 +29,7 @@ private:
         const TensorType from = graph.value(weight).type;
         const DType dtype = context_.preferred(graph, linear, Linear::kWeight);
         if (dtype == from.dtype) return false;
-        if (!rewriter_.is_weight(weight)) return rewriter_.refuse(out, "no product with a weight");
+        if (!rewriter_.is_weight(weight)) return rewriter_.refuse(out, "it is not a product with a weight");
         if (const std::string reason = misfit(weight, dtype); !reason.empty()) return rewriter_.refuse(out, reason);
         std::vector<TensorType> inputs = types_of(graph, linear.inputs);
         inputs[Linear::kWeight].dtype = dtype;

@@ -28,9 +28,10 @@ public:
 private:
     bool quantize(ValueId out) {
         auto layer = linear_layer_of(rewriter_, out);
-        if (!layer && rewriter_.producer(out, "matmul") >= 0) return rewriter_.refuse(out, "no product with a weight");
+        if (!layer && rewriter_.producer(out, "matmul") >= 0)
+            return rewriter_.refuse(out, "it is not a product with a weight");
         if (!layer || layer->weight_scale != kAbsent) return false;
-        if (!rewriter_.is_weight(layer->weight)) return rewriter_.refuse(out, "no product with a weight");
+        if (!rewriter_.is_weight(layer->weight)) return rewriter_.refuse(out, "it is not a product with a weight");
         const TensorType weight = rewriter_.value(layer->weight).type;
         std::vector<TensorType> inputs = types_of(rewriter_.graph(), linear_node(*layer, out).inputs);
         inputs[Linear::kWeight] = rows_type(weight);

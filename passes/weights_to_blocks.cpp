@@ -32,11 +32,11 @@ private:
         if (!is_product && node.op != &kEmbed) return false;
         const ValueId weight = node.inputs[1], out = node.outputs[0];
         if (!rewriter_.is_weight(weight) || graph.value(weight).type.rank() != 2)
-            return rewriter_.refuse(out, "what it reads is no matrix of weights");
+            return rewriter_.refuse(out, "it does not read a weight matrix");
         const auto type = type_of(graph.value(weight).type);
         if (!type)
-            return rewriter_.refuse(out,
-                                    fmt::format("{}: rows are no whole blocks", to_string(graph.value(weight).type)));
+            return rewriter_.refuse(
+                out, fmt::format("{}: the rows are not multiples of a block", to_string(graph.value(weight).type)));
         if (!context_.takes(kLinear, linear_inputs(*type), std::vector<TensorType>{{DType::f32, {1, type->dim(0)}}},
                             Linear{}))
             return rewriter_.refuse(out, fmt::format("the device has no kernel for {}", name(type->dtype)));

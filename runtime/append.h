@@ -7,10 +7,11 @@
 
 namespace vitro {
 
-/// Appends the tokens of one sequence in as many steps as chunks need, and returns what the last one gives. `take`,
-/// where it is given, gets what every step gives, which is something before the last one only where all rows are
-/// wanted. Error when the whole cannot be, and nothing has changed; when a later step fails, the pieces before it stay.
-/// Where results are not finite the step is made again under watch, and the error names the first value that is not.
+/// Appends the tokens of one sequence, in as many steps as there are chunks, and returns the result of the last step.
+/// `take`, if it is given, gets the result of every step; steps before the last one have one only when all rows are
+/// wanted. Error when the tokens as a whole are refused: then nothing has changed. When a later step fails, the chunks
+/// before it stay appended. When results are not finite, the step is run again with all values watched, and the error
+/// names the first value that is not finite.
 PartResult append(LanguageModel& model, const StepPart& work,
                   const std::function<void(const PartResult&)>& take = nullptr);
 

@@ -9,8 +9,9 @@
 
 namespace vitro {
 
-/// The naive graph of a phase; `options` are completed(). The weights' dtypes come from `checkpoint`, whose tensors
-/// must be those of the graph (check_weights); null: from config.json.
+/// The naive graph of a phase, as the model's code writes it; `options` must come from completed(). The weights' dtypes
+/// come from `checkpoint`, whose tensors must be those of the graph (check_weights), or, if it is null, from
+/// config.json.
 Graph naive_graph(const ModelConfig& config, Phase phase, const LanguageModelOptions& options,
                   const Checkpoint* checkpoint);
 
@@ -20,8 +21,8 @@ struct CompiledModel {
     PipelineReport report;
 };
 
-/// Compiles a phase for `targets` (as compile() takes them), from the naive graph to a program that is verified where
-/// options.verify_plan asks for it.
+/// Compiles a phase for `targets` (as compile() takes them), from the naive graph to a program. If options.verify_plan
+/// is set, the program's memory plan is checked.
 CompiledModel compile_model(const ModelConfig& config, Phase phase, const LanguageModelOptions& options,
                             std::span<const Target> targets, const Checkpoint* checkpoint);
 

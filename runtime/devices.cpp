@@ -5,6 +5,7 @@
 #include "ops/op_list.h"
 #include "runtime/emulated_cuda.h"
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 
@@ -52,9 +53,20 @@ std::optional<int> gpu_number(std::string_view device) {
     return number;
 }
 
+std::span<const KernelDef> kernels_of_cpu(std::string_view choice) {
+    if (choice.empty()) return cpu_kernels();
+    if (choice == "reference") return {};
+    std::vector<Isa> compiled;
+    for (const IsaKernels& row : isa_kernels()) compiled.push_back(row.isa);
+    const Isa isa = choose_isa(compiled, choice, runs, "the CPU's kernels");
+    return std::find_if(isa_kernels().begin(), isa_kernels().end(),
+                        [&](const IsaKernels& row) { return row.isa == isa; })
+        ->kernels();
+}
+
 }  // namespace
 
-Devices open_devices(std::string_view device, int threads) {
+Devices open_devices(std::string_view device, int threads, std::string_view of_cpu) {
     Devices out;
     const auto add = [&](std::unique_ptr<Backend> backend, std::span<const KernelDef> kernels) {
         out.targets.push_back({*backend, kernels});
@@ -75,7 +87,7 @@ Devices open_devices(std::string_view device, int threads) {
             out.warnings.push_back(fmt::format("the GPU is not used: {}", error.what()));
         }
     }
-    add(std::make_unique<CpuBackend>(threads), cpu_kernels());
+    add(std::make_unique<CpuBackend>(threads), kernels_of_cpu(of_cpu));
     return out;
 }
 

@@ -21,21 +21,23 @@ struct Devices {
 
 /// `device`: auto (the first GPU, where there is one, else the CPU), cpu, cuda, cuda:N, cuda-emulated. Error that says
 /// why there is no such device; a GPU that auto cannot open is a warning. `threads` of the CPU; 0: one per core.
-Devices open_devices(std::string_view device, int threads);
+/// `kernels` of the CPU: those of an instruction set by its name; "reference" for none, so that the ops' references
+/// run; empty: cpu_kernels().
+Devices open_devices(std::string_view device, int threads, std::string_view kernels = {});
 
-/// What is wrong with a device's name, whether or not there is such a device; empty when nothing is.
+/// What is wrong with the spelling of a device's name; empty for a valid name, even if the machine has no such device.
 std::string why_no_device(const std::string& name);
 
-/// How many GPUs there are; `why_none` where it is none.
+/// How many GPUs there are; when there are none, `why_none` gets the reason.
 int count_gpus(std::string& why_none);
 DeviceFacts gpu_facts(int gpu);
 
-/// What a GPU, or the emulation of one, can do at most, measured with sizes that take a card well past its caches, and
-/// the emulation no more than a moment. Error on the host.
+/// Measures the limits of a GPU, with sizes far larger than its caches, or of the emulation, with small sizes so that
+/// it takes only a moment. Error for the host.
 DeviceLimits measure_limits(Backend& backend);
 
-/// Seconds that a device takes for the work that `queue` queues, with nothing else under way: by its own clock, or the
-/// host's where it is the host.
+/// Seconds that a device takes for the work that `queue` enqueues, while it does nothing else; measured by the device's
+/// own clock, or by the host's for the host.
 double seconds_of(Backend& backend, const std::function<void()>& queue);
 
 }  // namespace vitro

@@ -19,7 +19,8 @@ void* open_library() {
         if (void* found = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) return found;
         fail("cuda-emulated: {}", dlerror());
     }
-    fail("cuda-emulated: expected {} beside the program, in {}; `./dev build` makes it", kLibrary, folder.string());
+    fail("cuda-emulated: expected {} beside the program, in {}; `./dev build` in the source tree makes it", kLibrary,
+         folder.string());
 }
 
 }  // namespace
@@ -27,10 +28,10 @@ void* open_library() {
 const EmulatedCuda& emulated_cuda() {
     static const EmulatedCuda& loaded = []() -> const EmulatedCuda& {
         void* const found = dlsym(open_library(), "vitro_emulated_cuda");
-        if (found == nullptr) fail("cuda-emulated: {} is not of this build", kLibrary);
+        if (found == nullptr) fail("cuda-emulated: {} belongs to another build", kLibrary);
         const EmulatedCuda& functions = *static_cast<const EmulatedCuda*>(found);
         if (!std::equal(std::begin(functions.sizes), std::end(functions.sizes), std::begin(EmulatedCuda::kSizes)))
-            fail("cuda-emulated: {} is not of this build; `./dev build` makes it anew", kLibrary);
+            fail("cuda-emulated: {} belongs to another build; `./dev build` makes it again", kLibrary);
         return functions;
     }();
     return loaded;

@@ -1,5 +1,5 @@
-// The emulation of CUDA is a shared library of its own, libvitro_cuda_emulated.so, that a program loads when somebody
-// asks for it: most builds and most runs do without.
+// The emulation of CUDA is a separate shared library, libvitro_cuda_emulated.so, which a program loads only when it is
+// asked for: most builds and most runs do not need it.
 #pragma once
 
 #include "backends/cuda/devices.h"
@@ -9,9 +9,9 @@
 
 namespace vitro {
 
-/// What the library gives: the functions of vitro::cuda_emulated and vitro::emulation that have these names.
+/// What the library provides: the functions of vitro::cuda_emulated and vitro::emulation with these names.
 struct EmulatedCuda {
-    /// Sizes of what is shared with the program, for refusing a library that was built of other sources.
+    /// Sizes of the types shared with the program, to refuse a library that was built from other sources.
     static constexpr std::size_t kSizes[] = {sizeof(KernelDef),
                                              sizeof(OpDef),
                                              sizeof(Call),
@@ -30,8 +30,8 @@ struct EmulatedCuda {
     std::vector<emulation::AccessCounts> (*take_access_counts)();
 };
 
-/// Loads the library with the first call, from the folder of the program or the folder lib beside that one. Error when
-/// it is not there, or not of this build.
+/// The first call loads the library from the folder of the program, or from the folder lib next to that folder. Error
+/// when it is missing or belongs to another build.
 const EmulatedCuda& emulated_cuda();
 
 }  // namespace vitro

@@ -1,23 +1,23 @@
-// Errors that a caller may want to tell from others, to offer a way out.
+// Errors that a caller may want to distinguish from others, to tell the user a way out.
 #pragma once
 
 #include "base/error.h"
 
 namespace vitro {
 
-/// A text that does not fit the context, or finds no free page in the KV cache. Nothing has changed.
+/// A text does not fit the context, or the KV cache has no free page for it. Nothing has changed.
 class ContextError : public Error {
 public:
     using Error::Error;
 };
 
-/// A step whose results hold NaN or +Inf. Nothing has changed.
+/// The results of a step contain NaN or +Inf. Nothing has changed.
 class NotFiniteError : public Error {
 public:
     using Error::Error;
 };
 
-/// A device that has not the memory for a model. Nothing is loaded.
+/// A device has not enough memory for a model. Nothing has been loaded.
 class MemoryError : public Error {
 public:
     using Error::Error;

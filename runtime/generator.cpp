@@ -25,9 +25,11 @@ std::size_t reusable(const LanguageModel& model, std::int64_t sequence, std::spa
 /// The token after `tokens`, of which only what the cache lacks is computed, or everything without a cache. It is
 /// chosen where the logits are, unless they are changed before.
 std::int32_t token_after(LanguageModel& model, std::int64_t sequence, std::span<const std::int32_t> tokens,
-                         const GenerationOptions& options, Sampler& sampler) {
+                         const GenerationOptions& options, Sampler& sampler, Generation& out) {
     const std::size_t kept = options.use_cache ? reusable(model, sequence, tokens) : 0;
     model.truncate(sequence, static_cast<std::int64_t>(kept));
+    out.reused_tokens += static_cast<std::int64_t>(kept);
+    out.computed_tokens += static_cast<std::int64_t>(tokens.size() - kept);
     StepPart work{.sequence = sequence, .tokens = tokens.subspan(kept)};
     if (!samples_by_row(options.sampling)) return sampler.sample(append(model, work).values, tokens);
     work.want = Want::token;
@@ -65,7 +67,7 @@ Generation generate_tokens(LanguageModel& model, std::int64_t sequence, std::spa
             out.finish_reason = FinishReason::interrupted;
             break;
         }
-        const std::int32_t token = token_after(model, sequence, tokens, options, sampler);
+        const std::int32_t token = token_after(model, sequence, tokens, options, sampler, out);
         if (out.tokens.empty()) {
             out.prompt_seconds = seconds_since(start);
             start = Clock::now();

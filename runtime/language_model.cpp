@@ -164,7 +164,7 @@ void LanguageModel::share(std::int64_t from, std::int64_t to, std::int64_t lengt
     const Sequence& source = at(from);
     if (length < 0 || length > size_of(source.tokens))
         fail("sequence {}: expected a length in [0, {}], found {}", from, source.tokens.size(), length);
-    if (from == to) fail("sequence {}: expected another sequence to share its tokens with", from);
+    if (from == to) fail("sequence {}: expected a different sequence to share its tokens with", from);
     truncate(to, 0);
     Sequence& target = at(to);
     target.tokens.assign(source.tokens.begin(), source.tokens.begin() + length);

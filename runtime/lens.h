@@ -1,4 +1,4 @@
-// The head after every layer: which token a model would choose if it ended there.
+// Applies the lm_head after every layer: which token a model would choose if it ended there.
 //
 // The residual stream after each layer goes through the model's own final norm and head ("logit lens": nostalgebraist,
 // "interpreting GPT: the logit lens", 2020).
@@ -13,16 +13,16 @@ namespace vitro {
 
 class Lens {
 public:
-    /// Finds the layers' outputs, the final norm and the head in the graph as the model wrote it. Error when the model
-    /// has no run of like layers that feeds a head. `taps` must outlive this.
+    /// Finds the layers' outputs, the final norm and the head in the graph as the model's code wrote it. Error when the
+    /// model has no sequence of identical layers whose output goes to a head. `taps` must outlive this.
     explicit Lens(const ModelTaps& taps);
 
-    /// Paths of the residual stream: in front of the first layer, then after each; to be tapped.
+    /// Paths of the residual stream, before the first layer and after each layer; the caller taps them.
     const std::vector<std::string>& paths() const { return paths_; }
 
-    /// Logits of the last token of one of these values, as tapped: [vocab_size].
+    /// Logits of the last token, computed from one of these values as tapped: [vocab_size].
     std::vector<float> logits(const SeenValue& residual, Backend& host) const;
-    /// Root mean square of its last token.
+    /// Root mean square of the value's last token.
     static double rms(const SeenValue& residual);
 
 private:

@@ -1,4 +1,4 @@
-// How a model is to run: bounds, types, and what its programs must be able to do.
+// How a model will run: upper bounds, types, and what its programs must be able to do.
 #pragma once
 
 #include "graph/pass.h"
@@ -19,15 +19,15 @@ struct LanguageModelOptions {
     bool all_logits = false;         // whether a step may want the rows of all its tokens
     bool hidden_states = false;      // whether a step may want hidden states; of a model without a head it may
     bool choose_tokens = false;      // whether the device may choose the next tokens
-    DType activation = DType::f32;   // of everything between embedding and logits
-    DType cache = DType::f32;        // of the KV cache; also f8e4m3
-    bool verify_plan = false;        // whether check_plan looks at the programs
-    PipelineOptions passes;          // which to leave out; `after` sees the prefill program's graph, then the decode's
-    /// Told the bytes of weights that are loaded, and of all weights, now and then.
+    DType activation = DType::f32;   // the type of all values between embedding and logits
+    DType cache = DType::f32;        // the type of the KV cache; may be f8e4m3
+    bool verify_plan = false;        // whether check_plan checks the programs
+    PipelineOptions passes;          // passes to leave out; `after` sees the prefill program's graph, then the decode's
+    /// Called now and then while weights are loaded: the bytes loaded so far, and the bytes of all weights.
     std::function<void(std::size_t done, std::size_t all)> progress;
 };
 
-/// The options with every default filled in for a model. Error when the context is not one the model can have.
+/// The options with every default filled in for a model. Error when the context is longer than the model allows.
 LanguageModelOptions completed(LanguageModelOptions options, const ModelConfig& config);
 
 enum class Phase : std::uint8_t {
@@ -37,7 +37,7 @@ enum class Phase : std::uint8_t {
 /// "prefill", "decode".
 std::string_view name(Phase phase);
 
-/// What the naive graph of a phase is built for. `weight_dtype` as in BuildOptions.
+/// Options for building the naive graph of a phase. `weight_dtype`: as in BuildOptions.
 BuildOptions build_options(const LanguageModelOptions& completed_options, Phase phase,
                            std::function<DType(std::string_view)> weight_dtype);
 

@@ -71,13 +71,13 @@ void ModelPrograms::check_memory(std::span<const Program* const> programs) const
         const Backend& backend = targets_[device].backend;
         const MemoryUse& use = uses[device];
         const auto free = backend.free_bytes();
-        if (use.is_host || !free || use.peak() <= *free) continue;
+        if (use.is_host || !free || needed_bytes(use, backend) <= *free) continue;
         const auto gigabytes = [](std::size_t bytes) { return static_cast<double>(bytes) / 1e9; };
         throw MemoryError(fmt::format(
             "{}: not enough memory: expected {:.2f} GB (weights {:.2f}, KV cache {:.2f}, arena {:.2f}, inputs and "
-            "results {:.2f}), found {:.2f} GB free",
-            backend.description(), gigabytes(use.peak()), gigabytes(use.weights), gigabytes(use.states),
-            gigabytes(use.arena), gigabytes(use.io), gigabytes(*free)));
+            "results {:.2f}, reserve {:.2f}), found {:.2f} GB free",
+            backend.description(), gigabytes(needed_bytes(use, backend)), gigabytes(use.weights), gigabytes(use.states),
+            gigabytes(use.arena), gigabytes(use.io), gigabytes(backend.reserve_bytes()), gigabytes(*free)));
     }
 }
 

@@ -28,7 +28,7 @@ public:
         ResultBinding results;
     };
 
-    /// Compiles and loads. `options` are completed(). MemoryError when a device has not the memory for all of it.
+    /// Compiles and loads. `options` must come from completed(). MemoryError when a device has not enough memory.
     ModelPrograms(const std::filesystem::path& directory, const ModelConfig& config, std::vector<Target> targets,
                   const LanguageModelOptions& options);
 

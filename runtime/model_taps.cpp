@@ -84,7 +84,7 @@ void ModelTaps::compute(std::span<const ValueId> wanted,
                         const std::function<void(ValueId id, const Elements& elements)>& take) const {
     recovery_.compute(
         wanted, model_.executor(phase_).symbols(), model_.targets().back().backend,
-        [this](ValueId id) { return elements_of(id); }, take);
+        [this](ValueId id) { return of_program(id); }, take);
 }
 
 Tensor ModelTaps::tensor_of(ValueId id, const Elements& elements) const {
@@ -93,7 +93,7 @@ Tensor ModelTaps::tensor_of(ValueId id, const Elements& elements) const {
     return tensor;
 }
 
-Elements ModelTaps::elements_of(ValueId id) const {
+Elements ModelTaps::of_program(ValueId id) const {
     Executor& executor = model_.executor(phase_);
     const Program& program = executor.program();
     Tensor tensor;

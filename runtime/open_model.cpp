@@ -19,7 +19,7 @@ LanguageModelOptions model_options(const OpenOptions& options, const ModelConfig
 OpenModel open_model(const std::filesystem::path& directory, const OpenOptions& options) {
     ModelConfig config = read_model_config(directory);
     GenerationConfig generation = read_generation_config(directory, config);
-    Devices devices = open_devices(options.device, options.threads);
+    Devices devices = open_devices(options.device, options.threads, options.kernels);
     auto model =
         std::make_unique<LanguageModel>(directory, config, devices.targets, model_options(options, config, devices));
     return {std::move(config), std::move(generation), std::move(devices), std::move(model)};

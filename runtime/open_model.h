@@ -1,4 +1,4 @@
-// A model directory opened to run: configuration, devices, weights, all from a few choices that have defaults.
+// Opens a model directory for running: configuration, devices and weights, from a few options that have defaults.
 #pragma once
 
 #include "frontend/config.h"
@@ -15,6 +15,7 @@ namespace vitro {
 struct OpenOptions {
     std::string device = "auto";      // as open_devices takes it
     int threads = 0;                  // of the CPU; 0: one per core
+    std::string kernels;              // of the CPU, as open_devices takes it
     std::optional<DType> activation;  // without: f32 on the CPU, on a GPU what the checkpoint's weights are
     std::optional<DType> cache;       // without: as the activations
     std::optional<DType> weights;     // without: as stored; f8e4m3 with a scale per row, or a type of blocks
@@ -24,8 +25,8 @@ struct OpenOptions {
 /// The options of a model that runs on these devices.
 LanguageModelOptions model_options(const OpenOptions& options, const ModelConfig& config, const Devices& devices);
 
-/// A model that is open to run. The devices live as long as the model; what went wrong without harm stands in their
-/// warnings.
+/// A model that is ready to run. The devices live as long as the model; their warnings say what went wrong without
+/// making opening fail.
 struct OpenModel {
     ModelConfig config;
     GenerationConfig generation;
@@ -36,7 +37,7 @@ struct OpenModel {
 /// `directory` as Hugging Face saves it.
 OpenModel open_model(const std::filesystem::path& directory, const OpenOptions& options = {});
 
-/// The weights of a directory, which may have none.
+/// The weights in a directory; empty when it has none.
 std::optional<Checkpoint> checkpoint_if_any(const std::filesystem::path& directory);
 
 }  // namespace vitro

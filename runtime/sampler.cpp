@@ -53,23 +53,33 @@ std::int32_t Sampler::sample(std::span<const float> logits, std::span<const std:
         if (id < 0 || static_cast<std::size_t>(id) >= adjusted_.size())
             fail("token id {}: expected an id in [0, {})", id, adjusted_.size());
     adjust(logits, history);
-    return choose_token(adjusted_.data(), std::ssize(adjusted_), sample_row(options_, history.size()),
-                        candidates_.data());
+    const std::int32_t token =
+        choose_token(adjusted_.data(), std::ssize(adjusted_), sample_row(options_, history.size()), candidates_.data());
+    if (token < 0)
+        fail("the logits hold NaN or +Inf after logit-bias and repeat-penalty ({}): expected numbers",
+             options_.repetition_penalty);
+    return token;
 }
 
 void Sampler::adjust(std::span<const float> logits, std::span<const std::int32_t> history) {
     std::copy(logits.begin(), logits.end(), adjusted_.begin());
-    for (const auto& [id, bias] : options_.logit_bias) adjusted_[static_cast<std::size_t>(id)] += bias;
-    if (options_.repetition_penalty != 1) {
-        for (const std::int32_t token : history) {
-            const auto id = static_cast<std::size_t>(token);
-            if (seen_[id]) continue;
-            seen_[id] = true;
-            adjusted_[id] = adjusted_[id] < 0 ? adjusted_[id] * options_.repetition_penalty
-                                              : adjusted_[id] / options_.repetition_penalty;
-        }
-        for (const std::int32_t token : history) seen_[static_cast<std::size_t>(token)] = false;
+    add_bias(adjusted_, options_.logit_bias);
+    penalize(adjusted_, history, options_.repetition_penalty, seen_);
+}
+
+void add_bias(std::span<float> logits, const std::map<std::int32_t, float>& bias) {
+    for (const auto& [id, added] : bias) logits[static_cast<std::size_t>(id)] += added;
+}
+
+void penalize(std::span<float> logits, std::span<const std::int32_t> history, float penalty, std::vector<bool>& seen) {
+    if (penalty == 1) return;
+    for (const std::int32_t token : history) {
+        const auto id = static_cast<std::size_t>(token);
+        if (seen[id]) continue;
+        seen[id] = true;
+        logits[id] = logits[id] < 0 ? logits[id] * penalty : logits[id] / penalty;
     }
+    for (const std::int32_t token : history) seen[static_cast<std::size_t>(token)] = false;
 }
 
 }  // namespace vitro

@@ -1,4 +1,4 @@
-// What a step is told, as arrays, and which inputs of a program they are.
+// The input arrays of a step, and the program's inputs that they belong to.
 #pragma once
 
 #include "graph/executor.h"
@@ -17,23 +17,23 @@ struct InputBinding {
     ValueId tokens, positions, sequences, page_table, lengths, rows, rope_lengths, sample_options, sample_integers;
 };
 
-/// Filled sequence by sequence: begin_sequence(), then its tokens. Allocates nothing once it is made.
+/// Filled sequence by sequence: begin_sequence(), then its tokens. Allocates only in the constructor.
 class StepInputs {
 public:
-    /// `most`: the bounds of the largest step.
+    /// `most`: the sizes of the largest step.
     explicit StepInputs(const BuildOptions& most);
 
     void clear();
-    /// A sequence with its pages, its tokens in the cache after the step, and the length that rope goes by.
+    /// Starts a sequence: its pages, how many tokens it has in the cache after the step, and the length that rope uses.
     void begin_sequence(std::span<const std::int32_t> pages, std::int64_t length, std::int64_t rope_length);
     void add_token(std::int32_t token, std::int64_t position);
     /// Asks for the row of the token that was added last; `sample` says how to choose the token after it.
     void want_row(const SampleRow& sample);
 
-    /// Of the step as it stands: T, R, S and C.
+    /// The sizes of the step so far: T, R, S and C.
     SymbolValues symbols() const;
     std::span<const SampleRow> samples() const { return samples_; }
-    /// Gives the arrays to a program.
+    /// Sets the arrays as inputs of a program.
     void write(Executor& executor, const InputBinding& binding) const;
 
 private:

@@ -1,4 +1,4 @@
-// What a step gives: rows of logits, of their log-probabilities, of hidden states, and chosen tokens.
+// The results of a step: rows of logits, of log-probabilities or of hidden states, and chosen tokens.
 #pragma once
 
 #include "graph/executor.h"
@@ -11,16 +11,16 @@
 
 namespace vitro {
 
-/// What a sequence's part of a step is to give for its rows.
+/// Which results a sequence's part of a step must give for its rows.
 enum class Want : std::uint8_t {
     nothing,            // its tokens are only appended, and it has no rows
     logits,             // [rows, n_outputs]
     log_probabilities,  // [rows, n_outputs]: the logarithm of the logits' softmax
     hidden_states,      // [rows, hidden_size]: what the head computes the logits from
-    token,              // [rows]: the next token after each
+    token,              // [rows]: for each row the chosen next token
 };
 
-/// What was wanted of one part, by its rows; the other list is empty.
+/// The results of one part, row by row, in one of the two lists; the other list is empty.
 struct PartResult {
     std::span<const float> values;
     std::span<const std::int32_t> tokens;
@@ -32,23 +32,23 @@ struct ResultBinding {
     ValueId logits, next_tokens, hidden_states;
 };
 
-/// Memory for the results of the largest step. Allocates nothing once it is made.
+/// Memory for the results of the largest step. Allocates only in the constructor.
 class StepResults {
 public:
-    /// `most`: the bounds of the largest step.
+    /// `most`: the sizes of the largest step.
     StepResults(const BuildOptions& most, const ModelConfig& config);
 
-    /// Consecutive rows of a step that are wanted alike.
+    /// Consecutive rows of a step for which the same kind of result is wanted.
     struct Rows {
         Want want = Want::nothing;
         std::size_t begin = 0, count = 0;
     };
-    /// Takes from a program that has run with these symbols what the rows want. `samples` say how tokens are chosen,
-    /// one for each row of the step; the program chooses them itself where it can. Error when there is NaN or +Inf
-    /// among what is wanted.
+    /// Reads the wanted results from a program that has run with these symbols. `samples` say how tokens are chosen,
+    /// one for each row of the step; if the program can choose tokens, its choices are read instead. Error when a
+    /// wanted result is NaN or +Inf.
     void read(const Executor& executor, const ResultBinding& binding, const SymbolValues& symbols,
               std::span<const Rows> parts, std::span<const SampleRow> samples);
-    /// What these rows gave. Valid until the next read().
+    /// The results of these rows. Valid until the next read().
     PartResult of(const Rows& rows) const;
 
 private:

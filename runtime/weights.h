@@ -1,5 +1,5 @@
-// The weights of a model on its devices, from its checkpoint: mapped where the backend reads host memory and nothing
-// is to be made of them, else what the load program makes.
+// The weights of a model on its devices, from its checkpoint: mapped files where the backend reads host memory and the
+// weight is used as stored, else what the load program computes.
 #pragma once
 
 #include "frontend/checkpoint.h"
@@ -14,19 +14,19 @@ namespace vitro {
 
 class Weights {
 public:
-    /// All must outlive it. `targets` as the programs are compiled for.
+    /// `checkpoint` and `targets` must outlive this; `targets`: those that the programs are compiled for.
     Weights(Checkpoint& checkpoint, std::span<const Target> targets) : checkpoint_(checkpoint), targets_(targets) {}
 
     /// Compiles the load program of a model's programs.
     void lay_out(std::span<const Program* const> programs) { load_program_.emplace(programs, targets_); }
     const LoadProgram& load_program() const { return *load_program_; }
 
-    /// Runs the load program. Pages of the checkpoint's files that nothing reads any more are dropped from memory while
-    /// it does.
+    /// Runs the load program. Meanwhile, pages of the checkpoint's files that are not read again are dropped from
+    /// memory.
     using Progress = PreparedWeights::Progress;
     void load(const Progress& progress = nullptr);
 
-    /// Addresses of the program's weights in their order.
+    /// Addresses of the program's weights, in the program's order.
     std::vector<const void*> addresses(const Program& program) const { return prepared_->addresses(program); }
 
 private:

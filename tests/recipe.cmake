@@ -88,7 +88,7 @@ else()
   list(FILTER recipe_kernels INCLUDE REGEX "_cpu\\.cpp$")
   list(REMOVE_ITEM recipe_sources ${recipe_kernels})
   list(APPEND recipe_sources ${PROJECT_SOURCE_DIR}/ops/op_list.cpp)  # with the rows of the recipe
-  foreach(kernels ops/kernels_cpu.cpp ops/relu/relu_cpu.cpp ops/silu/silu_cpu.cpp)
+  foreach(kernels backends/cpu/limits_cpu.cpp ops/kernels_cpu.cpp ops/relu/relu_cpu.cpp ops/silu/silu_cpu.cpp)
     list(APPEND recipe_kernels ${PROJECT_SOURCE_DIR}/${kernels})
   endforeach()
   add_executable(test_recipe ${recipe_sources} paths.cpp ops/all_ops_test.cpp passes/cases_test.cpp)

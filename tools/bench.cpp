@@ -3,12 +3,14 @@
 
 #include "base/random.h"
 #include "runtime/append.h"
+#include "tools/bench_cache.h"
 #include "tools/common.h"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <chrono>
+#include <numeric>
 #include <optional>
 
 namespace vitro {
@@ -34,10 +36,15 @@ struct Flags {
     ModelFlags model;
     std::vector<DecodeCase> decode;
     std::vector<std::int64_t> prefill;
+    std::vector<DecodeCase> verify;
     std::int64_t generate = 0;
+    std::vector<bool> with_cache;  // what --generate measures
+    std::filesystem::path plot;
     int repeats = 9;
+    std::int64_t warm_up = 0;  // milliseconds
     bool kernels = false;
     bool json = false;
+    bool lines = false;
 };
 
 DecodeCase decode_case(const std::string& text) {
@@ -70,7 +77,9 @@ double step_bytes(const LanguageModel& model, double cached) {
 
 class Bench {
 public:
-    explicit Bench(const Flags& flags) : flags_(flags) {}
+    /// `tell` hears of the whole after each case: what it is, and which of its lists has grown.
+    Bench(const Flags& flags, std::function<void(const Json& whole, std::string_view grown)> tell)
+        : flags_(flags), tell_(std::move(tell)) {}
 
     Json run() {
         open(1, 64, 64);
@@ -78,10 +87,30 @@ public:
         json_["device"] = device().description();
         json_["load_seconds"] = load_seconds_;
         first_token();
-        std::vector<DecodeCase> cases = flags_.decode;
-        for (const DecodeCase& one : cases) require_fits("--decode", one.context, 1);
+        tell_(json_, "");
+        for (const DecodeCase& one : flags_.decode) require_fits("--decode", one.context, 1);
+        for (const DecodeCase& one : flags_.verify) require_fits("--verify", one.context, 1);
         for (const std::int64_t length : flags_.prefill) require_fits("--prefill", length, 0);
         require_fits("--generate", flags_.generate, kPrompt);
+        each_case(flags_.verify, "verify", [&](const DecodeCase& one) {
+            json_["verify"].push_back(verify_steps(model(), one.batch, one.context));
+        });
+        each_case(flags_.decode, "decode", [&](const DecodeCase& one) { decode(one); });
+        for (const std::int64_t length : flags_.prefill) {
+            prefill(length);
+            tell_(json_, "prefill");
+        }
+        if (flags_.generate > 0) {
+            generate();
+            tell_(json_, "generate");
+        }
+        return std::move(json_);
+    }
+
+private:
+    /// Cases of the same batch share an open model.
+    template <class Body>
+    void each_case(std::vector<DecodeCase> cases, std::string_view list, Body&& body) {
         std::stable_sort(cases.begin(), cases.end(),
                          [](const DecodeCase& a, const DecodeCase& b) { return a.batch < b.batch; });
         for (std::size_t i = 0; i < cases.size(); ++i) {
@@ -90,14 +119,23 @@ public:
                 if (other.batch == cases[i].batch) longest = std::max(longest, other.context);
             if (i == 0 || cases[i - 1].batch != cases[i].batch)
                 open(cases[i].batch, longest + 8, std::max<std::int64_t>(cases[i].batch, 2048));
-            decode(cases[i]);
+            body(cases[i]);
+            tell_(json_, list);
         }
-        for (const std::int64_t length : flags_.prefill) prefill(length);
-        if (flags_.generate > 0) generate();
-        return std::move(json_);
     }
 
-private:
+    /// Calls run() to warm up, so often as the device needs to record a step and for as long as was asked for; then
+    /// `repeats` times. Returns the median time.
+    template <class Run>
+    double median_of(Run&& run, const std::function<void()>& when_warm = nullptr) {
+        const auto start = Clock::now();
+        for (int i = 0; i < kWarmups || 1e3 * seconds_since(start) < double(flags_.warm_up); ++i) run();
+        if (when_warm) when_warm();
+        std::vector<double> seconds;
+        for (int i = 0; i < flags_.repeats; ++i) seconds.push_back(run());
+        return median(std::move(seconds));
+    }
+
     static constexpr std::int64_t kPrompt = 5;  // tokens before those that --generate asks for
 
     /// What does not fit the model is not measured in a smaller size.
@@ -140,16 +178,15 @@ private:
         const auto next = random_tokens(open_->config, wanted.batch, 99);
         for (std::int64_t s = 0; s < wanted.batch; ++s)
             parts.push_back({.sequence = s, .tokens = {&next[std::size_t(s)], 1}, .want = Want::token});
-        std::vector<double> seconds;
         std::optional<std::size_t> free;
-        for (int i = 0; i < kWarmups + flags_.repeats; ++i) {
-            if (i == kWarmups) free = device().free_bytes();
+        const auto run = [&] {
             for (std::int64_t s = 0; s < wanted.batch; ++s) model().truncate(s, context);
             const auto start = Clock::now();
             model().step(parts);
-            if (i >= kWarmups) seconds.push_back(seconds_since(start));
-        }
-        const double time = median(seconds), bytes = step_bytes(model(), double(wanted.batch * (context + 1)));
+            return seconds_since(start);
+        };
+        const double time = median_of(run, [&] { free = device().free_bytes(); }),
+                     bytes = step_bytes(model(), double(wanted.batch * (context + 1)));
         json_["decode"].push_back(
             {{"batch", wanted.batch},
              {"context", context},
@@ -166,14 +203,13 @@ private:
     void prefill(std::int64_t length) {
         open(1, length + 8, length);
         const auto tokens = random_tokens(open_->config, length, 5);
-        std::vector<double> seconds;
-        for (int i = 0; i < kWarmups + flags_.repeats; ++i) {
+        const auto run = [&] {
             model().truncate(0, 0);
             const auto start = Clock::now();
             append(model(), {.tokens = tokens, .want = Want::token});
-            if (i >= kWarmups) seconds.push_back(seconds_since(start));
-        }
-        const double time = median(seconds), flops = prefill_flops(double(length));
+            return seconds_since(start);
+        };
+        const double time = median_of(run), flops = prefill_flops(double(length));
         json_["prefill"].push_back({{"tokens", length},
                                     {"seconds", time},
                                     {"tokens_per_second", double(length) / time},
@@ -200,19 +236,18 @@ private:
     /// The same text with and without the cache: the textbook's comparison.
     void generate() {
         open(1, kPrompt + flags_.generate, kPrompt + flags_.generate);
-        for (const bool use_cache : {true, false}) {
-            auto tokens = random_tokens(open_->config, kPrompt, 3);
-            model().truncate(0, 0);
-            const auto start = Clock::now();
-            for (std::int64_t i = 0; i < flags_.generate; ++i) {
-                if (!use_cache) model().truncate(0, 0);
-                const auto cached = model().tokens(0).size();
-                append(model(), {.tokens = std::span<const std::int32_t>(tokens).subspan(cached), .want = Want::token});
-                tokens.push_back(7);
-            }
-            json_["generate"]["tokens"] = flags_.generate;
-            json_["generate"][use_cache ? "seconds" : "seconds_without_cache"] = seconds_since(start);
+        Json& json = json_["generate"];
+        json["tokens"] = flags_.generate;
+        for (const bool use_cache : flags_.with_cache) {
+            const std::vector<double> seconds =
+                seconds_of_tokens(model(), random_tokens(open_->config, kPrompt, 3), flags_.generate, use_cache);
+            json[use_cache ? "seconds" : "seconds_without_cache"] =
+                std::accumulate(seconds.begin(), seconds.end(), 0.0);
+            json[use_cache ? "token_seconds" : "token_seconds_without_cache"] = seconds;
+            curves_.push_back({use_cache, seconds});
         }
+        if (!flags_.plot.empty())
+            print_or_write(cache_plot_svg(flags_.model.directory.filename().string(), kPrompt, curves_), flags_.plot);
     }
 
     std::int64_t launches() {
@@ -221,72 +256,119 @@ private:
     }
 
     const Flags& flags_;
+    const std::function<void(const Json&, std::string_view)> tell_;
     std::optional<OpenModel> open_;
     double load_seconds_ = 0;
+    std::vector<CacheCurve> curves_;
     Json json_;
 };
 
-void print(const Json& json) {
-    print_out("{} on {}: loaded in {:.3f} s, first token after {:.3f} s\n", json["model"].get<std::string>(),
-              json["device"].get<std::string>(), json["load_seconds"].get<double>(),
-              json["first_token_seconds"].get<double>());
-    const auto number = [](const Json& row, const char* name) { return row[name].get<double>(); };
-    const auto kernels = [&](const Json& row) {
-        if (!row.contains("kernels")) return;
-        print_out("  {:<20} {:>6} {:>10} {:>12} {:>9} {:>10}  {}\n", "op", "times", "us", "bytes", "GB/s", "GFLOP/s",
-                  "first");
-        for (const Json& kernel : row["kernels"])
-            print_out("  {:<20} {:>6} {:>10.2f} {:>12} {:>9.1f} {:>10.1f}  {}\n", kernel["op"].get<std::string>(),
-                      kernel["count"].get<std::int64_t>(), 1e6 * number(kernel, "seconds"),
-                      kernel["bytes"].get<std::int64_t>(), number(kernel, "bytes_per_second") / 1e9,
-                      number(kernel, "flops_per_second") / 1e9, kernel["first"].get<std::string>());
-    };
-    for (const Json& row : json.value("decode", Json::array())) {
+double number(const Json& row, const char* name) { return row[name].get<double>(); }
+
+void print_kernels(const Json& row) {
+    if (!row.contains("kernels")) return;
+    print_out("  {:<20} {:>6} {:>10} {:>12} {:>9} {:>10}  {}\n", "op", "times", "us", "bytes", "GB/s", "GFLOP/s",
+              "first");
+    for (const Json& kernel : row["kernels"])
+        print_out("  {:<20} {:>6} {:>10.2f} {:>12} {:>9.1f} {:>10.1f}  {}\n", kernel["op"].get<std::string>(),
+                  kernel["count"].get<std::int64_t>(), 1e6 * number(kernel, "seconds"),
+                  kernel["bytes"].get<std::int64_t>(), number(kernel, "bytes_per_second") / 1e9,
+                  number(kernel, "flops_per_second") / 1e9, kernel["first"].get<std::string>());
+}
+
+/// What was measured last: the end of the list that has grown.
+void print(const Json& json, std::string_view grown) {
+    if (grown.empty()) {
+        print_out("{} on {}: loaded in {:.3f} s, first token after {:.3f} s\n", json["model"].get<std::string>(),
+                  json["device"].get<std::string>(), number(json, "load_seconds"), number(json, "first_token_seconds"));
+        return;
+    }
+    if (grown == "generate") {
+        for (const auto& [field, what] : {std::pair{"seconds", "with"}, std::pair{"seconds_without_cache", "without"}})
+            if (json["generate"].contains(field))
+                print_out("generate {} tokens {} the KV cache: {:.3f} s\n",
+                          json["generate"]["tokens"].get<std::int64_t>(), what, number(json["generate"], field));
+        return;
+    }
+    const Json& row = json[std::string(grown)].back();
+    if (grown == "verify")
+        print_out(
+            "verify  batch {:>4} context {:>5} {}: decode nmse {:.1e}, ragged nmse {:.1e}, {} of {} alone bit for "
+            "bit{}\n",
+            row["batch"].get<std::int64_t>(), row["context"].get<std::int64_t>(),
+            row["agrees"].get<bool>() ? "agrees" : "DIFFERS", number(row, "decode_nmse"), number(row, "ragged_nmse"),
+            row["ragged_equal"].get<std::int64_t>(), row["batch"].get<std::int64_t>(),
+            row["agrees"].get<bool>() ? "" : ": " + row["why"].get<std::string>());
+    if (grown == "decode")
         print_out("decode  batch {:>4} context {:>5} {:>10.3f} ms {:>9.1f} tokens/s {:>8.1f} GB/s {:>4} launches\n",
                   row["batch"].get<std::int64_t>(), row["context"].get<std::int64_t>(), 1e3 * number(row, "seconds"),
                   number(row, "tokens_per_second"), number(row, "bytes_per_second") / 1e9,
                   row["launches"].get<std::int64_t>());
-        kernels(row);
-    }
-    for (const Json& row : json.value("prefill", Json::array())) {
+    if (grown == "prefill")
         print_out("prefill {:>6} tokens {:>19.3f} ms {:>9.1f} tokens/s {:>8.2f} TFLOP/s\n",
                   row["tokens"].get<std::int64_t>(), 1e3 * number(row, "seconds"), number(row, "tokens_per_second"),
                   number(row, "flops_per_second") / 1e12);
-        kernels(row);
-    }
-    if (json.contains("generate"))
-        print_out("generate {} tokens: {:.3f} s with the KV cache, {:.3f} s without\n",
-                  json["generate"]["tokens"].get<std::int64_t>(), number(json["generate"], "seconds"),
-                  number(json["generate"], "seconds_without_cache"));
+    print_kernels(row);
+}
+
+/// Whether all that was verified agrees.
+bool agrees(const Json& json) {
+    const Json verified = json.value("verify", Json::array());
+    return std::all_of(verified.begin(), verified.end(), [](const Json& row) { return row["agrees"].get<bool>(); });
 }
 
 }  // namespace
 
 void add_bench(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
-    const Command command = line.add(
-        "bench", "measure decode, prefill and generation\nExample: vitro bench --decode 1:0,1:100 --kernels", [flags] {
-            const Json json = Bench(*flags).run();
-            if (flags->json)
-                print_out("{}\n", json.dump());
-            else
-                print(json);
-            return 0;
-        });
+    const Command command = line.add("bench",
+                                     "measure decode, prefill and generation, those whose option is given\nExample: "
+                                     "vitro bench --decode 1:0,1:100 --kernels",
+                                     [flags] {
+                                         if (flags->with_cache.empty()) flags->with_cache = {true, false};
+                                         const auto tell = [&](const Json& whole, std::string_view grown) {
+                                             if (!flags->json)
+                                                 print(whole, grown);
+                                             else if (flags->lines)
+                                                 print_out("{}\n", whole.dump());
+                                             std::fflush(stdout);
+                                         };
+                                         const Json json = Bench(*flags, tell).run();
+                                         if (flags->json && !flags->lines) print_out("{}\n", json.dump());
+                                         return agrees(json) ? 0 : 1;
+                                     });
     add_model_flags(command, flags->model);
     command.list(
         "--decode", [flags](const std::string& text) { flags->decode.push_back(decode_case(text)); },
-        "steps of BATCH sequences after CONTEXT tokens each", "BATCH:CONTEXT,…");
+        "measure decode steps of BATCH sequences with CONTEXT tokens in the cache each", "BATCH:CONTEXT,…");
     command.list(
         "--prefill",
         [flags](const std::string& text) {
             flags->prefill.push_back(parse_whole(text, {1, 1 << 30}));
         },
-        "prompts of so many tokens", "N,…");
-    command.number("--generate", flags->generate, {1, 1 << 30}, "so many tokens, with and without the KV cache");
-    command.number("--repeats", flags->repeats, {1, 1000000}, "every time is the median of so many (default 9)");
-    command.flag("--kernels", flags->kernels, "the time of each kind of step, by itself");
+        "measure prefill of prompts of N tokens", "N,…");
+    const Option generate = command.number("--generate", flags->generate, {1, 1 << 30},
+                                           "measure generating N tokens, with and without the KV cache");
+    command
+        .list(
+            "--kv-cache",
+            [flags](const std::string& text) {
+                if (text != "on" && text != "off") fail("expected on or off, found '{}'", text);
+                flags->with_cache.push_back(text == "on");
+            },
+            "what --generate measures (default on,off)", "on,off")
+        .needs(generate);
+    command.output("--plot", flags->plot, "draw the time until each token of --generate into an SVG file")
+        .needs(generate);
+    command.number("--repeats", flags->repeats, {1, 1000000}, "every time is the median of N measurements (default 9)");
+    command.number("--warm-up", flags->warm_up, {0, 1000000}, "run for N milliseconds before each measurement");
+    command.list(
+        "--verify", [flags](const std::string& text) { flags->verify.push_back(decode_case(text)); },
+        "check that steps agree: decode with a prompt, equal sequences with each other, a batch with each alone",
+        "BATCH:CONTEXT,…");
+    command.flag("--kernels", flags->kernels, "also measure each kind of kernel by itself");
     command.flag("--json", flags->json, "print JSON");
+    command.flag("--lines", flags->lines, "with --json: a line after each case, which has all so far");
 }
 
 }  // namespace vitro

@@ -1,5 +1,7 @@
 #include "tools/bench.h"
 
+#include "runtime/profile.h"
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -21,35 +23,22 @@ std::string kind_of(const Graph& graph, const Node& node) {
     return text + " " + node.device;
 }
 
-/// The cost of one call. What the op reads of i32 inputs, such as lengths, is copied to the host for it.
-Cost cost_of_step(const Executor& executor, std::size_t step, const Devices& devices) {
-    const Call call = executor.call(step);
-    std::vector<Tensor> inputs(call.inputs.begin(), call.inputs.end());
-    std::vector<std::vector<std::byte>> copies;
-    for (Tensor& tensor : inputs) {
-        if (tensor.dtype == DType::i32 && !call.backend.is_host()) {
-            copies.emplace_back(static_cast<std::size_t>(tensor.bytes()));
-            call.backend.download(copies.back().data(), tensor.data, copies.back().size());
-            tensor.data = copies.back().data();
-        } else if (!call.backend.is_host()) {
-            tensor.data = nullptr;
-        }
-    }
-    const Node& node = executor.program().graph.node(executor.program().steps[step].node);
-    return cost_of(*node.op, {inputs, call.outputs, call.attributes, devices.targets.back().backend});
-}
-
-/// The median time of these steps, replayed as one recording where the device can.
+/// The median time of these steps, replayed as one recording where the device can. Few steps run several times in a
+/// row: the clock of a device is not fine enough for one.
 double median_seconds(Executor& executor, std::span<const std::size_t> steps, Backend& backend, int repeats) {
+    constexpr std::size_t kLeastSteps = 16;
+    const std::size_t rounds = backend.is_host() ? 1 : (kLeastSteps + steps.size() - 1) / steps.size();
     const auto queue = [&] { executor.run_steps(steps); };
     queue();
     const auto recording = backend.record(queue);
     std::vector<double> seconds;
     for (int i = 0; i < repeats; ++i)
-        seconds.push_back(recording != nullptr ? seconds_of(backend, [&] { recording->replay(); })
-                                               : seconds_of(backend, queue));
+        seconds.push_back(seconds_of(backend, [&] {
+            for (std::size_t round = 0; round < rounds; ++round)
+                if (recording == nullptr || !recording->replay()) queue();
+        }));
     std::nth_element(seconds.begin(), seconds.begin() + repeats / 2, seconds.end());
-    return seconds[static_cast<std::size_t>(repeats / 2)];
+    return seconds[static_cast<std::size_t>(repeats / 2)] / double(rounds);
 }
 
 }  // namespace
@@ -72,7 +61,7 @@ nlohmann::ordered_json kernel_times(LanguageModel& model, Phase phase, const Dev
         const Node& node = program.graph.node(program.steps[kind->steps[0]].node);
         const auto count = static_cast<double>(kind->steps.size());
         const double seconds = kind->seconds / count;
-        const Cost cost = cost_of_step(executor, kind->steps[0], devices);
+        const Cost cost = cost_of_step(executor, kind->steps[0], devices.targets.back().backend);
         out.push_back({{"op", node.op->name},
                        {"first", program.graph.value(node.outputs[0]).path},
                        {"count", kind->steps.size()},

@@ -25,7 +25,7 @@ constexpr std::string_view kHelp =
     "  /reset      begin a new conversation\n"
     "  /save FILE  write the conversation to a file, as JSON\n"
     "  /help       this list\n"
-    "  exit        end, as Ctrl-D does\n"
+    "  exit        end the chat, as Ctrl-D does\n"
     "Ctrl-C ends an answer, or clears what is typed. A line that ends with a backslash goes on in the next one. A "
     "message\n"
     "that begins with a slash and is no command begins with a space.\n";
@@ -179,7 +179,7 @@ void add_chat(CommandLine& line) {
     add_model_flags(command, flags->model);
     command.option("--system", flags->system, "a system message to begin with", "TEXT");
     add_chat_template_flag(command, flags->chat_template);
-    command.number("-n,--predict", flags->max_tokens, {0}, "tokens per answer at most");
+    command.number("-n,--predict", flags->max_tokens, {0}, "at most N tokens per answer");
     command.flag("--context-shift", flags->context_shift,
                  "drop the oldest turns when the conversation no longer fits the context");
     add_sampling_flags(command, flags->sampling);

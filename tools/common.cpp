@@ -10,19 +10,6 @@
 namespace vitro {
 namespace {
 
-/// "weights   57% of 7.64 GB" on one line of the terminal, which is empty again at the end.
-struct LoadingBar {
-    int shown = -1;
-
-    void operator()(std::size_t done, std::size_t all) {
-        const int percent = all == 0 ? shown : static_cast<int>(100 * done / all);
-        if (percent == shown) return;
-        shown = percent;
-        print_err("\rweights {:>4}% of {:.2f} GB", percent, static_cast<double>(all) / 1e9);
-        if (done == all) print_err("\r{:32}\r", "");
-    }
-};
-
 /// Where `cmake --install` puts it, or beside the program where that was copied with it (bench/gpu/bundle.sh), else in
 /// the source tree.
 std::filesystem::path bundled_model() {
@@ -33,11 +20,20 @@ std::filesystem::path bundled_model() {
     return VITRO_BUNDLED_MODEL;
 }
 
+}  // namespace
+
+void ProgressBar::operator()(std::size_t done, std::size_t all) {
+    const int percent = all == 0 ? shown : static_cast<int>(100 * done / all);
+    if (percent == shown) return;
+    shown = percent;
+    const std::string line = fmt::format("{} {:>4}% of {:.2f} {}", what, percent, static_cast<double>(all) / 1e9, unit);
+    print_err("\r{}", line);
+    if (done == all) print_err("\r{:{}}\r", "", line.size());
+}
+
 void print_warnings(const std::vector<std::string>& warnings) {
     for (const std::string& warning : warnings) print_err("warning: {}\n", warning);
 }
-
-}  // namespace
 
 std::string hint(const std::exception& error) {
     if (dynamic_cast<const ContextError*>(&error) != nullptr) return ": shorten it, or give a larger context (-c)";
@@ -57,9 +53,14 @@ void add_device_flags(const Command& command, ModelFlags& flags) {
     command.number("-t,--threads", flags.threads, {1, 1024}, "threads (default: one per core)");
     command.checked(
         "--device", [&flags](const std::string& text) { take_device(text, flags.device); },
-        "where to run: auto (a GPU, where there is one), cpu, cuda, cuda:N, or cuda-emulated (the CUDA kernels on the "
-        "CPU)",
+        "where to run: auto (the default: a GPU, if there is one), cpu, cuda, cuda:N, or cuda-emulated (the CUDA "
+        "kernels on the CPU)",
         "DEVICE");
+    command.option(
+        "--cpu-kernels", flags.cpu_kernels,
+        "kernels of the CPU: of an instruction set by its name (vitro devices), or reference: none, the ops' "
+        "references run (default: the best that the CPU has)",
+        "ISA|reference");
     command.flag("--verify-plan", flags.verify_plan, "check by replay that no step overwrites what is read later");
 }
 
@@ -73,26 +74,26 @@ void add_model_flags(const Command& command, ModelFlags& flags, bool runs) {
     add_device_flags(command, flags);
     command.choice(
         "--weights", flags.weights, {kWeightsChoices.begin(), kWeightsChoices.end()},
-        "weights as the checkpoint stores them (the default), in fp8 (e4m3 with a scale per row), or in blocks "
-        "of a type of GGUF files");
+        "type of the weights: stored (the default: as in the checkpoint), fp8 (e4m3 with a scale per row), or a "
+        "block-quantized type of GGUF files");
     command.choice("--activations", flags.activations, {"auto", "f32", "f16", "bf16"},
-                   "element type of everything between embedding and logits; auto, the default: f32 on the CPU, the "
-                   "checkpoint's on a GPU");
+                   "element type of all values between embedding and logits; auto, the default: f32 on the CPU, the "
+                   "checkpoint's type on a GPU");
     command.choice("--kv-type", flags.kv_type, {"auto", "f32", "f16", "bf16", "fp8"},
                    "element type of the KV cache; auto, the default: that of the activations");
     command.flag("--exact", flags.exact,
-                 "multiply block-quantized weights with activations as they are, not rounded to 8 bits");
+                 "do not round activations to 8 bits before products with block-quantized weights");
 }
 
 void add_step_flags(const Command& command, StepFlags& flags) {
     command.number("--batch", flags.batch, {1, 4096}, "sequences in the cache at the same time (default 1)", "B");
-    command.number("--chunk", flags.chunk, {1}, "tokens of prompts that one step takes (default 128)");
+    command.number("--chunk", flags.chunk, {1}, "prompt tokens that one step takes at most (default 128)");
 }
 
 TextOptions add_text_flags(const Command& command, TextFlags& flags, const std::string& what) {
     const auto take = [&flags](const std::string& text) { flags.text = text; };
     const Option text =
-        command.checked("-p,--prompt,prompt", take, what + "; -, or none: what stands on stdin", "TEXT");
+        command.checked("-p,--prompt,prompt", take, what + "; if it is - or missing, it is read from stdin", "TEXT");
     const Option file = command.option("-f,--file", flags.file, what + ", in a file", "FILE");
     text.excludes(file);
     return {text, file};
@@ -101,7 +102,7 @@ TextOptions add_text_flags(const Command& command, TextFlags& flags, const std::
 void add_tokens_flags(const Command& command, TokensFlags& flags) {
     const auto [text, file] = add_text_flags(command, flags.text, "the text");
     const Option tokens =
-        command.list("--tokens", flags.tokens, "token ids in place of a text: no tokenizer is needed", "1,2,3");
+        command.list("--tokens", flags.tokens, "token ids instead of a text; no tokenizer is needed", "1,2,3");
     tokens.excludes(text).excludes(file);
 }
 
@@ -126,8 +127,9 @@ OpenOptions open_options(const ModelFlags& flags, LanguageModelOptions options) 
     options.context = flags.context;
     options.verify_plan = flags.verify_plan;
     options.passes.exact = flags.exact;
-    if (isatty(STDERR_FILENO) != 0) options.progress = LoadingBar{};
-    OpenOptions out{.device = flags.device, .threads = flags.threads, .model = std::move(options)};
+    if (isatty(STDERR_FILENO) != 0) options.progress = ProgressBar{.what = "weights", .unit = "GB"};
+    OpenOptions out{
+        .device = flags.device, .threads = flags.threads, .kernels = flags.cpu_kernels, .model = std::move(options)};
     if (flags.activations != "auto") out.activation = dtype_named(flags.activations);
     if (flags.kv_type != "auto") out.cache = flags.kv_type == "fp8" ? DType::f8e4m3 : dtype_named(flags.kv_type);
     if (flags.weights != "stored") out.weights = flags.weights == "fp8" ? DType::f8e4m3 : dtype_named(flags.weights);
@@ -135,7 +137,7 @@ OpenOptions open_options(const ModelFlags& flags, LanguageModelOptions options) 
 }
 
 Devices open_devices(const ModelFlags& flags) {
-    Devices devices = open_devices(flags.device, flags.threads);
+    Devices devices = open_devices(flags.device, flags.threads, flags.cpu_kernels);
     print_warnings(devices.warnings);
     return devices;
 }
@@ -150,7 +152,7 @@ OpenModel open_model(const ModelFlags& flags, LanguageModelOptions options) {
 Tokenizer open_tokenizer(const ModelFlags& flags) { return Tokenizer::load(flags.directory); }
 
 Option add_chat_template_flag(const Command& command, std::string& choice) {
-    return command.option("--chat-template", choice, "format messages by this template in place of the model's own",
+    return command.option("--chat-template", choice, "format messages by this chat template instead of the model's own",
                           chat_template_choices());
 }
 
@@ -166,11 +168,11 @@ void add_sampling_flags(const Command& command, SamplingOptions& options) {
                    "temperature; 0 always takes the most probable token (default)", "T");
     command.number("--top-k", options.top_k, {0}, "choose among the K most probable tokens; 0: all (default)", "K");
     command.number("--top-p", options.top_p, {.least = 0, .most = 1},
-                   "choose among the fewest tokens that have this probability together (default 1)", "P");
+                   "choose among the most probable tokens whose probabilities add up to P (default 1: off)", "P");
     command.number("--min-p", options.min_p, {.least = 0, .most = 1},
-                   "choose among tokens at least P times as probable as the best (default 0)", "P");
+                   "choose among tokens at least P times as probable as the most probable one (default 0: off)", "P");
     command.number("--repeat-penalty", options.repetition_penalty, {.least = 0, .above_least = true},
-                   "make tokens that came before less probable (default 1: off)", "R");
+                   "above 1: make tokens that already occurred less probable (default 1: off)", "R");
     const auto take_bias = [&options](const std::string& text) {
         const std::size_t equals = text.find('=');
         if (equals == std::string::npos) fail("expected ID=BIAS, such as 42=-5, found '{}'", text);
@@ -178,7 +180,8 @@ void add_sampling_flags(const Command& command, SamplingOptions& options) {
         const auto id = static_cast<std::int32_t>(parse_whole(text.substr(0, equals), {0, kMost}));
         options.logit_bias[id] = parse_number(text.substr(equals + 1), {.minus_infinity = true});
     };
-    command.repeated("--logit-bias", take_bias, "add to a token's logit, e.g. 42=-5; may be repeated", "ID=BIAS");
+    command.repeated("--logit-bias", take_bias,
+                     "add BIAS to the logit of token ID, e.g. 42=-5; -inf forbids it; may be repeated", "ID=BIAS");
     command.number("-s,--seed", options.seed, "seed of the random choices (default 0)", "SEED");
 }
 

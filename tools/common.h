@@ -21,6 +21,18 @@ namespace vitro {
 /// Which flags help against an error, to be printed behind its text; empty where none is known.
 std::string hint(const std::exception& error);
 
+/// "weights   57% of 7.64 GB" on one line of the terminal, which is empty again at the end; the unit is 10^9 of what is
+/// counted.
+struct ProgressBar {
+    std::string what, unit;
+    int shown = -1;
+
+    void operator()(std::size_t done, std::size_t all);
+};
+
+/// Each on a line of stderr that begins with "warning: ".
+void print_warnings(const std::vector<std::string>& warnings);
+
 /// What --weights takes.
 inline constexpr std::array<std::string_view, 5> kWeightsChoices{"stored", "fp8", "q8_0", "q4_0", "q4_k"};
 
@@ -29,6 +41,7 @@ struct ModelFlags {
     std::string device = "auto";
     std::int64_t context = 0;
     int threads = 0;
+    std::string cpu_kernels;
     std::string weights = "stored";
     std::string activations = "auto";
     std::string kv_type = "auto";
@@ -38,9 +51,10 @@ struct ModelFlags {
 
 /// Keeps the value of an option that names a device; Error when it does not.
 void take_device(const std::string& text, std::string& device);
-/// -t, --device and --verify-plan.
+/// -t, --device, --cpu-kernels and --verify-plan.
 void add_device_flags(const Command& command, ModelFlags& flags);
-/// -m, and with `runs` also -c, -t, --device, --weights, --activations, --kv-type, --exact and --verify-plan.
+/// -m, and with `runs` also -c, -t, --device, --cpu-kernels, --weights, --activations, --kv-type, --exact and
+/// --verify-plan.
 void add_model_flags(const Command& command, ModelFlags& flags, bool runs = true);
 
 /// --batch and --chunk: of how large steps a report is.
@@ -116,9 +130,12 @@ void add_ops(CommandLine& line);
 void add_plan(CommandLine& line);
 void add_devices(CommandLine& line);
 void add_bench(CommandLine& line);
+void add_convert(CommandLine& line);
 void add_tap(CommandLine& line);
 void add_why(CommandLine& line);
 void add_attend(CommandLine& line);
+void add_compare(CommandLine& line);
+void add_profile(CommandLine& line);
 void add_completion(CommandLine& line);
 
 }  // namespace vitro

@@ -182,7 +182,7 @@ void add_completion(CommandLine& line) {
     const auto shell = std::make_shared<std::string>();
     const Command command =
         line.add("completion",
-                 "print what a shell needs to complete vitro's command line\nExample: source <(vitro completion bash)",
+                 "print a shell script that completes vitro's command line\nExample: source <(vitro completion bash)",
                  [shell, &line] {
                      write_out(*shell == "bash" ? bash_completion(line.texts()) : zsh_completion(line.texts()));
                      return 0;

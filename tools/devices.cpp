@@ -3,6 +3,7 @@
 
 #include "backends/cpu/cpu_backend.h"
 #include "ops/op_list.h"
+#include "runtime/peaks.h"
 #include "tools/common.h"
 
 #include <fmt/ranges.h>
@@ -61,19 +62,33 @@ void devices(const Flags& flags) {
     for (int device = 0; device < gpus; ++device) json["cuda"].push_back(facts_json(gpu_facts(device)));
     if (gpus == 0) json["why_no_cuda"] = why_none;
     std::optional<DeviceLimits> limits;
+    std::optional<Peaks> of_cpu;
     if (!flags.limits.empty()) {
         const Devices measured = open_devices(ModelFlags{.device = flags.limits});
         Backend& backend = measured.targets.front().backend;
-        if (backend.is_host()) fail("--limits: expected cuda, cuda:N or cuda-emulated, found {}", flags.limits);
-        limits = measure_limits(backend);
+        if (backend.is_host())
+            of_cpu = measure_peaks(backend);
+        else
+            limits = measure_limits(backend);
     }
-    if (limits)
+    if (of_cpu)
+        json["limits"] = {{"device", flags.limits},
+                          {"read_bytes_per_second", of_cpu->bytes_per_second},
+                          {"flops_per_second", of_cpu->flops_per_second},
+                          {"integer_operations_per_second", of_cpu->integer_per_second}};
+    if (limits) {
         json["limits"] = {{"device", flags.limits},
                           {"bytes", limits->bytes},
                           {"read_bytes_per_second", limits->read_bytes_per_second},
                           {"copy_bytes_per_second", limits->copy_bytes_per_second},
                           {"gemm_size", limits->gemm_size},
-                          {"gemm_flops_per_second", limits->gemm_flops_per_second}};
+                          {"gemm_flops_per_second", limits->gemm_flops_per_second},
+                          {"gemm_library", limits->gemm_library},
+                          {"products", nlohmann::json::array()}};
+        for (const ProductCheck& check : limits->products)
+            json["limits"]["products"].push_back(
+                {{"m", check.m}, {"n", check.n}, {"k", check.k}, {"nmse", check.nmse}});
+    }
     if (flags.json) {
         print_out("{}\n", json.dump());
         return;
@@ -83,10 +98,18 @@ void devices(const Flags& flags) {
     if (gpus == 0) print_out("{:<14} none: {}\n", "cuda", why_none);
     for (int device = 0; device < gpus; ++device) print_facts(fmt::format("cuda:{}", device), gpu_facts(device));
     print_out("{:<14} the CUDA kernels on the CPU, checked and slow\n", "cuda-emulated");
-    if (limits)
-        print_out("{}: reads {:.1f} GB/s, copies {:.1f} GB/s, multiplies {:.3f} TFLOP/s (bf16, {} x {} x {})\n",
-                  flags.limits, limits->read_bytes_per_second / 1e9, limits->copy_bytes_per_second / 1e9,
-                  limits->gemm_flops_per_second / 1e12, limits->gemm_size, limits->gemm_size, limits->gemm_size);
+    if (of_cpu)
+        print_out("{}: reads {:.1f} GB/s, {:.0f} GFLOP/s ({}), {:.0f} GOP/s of 8-bit numbers\n", flags.limits,
+                  of_cpu->bytes_per_second / 1e9, of_cpu->flops_per_second / 1e9, of_cpu->flops_of,
+                  of_cpu->integer_per_second / 1e9);
+    if (!limits) return;
+    print_out("{}: reads {:.1f} GB/s, copies {:.1f} GB/s, multiplies {:.3f} TFLOP/s (bf16, {} x {} x {}, {})\n",
+              flags.limits, limits->read_bytes_per_second / 1e9, limits->copy_bytes_per_second / 1e9,
+              limits->gemm_flops_per_second / 1e12, limits->gemm_size, limits->gemm_size, limits->gemm_size,
+              limits->gemm_library);
+    for (const ProductCheck& check : limits->products)
+        print_out("{}: a product of m = {}, n = {}, k = {} differs from a plain kernel's by nmse {:.1e}\n",
+                  flags.limits, check.m, check.n, check.k, check.nmse);
 }
 
 }  // namespace
@@ -94,13 +117,13 @@ void devices(const Flags& flags) {
 void add_devices(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
     const Command command =
-        line.add("devices", "list what there is to run on\nExample: vitro devices --limits cuda", [flags] {
+        line.add("devices", "list the devices that a model can run on\nExample: vitro devices --limits cuda", [flags] {
             devices(*flags);
             return 0;
         });
     command.checked(
         "--limits", [flags](const std::string& text) { take_device(text, flags->limits); },
-        "measure what a device can do: bandwidth and matrix products", "DEVICE");
+        "measure this device's limits: memory bandwidth and matrix products", "DEVICE");
     command.flag("--json", flags->json, "print JSON: cpu, cuda, limits");
 }
 

@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include <cmath>
+#include <numeric>
 
 namespace vitro {
 namespace {
@@ -94,6 +95,35 @@ void check_completeness(const GivenInputs& given, const std::map<std::string, st
     if (!there.empty() && !missing.empty())
         fail("--inputs: found {}, but not {}: they describe one step together", fmt::join(there, ", "),
              fmt::join(missing, ", "));
+}
+
+/// Lengths say how many tokens are cached, which is what `symbol` stands for.
+std::int64_t sum_of_lengths(const GivenInputs& given, const Graph& graph, const std::string& path, char symbol) {
+    const std::vector<std::int32_t> lengths = given.numbers(path);
+    const std::int64_t sum = std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0});
+    const std::int64_t bound = graph.bounds.at(symbol);
+    if (sum < 1 || sum > bound)
+        fail("input {}: expected lengths that add up to {}, a number from 1 to {}, found {}", path, symbol, bound, sum);
+    return sum;
+}
+
+/// Where the tokens of the given step stand in the caches that the graph writes.
+void check_given_rows(const GivenInputs& given, const Graph& graph, const SymbolValues& symbols) {
+    for (const Node& node : graph.nodes) {
+        const auto rows = written_rows(node);
+        if (!rows) continue;
+        std::vector<std::vector<std::int32_t>> numbers;
+        std::vector<Tensor> tensors;
+        for (const std::size_t i : {rows->positions, rows->sequences, rows->pages}) {
+            const ValueInfo& value = graph.value(node.inputs[i]);
+            if (value.kind != ValueKind::input || given.find(value.path) == nullptr) break;
+            tensors.push_back(tensor_of(value.type, symbols));
+            tensors.back().data = numbers.emplace_back(given.numbers(value.path)).data();
+        }
+        if (tensors.size() == 3)
+            check_written_rows(describe(graph, node), tensors[0], tensors[1], tensors[2],
+                               symbols(graph.value(node.inputs[rows->cache]).type.dim(1)));
+    }
 }
 
 /// A program with memory of its own.
@@ -246,11 +276,10 @@ void exec(const Flags& flags) {
     const GivenInputs given(flags.inputs, graph, symbols);
     const auto rules = input_rules(graph);
     check_completeness(given, rules);
-    // Lengths say how many tokens are cached.
     for (const auto& [path, readers] : rules)
         for (const IndexRule& rule : readers)
             if (rule.sum && rule.sum->is_symbol() && symbols(*rule.sum) == 0 && given.find(path) != nullptr)
-                for (const std::int32_t length : given.numbers(path)) symbols[rule.sum->symbol] += length;
+                symbols[rule.sum->symbol] = sum_of_lengths(given, graph, path, rule.sum->symbol);
     const SyntheticStep synthetic(graph, symbols, flags.synthetic.seed);
     for (const auto& [path, readers] : rules) {
         if (given.find(path) == nullptr) continue;
@@ -260,6 +289,7 @@ void exec(const Flags& flags) {
         for (const IndexRule& rule : readers)
             check_indices(fmt::format("input {}", path), tensor, rule, synthetic.symbols());
     }
+    check_given_rows(given, graph, synthetic.symbols());
 
     const Devices devices = open_devices(flags.device);
     Run run(graph, devices.targets, synthetic.symbols(), flags.device.verify_plan);
@@ -290,19 +320,23 @@ void exec(const Flags& flags) {
 
 void add_exec(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
-    const Command command = line.add(
-        "exec", "run a graph file once; what is not given is made up\nExample: vitro exec g.vt --symbol T=4 --seed 7",
-        [flags] {
-            exec(*flags);
-            return 0;
-        });
-    command.option("file", flags->file, "a graph as `vitro graph` prints it; -: stdin", "GRAPH").required();
+    const Command command = line.add("exec",
+                                     "run a graph file once, with random numbers for all inputs that are not "
+                                     "given\nExample: vitro exec g.vt --symbol T=4 --seed 7",
+                                     [flags] {
+                                         exec(*flags);
+                                         return 0;
+                                     });
+    command.option("file", flags->file, "a graph as `vitro graph` prints it; - reads it from stdin", "GRAPH")
+        .required();
     command.option("--inputs", flags->inputs,
-                   "values of inputs and states, by their paths; the sizes of symbols follow", "FILE.safetensors");
-    command.option("-m,--model", flags->model, "directory of the weights (default: random ones)", "DIR");
+                   "values of inputs and states, by their paths; their shapes set the sizes of symbols",
+                   "FILE.safetensors");
+    command.option("-m,--model", flags->model, "directory to read the weights from (default: random weights)", "DIR");
     add_synthetic_flags(command, flags->synthetic);
     add_device_flags(command, flags->device);
-    command.output("-o,--output", flags->output, "write results and next states to a safetensors file");
+    command.output("-o,--output", flags->output,
+                   "write the results and the states after the step to a safetensors file");
     command.flag("--json", flags->json, "print JSON");
 }
 

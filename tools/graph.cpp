@@ -81,7 +81,6 @@ std::string diff_text(const Story& story, const Flags& flags) {
 }
 
 std::string dump(const Story& story, const Flags& flags) {
-    if (flags.format == "html") return html_of(story);
     const Stage& stage = stage_of(story, flags.after, "--after");
     const Graph part = flags.scope.empty() ? Graph{} : part_of(story, stage, flags.scope);
     const Subject subject = story.subject(stage, flags.scope.empty() ? stage.graph : part);
@@ -93,6 +92,20 @@ std::string dump(const Story& story, const Flags& flags) {
     return listing(subject, flags.unfold);
 }
 
+/// The page of all phases, of which `story` is the one that is shown at first.
+std::string page_of(const Story& story, const StoryFlags& flags, const Devices& devices) {
+    StoryFlags others = flags;
+    std::vector<Story> stories;
+    HtmlPage page;
+    stories.reserve(3);
+    for (const char* phase : {"prefill", "decode", "load"}) {
+        others.phase = phase;
+        if (phase == flags.phase) page.start = page.programs.size();
+        page.programs.push_back(phase == flags.phase ? &story : &stories.emplace_back(compile_story(others, devices)));
+    }
+    return html_of(page);
+}
+
 int graph(Flags flags) {
     if (flags.json && !flags.explain && !flags.timings) flags.format = "json";
     const Devices devices = open_devices(flags.model);
@@ -100,10 +113,11 @@ int graph(Flags flags) {
     const int exit_code = check_receipts(story.report, flags.receipts, story.program.graph.name, story.phase);
     explain_load(flags.phase == "load" ? story.program.graph : story.program.load, story.report.journal);
     const std::string scope = flags.scope.empty() ? "" : whole_path(story.stages.front().graph, flags.scope);
-    const std::string text = flags.explain         ? explained(story.report, {flags.json, flags.unfold}, scope)
-                             : flags.timings       ? timed(story.report, &story.program, flags.json)
-                             : !flags.diff.empty() ? diff_text(story, flags)
-                                                   : dump(story, flags);
+    const std::string text = flags.explain            ? explained(story.report, {flags.json, flags.unfold}, scope)
+                             : flags.timings          ? timed(story.report, &story.program, flags.json)
+                             : !flags.diff.empty()    ? diff_text(story, flags)
+                             : flags.format == "html" ? page_of(story, flags, devices)
+                                                      : dump(story, flags);
     if (exit_code == 0) print_or_write(text, flags.output);
     return exit_code;
 }
@@ -112,37 +126,39 @@ int graph(Flags flags) {
 
 void add_graph(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
-    const Command command = line.add("graph",
-                                     "print the graph that runs, or as it was at another stage; works without weights\n"
-                                     "Example: vitro graph --diff build:fuse_attention --scope layers.0",
-                                     [flags] { return graph(*flags); });
+    const Command command =
+        line.add("graph",
+                 "print the graph that runs, or the graph at an earlier stage; works without weights\n"
+                 "Example: vitro graph --diff build:fuse_attention --scope layers.0",
+                 [flags] { return graph(*flags); });
     add_story_flags(command, *flags);
     const Option format = command.choice(
         "--format", flags->format, {"text", "html", "json", "dot", "svg", "model-explorer", "model-explorer-cost"},
         "text (the default; layers that are alike are folded, and vitro opt and exec read it),\n"
-        "html (one page: every stage, to zoom, search and click), dot, svg (drawn by Graphviz),\n"
+        "html (one page: every stage of every phase, to zoom, search and click), dot, svg (drawn by Graphviz),\n"
         "json (as graph/dump/graph.schema.json says),\n"
         "model-explorer and model-explorer-cost (graph and node data for Google's Model Explorer)");
     command.option("--after", flags->after,
-                   "the stage: build (as the model wrote it), a pass (as it left the graph),\n"
-                   "with --phase load: prefill or decode (what that phase needs),\n"
-                   "or program (what runs, with kernels and places in memory; the default)",
+                   "show this stage: build (as the model's code wrote it), a pass (as it left the graph), "
+                   "or program (the default: what runs, with kernels and places in memory); "
+                   "with --phase load: prefill or decode (the weights that this phase needs), or program",
                    "STAGE");
-    const Option diff =
-        command.option("--diff", flags->diff, "what appeared, vanished and changed between two stages", "STAGE:STAGE");
-    command.option("--scope", flags->scope, "only this module or value, such as layers.0 or lm_head", "PATH");
-    command.flag("--unfold", flags->unfold, "show every layer, also those that are alike");
+    const Option diff = command.option("--diff", flags->diff,
+                                       "show what appeared, vanished and changed between two stages", "STAGE:STAGE");
+    command.option("--scope", flags->scope, "show only this module or value, such as layers.0 or lm_head", "PATH");
+    command.flag("--unfold", flags->unfold, "show every layer, even if identical to another");
     add_receipt_flags(command, flags->receipts);
     const Option explain =
         command.flag("--explain", flags->explain,
-                     "print for every candidate whether a pass fired and why not, and what became of every value");
+                     "print for each place where a pass could apply whether it fired, or why not, and what became of "
+                     "every value");
     const Option timings = command.flag("--timings", flags->timings, "print the time of each pass");
-    const Option json =
-        command.flag("--json", flags->json, "the same as --format json; --explain and --timings as JSON");
+    const Option json = command.flag("--json", flags->json,
+                                     "the same as --format json; with --explain or --timings, print those as JSON");
     for (const Option& report : {explain, timings}) report.excludes(diff).excludes(format);
     explain.excludes(timings);
     json.excludes(format);
-    command.output("-o,--output", flags->output, "write to a file instead");
+    command.output("-o,--output", flags->output, "write to this file instead of stdout");
 }
 
 }  // namespace vitro

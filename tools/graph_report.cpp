@@ -59,9 +59,12 @@ int check_receipts(const PipelineReport& report, const ReceiptFlags& flags, std:
 }
 
 void add_receipt_flags(const Command& command, ReceiptFlags& flags) {
-    command.output("--receipt", flags.receipt, "write what fired, pass and path, to this JSON file");
+    command.output("--receipt", flags.receipt,
+                   "write a list of the passes that fired, with their paths, to this JSON file");
     command.option("--expect", flags.expect,
-                   "fail, with the pass and the path, when a fusion that this receipt lists does not fire", "FILE");
+                   "fail, naming the pass and the path, when a fusion does not fire that this file, written by "
+                   "--receipt, lists",
+                   "FILE");
 }
 
 std::string timed(const PipelineReport& report, const Program* program, bool json) {

@@ -101,6 +101,9 @@ void use_utf8() {
     if (std::string_view(nl_langinfo(CODESET)) != "UTF-8") std::setlocale(LC_CTYPE, "C.UTF-8");
 }
 
+// What makes a terminal mark what it pastes, and what ends that.
+constexpr const char *kBrackets = "\033[?2004h", *kNoBrackets = "\033[?2004l";
+
 bool is_dumb_terminal() {
     const char* terminal = std::getenv("TERM");
     return terminal == nullptr || std::string_view(terminal) == "dumb" || std::string_view(terminal).empty();
@@ -118,6 +121,8 @@ std::filesystem::path chat_history_file() {
 LineReader::LineReader(std::filesystem::path history_file) : history_file_(std::move(history_file)) {
     if (isatty(STDIN_FILENO) == 0) return;
     use_utf8();
+    has_brackets_ = !is_dumb_terminal();
+    guard_terminal(has_brackets_ ? kNoBrackets : "");
     edit_ = el_init("vitro", stdin, stderr, stderr);
     history_ = history_init();
     if (edit_ == nullptr || history_ == nullptr) fail("the terminal does not work with libedit");
@@ -138,7 +143,6 @@ LineReader::LineReader(std::filesystem::path history_file) : history_file_(std::
     el_set(edit_, EL_BIND, "^Z", "vitro-suspend", nullptr);
     el_set(edit_, EL_BIND, "^R", "em-inc-search-prev", nullptr);
     el_set(edit_, EL_BIND, "\\e[200~", "vitro-paste", nullptr);
-    has_brackets_ = !is_dumb_terminal();
 }
 
 LineReader::~LineReader() {
@@ -158,10 +162,10 @@ std::optional<std::string> LineReader::next_line() {
     catch_interrupt();  // one that is sent, not typed
     catch_resize();
     el_set(edit_, EL_PREP_TERM, 1);  // before the prompt: what is typed as soon as it is seen must be keys already
-    if (has_brackets_) write_err("\033[?2004h");
+    if (has_brackets_) write_err(kBrackets);
     int length = 0;
     const char* text = el_gets(edit_, &length);
-    if (has_brackets_) write_err("\033[?2004l");
+    if (has_brackets_) write_err(kNoBrackets);
     if (text == nullptr && interrupted) {
         is_cleared_ = true;
         write_err("\n");

@@ -10,7 +10,7 @@ void add_look_flags(const Command& command, LookFlags& flags) {
     add_model_flags(command, flags.model);
     command.option("-p,--prompt", flags.prompt, "the text to look at", "TEXT")
         .excludes(
-            command.list("--tokens", flags.tokens, "token ids in place of a text: no tokenizer is needed", "1,2,3"));
+            command.list("--tokens", flags.tokens, "token ids instead of a text; no tokenizer is needed", "1,2,3"));
 }
 
 Looked open_to_look(const LookFlags& flags) {

@@ -22,17 +22,17 @@ int run_command(int argc, char** argv) {
     CommandLine line(
         "vitro: a see-through graph compiler and runtime for language models\n"
         "Example: vitro run \"The capital of France is\"");
-    line.add_text("--version", "print version, commit, compiler, instruction sets and what there is of CUDA",
-                  version_text);
+    line.add_text("--version", "print version, commit, compiler, instruction sets and CUDA support", version_text);
     line.add_text(
         "--plugin-flags",
-        "print what the compiler is to be told so that this vitro takes a plugin: c++ $(vitro --plugin-flags) -o "
+        "print the compiler options for building a plugin that this vitro can load: c++ $(vitro --plugin-flags) -o "
         "lib.so lib.cpp",
         [] { return std::string(build_info().plugin_flags); });
     std::vector<std::string> plugins;
     line.program().repeated(
         "--plugin", [&plugins](const std::string& library) { plugins.push_back(library); },
-        "shared library with more ops, kernels and passes (passes/plugin.h); before the subcommand; may be repeated",
+        "load a shared library with more ops, kernels and passes (passes/plugin.h); comes before the subcommand; may "
+        "be repeated",
         "LIB.so");
     add_run(line);
     add_chat(line);
@@ -50,9 +50,12 @@ int run_command(int argc, char** argv) {
     add_plan(line);
     add_devices(line);
     add_bench(line);
+    add_convert(line);
     add_tap(line);
     add_why(line);
     add_attend(line);
+    add_compare(line);
+    add_profile(line);
     add_completion(line);
     const std::function<int()> run = line.parse(argc, argv);
     for (const std::string& library : plugins) load_plugin(library);

@@ -2,6 +2,7 @@
 #include "runtime/append.h"
 #include "runtime/lens.h"
 #include "tools/common.h"
+#include "tools/next_steps.h"
 
 #include <nlohmann/json.hpp>
 
@@ -17,7 +18,9 @@ namespace {
 struct Flags {
     ModelFlags model;
     TextFlags prompt;
+    SamplingOptions sampling;
     std::int64_t top = 10;
+    std::int64_t trace = 0;
     bool lens = false;
     bool json = false;
 };
@@ -38,7 +41,8 @@ std::pair<std::int32_t, double> best_of(std::span<const float> logits) {
 }
 
 /// Feeds the tokens with the residual stream tapped; a row for what stands in front of the layers and after each.
-std::vector<LensRow> looked_through(LanguageModel& model, std::span<const std::int32_t> tokens,
+/// `with_head`: also what the head makes of it.
+std::vector<LensRow> looked_through(LanguageModel& model, std::span<const std::int32_t> tokens, bool with_head,
                                     const std::function<std::span<const float>()>& feed) {
     ModelTaps taps(model, tokens.size() > 1 ? Phase::prefill : Phase::decode);
     const Lens lens(taps);
@@ -46,7 +50,8 @@ std::vector<LensRow> looked_through(LanguageModel& model, std::span<const std::i
     feed();
     std::map<std::string, LensRow> rows;
     taps.read([&](const SeenValue& seen) {
-        const auto [id, probability] = best_of(lens.logits(seen, model.targets().back().backend));
+        const auto [id, probability] = with_head ? best_of(lens.logits(seen, model.targets().back().backend))
+                                                 : std::pair<std::int32_t, double>{-1, 0};
         rows[seen.path] = {seen.path, id, probability, Lens::rms(seen)};
     });
     std::vector<LensRow> out;
@@ -110,11 +115,23 @@ void next(const Flags& flags) {
     const OpenModel open = open_model(flags.model, {.chunk = std::ssize(tokens)});
     std::span<const float> logits;
     const auto feed = [&] { return logits = append(*open.model, {.tokens = tokens}).values; };
+    const Sampler checked(flags.sampling, open.config.vocab_size);
     std::vector<LensRow> lens;
-    if (flags.lens)
-        lens = looked_through(*open.model, tokens, feed);
+    if (flags.lens || flags.trace > 0)
+        lens = looked_through(*open.model, tokens, flags.lens, feed);
     else
         feed();
+    const std::vector<float> kept(logits.begin(), logits.end());
+    logits = kept;
+    const ExplainedChoice choice = explain_choice(logits, tokens, flags.sampling);
+    std::vector<TracedToken> trace;
+    if (flags.trace > 0) {
+        std::vector<double> norms;
+        for (const LensRow& row : lens) norms.push_back(row.rms);
+        trace = traced_tokens(*open.model, logits, std::move(norms), flags.trace, flags.sampling,
+                              open.generation.eos_token_ids);
+    }
+    if (!flags.lens) lens.clear();
 
     std::vector<std::int32_t> order(logits.size());
     std::iota(order.begin(), order.end(), 0);
@@ -140,6 +157,8 @@ void next(const Flags& flags) {
                                     {"piece", tokenizer.piece(order[i])},
                                     {"probability", probability(order[i])},
                                     {"logit", logit(order[i])}});
+        json["sampling"] = json_of(choice, tokenizer, top);
+        for (const TracedToken& token : trace) json["trace"].push_back(json_of(token, tokenizer, top));
         for (const LensRow& row : lens)
             json["lens"].push_back({{"after", row.path},
                                     {"id", row.id},
@@ -159,6 +178,8 @@ void next(const Flags& flags) {
     for (std::size_t i = 0; i < top; ++i)
         print_out("  {:>6}  {:<16} {:>11.6f} {:>9.4f}\n", order[i], tokenizer.piece(order[i]), probability(order[i]),
                   logit(order[i]));
+    if (choice.steps.size() > 1) print_sampling(choice, tokenizer, std::min<std::size_t>(top, 4));
+    if (!trace.empty()) print_trace(trace, tokenizer, std::min<std::size_t>(top, 3));
     if (lens.empty()) return;
     print_out("what the head makes of the residual stream on its way\n  {:<44} {:>9}  {:<16} {:>11}\n", "after", "rms",
               "piece", "probability");
@@ -178,10 +199,15 @@ void add_next(CommandLine& line) {
         });
     add_model_flags(command, flags->model);
     add_text_flags(command, flags->prompt, "the text");
-    command.number("--top", flags->top, {1}, "how many next tokens to list (default 10)");
+    command.number("--top", flags->top, {1}, "list the N most probable next tokens (default 10)");
+    add_sampling_flags(command, flags->sampling);
+    command.number(
+        "--trace", flags->trace, {0},
+        "also go on by N tokens: each with its runners-up, and how large the residual stream was before it, in front "
+        "of the layers and after each");
     command.flag("--lens", flags->lens,
-                 "also apply the head after every layer: which token the model would choose if it ended there");
-    command.flag("--json", flags->json, "print JSON: tokens, stages, next, lens");
+                 "also apply the lm_head after every layer: which token the model would choose if it ended there");
+    command.flag("--json", flags->json, "print JSON: tokens, stages, next, sampling, trace, lens");
 }
 
 }  // namespace vitro

@@ -149,19 +149,19 @@ void ops(const Flags& flags) {
 void add_ops(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
     const Command command =
-        line.add("ops", "list the ops with their meaning, or check them\nExample: vitro ops --check rope", [flags] {
+        line.add("ops", "list the ops and what they compute, or check them\nExample: vitro ops --check rope", [flags] {
             if (flags->check) return run_checks(*flags) ? 0 : 1;
             ops(*flags);
             return 0;
         });
-    command.option("name", flags->name, "only this one", "NAME");
+    command.option("name", flags->name, "only this op (default: all)", "NAME");
     command.flag("--json", flags->json, "print JSON");
     command.flag("--cuda-report", flags->cuda_report,
-                 "what the CUDA kernels ask of memory: 32-byte sectors and bank conflicts, counted in the emulation on "
-                 "calls as models make them");
+                 "print the memory accesses of the CUDA kernels: 32-byte sectors and bank conflicts, counted by the "
+                 "emulation on calls as models make them");
     command.flag("--check", flags->check,
-                 "run what must hold for every op: kernels against the reference, decomposition, text, refusals; the "
-                 "numbers are the cases of each check");
+                 "run the checks that every op must pass: kernels against the reference, decomposition, text form, "
+                 "errors; prints how many cases each check ran");
     add_device_flags(command, flags->device);
 }
 

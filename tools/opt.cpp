@@ -45,19 +45,22 @@ void add_opt(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
     const Command command = line.add(
         "opt",
-        "run passes on a graph file and print what they make of it\nExample: vitro opt g.vt --passes fuse_residual",
+        "run passes on a graph file and print the graph that results\nExample: vitro opt g.vt --passes fuse_residual",
         [flags] {
             opt(*flags);
             return 0;
         });
-    command.option("file", flags->file, "a graph as `vitro graph` prints it; -: stdin", "GRAPH").required();
+    command.option("file", flags->file, "a graph as `vitro graph` prints it; - reads it from stdin", "GRAPH")
+        .required();
     add_pass_flags(command, flags->passes);
     add_device_flags(command, flags->device);
-    const Option explain =
-        command.flag("--explain", flags->explain, "print for every candidate whether a pass fired and why not instead");
-    const Option timings = command.flag("--timings", flags->timings, "print the time of each pass instead");
+    const Option explain = command.flag(
+        "--explain", flags->explain,
+        "instead of the graph, print for each place where a pass could apply whether it fired, or why not");
+    const Option timings =
+        command.flag("--timings", flags->timings, "instead of the graph, print the time of each pass");
     explain.excludes(timings);
-    command.flag("--json", flags->json, "--explain and --timings as JSON");
+    command.flag("--json", flags->json, "print what --explain or --timings prints as JSON");
     command.output("-o,--output", flags->output, "write the graph to a file");
 }
 

@@ -43,6 +43,7 @@ void prepare_output() {
          {std::pair{STDIN_FILENO, O_WRONLY}, std::pair{STDOUT_FILENO, O_RDONLY}, std::pair{STDERR_FILENO, O_RDONLY}})
         if (::fcntl(descriptor, F_GETFD) < 0 && ::open("/dev/null", mode) < 0) return;  // the lowest free number
     std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN);  // beyond `ulimit -f`: an error as any other, and no file is left behind
 }
 
 void write_out(std::string_view text) {

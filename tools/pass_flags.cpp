@@ -26,14 +26,23 @@ void add_synthetic_flags(const Command& command, SyntheticFlags& flags) {
             fail("expected a capital letter and a size, such as T=4, found '{}'", text);
         flags.symbols[text[0]] = parse_whole(std::string_view(text).substr(2), {1});
     };
-    command.list("--symbol", take, "the size of a symbol in the step that is made up (default: small)", "T=4,…");
-    command.number("--seed", flags.seed, "seed of what is made up (default 0)");
+    command.list("--symbol", take, "sizes of the graph's symbols, for the random inputs (default: small sizes)",
+                 "T=4,…");
+    command.number("--seed", flags.seed, "seed of the random inputs (default 0)");
 }
 
 SymbolValues symbol_values(const SyntheticFlags& flags, const Graph& graph) {
-    for (char symbol = 'A'; symbol <= 'Z'; ++symbol)
-        if (flags.symbols[symbol] != 0 && !graph.bounds.contains(symbol))
-            fail("--symbol: {} has no symbol {}", graph.name, symbol);
+    std::vector<char> known;
+    for (const auto& [symbol, bound] : graph.bounds) known.push_back(symbol);
+    for (char symbol = 'A'; symbol <= 'Z'; ++symbol) {
+        const std::int64_t size = flags.symbols[symbol];
+        const auto bound = graph.bounds.find(symbol);
+        if (size != 0 && bound == graph.bounds.end())
+            fail_usage("--symbol: expected {}, found {}: graph \"{}\" has no such symbol",
+                       known.empty() ? "nothing" : fmt::format("{}", fmt::join(known, ", ")), symbol, graph.name);
+        if (size != 0 && size > bound->second)
+            fail_usage("--symbol: {}: expected a size from 1 to {}, found {}", symbol, bound->second, size);
+    }
     return flags.symbols;
 }
 
@@ -43,9 +52,9 @@ void add_pass_flags(const Command& command, PassFlags& flags) {
         "PASS,…");
     command.list(
         "--disable-pass", [&flags](const std::string& name) { flags.disabled.push_back(name); },
-        "leave these passes out; may be repeated", "PASS,…");
+        "do not run these passes; may be repeated", "PASS,…");
     command.flag("--check-numerics", flags.check_numerics,
-                 "after each pass, run what it changed on a made-up step and compare every value");
+                 "after each pass, run what it changed on random inputs, before and after, and compare every value");
     add_synthetic_flags(command, flags.synthetic);
 }
 

@@ -86,8 +86,9 @@ void add_perplexity(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
     const Command command = line.add(
         "perplexity",
-        "tell how well a model predicts a text: e to the mean of minus the logarithm of each token's probability\n"
-        "The text is cut into windows; in each, the tokens of the second half are predicted from all before them.\n"
+        "measure how well a model predicts a text: its perplexity, exp(mean(-log(probability of each token)))\n"
+        "The text is cut into windows; in each, every token of the second half is predicted from all tokens before "
+        "it.\n"
         "Example: vitro perplexity -f text.txt --weights q4_0 --against stored",
         [flags] {
             run(*flags);
@@ -95,11 +96,13 @@ void add_perplexity(CommandLine& line) {
         });
     add_model_flags(command, flags->model);
     add_tokens_flags(command, flags->text);
-    command.number("--window", flags->window, {2}, "tokens that a window has (default 512, at most the context)", "N");
-    command.option("--against", flags->against,
-                   "compare with another model, a directory or file, or with the same one in another way: a word that "
-                   "--weights takes, or exact",
-                   "MODEL|TYPE");
+    command.number("--window", flags->window, {2}, "tokens per window (default 512, or the context if that is smaller)",
+                   "N");
+    command.option(
+        "--against", flags->against,
+        "compare with another model (a directory or file), or with the same model with other weights (a value "
+        "of --weights) or with activations that are not rounded (exact)",
+        "MODEL|TYPE");
     command.flag("--json", flags->json, "print JSON");
 }
 

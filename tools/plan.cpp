@@ -1,5 +1,6 @@
 // vitro plan: how much memory a model takes, and what takes it, before any of it is loaded.
 #include "graph/check_plan.h"
+#include "graph/dump/markup.h"
 #include "runtime/compile_model.h"
 #include "runtime/memory_use.h"
 #include "tools/common.h"
@@ -35,10 +36,11 @@ struct Report {
     std::vector<MemoryUse> use;
     std::optional<std::string> would_fit;  // where it does not fit: with which options it would; empty: with none tried
 
-    /// Whether what is allocated there fits; nothing where the device does not say how much there is.
+    /// Whether what is allocated there fits beside the device's reserve; nothing where the device does not say how much
+    /// there is.
     std::optional<bool> fits(std::size_t device) const {
         const auto free = targets[device].backend.free_bytes();
-        return free ? std::optional(use[device].peak() <= *free) : std::nullopt;
+        return free ? std::optional(needed_bytes(use[device], targets[device].backend) <= *free) : std::nullopt;
     }
 };
 
@@ -47,25 +49,30 @@ std::string fit_text(const Report& report, std::size_t device) {
     if (!free || !total) return "not known: the device does not say how much memory it has";
     const std::string free_text = fmt::format("{} of {} are free", readable_bytes(*free), readable_bytes(*total));
     if (*report.fits(device)) return "yes: " + free_text;
-    return fmt::format("no: {}, {} are missing; {}", free_text, readable_bytes(report.use[device].peak() - *free),
+    return fmt::format("no: {}, {} are missing; {}", free_text,
+                       readable_bytes(needed_bytes(report.use[device], report.targets[device].backend) - *free),
                        report.would_fit.value_or("").empty() ? "a smaller context and fp8 would not help"
                                                              : fmt::format("it would fit with {}", *report.would_fit));
 }
 
 /// The rows of a device's table: what, bytes, remark.
-std::vector<std::tuple<std::string, std::size_t, std::string>> rows_of(const MemoryUse& use) {
+std::vector<std::tuple<std::string, std::size_t, std::string>> rows_of(const Report& report, std::size_t device) {
+    const MemoryUse& use = report.use[device];
+    const std::size_t reserve = report.targets[device].backend.reserve_bytes();
     std::vector<std::tuple<std::string, std::size_t, std::string>> rows;
-    if (use.is_host) rows.emplace_back("weights, mapped", use.mapped_weights, "used where the files are mapped");
+    if (use.is_host)
+        rows.emplace_back("weights, mapped", use.mapped_weights, "read from the mapped files, without a copy");
     rows.emplace_back(use.is_host ? "weights, prepared" : "weights", use.weights,
-                      use.is_host ? "made when they are loaded (vitro graph --phase load)" : "uploaded");
+                      use.is_host ? "computed when the model is loaded (vitro graph --phase load)" : "uploaded");
     rows.emplace_back("KV cache", use.states, "");
     rows.emplace_back("arena", use.arena, "shared by prefill and decode");
     rows.emplace_back("inputs and results", use.io, "");
     if (!use.is_host) rows.emplace_back("staging", use.staging, "pinned memory of the host, for inputs and results");
-    rows.emplace_back("allocated", use.allocated(), use.is_host ? "all but what is mapped" : "");
+    rows.emplace_back("allocated", use.allocated(), use.is_host ? "the sum, without the mapped weights" : "");
     rows.emplace_back("peak", use.peak(),
-                      use.loading == 0 ? "loading needs no more"
-                                       : fmt::format("loading works in {} more", readable_bytes(use.loading)));
+                      use.loading == 0 ? "loading needs no extra memory"
+                                       : fmt::format("loading needs {} for its own work", readable_bytes(use.loading)));
+    if (reserve != 0) rows.emplace_back("reserve", reserve, "for what the device takes by itself: recordings, code");
     return rows;
 }
 
@@ -75,7 +82,7 @@ std::string text_of(const Report& report, const std::vector<const Planned*>& sho
                                   report.options.max_sequences == 1 ? "sequence" : "sequences", report.options.chunk);
     for (std::size_t device = 0; device < report.use.size(); ++device) {
         out += fmt::format("\n{}\n", report.use[device].device);
-        for (const auto& [what, bytes, remark] : rows_of(report.use[device]))
+        for (const auto& [what, bytes, remark] : rows_of(report, device))
             out += fmt::format("  {:<20} {:>15} {:>10}{}{}\n", what, bytes, readable_bytes(bytes),
                                remark.empty() ? "" : "  ", remark);
         out += fmt::format("  {:<20} {}\n", "fits", fit_text(report, device));
@@ -87,7 +94,7 @@ std::string text_of(const Report& report, const std::vector<const Planned*>& sho
             if (peak.node < 0) continue;
             const std::size_t arena = program.plan.bytes(Region::arena, device);
             out += fmt::format(
-                "\n{}: the peak on {} is at {}, {} bytes; the arena has {} ({:.3f} of the least possible)\n",
+                "\n{}: the peak on {} is at {}, {} bytes; the arena has {} ({:.3f} times the least possible)\n",
                 planned->phase, report.use[device].device, describe(program.graph, program.graph.node(peak.node)),
                 peak.bytes, arena, static_cast<double>(arena) / static_cast<double>(peak.bytes));
             for (const Block* block : peak.blocks)
@@ -119,6 +126,7 @@ Json json_of(const Report& report, const std::vector<const Planned*>& shown) {
                                   {"allocated", use.allocated()},
                                   {"loading", use.loading},
                                   {"peak", use.peak()},
+                                  {"reserve", backend.reserve_bytes()},
                                   {"free", or_null(backend.free_bytes())},
                                   {"total", or_null(backend.total_bytes())},
                                   {"fits", or_null(report.fits(device))}});
@@ -163,23 +171,35 @@ std::vector<std::string> drawings(const Report& report, const std::vector<const 
 
 std::string html_of(const Report& report, const std::vector<const Planned*>& shown) {
     std::string out = fmt::format(
-        "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>vitro plan: {}</title>\n"
-        "<style>body{{font-family:sans-serif;margin:24px auto;max-width:1240px}}table{{border-collapse:collapse}}"
+        "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" "
+        "content=\"width=device-width\"><title>vitro plan: {}</title>\n"
+        "<style>:root{{color-scheme:light dark}}body{{font-family:sans-serif;margin:24px auto;max-width:1240px;"
+        "padding:0 12px;background:#fff;color:#1b2430}}table{{border-collapse:collapse}}"
         "td,th{{padding:2px 14px 2px 0;text-align:left}}td.n{{text-align:right;font-variant-numeric:tabular-nums}}"
-        "svg{{width:100%;border:1px solid #ddd;margin-top:16px}}</style>\n"
-        "<h1>{}</h1>\n<p>Context {}, sequences {}, chunks of {} tokens. Point at a block to see what it holds; red "
-        "borders: live where most bytes are.</p>\n",
+        "svg{{width:100%;border:1px solid #8885;margin-top:16px}}#chosen{{position:sticky;bottom:0;background:inherit;"
+        "border-top:1px solid #8885;padding:8px 0;margin:0;min-height:5.5em;white-space:pre-wrap;"
+        "overflow-wrap:anywhere}}#chosen:empty{{display:none}}@media(prefers-color-scheme:dark){{body{{background:#"
+        "12161d;color:#e8edf4}}}}</"
+        "style>\n"
+        "<main><h1>{}</h1>\n<p>Context {}, sequences {}, chunks of {} tokens. Choose a block, by a click or with Tab, "
+        "to "
+        "see what it holds; red borders: live where most bytes are.</p>\n",
         escaped(report.config.architecture), escaped(report.config.architecture), report.options.context,
         report.options.max_sequences, report.options.chunk);
     for (std::size_t device = 0; device < report.use.size(); ++device) {
         out += fmt::format("<h2>{}</h2>\n<table>\n", escaped(report.use[device].device));
-        for (const auto& [what, bytes, remark] : rows_of(report.use[device]))
+        for (const auto& [what, bytes, remark] : rows_of(report, device))
             out += fmt::format("<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td></tr>\n", what,
                                bytes, readable_bytes(bytes), remark);
         out += fmt::format("<tr><td>fits</td><td colspan=\"3\">{}</td></tr>\n</table>\n", fit_text(report, device));
     }
     for (const std::string& drawing : drawings(report, shown)) out += drawing;
-    return out + "</html>\n";
+    return out +
+           "<pre id=\"chosen\" aria-live=\"polite\"></pre></main>\n<script>\n"
+           "for (const event of [\"click\", \"focusin\"]) document.addEventListener(event, ({target}) => {\n"
+           "  if (!target.matches(\".block\")) return;\n"
+           "  document.getElementById(\"chosen\").textContent = target.querySelector(\"title\").textContent;\n"
+           "});\n</script>\n</html>\n";
 }
 
 /// Compiles the model for these flags. The checkpoint may be null.
@@ -246,7 +266,7 @@ void plan(const Flags& flags) {
 void add_plan(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
     const Command command = line.add("plan",
-                                     "tell how much memory a model takes and what takes it; works without "
+                                     "show how much memory a model needs, and for what; works without "
                                      "weights\nExample: vitro plan -c 2048 --format html -o build/plan.html",
                                      [flags] {
                                          plan(*flags);
@@ -254,11 +274,12 @@ void add_plan(CommandLine& line) {
                                      });
     add_model_flags(command, flags->model);
     add_step_flags(command, flags->step);
-    command.choice("--phase", flags->phase, {"prefill", "decode", "load", "all"}, "whose arena to show (default all)");
+    command.choice("--phase", flags->phase, {"prefill", "decode", "load", "all"},
+                   "the programs whose arenas to show (default all)");
     command.choice("--format", flags->format, {"text", "html", "svg"},
-                   "text, html, or svg (one arena, offset against time)");
-    command.flag("--json", flags->json, "print it as JSON");
-    command.output("-o,--output", flags->output, "write to a file instead");
+                   "text (the default), html, or svg (a drawing of one arena, offset against time)");
+    command.flag("--json", flags->json, "print JSON");
+    command.output("-o,--output", flags->output, "write to this file instead of stdout");
 }
 
 }  // namespace vitro

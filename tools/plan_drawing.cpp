@@ -1,5 +1,7 @@
 #include "tools/plan_drawing.h"
 
+#include "graph/dump/markup.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -44,6 +46,22 @@ std::vector<std::pair<std::string, std::string_view>> legend_of(const Program& p
     return legend;
 }
 
+/// The distance of about `count` ticks, a power of two: 64 KiB, not 66.7.
+std::size_t tick_of_bytes(std::size_t bytes, std::size_t count) {
+    std::size_t tick = 1;
+    while (bytes / tick > count) tick *= 2;
+    return tick;
+}
+
+/// The distance of about `count` ticks: 1, 2 or 5 and zeros.
+std::size_t tick_of_nodes(std::size_t nodes, std::size_t count) {
+    std::size_t tick = 1;
+    for (const std::size_t factor[] = {2, 5, 10}; nodes / tick > count; tick *= 10)
+        for (const std::size_t each : factor)
+            if (nodes / (tick * each) <= count) return tick * each;
+    return tick;
+}
+
 std::string node_text(const Program& program, NodeId id) { return describe(program.graph, program.graph.node(id)); }
 
 }  // namespace
@@ -84,24 +102,8 @@ std::string readable_bytes(std::size_t bytes) {
     auto size = static_cast<double>(bytes);
     std::size_t unit = 0;
     for (; size >= 1024 && unit + 1 < std::size(kUnits); ++unit) size /= 1024;
-    return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.{}f} {}", size, size < 10 ? 2 : 1, kUnits[unit]);
-}
-
-std::string escaped(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        if (c == '&')
-            out += "&amp;";
-        else if (c == '<')
-            out += "&lt;";
-        else if (c == '>')
-            out += "&gt;";
-        else if (c == '"')
-            out += "&quot;";
-        else
-            out += c;
-    }
-    return out;
+    if (bytes % (std::size_t{1} << (10 * unit)) == 0) return fmt::format("{} {}", size, kUnits[unit]);
+    return fmt::format("{:.{}f} {}", size, size < 10 ? 2 : 1, kUnits[unit]);
 }
 
 std::string arena_svg(const Program& program, std::size_t device, std::string_view title) {
@@ -114,20 +116,23 @@ std::string arena_svg(const Program& program, std::size_t device, std::string_vi
 
     std::string out = fmt::format(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" font-family=\"sans-serif\" font-size=\"12\">\n"
-        "<style>.block{{stroke:#fff;stroke-width:0.6}}.block:hover{{stroke:#000;stroke-width:1.6}}"
-        ".peak{{stroke:#b3261e}}.grid{{stroke:#ddd}}</style>\n"
-        "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n<text x=\"{}\" y=\"22\" font-size=\"15\">{}</text>\n",
+        "<style>.paper{{fill:#fff}}text{{fill:#1b2430}}.block{{stroke:#fff;stroke-width:0.6}}.grid{{stroke:#ddd}}"
+        ".block:hover,.block:focus{{stroke:#000;stroke-width:1.8;outline:none}}.peak{{stroke:#b3261e}}"
+        "@media(prefers-color-scheme:dark){{.paper{{fill:#12161d}}text{{fill:#e8edf4}}.block{{stroke:#12161d}}"
+        ".grid{{stroke:#333d4b}}.block:hover,.block:focus{{stroke:#fff}}.peak{{stroke:#ff6b5e;stroke-width:1.4}}}}"
+        "</style>\n<rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n<text x=\"{}\" y=\"22\" "
+        "font-size=\"15\">{}</text>\n",
         kWidth, kHeight, kLeft, escaped(title));
-    for (int i = 0; i <= 4; ++i) {
-        const std::size_t offset = arena * static_cast<std::size_t>(i) / 4;
-        const auto node = static_cast<NodeId>(nodes * static_cast<std::size_t>(i) / 4);
+    constexpr std::size_t kTicks = 6;
+    const std::size_t bytes_tick = tick_of_bytes(arena, kTicks), nodes_tick = tick_of_nodes(nodes, kTicks);
+    for (std::size_t offset = 0; offset <= arena; offset += bytes_tick)
         out += fmt::format(
             "<line class=\"grid\" x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/>"
-            "<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>"
-            "<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
-            kLeft, kWidth - kRight, y(offset), y(offset), kLeft - 6, y(offset) + 4, readable_bytes(offset), x(node),
-            kHeight - kBottom + 18, node);
-    }
+            "<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>\n",
+            kLeft, kWidth - kRight, y(offset), y(offset), kLeft - 6, y(offset) + 4, readable_bytes(offset));
+    for (std::size_t node = 0; node <= nodes; node += nodes_tick)
+        out += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
+                           x(static_cast<NodeId>(node)), kHeight - kBottom + 18, node);
     out += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">node, in the order they run</text>\n",
                        (kLeft + kWidth - kRight) / 2, kHeight - kBottom + 30);
     const auto legend = legend_of(program, device);
@@ -150,7 +155,8 @@ std::string arena_svg(const Program& program, std::size_t device, std::string_vi
         const bool in_peak = std::find(peak.blocks.begin(), peak.blocks.end(), &block) != peak.blocks.end();
         const std::size_t end = block.place.offset + block.place.bytes;
         out += fmt::format(
-            "<rect class=\"block{}\" x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\" fill=\"{}\">"
+            "<rect class=\"block{}\" tabindex=\"0\" role=\"img\" x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" "
+            "height=\"{:.2f}\" fill=\"{}\">"
             "<title>{}\n{} at [{}, {})\nfrom {} ({})\nto {} ({})</title></rect>\n",
             in_peak ? " peak" : "", x(block.first), y(end), static_cast<double>(block.last - block.first + 1) * x_scale,
             static_cast<double>(block.place.bytes) * y_scale, fill_of(block), escaped(contents_of(program, block)),

@@ -25,7 +25,4 @@ std::string readable_bytes(std::size_t bytes);
 /// One device's arena as SVG that needs nothing else; hovering over a block names it.
 std::string arena_svg(const Program& program, std::size_t device, std::string_view title);
 
-/// Text as it may stand in XML.
-std::string escaped(std::string_view text);
-
 }  // namespace vitro

@@ -152,8 +152,8 @@ void add_show(CommandLine& line) {
         });
     add_model_flags(command, flags->model, false);
     command.flag("--tensors", flags->tensors,
-                 "print the tensors of the model's files: names, types, shapes, bytes; and the metadata");
-    command.flag("--json", flags->json, "print JSON: modules with weights, parameters and bytes");
+                 "print the tensors in the model's files, with types, shapes and bytes, and the files' metadata");
+    command.flag("--json", flags->json, "print JSON: modules with their weights, parameters and bytes");
 }
 
 }  // namespace vitro

@@ -3,6 +3,7 @@
 #include "frontend/file.h"
 
 #include <sys/eventfd.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -34,14 +35,25 @@ void install(int signal, void (*handler)(int, siginfo_t*, void*), int flags) {
     sigaction(signal, &action, nullptr);
 }
 
+void say(const char* text) {
+    if (::write(STDERR_FILENO, text, std::strlen(text)) < 0) return;  // nothing can be done about it
+}
+
+termios terminal_before;
+std::atomic<const char*> terminal_last{nullptr};  // null: no terminal is guarded
+
+void restore_terminal() {
+    const char* last = terminal_last.exchange(nullptr);
+    if (last == nullptr || ::tcgetpgrp(STDIN_FILENO) != ::getpgrp()) return;  // in the background it is another's
+    ::tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
+    say(last);
+}
+
 /// The handler is gone when it runs (SA_RESETHAND), so that raising the signal again does what it usually does.
 void end(int signal, siginfo_t*, void*) {
     remove_unfinished_files();
+    restore_terminal();
     raise(signal);
-}
-
-void say(const char* text) {
-    if (::write(STDERR_FILENO, text, std::strlen(text)) < 0) return;  // nothing can be done about it
 }
 
 /// Several threads may meet a lost page at once: the first one tells, the others wait for the end.
@@ -77,6 +89,10 @@ int wake_up_descriptor() { return wake_up; }
 void forget_wake_up() {
     std::uint64_t count = 0;
     if (::read(wake_up, &count, sizeof count) < 0) return;  // it was not set
+}
+
+void guard_terminal(const char* last) {
+    if (::tcgetattr(STDIN_FILENO, &terminal_before) == 0) terminal_last = last;
 }
 
 void guard_files() {

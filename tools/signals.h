@@ -27,4 +27,7 @@ inline constexpr int kInterruptedExit = 130;
 /// somebody has shortened meanwhile ends it with 1 and an error that names the file.
 void guard_files();
 
+/// From now on such an end leaves the terminal on stdin as it is now, and writes `last` to stderr.
+void guard_terminal(const char* last);
+
 }  // namespace vitro

@@ -53,22 +53,22 @@ void add_story_flags(const Command& command, StoryFlags& flags) {
     add_model_flags(command, flags.model);
     add_step_flags(command, flags.step);
     command.choice("--phase", flags.phase, {"prefill", "decode", "load"},
-                   "the program: prefill (chunks of a prompt), decode (the default), or load:\n"
-                   "what runs once, when the model is loaded, and makes weights of the checkpoint's tensors");
+                   "which program: prefill (for chunks of a prompt), decode (the default: for single tokens), or load "
+                   "(runs once, when the model is loaded, and prepares the weights from the checkpoint's tensors)");
     add_pass_flags(command, flags.passes);
 }
 
-Story compile_story(const StoryFlags& flags, const Devices& devices) {
-    if (flags.phase == "load") return load_story(flags, devices);
-    const ModelConfig config = read_model_config(flags.model.directory);
-    const Phase phase = flags.phase == "prefill" ? Phase::prefill : Phase::decode;
-    LanguageModelOptions options = options_of(flags, config, devices);
+namespace {
+
+/// Compiles a phase and keeps every stage; `after` is told of each, too.
+Story compile_phase(const ModelConfig& config, Phase phase, LanguageModelOptions options,
+                    std::span<const Target> targets, const Checkpoint* checkpoint,
+                    const std::function<void(const Pass* pass, const Graph& now)>& after) {
     Story story;
-    story.phase = flags.phase;
-    story.backend = &devices.targets.back().backend;
-    PassChecks checks(flags.passes, *story.backend);
+    story.phase = name(phase);
+    story.backend = &targets.back().backend;
     options.passes.after = [&](const Pass* pass, const Graph& now, bool changed) {
-        checks.after(pass, now);
+        after(pass, now);
         if (pass == nullptr)
             story.stages.emplace_back("build", "the model's equations", now);
         else if (changed)
@@ -76,14 +76,31 @@ Story compile_story(const StoryFlags& flags, const Devices& devices) {
         else
             story.stages.emplace_back(std::string(pass->name), std::string(pass->equation), Stage(story.stages.back()));
     };
-    const std::optional<Checkpoint> checkpoint = checkpoint_if_any(flags.model.directory);
-    CompiledModel compiled =
-        compile_model(config, phase, options, devices.targets, checkpoint ? &*checkpoint : nullptr);
-    checks.print(compiled.report);
+    CompiledModel compiled = compile_model(config, phase, options, targets, checkpoint);
     story.report = std::move(compiled.report);
     story.program = std::move(compiled.program);
     story.stages.emplace_back("program", "devices, kernels, an order and places in memory", joined(story.program));
     return story;
+}
+
+}  // namespace
+
+Story compile_story(const StoryFlags& flags, const Devices& devices) {
+    if (flags.phase == "load") return load_story(flags, devices);
+    const ModelConfig config = read_model_config(flags.model.directory);
+    const Phase phase = flags.phase == "prefill" ? Phase::prefill : Phase::decode;
+    const std::optional<Checkpoint> checkpoint = checkpoint_if_any(flags.model.directory);
+    PassChecks checks(flags.passes, devices.targets.back().backend);
+    Story story = compile_phase(config, phase, options_of(flags, config, devices), devices.targets,
+                                checkpoint ? &*checkpoint : nullptr,
+                                [&](const Pass* pass, const Graph& now) { checks.after(pass, now); });
+    checks.print(story.report);
+    return story;
+}
+
+Story story_of(const LanguageModel& model, Phase phase) {
+    return compile_phase(model.config(), phase, model.options(), model.targets(), &model.checkpoint(),
+                         [](const Pass*, const Graph&) {});
 }
 
 }  // namespace vitro

@@ -20,5 +20,7 @@ void add_story_flags(const Command& command, StoryFlags& flags);
 
 /// Compiles the model's graph and keeps every stage. Works without weights.
 Story compile_story(const StoryFlags& flags, const Devices& devices);
+/// The same of a phase of a model that is open.
+Story story_of(const LanguageModel& model, Phase phase);
 
 }  // namespace vitro

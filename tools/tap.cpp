@@ -268,7 +268,7 @@ void add_tap(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
     const Command command =
         line.add("tap",
-                 "print values of a run by their paths; the program that runs is the usual one, fused\n"
+                 "print values of a run, chosen by their paths, while the usual, fused program runs\n"
                  "Example: vitro tap \"layers.*.mlp.gated\" -p \"The capital of France is\" --stats",
                  [flags] {
                      if (flags->paths.empty() && !flags->list && !flags->stop_on_nan)
@@ -277,16 +277,18 @@ void add_tap(CommandLine& line) {
                  });
     const Option paths = command.repeated(
         "paths", [flags](const std::string& path) { flags->paths.push_back(path); },
-        "paths of values, their ends, or globs; what fusion removed is computed again from the run's values", "PATH");
+        "paths of values, ends of paths, or globs; values that fusion removed are computed again from values of the "
+        "run",
+        "PATH");
     add_look_flags(command, flags->look);
     command.number("-n,--predict", flags->look.predict, {0},
-                   "tokens to generate after the text (default 0), the most probable ones");
+                   "after the text, generate N tokens, always the most probable one (default 0)");
     command.output("-o,--output", flags->output, "write the values to a safetensors file");
-    command.flag("--stats", flags->stats, "print min, max, mean and rms of each token, NaN and Inf counted");
-    command.flag("--list", flags->list, "print the paths that there are, and nothing else");
+    command.flag("--stats", flags->stats, "print min, max, mean and rms per token, and how many NaN and Inf there are");
+    command.flag("--list", flags->list, "print the paths of all values, and nothing else");
     command
         .flag("--stop-on-nan", flags->stop_on_nan,
-              "watch all values; end at the first that is NaN or infinite, with 1, and tell its inputs and its cause")
+              "watch all values; at the first that is NaN or infinite, print its inputs and its cause, and exit with 1")
         .excludes(paths);
     command.flag("--json", flags->json, "print one JSON object");
 }

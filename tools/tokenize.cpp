@@ -186,24 +186,24 @@ void add_tokenize(CommandLine& line) {
     const auto [text, file] = add_text_flags(command, flags->text, "the text");
     const Option check_file = command.option(
         "--check", flags->check,
-        "print where tokenizers part, and by which rule: FILE is a text (with --against), or a table of lines "
-        "{\"text\": ..., \"ids\": [...]}",
+        "print where two tokenizers differ, and by which rule: FILE is a text (with --against), or has one JSON object "
+        "{\"text\": ..., \"ids\": [...]} per line",
         "FILE");
     check_file.excludes(text).excludes(file);
     command
         .option("--against", flags->against,
-                "another tokenizer's directory, or a JSON list of the ids that one made of the text", "FILE")
+                "directory of the other tokenizer, or a JSON list of the ids that it gives for the text", "FILE")
         .needs(check_file);
     command.flag("--json", flags->json, "print JSON: ids, pieces, byte offsets in the text; or what --check found");
 
     const Command inverse =
-        line.add("detokenize", "print the text of token ids\nExample: vitro detokenize 450,7483", [flags] {
+        line.add("detokenize", "print the text of token ids\nExample: vitro detokenize 1,401,671", [flags] {
             detokenize(*flags);
             return 0;
         });
     add_model_flags(inverse, flags->model, false);
-    inverse.list("ids", flags->ids, "the ids, apart by spaces or commas", "IDS").required();
-    inverse.flag("--special", flags->keep_special, "print special tokens too");
+    inverse.list("ids", flags->ids, "the ids, separated by spaces or commas", "IDS").required();
+    inverse.flag("--special", flags->keep_special, "keep special tokens such as <s> in the text");
     inverse.flag("--json", flags->json, "print JSON: text");
 }
 

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 
@@ -22,6 +23,21 @@ void refuse_beyond_all_memory(std::size_t bytes, std::string_view what) {
     if (const auto has = host_memory(); has && bytes > has->total_bytes)
         fail("not enough memory for {}: {} bytes, {} are all there are", what, bytes, has->total_bytes);
 }
+
+/// Work is done when it is given: the time is read at once.
+class HostStopwatch final : public Stopwatch {
+public:
+    explicit HostStopwatch(std::size_t points) : times_(points) {}
+
+    void start() override { start_ = Clock::now(); }
+    void mark(std::size_t i) override { times_[i] = Clock::now(); }
+    double seconds(std::size_t i) const override { return std::chrono::duration<double>(times_[i] - start_).count(); }
+
+private:
+    using Clock = std::chrono::steady_clock;
+    Clock::time_point start_;
+    std::vector<Clock::time_point> times_;
+};
 
 void pause_briefly() {
 #if defined(__x86_64__)
@@ -145,6 +161,10 @@ void CpuBackend::upload(void* device, const void* host, std::size_t bytes) {
 }
 void CpuBackend::download(void* host, const void* device, std::size_t bytes) {
     if (bytes > 0) std::memcpy(host, device, bytes);
+}
+
+std::unique_ptr<Stopwatch> CpuBackend::make_stopwatch(std::size_t points) {
+    return std::make_unique<HostStopwatch>(points);
 }
 
 }  // namespace vitro

@@ -74,6 +74,7 @@ public:
     void download(void* host, const void* device, std::size_t bytes) override;
     void queue_copy(void* to, const void* from, std::size_t bytes) override { upload(to, from, bytes); }
     void synchronize() override {}
+    std::unique_ptr<Stopwatch> make_stopwatch(std::size_t points) override;
 
     ThreadPool& pool() { return pool_; }
 

@@ -42,7 +42,8 @@ bool runs(Isa isa) {
     return isa == Isa::baseline;
 }
 
-Isa choose_isa(std::span<const Isa> compiled, std::optional<std::string_view> wanted, bool (*runs_here)(Isa)) {
+Isa choose_isa(std::span<const Isa> compiled, std::optional<std::string_view> wanted, bool (*runs_here)(Isa),
+               std::string_view setting) {
     std::vector<std::string_view> usable;
     for (const Isa isa : compiled)
         if (runs_here(isa)) usable.push_back(name(isa));
@@ -53,12 +54,12 @@ Isa choose_isa(std::span<const Isa> compiled, std::optional<std::string_view> wa
     const std::string_view chosen = wanted.value_or(usable.back());
     const auto row = named(chosen);
     const std::string expected = fmt::format("expected one of {}", fmt::join(usable, ", "));
-    if (row == std::end(kIsas)) fail("VITRO_ISA: {}, found '{}'", expected, chosen);
+    if (row == std::end(kIsas)) fail("{}: {}, found '{}'", setting, expected, chosen);
     if (std::find(compiled.begin(), compiled.end(), row->isa) == compiled.end())
-        fail("VITRO_ISA: {}, found {}, which this program was not compiled for (the build option VITRO_ISAS)", expected,
-             chosen);
+        fail("{}: {}, found {}, which this program was not compiled for (the build option VITRO_ISAS)", setting,
+             expected, chosen);
     if (!runs_here(row->isa))
-        fail("VITRO_ISA: {}, found {}; this CPU lacks it ({})", expected, chosen, row->description);
+        fail("{}: {}, found {}; this CPU lacks it ({})", setting, expected, chosen, row->description);
     return row->isa;
 }
 

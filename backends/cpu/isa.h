@@ -42,7 +42,9 @@ std::string_view name(Isa isa);
 bool runs(Isa isa);
 
 /// Of the sets that this binary has, `compiled`, the one with the name `wanted`, else the best that runs here. Error
-/// when there is no set of that name, or this binary or this CPU has it not; `runs_here` says what this CPU runs.
-Isa choose_isa(std::span<const Isa> compiled, std::optional<std::string_view> wanted, bool (*runs_here)(Isa) = runs);
+/// when there is no set of that name, or this binary or this CPU has it not; it begins with `setting`, which `wanted`
+/// is the value of. `runs_here` says what this CPU runs.
+Isa choose_isa(std::span<const Isa> compiled, std::optional<std::string_view> wanted, bool (*runs_here)(Isa) = runs,
+               std::string_view setting = "VITRO_ISA");
 
 }  // namespace vitro

@@ -19,6 +19,9 @@
 
 namespace vitro::cuda {
 
+/// What `--device` calls it.
+inline constexpr const char* kDeviceName = "cuda";
+
 /// The place of a call, which only the emulation wants to know.
 struct Site {
     __host__ __device__ static constexpr Site current() { return {}; }
@@ -56,6 +59,8 @@ __device__ __forceinline__ T* dynamic_shared(std::size_t offset = 0) {
 namespace vitro::cuda_emulated {
 
 using namespace emulation;
+
+inline constexpr const char* kDeviceName = "cuda-emulated";
 
 template <class T>
 T* dynamic_shared(std::size_t offset = 0) {

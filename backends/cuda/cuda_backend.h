@@ -3,6 +3,7 @@
 
 #include "backends/backend.h"
 #include "backends/cuda/gemm.h"
+#include "backends/cuda/handles.h"
 #include "backends/cuda/launch.h"
 
 #include <map>
@@ -10,6 +11,19 @@
 #include <string>
 
 namespace vitro::VITRO_DEVICE {
+
+/// What can be switched off, to measure what it gives or to do without it where it does not work: the environment
+/// variables VITRO_CUDA_GRAPHS, VITRO_CUDA_PDL and VITRO_CUDA_PREFETCH, each 0 or 1, the default. Error for other
+/// values.
+struct CudaSwitches {
+    bool graphs;        // steps are recorded and replayed
+    bool programmatic;  // a kernel starts before the one in front has ended (programmatic dependent launch)
+    bool prefetch;      // idle blocks bring the next kernel's weights into L2
+
+    static CudaSwitches of_environment();
+};
+
+class Uploader;
 
 class CudaBackend final : public Backend {
 public:
@@ -26,29 +40,46 @@ public:
     Buffer allocate(std::size_t bytes, std::string_view what) override;
     std::optional<std::size_t> free_bytes() const override;
     std::optional<std::size_t> total_bytes() const override;
+    std::size_t reserve_bytes() const override;
+    /// Large copies as upload_all has them.
     void upload(void* device, const void* host, std::size_t bytes) override;
     void download(void* host, const void* device, std::size_t bytes) override;
-    /// Through pinned buffers, by several threads, each with a stream of its own.
+    /// Through pinned buffers, by several threads, each with a stream of its own. They are kept for the next copy.
     void upload_all(std::span<const Upload> uploads, const std::function<void(std::size_t)>& progress) override;
+    void end_uploads() override;
     void synchronize() override;
     Buffer allocate_staging(std::size_t bytes, std::string_view what) override;
     void queue_upload(void* device, const void* staging, std::size_t bytes) override;
     void queue_copy(void* to, const void* from, std::size_t bytes) override;
     void queue_download(void* staging, const void* device, std::size_t bytes) override;
+    /// A graph. Where one cannot be captured or replayed, steps run directly from then on, and a warning says why.
     std::unique_ptr<Recording> record(const std::function<void()>& queue) override;
+    std::unique_ptr<Stopwatch> make_stopwatch(std::size_t points) override;
     /// Seconds that the device takes for the work that `queue` queues, with nothing else under way; by its events.
     double seconds_of(const std::function<void()>& queue);
 
     /// Everything is queued in this one stream.
-    cudaStream_t stream() const { return stream_; }
+    LaunchStream stream() { return {stream_, device_, &programmatic_}; }
+    int device() const { return device_; }
     int multiprocessors() const { return multiprocessors_; }
-    Gemm& gemm() { return *gemm_; }
+    /// Weights that the next step reads, for kernels that bring them into L2; none where that is switched off.
+    std::span<const std::byte> prefetched(std::span<const std::byte> next_weights) const {
+        return switches_.prefetch ? next_weights : std::span<const std::byte>{};
+    }
+    /// Queues a product of the size of a prefill's: by the library, or by a kernel of its own where that refuses, which
+    /// a warning tells.
+    void multiply(const GemmCall& call);
+    /// What computes multiply(), such as "cuBLASLt 13.1.0".
+    std::string gemm_library() const;
     /// Lets `kernel`, always with the same number, be launched with so many dynamic bytes of shared memory. False where
     /// this device has not so many: the caller then has another kernel. The first time is not within record().
     template <class Kernel>
     bool allow_shared_bytes(Kernel* kernel, std::size_t bytes) {
         const auto [found, is_new] = allowed_.try_emplace(reinterpret_cast<const void*>(kernel));
-        if (is_new) found->second = VITRO_DEVICE::allow_shared_bytes(kernel, bytes);
+        if (is_new) {
+            const CurrentDevice current(device_);
+            found->second = VITRO_DEVICE::allow_shared_bytes(kernel, bytes);
+        }
         return found->second;
     }
     /// kCounters zeros in device memory, for blocks that count who is last. A kernel leaves them zero.
@@ -56,17 +87,23 @@ public:
     unsigned* counters() const { return reinterpret_cast<unsigned*>(counters_.data()); }
 
 private:
-    int device_ = 0;
+    friend class GraphRecording;
+    bool is_usable() const;
+    void record_no_more(const char* what, const std::string& why);
+    Uploader& uploader();
+
+    const int device_;
+    CudaSwitches switches_;
     std::string description_;
     int multiprocessors_ = 1;
-    cudaStream_t stream_ = nullptr;
+    OwnedStream stream_;
+    ProgrammaticLaunches programmatic_;
     Buffer counters_;
     Buffer workspace_;
     std::unique_ptr<Gemm> gemm_;
+    bool gemm_has_refused_ = false;
+    std::unique_ptr<Uploader> uploader_;   // while there are large copies
     std::map<const void*, bool> allowed_;  // kernels that were given shared memory, or not
 };
-
-/// upload_all's work, on device `device`: see there.
-void upload_in_parallel(int device, std::span<const Upload> uploads, const std::function<void(std::size_t)>& progress);
 
 }  // namespace vitro::VITRO_DEVICE

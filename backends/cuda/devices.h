@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace vitro {
 
@@ -28,6 +29,13 @@ struct DeviceFacts {
     int runtime_version = 0;   // 13000: CUDA that this program is built with
 };
 
+/// A product of the library in bf16 against the same by a plain kernel: the mean square of the difference, as a part of
+/// the result's.
+struct ProductCheck {
+    std::int64_t m = 0, n = 0, k = 0;
+    double nmse = 0;
+};
+
 /// What a device can do, measured.
 struct DeviceLimits {
     std::size_t bytes = 0;  // of the memory that was read, and copied
@@ -35,6 +43,8 @@ struct DeviceLimits {
     double copy_bytes_per_second = 0;  // read and written bytes together
     std::int64_t gemm_size = 0;        // of a square product in bf16
     double gemm_flops_per_second = 0;
+    std::string gemm_library;            // that multiplied, with its version
+    std::vector<ProductCheck> products;  // of a model's sizes
 };
 
 }  // namespace vitro

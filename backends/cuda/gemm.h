@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 namespace vitro::VITRO_DEVICE {
 
@@ -23,24 +24,42 @@ struct GemmCall {
     std::int64_t c_stride = 0;       // 0: n
     const void* bias = nullptr;      // [n], added to each row
     const void* residual = nullptr;  // [m, n] with c's stride; may be c itself
+
+    /// The same with the strides as numbers.
+    GemmCall with_strides() const {
+        GemmCall out = *this;
+        if (a_stride == 0) out.a_stride = k;
+        if (b_stride == 0) out.b_stride = k;
+        if (c_stride == 0) out.c_stride = n;
+        return out;
+    }
+    std::string description() const;  // for errors and warnings
 };
 
-/// Not for two host threads at once.
+/// The library's products. Not for two host threads at once.
 class Gemm {
 public:
-    /// `workspace` is device memory, aligned to 256, used by every call; the caller keeps it alive and its calls in one
-    /// stream. 32 MiB is what Hopper's fastest algorithms ask for.
+    /// `workspace` is memory of the current device, aligned to 256, used by every call; the caller keeps it alive and
+    /// its calls in one stream. 32 MiB is what Hopper's fastest algorithms ask for.
     Gemm(void* workspace, std::size_t workspace_bytes);
     ~Gemm();
     Gemm(const Gemm&) = delete;
     Gemm& operator=(const Gemm&) = delete;
 
-    /// Queues the product; may be captured. The algorithm of a shape is looked up once. Throws Error naming the shape.
-    void run(const GemmCall& call, cudaStream_t stream);
+    /// Queues the product on the current device; may be captured. The algorithms of a shape are looked up once and
+    /// tried in order; the one that worked is the first to be tried the next time. Returns why there is none, and
+    /// nothing is queued then; empty where all is well.
+    std::string run(const GemmCall& call, cudaStream_t stream);
+
+    /// The library and its version.
+    std::string library() const;
 
 private:
     struct Impl;
     std::unique_ptr<Impl> impl_;
 };
+
+/// The same by a plain kernel, for what the library does not do: right, and far from fast.
+void plain_gemm(const GemmCall& call, cudaStream_t stream);
 
 }  // namespace vitro::VITRO_DEVICE

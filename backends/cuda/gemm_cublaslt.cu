@@ -1,19 +1,22 @@
 // gemm.h by cuBLASLt. It thinks in columns: the rows of c are the columns of its D, so it multiplies b (transposed) by
 // a.
 #include "backends/cuda/cublaslt.h"
+#include "backends/cuda/first_that_works.h"
 #include "backends/cuda/gemm.h"
 #include "backends/cuda/launch.h"
 
 #include <array>
 #include <map>
+#include <utility>
+#include <vector>
 
 namespace vitro::cuda {
 namespace {
 
-void check_lt(cublasStatus_t status, const char* call, const GemmCall& gemm) {
-    if (status != CUBLAS_STATUS_SUCCESS)
-        fail("{}: {} for a product of m = {}, n = {}, k = {} in {} to {}", call,
-             cublaslt().cublasLtGetStatusString(status), gemm.m, gemm.n, gemm.k, name(gemm.input), name(gemm.output));
+constexpr int kMostAlgorithms = 16;  // asked for at a shape
+
+void check_lt(cublasStatus_t status, const char* call) {
+    if (status != CUBLAS_STATUS_SUCCESS) fail("{}: {}", call, cublaslt().cublasLtGetStatusString(status));
 }
 
 cudaDataType_t data_type(DType dtype) {
@@ -32,24 +35,28 @@ cudaDataType_t data_type(DType dtype) {
 
 /// A layout or a description that is destroyed with its owner.
 template <class Handle, auto kDestroy>
-struct Owned {
+struct OwnedLt {
     Handle handle = nullptr;
 
-    Owned() = default;
-    Owned(Owned&& other) noexcept : handle(other.handle) { other.handle = nullptr; }
-    ~Owned() {
+    OwnedLt() = default;
+    OwnedLt(OwnedLt&& other) noexcept : handle(std::exchange(other.handle, nullptr)) {}
+    OwnedLt& operator=(OwnedLt&& other) noexcept {
+        std::swap(handle, other.handle);
+        return *this;
+    }
+    ~OwnedLt() {
         if (handle != nullptr) (cublaslt().*kDestroy)(handle);
     }
 };
-using Layout = Owned<cublasLtMatrixLayout_t, &CublasLt::cublasLtMatrixLayoutDestroy>;
-using Operation = Owned<cublasLtMatmulDesc_t, &CublasLt::cublasLtMatmulDescDestroy>;
-using Preference = Owned<cublasLtMatmulPreference_t, &CublasLt::cublasLtMatmulPreferenceDestroy>;
+using Layout = OwnedLt<cublasLtMatrixLayout_t, &CublasLt::cublasLtMatrixLayoutDestroy>;
+using Operation = OwnedLt<cublasLtMatmulDesc_t, &CublasLt::cublasLtMatmulDescDestroy>;
+using Preference = OwnedLt<cublasLtMatmulPreference_t, &CublasLt::cublasLtMatmulPreferenceDestroy>;
 
 /// What one shape needs at each call.
 struct Plan {
     Operation operation;
     Layout a, b, c;
-    cublasLtMatmulAlgo_t algorithm{};
+    FirstThatWorks<cublasLtMatmulAlgo_t> algorithms;
 };
 
 using Key = std::array<std::int64_t, 10>;
@@ -63,22 +70,22 @@ struct Gemm::Impl {
     std::size_t workspace_bytes;
     std::map<Key, Plan> plans;
 
-    Plan make_plan(const GemmCall& call, std::int64_t a_stride, std::int64_t b_stride, std::int64_t c_stride) {
+    Plan make_plan(const GemmCall& call) {
         Plan plan;
         const auto layout = [&](Layout& out, DType dtype, std::int64_t rows, std::int64_t columns,
                                 std::int64_t stride) {
             check_lt(lt.cublasLtMatrixLayoutCreate(&out.handle, data_type(dtype), std::uint64_t(rows),
                                                    std::uint64_t(columns), stride),
-                     "cublasLtMatrixLayoutCreate", call);
+                     "cublasLtMatrixLayoutCreate");
         };
-        layout(plan.b, call.input, call.k, call.n, b_stride);
-        layout(plan.a, call.input, call.k, call.m, a_stride);
-        layout(plan.c, call.output, call.n, call.m, c_stride);
+        layout(plan.b, call.input, call.k, call.n, call.b_stride);
+        layout(plan.a, call.input, call.k, call.m, call.a_stride);
+        layout(plan.c, call.output, call.n, call.m, call.c_stride);
         check_lt(lt.cublasLtMatmulDescCreate(&plan.operation.handle, CUBLAS_COMPUTE_32F, CUDA_R_32F),
-                 "cublasLtMatmulDescCreate", call);
+                 "cublasLtMatmulDescCreate");
         const auto set = [&](cublasLtMatmulDescAttributes_t attribute, auto value) {
             check_lt(lt.cublasLtMatmulDescSetAttribute(plan.operation.handle, attribute, &value, sizeof(value)),
-                     "cublasLtMatmulDescSetAttribute", call);
+                     "cublasLtMatmulDescSetAttribute");
         };
         set(CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);
         set(CUBLASLT_MATMUL_DESC_TRANSB, CUBLAS_OP_N);
@@ -88,17 +95,22 @@ struct Gemm::Impl {
             set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, data_type(call.output));
         }
         Preference preference;
-        check_lt(lt.cublasLtMatmulPreferenceCreate(&preference.handle), "cublasLtMatmulPreferenceCreate", call);
+        check_lt(lt.cublasLtMatmulPreferenceCreate(&preference.handle), "cublasLtMatmulPreferenceCreate");
         check_lt(lt.cublasLtMatmulPreferenceSetAttribute(preference.handle, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
                                                          &workspace_bytes, sizeof(workspace_bytes)),
-                 "cublasLtMatmulPreferenceSetAttribute", call);
-        cublasLtMatmulHeuristicResult_t result{};
+                 "cublasLtMatmulPreferenceSetAttribute");
+        std::array<cublasLtMatmulHeuristicResult_t, kMostAlgorithms> results{};
         int found = 0;
         check_lt(lt.cublasLtMatmulAlgoGetHeuristic(handle, plan.operation.handle, plan.b.handle, plan.a.handle,
-                                                   plan.c.handle, plan.c.handle, preference.handle, 1, &result, &found),
-                 "cublasLtMatmulAlgoGetHeuristic", call);
-        if (found == 0) check_lt(CUBLAS_STATUS_NOT_SUPPORTED, "cublasLtMatmulAlgoGetHeuristic", call);
-        plan.algorithm = result.algo;
+                                                   plan.c.handle, plan.c.handle, preference.handle, kMostAlgorithms,
+                                                   results.data(), &found),
+                 "cublasLtMatmulAlgoGetHeuristic");
+        std::vector<cublasLtMatmulAlgo_t> algorithms;
+        for (int i = 0; i < found; ++i)
+            if (results[std::size_t(i)].state == CUBLAS_STATUS_SUCCESS)
+                algorithms.push_back(results[std::size_t(i)].algo);
+        if (algorithms.empty()) fail("cublasLtMatmulAlgoGetHeuristic: it has no algorithm");
+        plan.algorithms = FirstThatWorks(std::move(algorithms));
         return plan;
     }
 };
@@ -112,27 +124,43 @@ Gemm::Gemm(void* workspace, std::size_t workspace_bytes) : impl_(std::make_uniqu
 
 Gemm::~Gemm() { impl_->lt.cublasLtDestroy(impl_->handle); }
 
-void Gemm::run(const GemmCall& call, cudaStream_t stream) {
-    const std::int64_t a_stride = call.a_stride != 0 ? call.a_stride : call.k;
-    const std::int64_t b_stride = call.b_stride != 0 ? call.b_stride : call.k;
-    const std::int64_t c_stride = call.c_stride != 0 ? call.c_stride : call.n;
-    const Key key{
-        std::int64_t(call.input), std::int64_t(call.output), call.m, call.n, call.k, a_stride, b_stride, c_stride,
-        call.bias != nullptr,     call.residual != nullptr};
+std::string Gemm::run(const GemmCall& given, cudaStream_t stream) try {
+    const GemmCall call = given.with_strides();
+    if (call.m == 0 || call.n == 0) return {};
+    const Key key{std::int64_t(call.input),
+                  std::int64_t(call.output),
+                  call.m,
+                  call.n,
+                  call.k,
+                  call.a_stride,
+                  call.b_stride,
+                  call.c_stride,
+                  call.bias != nullptr,
+                  call.residual != nullptr};
     auto found = impl_->plans.find(key);
-    if (found == impl_->plans.end())
-        found = impl_->plans.emplace(key, impl_->make_plan(call, a_stride, b_stride, c_stride)).first;
-    const Plan& plan = found->second;
+    if (found == impl_->plans.end()) found = impl_->plans.emplace(key, impl_->make_plan(call)).first;
+    Plan& plan = found->second;
     if (call.bias != nullptr)
         check_lt(impl_->lt.cublasLtMatmulDescSetAttribute(plan.operation.handle, CUBLASLT_MATMUL_DESC_BIAS_POINTER,
                                                           &call.bias, sizeof(call.bias)),
-                 "cublasLtMatmulDescSetAttribute", call);
+                 "cublasLtMatmulDescSetAttribute");
     const float one = 1.0f, beta = call.residual != nullptr ? 1.0f : 0.0f;
     const void* added = call.residual != nullptr ? call.residual : call.c;
-    check_lt(impl_->lt.cublasLtMatmul(impl_->handle, plan.operation.handle, &one, call.b, plan.b.handle, call.a,
-                                      plan.a.handle, &beta, added, plan.c.handle, call.c, plan.c.handle,
-                                      &plan.algorithm, impl_->workspace, impl_->workspace_bytes, stream),
-             "cublasLtMatmul", call);
+    cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
+    const bool done = plan.algorithms.run([&](const cublasLtMatmulAlgo_t& algorithm) {
+        status = impl_->lt.cublasLtMatmul(impl_->handle, plan.operation.handle, &one, call.b, plan.b.handle, call.a,
+                                          plan.a.handle, &beta, added, plan.c.handle, call.c, plan.c.handle, &algorithm,
+                                          impl_->workspace, impl_->workspace_bytes, stream);
+        return status == CUBLAS_STATUS_SUCCESS;
+    });
+    return done ? std::string{} : fmt::format("cublasLtMatmul: {}", impl_->lt.cublasLtGetStatusString(status));
+} catch (const Error& error) {
+    return error.what();
+}
+
+std::string Gemm::library() const {
+    const std::size_t version = impl_->lt.cublasLtGetVersion();  // 130201: 13.2.1
+    return fmt::format("cuBLASLt {}.{}.{}", version / 10000, version / 100 % 100, version % 100);
 }
 
 }  // namespace vitro::cuda

@@ -61,6 +61,50 @@ double median_seconds(CudaBackend& backend, Queue&& queue) {
     return seconds[kRepeats / 2];
 }
 
+/// Products of a prompt of `m` tokens with a layer's weights (Phi-3-mini's), all sizes but the first divided by `by`.
+std::vector<ProductCheck> check_products(CudaBackend& backend, std::int64_t m, std::int64_t by) {
+    constexpr std::int64_t kSizes[][2] = {{9216, 3072}, {3072, 3072}, {16384, 3072}, {3072, 8192}};
+    std::vector<ProductCheck> checks;
+    for (const auto& [rows, columns] : kSizes) {
+        ProductCheck check{.m = m, .n = rows / by, .k = columns / by};
+        const auto matrix = [&](std::int64_t elements) {
+            return backend.allocate(std::size_t(elements) * sizeof(__nv_bfloat16), "a matrix");
+        };
+        const Buffer a = matrix(m * check.k), b = matrix(check.n * check.k), found = matrix(m * check.n),
+                     expected = matrix(m * check.n);
+        for (const Buffer* buffer : {&a, &b})
+            launch(fill_kernel, {.name = "fill", .grid = 64, .block = kThreads, .stream = backend.stream()},
+                   reinterpret_cast<std::uint32_t*>(buffer->data()), std::int64_t(buffer->bytes() / 4));
+        GemmCall call{.input = DType::bf16,
+                      .output = DType::bf16,
+                      .m = m,
+                      .n = check.n,
+                      .k = check.k,
+                      .a = a.data(),
+                      .b = b.data(),
+                      .c = found.data()};
+        backend.multiply(call);
+        call.c = expected.data();
+        plain_gemm(call, backend.stream());
+        std::vector<__nv_bfloat16> host[2];
+        for (const Buffer* buffer : {&found, &expected}) {
+            auto& values = host[buffer == &expected];
+            values.resize(buffer->bytes() / sizeof(__nv_bfloat16));
+            backend.download(values.data(), buffer->data(), buffer->bytes());
+        }
+        double difference = 0, all = 0;
+        for (std::size_t i = 0; i < host[1].size(); ++i) {
+            const double wanted = double(__bfloat162float(host[1][i])),
+                         d = double(__bfloat162float(host[0][i])) - wanted;
+            difference += d * d;
+            all += wanted * wanted;
+        }
+        check.nmse = difference / all;
+        checks.push_back(check);
+    }
+    return checks;
+}
+
 }  // namespace
 
 DeviceLimits measure_limits(Backend& device, std::size_t bytes, std::int64_t n) {
@@ -93,18 +137,20 @@ DeviceLimits measure_limits(Backend& device, std::size_t bytes, std::int64_t n) 
     fill(x);
     fill(w);
     limits.gemm_size = n;
+    limits.gemm_library = backend.gemm_library();
     limits.gemm_flops_per_second = 2.0 * double(n) * double(n) * double(n) / median_seconds(backend, [&] {
-                                       backend.gemm().run({.input = DType::bf16,
-                                                           .output = DType::bf16,
-                                                           .m = n,
-                                                           .n = n,
-                                                           .k = n,
-                                                           .a = x.data(),
-                                                           .b = w.data(),
-                                                           .c = y.data()},
-                                                          backend.stream());
+                                       backend.multiply({.input = DType::bf16,
+                                                         .output = DType::bf16,
+                                                         .m = n,
+                                                         .n = n,
+                                                         .k = n,
+                                                         .a = x.data(),
+                                                         .b = w.data(),
+                                                         .c = y.data()});
                                    });
     backend.synchronize();
+    const bool is_large = n >= 8192;
+    limits.products = check_products(backend, is_large ? 512 : 20, is_large ? 1 : 64);
     return limits;
 }
 

@@ -70,10 +70,14 @@ __device__ __forceinline__ void allow_next_kernel();
 __device__ __forceinline__ unsigned load_acquire(const unsigned* address, Site site = Site::current());
 /// A store that earlier accesses stay in front of.
 __device__ __forceinline__ void store_release(unsigned* address, unsigned value);
+/// Adds, and returns what was there; both of the above. After a barrier of the block it speaks for the block's other
+/// threads too, and before one: what they wrote is seen by the blocks that add later.
+__device__ __forceinline__ unsigned add_acquire_release(unsigned* address, unsigned value);
 
 // --- caches ----------------------------------------------------------------------------------------------------------
 
-/// Loads 4, 8 or 16 aligned bytes that this kernel does not write and reads but once, such as weights: past L1.
+/// Loads 4, 8 or 16 aligned bytes that this kernel does not write and reads but once, such as weights: past L1, and by
+/// whole lines into L2, of which neighbours want the rest.
 template <class T>
 __device__ __forceinline__ T load_once(const T* address);
 /// Asks for the line around an address of global memory to be brought into L2.

@@ -128,23 +128,31 @@ __device__ __forceinline__ void store_release(unsigned* address, unsigned value)
     asm volatile("st.release.gpu.global.u32 [%0], %1;" ::"l"(address), "r"(value) : "memory");
 }
 
+__device__ __forceinline__ unsigned add_acquire_release(unsigned* address, unsigned value) {
+    unsigned before;
+    asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], %2;" : "=r"(before) : "l"(address), "r"(value) : "memory");
+    return before;
+}
+
 template <class T>
 __device__ __forceinline__ T load_once(const T* address) {
     static_assert(sizeof(T) == 4 || sizeof(T) == 8 || sizeof(T) == 16);
     T value;
     if constexpr (sizeof(T) == 16) {
         uint4 bits;
-        asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];"
+        asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v4.u32 {%0,%1,%2,%3}, [%4];"
                      : "=r"(bits.x), "=r"(bits.y), "=r"(bits.z), "=r"(bits.w)
                      : "l"(address));
         memcpy(&value, &bits, 16);
     } else if constexpr (sizeof(T) == 8) {
         uint2 bits;
-        asm volatile("ld.global.nc.L1::no_allocate.v2.u32 {%0,%1}, [%2];" : "=r"(bits.x), "=r"(bits.y) : "l"(address));
+        asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v2.u32 {%0,%1}, [%2];"
+                     : "=r"(bits.x), "=r"(bits.y)
+                     : "l"(address));
         memcpy(&value, &bits, 8);
     } else {
         unsigned bits;
-        asm volatile("ld.global.nc.L1::no_allocate.u32 %0, [%1];" : "=r"(bits) : "l"(address));
+        asm volatile("ld.global.nc.L1::no_allocate.L2::128B.u32 %0, [%1];" : "=r"(bits) : "l"(address));
         memcpy(&value, &bits, 4);
     }
     return value;

@@ -355,6 +355,11 @@ void Block::sync_grid(std::source_location site) {
 void Block::wait_for_previous_kernel(std::source_location site) {
     current_thread->saw_previous_kernel = true;
     if (previous_done_) return;
+    // Copies that are on their way may have read already.
+    for (AsyncCopy& copy : current_thread->copies) {
+        if (!std::exchange(copy.is_early, true) && copy.source_bytes != 0)
+            std::memcpy(copy.early.data(), copy.source, copy.source_bytes);
+    }
     current_thread->operation = "wait_for_previous_kernel";
     park(Wait::previous_kernel, site);
 }

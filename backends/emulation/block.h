@@ -23,6 +23,8 @@ struct AsyncCopy {
     const std::byte* source;
     unsigned bytes, source_bytes;  // the rest of the target becomes zero
     unsigned group;
+    std::array<std::byte, 16> early{};  // of the source, where it was read before the kernel in front had ended
+    bool is_early = false;
 };
 
 /// Computes a warp operation once all its lanes have come: lanes[i] is what lane i brought, null for lanes not in the

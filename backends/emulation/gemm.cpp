@@ -3,6 +3,7 @@
 
 #include "backends/cuda/launch.h"
 #include "backends/emulation/device_heap.h"
+#include "backends/emulation/failures.h"
 #include "backends/emulation/options.h"
 #include "base/half.h"
 
@@ -39,9 +40,7 @@ void write(void* data, DType dtype, std::int64_t begin, std::int64_t count, cons
 }
 
 void multiply(const GemmCall& call) {
-    const std::int64_t a_stride = call.a_stride != 0 ? call.a_stride : call.k;
-    const std::int64_t b_stride = call.b_stride != 0 ? call.b_stride : call.k;
-    const std::int64_t c_stride = call.c_stride != 0 ? call.c_stride : call.n;
+    const std::int64_t a_stride = call.a_stride, b_stride = call.b_stride, c_stride = call.c_stride;
     check_matrix("a", call.a, call.input, call.m, call.k, a_stride);
     check_matrix("b", call.b, call.input, call.n, call.k, b_stride);
     check_matrix("c", call.c, call.output, call.m, call.n, c_stride);
@@ -76,11 +75,15 @@ struct Gemm::Impl {};
 Gemm::Gemm(void*, std::size_t) : impl_(std::make_unique<Impl>()) {}
 Gemm::~Gemm() = default;
 
-void Gemm::run(const GemmCall& call, cudaStream_t stream) {
-    if (call.output != DType::f32 && call.output != call.input)
-        fail("gemm: no product of {} to {}", name(call.input), name(call.output));
-    if (call.m == 0 || call.n == 0) return;
+std::string Gemm::run(const GemmCall& given, cudaStream_t stream) {
+    const GemmCall call = given.with_strides();
+    if (call.output != DType::f32 && call.output != call.input) fail("gemm: no product of {}", call.description());
+    if (call.m == 0 || call.n == 0) return {};
+    if (const cudaError_t error = planted_failure("gemm"); error != cudaSuccess) return cudaGetErrorString(error);
     check(enqueue([call] { multiply(call); }, stream), "gemm");
+    return {};
 }
+
+std::string Gemm::library() const { return "the emulation"; }
 
 }  // namespace vitro::cuda_emulated

@@ -15,7 +15,9 @@ public:
 };
 
 struct Options {
-    int workers = 0;          // OS threads that run blocks; 0: usable_threads()
+    int workers = 0;  // OS threads that run blocks; 0: usable_threads()
+    int devices = 1;  // that there are; all alike, each with a memory of its own
+    int compute_capability = 90;
     int multiprocessors = 8;  // what the device says it has: few, so that persistent kernels stay cheap to run here
     std::size_t shared_bytes = 227 * 1024;  // that a block may have; at most those of sm_90
     bool check_accesses = true;

@@ -91,7 +91,8 @@ void check_aligned(const void* address, unsigned bytes, Site site) {
 
 void finish(const AsyncCopy& copy) {
     check_copy(copy.target, copy.bytes, false);
-    if (copy.source_bytes != 0) std::memcpy(copy.target, copy.source, copy.source_bytes);
+    if (copy.source_bytes != 0)
+        std::memcpy(copy.target, copy.is_early ? copy.early.data() : copy.source, copy.source_bytes);
     std::memset(copy.target + copy.source_bytes, 0, copy.bytes - copy.source_bytes);
 }
 
@@ -130,8 +131,13 @@ void start_copy(void* target, const void* source, unsigned bytes, unsigned sourc
     check_copy(target, bytes, true);
     count_access(target, bytes, site);
     Thread& thread = *current_thread;
-    thread.copies.push_back({static_cast<std::byte*>(target), static_cast<const std::byte*>(source), bytes,
-                             source_bytes, thread.copy_groups});
+    thread.copies.push_back({static_cast<std::byte*>(target),
+                             static_cast<const std::byte*>(source),
+                             bytes,
+                             source_bytes,
+                             thread.copy_groups,
+                             {},
+                             false});
 }
 
 void commit_copies() { ++current_thread->copy_groups; }

@@ -84,6 +84,11 @@ __forceinline__ void store_release(unsigned* address, unsigned value) {
     __atomic_store_n(address, value, __ATOMIC_RELEASE);
 }
 
+__forceinline__ unsigned add_acquire_release(unsigned* address, unsigned value) {
+    check_atomic(address, sizeof(unsigned));
+    return __atomic_fetch_add(address, value, __ATOMIC_ACQ_REL);
+}
+
 template <class T>
 __forceinline__ T load_once(const T* address) {
     static_assert(sizeof(T) == 4 || sizeof(T) == 8 || sizeof(T) == 16);

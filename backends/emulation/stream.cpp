@@ -1,6 +1,7 @@
 #include "backends/emulation/stream.h"
 
 #include "backends/emulation/device_heap.h"
+#include "backends/emulation/failures.h"
 #include "backends/emulation/options.h"
 
 #include <fmt/core.h>
@@ -18,7 +19,7 @@ struct Device {
     std::vector<std::unique_ptr<Stream>> streams;
     std::vector<std::unique_ptr<Graph>> capturing;
 
-    Device() { streams.push_back(std::make_unique<Stream>(true)); }
+    Device() { streams.push_back(std::make_unique<Stream>(true, 0)); }
     Stream& default_stream() { return *streams.front(); }
     Stream& of(Stream* stream) { return stream != nullptr ? *stream : default_stream(); }
 };
@@ -108,6 +109,8 @@ void Stream::run_next(bool look_ahead) {
     ++done_;
 }
 
+int device_of(const Stream* stream) { return stream != nullptr ? stream->device : current_device(); }
+
 void push(Stream* handle, Work work) {
     const Lock lock(device().mutex);
     Stream& stream = device().of(handle);
@@ -133,6 +136,7 @@ bool anything_captures() {
 }
 
 cudaError_t cudaDeviceSynchronize() {
+    if (const cudaError_t error = planted_failure("cudaDeviceSynchronize"); error != cudaSuccess) return error;
     if (anything_captures()) return cudaErrorStreamCaptureUnsupported;
     const Lock lock(device().mutex);
     run_all();
@@ -140,9 +144,11 @@ cudaError_t cudaDeviceSynchronize() {
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
+    if (const cudaError_t error = planted_failure("cudaStreamCreateWithFlags"); error != cudaSuccess) return error;
     const Lock lock(device().mutex);
-    device().streams.push_back(std::make_unique<Stream>((flags & cudaStreamNonBlocking) == 0));
+    device().streams.push_back(std::make_unique<Stream>((flags & cudaStreamNonBlocking) == 0, current_device()));
     *stream = device().streams.back().get();
+    count_handle(1);
     return cudaSuccess;
 }
 
@@ -150,6 +156,7 @@ cudaError_t cudaStreamCreate(cudaStream_t* stream) { return cudaStreamCreateWith
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
     const Lock lock(device().mutex);
+    count_handle(-1);
     try {
         stream->run_until(stream->pushed());
     } catch (const Fault&) {
@@ -159,6 +166,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
+    if (const cudaError_t error = planted_failure("cudaStreamSynchronize"); error != cudaSuccess) return error;
     const Lock lock(device().mutex);
     Stream& stream = device().of(handle);
     if (stream.capture != nullptr) return cudaErrorStreamCaptureUnsupported;
@@ -184,17 +192,20 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned
 
 cudaError_t cudaMemcpyAsync(void* target, const void* source, std::size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
+    if (const cudaError_t error = planted_failure("cudaMemcpyAsync"); error != cudaSuccess) return error;
     push(stream, {[=] { copy("cudaMemcpyAsync", target, source, bytes, kind); }, nullptr});
     return cudaSuccess;
 }
 
 cudaError_t cudaMemcpy(void* target, const void* source, std::size_t bytes, cudaMemcpyKind kind) {
+    if (const cudaError_t error = planted_failure("cudaMemcpy"); error != cudaSuccess) return error;
     if (anything_captures()) return cudaErrorStreamCaptureUnsupported;
     push(nullptr, {[=] { copy("cudaMemcpy", target, source, bytes, kind); }, nullptr});
     return cudaStreamSynchronize(nullptr);
 }
 
 cudaError_t cudaMemsetAsync(void* target, int value, std::size_t bytes, cudaStream_t stream) {
+    if (const cudaError_t error = planted_failure("cudaMemsetAsync"); error != cudaSuccess) return error;
     push(stream, {[=] { set("cudaMemsetAsync", target, value, bytes); }, nullptr});
     return cudaSuccess;
 }
@@ -210,27 +221,47 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, void (*function)(void*), voi
     return cudaSuccess;
 }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) { return *event = new Event, cudaSuccess; }
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+    if (const cudaError_t error = planted_failure("cudaEventCreateWithFlags"); error != cudaSuccess) return error;
+    *event = new Event;
+    (*event)->device = current_device();
+    count_handle(1);
+    return cudaSuccess;
+}
 cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, cudaEventDefault); }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
+    count_handle(-1);
     delete event;
     return cudaSuccess;
 }
 
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
+cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t handle, unsigned flags) {
+    if (const cudaError_t error = planted_failure("cudaEventRecord"); error != cudaSuccess) return error;
     const Lock lock(device().mutex);
     Stream& stream = device().of(handle);
-    event->capture = stream.capture;
-    if (stream.capture != nullptr) return cudaSuccess;
+    if (device_of(handle) != event->device) return cudaErrorInvalidResourceHandle;
+    const bool is_external = (flags & cudaEventRecordExternal) != 0;
+    if (is_external && stream.capture == nullptr) return cudaErrorInvalidValue;
+    event->capture = is_external ? nullptr : stream.capture;
+    if (event->capture != nullptr) return cudaSuccess;
     event->record = std::make_shared<Event::Record>();
     push(&stream, {[record = event->record] { record->time = std::chrono::steady_clock::now(); }, nullptr});
+    if (is_external) {
+        event->stream = nullptr;
+        return cudaSuccess;
+    }
     event->stream = &stream;
     event->position = stream.pushed();
     return cudaSuccess;
 }
 
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+    return cudaEventRecordWithFlags(event, stream, cudaEventRecordDefault);
+}
+
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+    if (const cudaError_t error = planted_failure("cudaEventSynchronize"); error != cudaSuccess) return error;
     const Lock lock(device().mutex);
     if (event->capture != nullptr) return cudaErrorStreamCaptureUnsupported;
     if (event->stream != nullptr) event->stream->run_until(event->position);
@@ -240,8 +271,9 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
 cudaError_t cudaEventQuery(cudaEvent_t event) { return cudaEventSynchronize(event); }
 
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
+    if (const cudaError_t error = planted_failure("cudaEventElapsedTime"); error != cudaSuccess) return error;
     const Lock lock(device().mutex);
-    if (start->stream == nullptr || end->stream == nullptr) return cudaErrorInvalidValue;
+    if (start->record == nullptr || end->record == nullptr) return cudaErrorInvalidValue;
     if (start->record->time.time_since_epoch().count() == 0 || end->record->time.time_since_epoch().count() == 0)
         return cudaErrorNotReady;
     *milliseconds = std::chrono::duration<float, std::milli>(end->record->time - start->record->time).count();
@@ -249,6 +281,7 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEve
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+    if (const cudaError_t error = planted_failure("cudaStreamBeginCapture"); error != cudaSuccess) return error;
     const Lock lock(device().mutex);
     // As CUDA has it, the default stream cannot capture.
     if (stream == nullptr || stream->capture != nullptr) return cudaErrorStreamCaptureUnsupported;
@@ -265,8 +298,12 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
         if (other->capture == captured) other->capture = nullptr;
     auto& all = device().capturing;
     const auto found = std::find_if(all.begin(), all.end(), [&](auto& one) { return one.get() == captured; });
-    *graph = found->release();
+    std::unique_ptr<Graph> ended = std::move(*found);
     all.erase(found);
+    *graph = nullptr;
+    if (const cudaError_t error = planted_failure("cudaStreamEndCapture"); error != cudaSuccess) return error;
+    *graph = ended.release();
+    count_handle(1);
     return cudaSuccess;
 }
 
@@ -277,11 +314,14 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* 
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
+    if (const cudaError_t error = planted_failure("cudaGraphInstantiate"); error != cudaSuccess) return error;
     *executable = new Graph(*graph);
+    count_handle(1);
     return cudaSuccess;
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+    if (const cudaError_t error = planted_failure("cudaGraphLaunch"); error != cudaSuccess) return error;
     const Lock lock(device().mutex);
     // The first kernel of a graph starts after all that is in front of the graph.
     push(stream, {[] {}, nullptr});
@@ -289,19 +329,25 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
     return cudaSuccess;
 }
 
-cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) {
+    if (const cudaError_t error = planted_failure("cudaGraphUpload"); error != cudaSuccess) return error;
+    return cudaSuccess;
+}
 
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+    count_handle(-1);
     delete graph;
     return cudaSuccess;
 }
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+    count_handle(-1);
     delete executable;
     return cudaSuccess;
 }
 
 cudaError_t cudaGraphGetNodes(cudaGraph_t graph, void* nodes, std::size_t* count) {
+    if (const cudaError_t error = planted_failure("cudaGraphGetNodes"); error != cudaSuccess) return error;
     if (nodes != nullptr) return cudaErrorInvalidValue;
     *count = graph->works.size();
     return cudaSuccess;

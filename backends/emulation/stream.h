@@ -25,7 +25,7 @@ public:
 
 class Stream {
 public:
-    explicit Stream(bool keeps_order) : blocking(keeps_order) {}
+    Stream(bool keeps_order, int of_device) : blocking(keeps_order), device(of_device) {}
 
     void push(Work work);
     /// Runs until `position` pieces of work have ended, counted from the stream's first. After a Fault the rest is
@@ -33,7 +33,8 @@ public:
     void run_until(std::uint64_t position);
     std::uint64_t pushed() const { return pushed_; }
 
-    const bool blocking;       // keeps order with the default stream
+    const bool blocking;  // keeps order with the default stream
+    const int device;
     Graph* capture = nullptr;  // where work goes instead of running
 
 private:
@@ -50,12 +51,16 @@ public:
     struct Record {
         std::chrono::steady_clock::time_point time;
     };
-    Stream* stream = nullptr;  // null until recorded
+    int device = 0;
+    Stream* stream = nullptr;  // null until recorded, and where a graph records it
     std::uint64_t position = 0;
     Graph* capture = nullptr;  // recorded while this graph was captured
     std::shared_ptr<Record> record;
 };
 
+/// The device that is current for the calling thread, and a stream's own; of the default stream the current one.
+int current_device();
+int device_of(const Stream* stream);
 /// Queues or captures work.
 void push(Stream* stream, Work work);
 /// True while a stream captures, when much is forbidden.

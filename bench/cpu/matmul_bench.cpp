@@ -3,7 +3,7 @@
 // medians of ratios measured back to back.
 #include "backends/cpu/cpu_backend.h"
 #include "base/half.h"
-#include "bench/cpu/limits.h"
+#include "bench/cpu/timing.h"
 #include "ops/linear/linear.h"
 #include "ops/matmul/matmul.h"
 #include "ops/op_list.h"
@@ -123,12 +123,13 @@ void linear(benchmark::State& state, DType a_dtype, DType b_dtype) {
         compare(state, product, double(cost.bytes), "GB/s", [&] {
             const std::size_t bytes = std::size_t{48} << 20;
             at = at + 2 * bytes > kPoolBytes ? 0 : at + bytes;
-            return read_bandwidth(backend().pool(), weights().subspan(at, bytes));
+            return cpu_limits().read_bandwidth(backend().pool(), weights().subspan(at, bytes));
         });
     } else if (is_packed(b_dtype)) {
-        compare(state, product, double(cost.flops), "GOP/s", [] { return integer_peak(backend().pool()); });
+        compare(state, product, double(cost.flops), "GOP/s",
+                [] { return cpu_limits().integer_peak(backend().pool()); });
     } else {
-        compare(state, product, double(cost.flops), "GFLOP/s", [] { return fma_peak(backend().pool()); });
+        compare(state, product, double(cost.flops), "GFLOP/s", [] { return cpu_limits().fma_peak(backend().pool()); });
     }
 }
 
@@ -136,7 +137,8 @@ void linear(benchmark::State& state, DType a_dtype, DType b_dtype) {
 void attention(benchmark::State& state, bool scores) {
     const std::int64_t h = state.range(0), t = state.range(1), c = state.range(2), d = state.range(3);
     Product product({h, t, scores ? d : c}, DType::f32, {h, c, d}, DType::f32, scores);
-    compare(state, product, double(product.cost().flops), "GFLOP/s", [] { return fma_peak(backend().pool()); });
+    compare(state, product, double(product.cost().flops), "GFLOP/s",
+            [] { return cpu_limits().fma_peak(backend().pool()); });
 }
 
 void shapes(benchmark::internal::Benchmark* b, std::initializer_list<std::int64_t> rows) {
@@ -154,20 +156,20 @@ void heads(benchmark::internal::Benchmark* b) {
 
 void read_bandwidth_limit(benchmark::State& state) {
     std::vector<double> rates;
-    for (auto _ : state) rates.push_back(read_bandwidth(backend().pool(), weights()));
+    for (auto _ : state) rates.push_back(cpu_limits().read_bandwidth(backend().pool(), weights()));
     state.counters["GB/s"] = median(rates) * 1e-9;
 }
 
 void fma_peak_limit(benchmark::State& state) {
     std::vector<double> rates;
-    for (auto _ : state) rates.push_back(fma_peak(backend().pool()));
+    for (auto _ : state) rates.push_back(cpu_limits().fma_peak(backend().pool()));
     state.counters["GFLOP/s"] = median(rates) * 1e-9;
 }
 
 BENCHMARK(read_bandwidth_limit)->Unit(benchmark::kMillisecond);
 void integer_peak_limit(benchmark::State& state) {
     std::vector<double> rates;
-    for (auto _ : state) rates.push_back(integer_peak(backend().pool()));
+    for (auto _ : state) rates.push_back(cpu_limits().integer_peak(backend().pool()));
     state.counters["GOP/s"] = median(rates) * 1e-9;
 }
 

@@ -14,7 +14,7 @@ ldd "$vitro" | awk '$2 == "=>" { print $1, $3 }' | while read -r name path; do
         *) cp -L "$path" "$out/lib/$name" ;;
     esac
 done
-cp "$root"/bench/gpu/{gpu_check.py,processes.py,report.py,sanitizer.py,parity.py,transformers_bench.py} \
+cp "$root"/bench/gpu/{gpu_check.py,ncu.py,processes.py,report.py,sanitizer.py,parity.py,transformers_bench.py} \
     "$root"/bench/gpu/{torch_device.py,phi3_mini.json} "$out/bench/gpu/"
 cp "$root/bench/make_random_model.py" "$out/bench/"
 cp -r "$root/models/bundled/tiny-phi3" "$out/models/bundled/"
@@ -31,6 +31,25 @@ outside=$(env -i ldd "$out/vitro" | awk '$2 == "=>" { print $3 }' |
     grep -vE "^$(cd "$out" && pwd)/lib/|/(libc|libm|libdl|librt|libpthread)\.so\." || true)
 [ -z "$missing$outside" ] || { echo "error: the binary needs more than the bundle has: $missing $outside" >&2; exit 1; }
 env -i "$out/vitro" devices
+
+# In a root that has nothing but the bundle and the C library it must run, too. There is no /proc, by which the dynamic
+# linker knows where a program stands: LD_ORIGIN_PATH tells it.
+bare=$(mktemp -d)
+trap 'rm -rf "$bare"' EXIT
+cp -r "$out" "$bare/bundle"
+for library in $(env -i ldd "$out/vitro" | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }'); do
+    case $library in
+        "$(cd "$out" && pwd)"/*) ;;
+        *) cp -L --parents "$library" "$bare" ;;
+    esac
+done
+root=(chroot)
+[ "$(id -u)" = 0 ] || root=(unshare --map-root-user chroot)
+if LD_ORIGIN_PATH=/bundle "${root[@]}" "$bare" /bundle/vitro --version >/dev/null 2>&1 || [ "$(id -u)" = 0 ]; then
+    LD_ORIGIN_PATH=/bundle "${root[@]}" "$bare" /bundle/vitro run -m /bundle/models/bundled/tiny-phi3 "The capital of France is" -n 3
+else
+    echo "not checked in a bare root: this user may not make one" >&2
+fi
 bytes=$(du -sb "$out" | cut -f1)
 [ "$bytes" -lt $((64 << 20)) ] || { echo "error: $out has $bytes bytes, more than 64 MiB" >&2; exit 1; }
 echo "$out: $((bytes >> 20)) MiB; on the GPU's machine: ./gpu-check"

@@ -4,8 +4,9 @@
 usage: gpu_check.py [--device cuda] [--only facts,limits,...] [--out DIR] [--seconds 470] [--vitro PATH] [--quick]
 
 Each part is processes of its own with a limit of its own: whatever fails or hangs, the others run, and the report says
-what happened. Writes DIR/<device>-<date>-<time>.json and .md after every part: an end from outside loses the part under
-way. Exits with 0 if every part has passed, else with 1; one that cannot run, for want of a GPU or of PyTorch, has not.
+what happened. Writes DIR/<device>-<date>-<time>.json and .md after every part, and .log, with all that processes print,
+after each of them: an end from outside loses the process under way. Exits with 0 if every part has passed, else with
+1; one that could not run, for want of a GPU or of PyTorch, has not.
 
 --quick takes the bundled model's sizes, not Phi-3-mini's; with --device cuda-emulated it tests this script itself.
 """
@@ -21,10 +22,11 @@ import tempfile
 import time
 from pathlib import Path
 
+import ncu
 import processes
 import report
 import sanitizer
-from processes import Failure, Interrupted, TimedOut, last_json, tail
+from processes import Failure, Interrupted, NotRun, TimedOut, last_json, tail
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -32,18 +34,24 @@ ROOT = HERE.parent.parent
 # Name, limit in seconds, what it is for. In this order; the last ones suffer when time runs short.
 PARTS = {
     "facts": (20, "what the device and its driver are"),
-    "limits": (40, "bandwidth and matrix products, measured"),
-    "ops": (80, "every op's kernels against the references"),
+    "limits": (40, "bandwidth and matrix products, measured; products as a plain kernel has them"),
     "parity_2_layers": (70, "logits and 64 greedy tokens as transformers has them"),
-    "parity": (110, "the same with all layers"),
-    "decode": (100, "decode steps, per batch and context, with the table of kernels"),
-    "prefill": (60, "prompts, with the table of kernels"),
+    "ops": (80, "every op's kernels against the references"),
+    "decode": (60, "decode steps, per batch and context"),
+    "prefill": (40, "prompts"),
+    "verify": (60, "decode gives what a prompt gives, a batch what each sequence gives alone"),
+    "switches": (50, "a decode step without recordings, programmatic launches, prefetching"),
+    "kernels": (60, "the time of each kind of kernel"),
+    "fp8": (60, "decode with fp8 weights; steps agree with an fp8 cache"),
+    "parity": (110, "logits and greedy tokens with all layers"),
     "generate": (40, "100 tokens with and without the KV cache"),
-    "fp8": (40, "decode with fp8 weights"),
     "start": (30, "from the start of the process to the first token"),
+    "ncu": (60, "counters of the kernels that most of the time goes to"),
     "transformers": (170, "the same steps in transformers: eager, and compiled with a static cache"),
     "sanitizer": (120, "compute-sanitizer over some ops"),
 }
+PRODUCT_NMSE = 1e-4    # of a product in bf16 against another kernel's: both round once
+OP_SECONDS = 20        # for one op's check
 DESCRIBE_SECONDS = 20  # what device there is, which names the report
 MODEL_SECONDS = 120    # for writing a model of 8 GB; the parts' own limits begin after it
 
@@ -68,26 +76,37 @@ class Check:
         self.notes = []
         self.on_gpu = options.device not in ("cpu", "cuda-emulated")
         self.devices = Failure("not asked yet")
+        self.log = None  # a file
+        self.name = ""   # of the part under way
 
     # --- running things ---------------------------------------------------------------------------------------------
 
     def left(self):
         return min(self.until, self.deadline) - time.monotonic()
 
-    def run(self, command, seconds=None):
+    def run(self, command, seconds=None, variables=None):
         """stdout of a process, which gets what is left of the part, or less."""
         left = min(self.left(), seconds or self.left())
         if left < 1:
-            raise Failure("no time was left")
-        return processes.run(command, left)
+            raise NotRun("no time was left")
+        return processes.run(command, left, self.log, {"GPU_CHECK_PART": self.name, **(variables or {})})
 
-    def vitro(self, *arguments):
-        return self.run([self.options.vitro, *arguments])
+    def vitro(self, *arguments, seconds=None, variables=None):
+        return self.run([self.options.vitro, *arguments], seconds, variables)
 
-    def bench(self, *arguments):
-        model = self.model(self.layers)
-        return json.loads(self.vitro("bench", "-m", model, "--device", self.options.device, "--json",
-                                     *(["--repeats", 1] if self.options.quick else []), *arguments))
+    def bench(self, *arguments, repeats=100, warm_up=500, variables=None):
+        """What `vitro bench` has measured, which a failure has too."""
+        command = ["bench", "-m", self.model(self.layers), "--device", self.options.device, "--json", "--lines",
+                   "--repeats", 1 if self.options.quick else repeats, "--warm-up", 1 if self.options.quick else warm_up]
+        try:
+            out = self.vitro(*command, *arguments, variables=variables)
+        except Failure as failure:
+            failure.found = last_json(failure.out)
+            raise
+        found = last_json(out)
+        if found is None:
+            raise Failure("vitro bench printed no JSON", out)
+        return found
 
     def python(self, script, *arguments):
         """The last line of JSON that a script printed. A failure has it too: what was measured counts."""
@@ -96,7 +115,8 @@ class Check:
         except Failure as failure:
             failure.found = last_json(failure.out)
             if "No module named" in str(failure):
-                failure.args = (f"{sys.executable} has not what it needs: {failure}",)
+                why = f"{sys.executable} has not what it needs: {failure}"
+                raise NotRun(why, failure.out, failure.errors) from None
             raise
         found = last_json(out)
         if found is None:
@@ -160,11 +180,31 @@ class Check:
         return found
 
     def limits(self):
-        return json.loads(self.vitro("devices", "--limits", self.options.device, "--json"))["limits"]
+        found = json.loads(self.vitro("devices", "--limits", self.options.device, "--json"))["limits"]
+        wrong = [f"a product of {p['m']} x {p['n']} x {p['k']}: nmse {p['nmse']:.1e}" for p in found.get("products", [])
+                 if not p["nmse"] < PRODUCT_NMSE]
+        if wrong:
+            raise Failure("; ".join(wrong), found=found)
+        return found
 
     def ops(self):
-        chosen = ["rms_norm"] if self.options.quick else []
-        return {"output": tail(self.vitro("ops", *chosen, "--check", "--device", self.options.device), 60)}
+        """A process for each op: what a fault leaves of a device ends with the process."""
+        names = ["rms_norm", "linear"] if self.options.quick else [op["name"] for op in
+                                                                   json.loads(self.vitro("ops", "--json"))]
+        found = {}
+        for name in names:
+            try:
+                out = self.vitro("ops", name, "--check", "--device", self.options.device,
+                                 seconds=OP_SECONDS * (4 if self.options.quick else 1))
+                found[name] = f"passed: {tail(out, 1)}"
+            except NotRun as failure:
+                found[name] = f"not run: {failure}"
+            except Failure as failure:
+                found[name] = f"failed: {failure}"
+        bad = [f"{name} {line}" for name, line in found.items() if not line.startswith("passed")]
+        if bad:
+            raise Failure("; ".join(bad), found=found)
+        return found
 
     def parity_2_layers(self):
         return self.parity(2)
@@ -178,7 +218,7 @@ class Check:
 
     def decode(self):
         cases = "1:0,2:16" if self.options.quick else "1:0,1:1000,1:4000,8:1000,32:1000,128:1000"
-        found = self.bench("--kernels", "--decode", cases)
+        found = self.bench("--decode", cases)
         grown = []
         for row in found["decode"]:  # by the free memory of the whole card, which others use too
             case, bytes_ = f"batch {row['batch']}, context {row['context']}", row["allocated_bytes"]
@@ -191,13 +231,48 @@ class Check:
         return found
 
     def prefill(self):
-        return self.bench("--kernels", "--prefill", "8,16" if self.options.quick else "512,2048,4096")
+        return self.bench("--prefill", "8,16" if self.options.quick else "512,2048,4096", repeats=30)
+
+    def verify(self, *arguments, cases="1:4000,8:1000,16:500,128:250"):
+        try:
+            return self.bench("--verify", "1:16,3:20" if self.options.quick else cases, *arguments)
+        except Failure as failure:
+            rows = (failure.found or {}).get("verify", [])
+            wrong = [f"batch {row['batch']}, context {row['context']}: {row['why']}"
+                     for row in rows if not row["agrees"]]
+            raise Failure("; ".join(wrong), failure.out, failure.errors, failure.found) if wrong else failure
+
+    def switches(self):
+        """Seconds of one decode step in each way, and twice as it is: what those differ by is noise."""
+        case, found, failed = "1:16" if self.options.quick else "1:1000", {}, []
+        for name, variables in (("as it is", {}), ("VITRO_CUDA_GRAPHS=0", {"VITRO_CUDA_GRAPHS": "0"}),
+                                ("VITRO_CUDA_PDL=0", {"VITRO_CUDA_PDL": "0"}),
+                                ("VITRO_CUDA_PREFETCH=0", {"VITRO_CUDA_PREFETCH": "0"}), ("as it is, again", {})):
+            try:
+                found[name] = self.bench("--decode", case, variables=variables)["decode"][0]["seconds"]
+            except Failure as failure:
+                failed.append(f"{name}: {failure}")
+        if failed:
+            raise Failure("; ".join(failed), found=found)
+        return found
+
+    def kernels(self):
+        """Without prefetching: bytes that a kernel brings for the next one are not its own."""
+        decode, prefill = ("2:16", "8") if self.options.quick else ("1:0,1:1000,1:4000,8:1000,32:1000,128:1000", "2048")
+        return self.bench("--kernels", "--decode", decode, "--prefill", prefill, repeats=20, warm_up=100,
+                          variables={"VITRO_CUDA_PREFETCH": "0"})
 
     def generate(self):
         return self.bench("--generate", 4 if self.options.quick else 100)
 
     def fp8(self):
-        return self.bench("--weights", "fp8", "--kernels", "--decode", "1:0")
+        found = self.bench("--weights", "fp8", "--kernels", "--decode", "1:16" if self.options.quick else "1:0,1:1000")
+        try:
+            found |= {"verify": self.verify("--kv-type", "fp8", cases="1:4000,8:1000")["verify"]}
+        except Failure as failure:
+            failure.found = found | {"verify": (failure.found or {}).get("verify", [])}
+            raise
+        return found
 
     def start(self):
         """Median wall time of whole processes, weights in the page cache."""
@@ -208,9 +283,29 @@ class Check:
             times.append(time.monotonic() - begin)
         return {"seconds": sorted(times)[len(times) // 2]}
 
+    def ncu(self):
+        if not self.on_gpu:
+            raise NotRun("there is nothing for it without a GPU; `vitro ops --cuda-report` counts in the emulation")
+        path, found, why = ncu.tool(), {}, []
+        for i, (kernel, flag, skip) in enumerate(ncu.KERNELS):
+            share = self.left() / (len(ncu.KERNELS) - i)
+            case = "1:1000" if flag == "--decode" else "2048"
+            command = [*ncu.command(path, kernel, skip), self.options.vitro, "bench", "-m", self.model(self.layers),
+                       "--device", self.options.device, flag, case, "--repeats", 1]
+            try:  # one kernel after the other: a recording would be one launch
+                out = self.run(command, share, {"VITRO_CUDA_GRAPHS": "0"})
+                found[kernel] = ncu.parse(out)
+                if not found[kernel]:
+                    why.append(f"{kernel}: it counted nothing: {tail(out, 1)}")
+            except Failure as failure:
+                why.append(f"{kernel}: {failure}")
+        if why:  # a tool that a machine does not let work says nothing of the kernels
+            raise NotRun("; ".join(why), found=found)
+        return found
+
     def sanitizer(self):
         if not self.on_gpu:
-            raise Failure("there is nothing for it without a GPU; the emulation checks by itself")
+            raise NotRun("there is nothing for it without a GPU; the emulation checks by itself")
         tool, found = sanitizer.tool(), {}
         for i, (check, op) in enumerate(sanitizer.CHECKS):
             share = self.left() / (len(sanitizer.CHECKS) - i)
@@ -218,8 +313,10 @@ class Check:
                        "--device", self.options.device]
             found[f"{check} {op}"] = sanitizer.judge(op, lambda: self.run(command, share))
         bad = [f"{name} {line}" for name, line in found.items() if not line.startswith("passed")]
-        if bad:
+        if any(line.startswith("failed") for line in found.values()):
             raise Failure("; ".join(bad), found=found)
+        if bad:
+            raise NotRun("; ".join(bad), found=found)
         return found
 
     def transformers(self):
@@ -239,12 +336,12 @@ class Check:
         limit, about = PARTS[name]
         begin = time.monotonic()
         self.until = begin + limit * (4 if self.options.quick else 1)  # nothing is measured, and the emulation is slow
-        self.notes = []
+        self.notes, self.name = [], name
         part = {"about": about, "status": "passed"}
         try:
             part["found"] = getattr(self, name)()
         except Failure as failure:
-            part |= {"status": "failed", "why": str(failure)}
+            part |= {"status": "not run" if isinstance(failure, NotRun) else "failed", "why": str(failure)}
             part |= {"details": tail(failure.out + failure.errors, 40)} if failure.out + failure.errors else {}
             part |= {"found": failure.found} if failure.found is not None else {}
         except Exception as error:  # a part's own mistake must not end the others
@@ -280,6 +377,7 @@ def check_all(options):
         check.describe()
         whole["name"] = check.device_name()
         path = options.out / f"{re.sub(r'[^a-z0-9]+', '-', whole['name'].lower()).strip('-')}-{now:%Y-%m-%d-%H%M%S}"
+        check.log = f"{path}.log"
         for name in names:
             parts[name] = check.part(name)
             save()
@@ -293,7 +391,7 @@ def check_all(options):
         shutil.rmtree(check.work, ignore_errors=True)
     passed = [name for name, part in parts.items() if part["status"] == "passed"]
     if path:
-        print(f"{path}.json and .md: {len(passed)} of {len(names)} parts have passed")
+        print(f"{path}.json, .md and .log: {len(passed)} of {len(names)} parts have passed")
     return 0 if len(passed) == len(names) else code
 
 

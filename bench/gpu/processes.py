@@ -17,6 +17,10 @@ class Failure(Exception):
         self.out, self.errors, self.found = out, errors, found
 
 
+class NotRun(Failure):
+    """What could not be tried, which says nothing of what it would have found."""
+
+
 class TimedOut(Failure):
     """The limit has passed."""
 
@@ -43,13 +47,30 @@ def interrupt_on_signals():
         signal.signal(number, handle)
 
 
-def run(command, seconds):
-    """stdout of a process. Whatever ends the wait for it ends its whole group."""
+def run(command, seconds, log=None, variables=None):
+    """stdout of a process. Whatever ends the wait for it ends its whole group. All that it prints goes to the end of
+    the file `log`, too; `variables` are added to its environment."""
+    out = errors = None
     command = [str(word) for word in command]
+    try:
+        out, errors = finished(command, seconds, variables or {})
+        return out
+    except Failure as failure:
+        out, errors = failure.out, f"{failure.errors}\n=== {failure}\n"
+        raise
+    finally:
+        if log:
+            words = [*(f"{name}={value}" for name, value in (variables or {}).items()), *command]
+            with open(log, "a") as file:
+                file.write(f"=== {' '.join(words)}\n{out or ''}{errors or ''}")
+
+
+def finished(command, seconds, variables):
+    """What a process printed: stdout and stderr."""
     process = None
     try:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   start_new_session=True)
+                                   start_new_session=True, env=os.environ | variables)
         out, errors = process.communicate(timeout=seconds)
     except OSError as error:
         raise Failure(f"{command[0]}: {error.strerror}") from None
@@ -63,7 +84,7 @@ def run(command, seconds):
     out, errors = text(out), text(errors)
     if process.returncode != 0:
         raise Failure(why(process.returncode, out, errors), out, errors)
-    return out
+    return out, errors
 
 
 def kill(process):

@@ -43,13 +43,17 @@ def markdown(whole):
                      [[f"{limits['read_bytes_per_second'] / 1e9:.0f}", f"{limits['copy_bytes_per_second'] / 1e9:.0f}",
                        f"{limits['gemm_flops_per_second'] / 1e12:.0f}"]])
     out += parity(found)
+    out += verify(found)
     out += baseline(found)
     out += decode(found, peak)
     out += prefill(found, limits)
+    out += switches(found)
     out += rest(found)
-    out += sanitizer(found)
-    for name in ("decode", "fp8", "prefill"):
-        for row in found.get(name, {}).get("prefill" if name == "prefill" else "decode", []):
+    out += lines(found, "ops", "ops", failures_only=True)
+    out += lines(found, "sanitizer", "compute-sanitizer")
+    out += counters(found)
+    for name in ("kernels", "fp8"):
+        for row in [*found.get(name, {}).get("decode", []), *found.get(name, {}).get("prefill", [])]:
             if row.get("kernels"):
                 out += kernels(name, row, peak)
     for name, part in parts.items():
@@ -120,9 +124,36 @@ def baseline(found):
     return out
 
 
-def sanitizer(found):
-    rows = [[name, cell(line)] for name, line in found.get("sanitizer", {}).items()]
-    return ["## compute-sanitizer", ""] + table(["check and op", ""], rows) if rows else []
+def lines(found, part, head, failures_only=False):
+    """What each of a part's runs says."""
+    rows = [[name, cell(line)] for name, line in found.get(part, {}).items()
+            if not failures_only or not line.startswith("passed")]
+    return [f"## {head}", ""] + table(["", "what it says"], rows) if rows else []
+
+
+def counters(found):
+    rows = [[f"`{kernel}`", *values.values()] for kernel, values in found.get("ncu", {}).items() if values]
+    if not rows:
+        return []
+    head = next(values for values in found["ncu"].values() if values)
+    return ["## ncu", ""] + table(["kernel", *(f"`{name}`" for name in head)], rows)
+
+
+def verify(found):
+    rows = [[label, str(r["batch"]), str(r["context"]), f"{r['decode_nmse']:.1e}", f"{r['ragged_nmse']:.1e}",
+             "yes" if r["equal"] else "NO", f"{r['ragged_equal']} of {r['batch']}", f"{r['allowed_nmse']:.0e}"]
+            for part, label in (("verify", ""), ("fp8", "fp8")) for r in found.get(part, {}).get("verify", [])]
+    head = ["cache", "batch", "context", "decode against prompt, nmse", "batch against alone, nmse", "equal ones equal",
+            "alone bit for bit", "allowed"]
+    return ["## Steps against each other", ""] + table(head, rows) if rows else []
+
+
+def switches(found):
+    times = found.get("switches", {})
+    base = times.get("as it is")
+    rows = [[f"`{name}`" if "=" in name else name, milliseconds(time), f"{time / base:.3f}x" if base else ""]
+            for name, time in times.items()]
+    return ["## Switches, one decode step", ""] + table(["", "ms", "of the first"], rows) if rows else []
 
 
 def decode(found, peak):

@@ -4,7 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
-from processes import Failure, TimedOut, tail
+from processes import Failure, NotRun, TimedOut, tail
 
 # Few, as each launch takes many times its time; the cheapest first, as what one leaves of its share goes to the rest.
 CHECKS = (("memcheck", "rms_norm"), ("racecheck", "rms_norm"), ("memcheck", "linear"), ("memcheck", "attention"),
@@ -18,23 +18,24 @@ COULD_NOT = re.compile(r"not supported|unsupported|unable to|could not|cannot|fa
 def tool():
     path = shutil.which("compute-sanitizer") or "/usr/local/cuda/bin/compute-sanitizer"
     if not Path(path).exists():
-        raise Failure("there is no compute-sanitizer")
+        raise NotRun("there is no compute-sanitizer")
     return path
 
 
 def judge(op, run):
-    """A line of one run, which starts with `passed`, `failed` or `could not run`."""
+    """A line of one run, which starts with `passed`, `failed` or `not run`. A sanitizer is slow: that it did not end
+    says nothing of the kernels."""
     try:
         out = run()
     except TimedOut as failure:
-        return f"failed: {failure}"
+        return f"not run: {failure}"
     except Failure as failure:
         if not failure.out + failure.errors:
-            return f"could not run: {failure}"
+            return f"not run: {failure}"
         return refusal(failure.out + "\n" + failure.errors) or f"failed: {found_errors(failure)}"
     # A sanitizer that does not know the driver may end well without having run anything.
     if not re.search(rf"^{op} ", out, re.MULTILINE):
-        return refusal(out) or f"could not run: the program printed nothing. {tail(out, 1)}"
+        return refusal(out) or f"not run: the program printed nothing. {tail(out, 1)}"
     return f"passed: {tail(out, 1).strip('= ')}"
 
 
@@ -45,7 +46,7 @@ def refusal(printed):
         return None
     for line in printed.splitlines():
         if line.startswith("=") and COULD_NOT.search(line):
-            return f"could not run: {line.strip('= ')}"
+            return f"not run: {line.strip('= ')}"
     return None
 
 

@@ -44,6 +44,8 @@ class Counts:
     tensor_core: int = 0   # matrix products
     local: int = 0         # loads and stores of local memory: spilled registers, arrays that are indexed
     prefetches: int = 0    # to the L2 cache
+    eager: int = 0         # times that loads of 16 bytes are waited for before the next kernel may start
+    allows_next: bool = False  # the next kernel may start: PREEXIT
     waiting: set[int] = field(default_factory=set)  # registers that loads on their way will fill
     run: int = 0           # those loads
 
@@ -52,7 +54,9 @@ class Counts:
         registers = operands.split(",", 1)
         reads = operands if name in STORES else "".join(registers[1:])
         if self.waiting & {int(number) for number in REGISTER.findall(reads)}:
+            self.eager += not self.allows_next
             self.forget()
+        self.allows_next |= name == "PREEXIT"
         if name == "LDG" and "128" in parts:
             self.loads += 1
             target = REGISTER.match(registers[0].strip())
@@ -160,7 +164,7 @@ class Binary:
                           + "; `./dev gpu-bundle` builds a program that has them")
         return found
 
-    def sass(self, wanted: set[str]) -> dict[str, Counts]:
+    def sass(self, wanted: set[str] | None) -> dict[str, Counts]:
         with subprocess.Popen([*self.command, "-sass", str(self.path)], stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             return parse_sass(self.lines(process.stdout), wanted)
@@ -168,3 +172,18 @@ class Binary:
     @staticmethod
     def lines(stream: Iterable[str]) -> Iterator[str]:
         return (line for line in stream if "/*" in line or "Function" in line)
+
+
+def main() -> None:
+    """usage: sass.py CUBIN: for each kernel that lets the next one start early, whether it waits for weights before."""
+    binary = Binary(Path(sys.argv[1]), "sm_90a", find_cuobjdump())
+    found = {name: counts for name, counts in binary.sass(None).items() if counts.allows_next}
+    for name, counts in zip(demangled(list(found)), found.values()):
+        print(f"{short_name(name)}: {counts.eager} waits before PREEXIT")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Failure as failure:
+        sys.exit(f"error: {failure}")

@@ -5,7 +5,7 @@
 // Decode (one token, after 128 and after 896) is measured against the read bandwidth: every weight is read once a
 // token. Prefill (128 tokens) is measured against the peak of fp32 multiply-adds. Each round measures limit, fused and
 // unfused one after the other; ratios are taken within a round, and medians over the rounds are printed.
-#include "bench/cpu/limits.h"
+#include "bench/cpu/timing.h"
 #include "frontend/config.h"
 #include "ops/op_list.h"
 #include "passes/passes.h"
@@ -88,8 +88,8 @@ void run(const std::filesystem::path& directory, int threads) {
     };
     Series prefill, decode, decode_long;
     for (int round = 0; round <= kRounds; ++round) {
-        const double peak = fma_peak(backend.pool()), fast = fused.prefill(), slow = unfused.prefill();
-        const double bandwidth = read_bandwidth(backend.pool(), read), fast_decode = fused.decode(kPrompt),
+        const double peak = cpu_limits().fma_peak(backend.pool()), fast = fused.prefill(), slow = unfused.prefill();
+        const double bandwidth = cpu_limits().read_bandwidth(backend.pool(), read), fast_decode = fused.decode(kPrompt),
                      slow_decode = unfused.decode(kPrompt);
         if (round == 0) continue;  // warms caches and faults pages in
         prefill.add(flops, peak, fast, slow);
@@ -98,7 +98,7 @@ void run(const std::filesystem::path& directory, int threads) {
     fused.feed(kLong);
     unfused.feed(kLong);
     for (int round = 0; round < kRounds; ++round) {
-        const double bandwidth = read_bandwidth(backend.pool(), read), fast = fused.decode(kLong);
+        const double bandwidth = cpu_limits().read_bandwidth(backend.pool(), read), fast = fused.decode(kLong);
         decode_long.add(bytes, bandwidth, fast, unfused.decode(kLong));
     }
     fmt::print("{} threads, {:.2f} GB of weights a token, medians of {} rounds\n", backend.pool().threads(),

@@ -19,13 +19,6 @@ std::string part_name(const std::string& first, std::int64_t part, std::int64_t 
     return first.substr(0, first.size() - suffix(1).size()) + suffix(part);
 }
 
-std::optional<DType> dtype_of(std::string_view ggml_name) {
-    std::string lower(ggml_name);
-    std::transform(lower.begin(), lower.end(), lower.begin(),
-                   [](char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); });
-    return dtype_named(lower);
-}
-
 }  // namespace
 
 GgufFile GgufFile::open(const std::filesystem::path& path) {
@@ -45,7 +38,7 @@ void GgufFile::open_part(const std::filesystem::path& path, bool is_first) {
     for (GgufTensorInfo& tensor : header.tensors) {
         Entry entry;
         entry.type = tensor.type->name;
-        const std::optional<DType> dtype = dtype_of(tensor.type->name);
+        const std::optional<DType> dtype = dtype_of(*tensor.type);
         if (dtype)
             entry.view.dtype = *dtype;
         else

@@ -156,15 +156,17 @@ JsonValue gguf_config(const GgufFile& file) {
     const KnownArchitecture& known = architecture_of(file);
     const std::string prefix = std::string(known.gguf) + ".";
     const auto given = [&](std::string_view key) { return file.find_key(prefix + std::string(key)); };
-    Json config{{"architectures", {known.transformers}}};
+    const GgufValue* window = given("attention.sliding_window");
+    const bool has_window = window != nullptr && window->integer() > 0;
+    // Mistral is Llama with a window.
+    Json config{{"architectures", {has_window && known.gguf == "llama" ? "MistralForCausalLM" : known.transformers}}};
     for (const auto& [gguf, transformers] : kIntegers)
         if (const GgufValue* value = given(gguf)) {
             const bool is_none = gguf.starts_with("expert_") && value->integer() == 0;  // of models without experts
             if (!is_none) config[transformers] = value->integer(1, std::int64_t{1} << 30);
         }
     if (const GgufValue* eps = given("attention.layer_norm_rms_epsilon")) config["rms_norm_eps"] = eps->number(0, 1);
-    if (const GgufValue* window = given("attention.sliding_window"); window != nullptr && window->integer() > 0)
-        config["sliding_window"] = window->integer();
+    if (has_window) config["sliding_window"] = window->integer();
     const GgufValue* vocabulary = given("vocab_size");
     config["vocab_size"] = vocabulary != nullptr ? vocabulary->integer(1, std::int64_t{1} << 24)
                                                  : static_cast<std::int64_t>(file.at("tokenizer.ggml.tokens").size());
@@ -188,8 +190,9 @@ JsonValue gguf_config(const GgufFile& file) {
     const std::int64_t heads = file.at(prefix + "attention.head_count").integer(1, std::int64_t{1} << 30);
     const std::int64_t head_dim = config.contains("head_dim") ? config["head_dim"].get<std::int64_t>() : width / heads;
     if (const GgufValue* turned = given("rope.dimension_count"); turned != nullptr && head_dim > 0)
+        // Half a column more, so that the product with head_dim, which is rounded down, is never one too few.
         config["partial_rotary_factor"] =
-            static_cast<double>(turned->integer(1, head_dim)) / static_cast<double>(head_dim);
+            std::min(1.0, (static_cast<double>(turned->integer(1, head_dim)) + 0.5) / static_cast<double>(head_dim));
     add_tokens(file, config);
     return JsonValue::parse(config.dump(), file.name());
 }
@@ -212,6 +215,22 @@ std::string model_tensor_name(std::string_view gguf_name, std::string_view archi
     for (const auto& [gguf, transformers] : kModules)
         if (module == gguf) return fmt::format("model.layers.{}.{}{}", layer, transformers, kind);
     return std::string(gguf_name);
+}
+
+std::string gguf_tensor_name(std::string_view model_name, std::string_view architecture) {
+    const std::size_t dot = model_name.rfind('.');
+    if (dot == std::string_view::npos) return {};
+    const std::string_view kind = model_name.substr(dot);
+    const auto is_it = [&](std::string_view name) { return model_tensor_name(name, architecture) == model_name; };
+    for (const auto& [gguf, transformers] : kOthers)
+        if (const std::string name = std::string(gguf) + std::string(kind); is_it(name)) return name;
+    constexpr std::string_view kLayers = "model.layers.";
+    if (!model_name.starts_with(kLayers)) return {};
+    const std::string_view in_layer = model_name.substr(kLayers.size());
+    const std::string_view layer = in_layer.substr(0, in_layer.find('.'));
+    for (const auto& [gguf, transformers] : kModules)
+        if (const std::string name = fmt::format("blk.{}.{}{}", layer, gguf, kind); is_it(name)) return name;
+    return {};
 }
 
 GgufVocabulary gguf_vocabulary(const GgufFile& file) {

@@ -22,6 +22,9 @@ bool has_paired_rows(const GgufFile& file);
 /// known stay as they are.
 std::string model_tensor_name(std::string_view gguf_name, std::string_view architecture);
 
+/// The inverse: the name that a GGUF file has for a weight of a model; empty where there is none.
+std::string gguf_tensor_name(std::string_view model_name, std::string_view architecture);
+
 /// The metadata's tokenizer.
 GgufVocabulary gguf_vocabulary(const GgufFile& file);
 

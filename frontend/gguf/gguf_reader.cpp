@@ -39,6 +39,19 @@ const GgufTensorType* find_gguf_tensor_type(std::uint32_t number) {
     return row == kTensorTypes.end() ? nullptr : row;
 }
 
+std::optional<DType> dtype_of(const GgufTensorType& type) {
+    std::string lower(type.name);
+    std::transform(lower.begin(), lower.end(), lower.begin(),
+                   [](char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); });
+    return dtype_named(lower);
+}
+
+const GgufTensorType* gguf_tensor_type(DType dtype) {
+    const auto* row = std::find_if(kTensorTypes.begin(), kTensorTypes.end(),
+                                   [&](const GgufTensorType& known) { return dtype_of(known) == dtype; });
+    return row == kTensorTypes.end() ? nullptr : row;
+}
+
 GgufReader::GgufReader(std::span<const std::byte> bytes, std::string file) : bytes_(bytes), file_(std::move(file)) {
     read_start();
     read_metadata(key_count_);
@@ -49,7 +62,7 @@ GgufReader::GgufReader(std::span<const std::byte> bytes, std::string file) : byt
 
 const std::byte* GgufReader::take(std::size_t count, std::string_view what) {
     if (count > bytes_.size() - position_) {
-        fail("{}: expected {} of {} bytes at byte {}, found the end of the file ({})", file_, what, count, position_,
+        fail("{}: expected {}, {} bytes, at byte {}, found the end of the file ({})", file_, what, count, position_,
              bytes_.size());
     }
     const std::byte* at = bytes_.data() + position_;
@@ -69,7 +82,7 @@ std::size_t GgufReader::count(std::string_view what, std::size_t least_bytes) {
     const std::size_t at = position_;
     const auto value = number<std::uint64_t>(what);
     if (value > (bytes_.size() - position_) / least_bytes) {
-        fail("{}: {} at byte {}: expected at most {}, as the file is long, found {}", file_, what, at,
+        fail("{}: {} at byte {}: expected at most {}, all that fit in the file, found {}", file_, what, at,
              (bytes_.size() - position_) / least_bytes, value);
     }
     return value;
@@ -113,8 +126,10 @@ void GgufReader::read_metadata(std::size_t keys) {
         if (key.empty() || key.size() > kMaxKeyBytes)
             fail("{}: expected keys of 1 to {} bytes, found one of {}", file_, kMaxKeyBytes, key.size());
         if (!seen.insert(key).second) fail("{}: expected each key once, found {} twice", file_, quote(key));
+        const std::size_t begin = position_;
         GgufValue value(file_, std::string(key), type(fmt::format("the type of {}", quote(key))), nullptr);
         read_value(value);
+        value.stored_ = bytes_.subspan(begin, position_ - begin);
         metadata.push_back(std::move(value));
     }
 }
@@ -147,8 +162,8 @@ void GgufReader::read_tensor() {
     const auto type_number = number<std::uint32_t>("a tensor's type");
     tensor.type = find_gguf_tensor_type(type_number);
     if (tensor.type == nullptr)
-        fail("{}: tensor {}: expected a type of ggml, found the number {}", file_, quote(tensor.name), type_number);
-    tensor.offset = number<std::uint64_t>("a tensor's place");
+        fail("{}: tensor {}: expected the number of a ggml type, found {}", file_, quote(tensor.name), type_number);
+    tensor.offset = number<std::uint64_t>("a tensor's offset");
     if (tensor.shape.back() % tensor.type->block_elements != 0) {
         fail("{}: tensor {}: expected its innermost dimension to be a multiple of {}, the block of {}, found {}", file_,
              quote(tensor.name), tensor.type->block_elements, tensor.type->name, tensor.shape.back());
@@ -157,7 +172,7 @@ void GgufReader::read_tensor() {
     for (std::size_t i = 0; i + 1 < tensor.shape.size() && blocks; ++i) blocks = checked_mul(*blocks, tensor.shape[i]);
     const auto bytes = blocks ? checked_mul(*blocks, tensor.type->block_bytes) : std::nullopt;
     if (!bytes || *bytes > (std::int64_t{1} << 60))
-        fail("{}: tensor {}: expected at most 2^60 bytes, found a shape of more", file_, quote(tensor.name));
+        fail("{}: tensor {}: expected at most 2^60 bytes, found a shape that needs more", file_, quote(tensor.name));
     tensor.bytes = static_cast<std::size_t>(*bytes);
     tensors.push_back(std::move(tensor));
 }
@@ -188,7 +203,7 @@ std::size_t GgufReader::alignment() const {
 void GgufReader::place(std::size_t data_start, std::size_t step) {
     for (GgufTensorInfo& tensor : tensors) {
         if (tensor.offset % step != 0) {
-            fail("{}: tensor {}: expected its place to be a multiple of the alignment, {}, found {}", file_,
+            fail("{}: tensor {}: expected its offset to be a multiple of the alignment, {}, found {}", file_,
                  quote(tensor.name), step, tensor.offset);
         }
         const auto begin = checked_add(data_start, tensor.offset);

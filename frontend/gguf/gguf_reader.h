@@ -1,10 +1,12 @@
 // The header of one GGUF file, read from front to back.
 #pragma once
 
+#include "base/dtype.h"
 #include "frontend/gguf/gguf_value.h"
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,6 +23,9 @@ struct GgufTensorType {
 };
 /// Null for a number that no type has.
 const GgufTensorType* find_gguf_tensor_type(std::uint32_t number);
+/// Of a float or block-quantized type of vitro's, and back; null and nothing where the other side has no such type.
+const GgufTensorType* gguf_tensor_type(DType dtype);
+std::optional<DType> dtype_of(const GgufTensorType& type);
 
 struct GgufTensorInfo {
     std::string name;

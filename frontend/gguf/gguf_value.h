@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +43,8 @@ public:
     /// In few words: 3, "text", an array of 4 i32.
     std::string described() const;
     std::string_view key() const { return key_; }
+    /// Type and value as they stand in the file.
+    std::span<const std::byte> stored() const { return stored_; }
 
 private:
     friend class GgufReader;
@@ -58,6 +61,7 @@ private:
     std::size_t size_ = 1;
     const std::byte* data_;                // numbers: the first
     std::vector<std::string_view> texts_;  // strings
+    std::span<const std::byte> stored_;
 };
 
 /// "u32", "string".

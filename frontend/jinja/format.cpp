@@ -233,7 +233,7 @@ void append_formatted(TextBuilder& out, const Value& value, const FormatSpec& sp
     const auto integer = value.integer();
     const bool as_integer = integer && (spec.type == '\0' || kIntegerTypes.find(spec.type) != std::string_view::npos);
     if (!as_integer && spec.type != '\0' && spec.type != 'n' && kFloatTypes.find(spec.type) == std::string_view::npos)
-        fail("expected another format than {} for {}", quote({&spec.type, 1}), described_type(value));
+        fail("format {} cannot be used for {}", quote({&spec.type, 1}), described_type(value));
     const bool negative = as_integer ? *integer < 0 : std::signbit(*number);
     std::string digits = as_integer ? integer_digits(negative ? 0 - static_cast<std::uint64_t>(*integer)
                                                               : static_cast<std::uint64_t>(*integer),

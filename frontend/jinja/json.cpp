@@ -29,7 +29,7 @@ private:
         if (const auto* boolean = value.get<bool>()) return *boolean ? "true" : "false";
         if (const auto integer = value.integer()) return std::to_string(*integer);
         const double* number = value.get<double>();
-        if (number == nullptr) fail("expected a value that JSON has, found {}", described_type(value));
+        if (number == nullptr) fail("expected a value that JSON can represent, found {}", described_type(value));
         if (*number != *number) return "NaN";
         if (*number - *number != 0) return *number < 0 ? "-Infinity" : "Infinity";
         return float_text(*number);

@@ -262,7 +262,7 @@ std::string string_value(std::string_view token) {
         const auto result = std::from_chars(rest.data(), end, code, base);
         const bool surrogate = code >= 0xd800 && code < 0xe000;
         if (result.ptr != end || rest.size() < length || code > 0x10ffff || surrogate)
-            fail("expected escapes that name characters, found another one in {}", quote(token));
+            fail("expected an escape sequence for a character, found another one in {}", quote(token));
         value += utf8_of(code);
         rest.remove_prefix(length);
     };

@@ -136,7 +136,7 @@ Value first(Heap& heap, const Value& input, const Arguments& arguments) {
 Value last(Heap& heap, const Value& input, const Arguments& arguments) {
     arguments.bind("last", {});
     if (input.is<Iterator>())
-        fail("last: expected a value that can be gone through backwards, found {}", described_type(input));
+        fail("last: expected a sequence that can be read backwards, found {}", described_type(input));
     const std::vector<Value> all = items_of(heap, input);
     return all.empty() ? Value::undefined("no last item, the sequence was empty") : all.back();
 }

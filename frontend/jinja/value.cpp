@@ -235,7 +235,7 @@ std::vector<Value> items_of(Heap& heap, const Value& value) {
                 items.push_back(part == View::Part::keys ? key : member);
         }
     } else if (!value.is<Undefined>()) {
-        fail("expected something with items, such as a list, found {}", described_type(value));
+        fail("expected a value with items, such as a list, found {}", described_type(value));
     }
     heap.work_on_values(items.size());
     return items;

@@ -101,13 +101,17 @@ const std::vector<Row>& rows() {
 
 }  // namespace
 
-GgufPreTokenizer gguf_pre_tokenizer(std::string_view name, std::string_view file) {
+std::vector<std::string_view> gguf_pre_tokenizer_names() {
     std::vector<std::string_view> names;
-    for (const Row& row : rows()) {
+    for (const Row& row : rows()) names.push_back(row.name);
+    return names;
+}
+
+GgufPreTokenizer gguf_pre_tokenizer(std::string_view name, std::string_view file) {
+    for (const Row& row : rows())
         if (row.name == name) return row.rule;
-        names.push_back(row.name);
-    }
-    fail("{}: tokenizer.ggml.pre: expected one of {}, found {}", file, fmt::join(names, ", "), quote(name));
+    fail("{}: tokenizer.ggml.pre: expected one of {}, found {}", file, fmt::join(gguf_pre_tokenizer_names(), ", "),
+         quote(name));
 }
 
 }  // namespace vitro

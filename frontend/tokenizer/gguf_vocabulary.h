@@ -4,6 +4,7 @@
 #include "frontend/tokenizer/tokenizer.h"
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,6 +30,11 @@ struct GgufVocabulary {
 /// Error, which opens with `file` and the key, for what is malformed or not supported.
 TokenizerParts gguf_tokenizer(const GgufVocabulary& vocabulary, std::string_view file);
 
+/// The tokenizer in a model directory's files as a GGUF file has it. A warning is added where some text has other
+/// tokens then. Error for a tokenizer that GGUF files have no words for.
+GgufVocabulary export_gguf_vocabulary(const std::filesystem::path& model_directory, std::int64_t vocab_size,
+                                      std::vector<std::string>& warnings);
+
 /// What a name in "pre" stands for.
 struct GgufPreTokenizer {
     std::vector<std::string> regexes;  // each cuts what the ones before it left
@@ -36,6 +42,8 @@ struct GgufPreTokenizer {
     bool add_bos = false;  // where the file does not say
 };
 
+/// All names that are known.
+std::vector<std::string_view> gguf_pre_tokenizer_names();
 /// Error, with the names that are known, for one that is not.
 GgufPreTokenizer gguf_pre_tokenizer(std::string_view name, std::string_view file);
 

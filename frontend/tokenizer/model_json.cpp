@@ -36,25 +36,6 @@ std::int32_t id_of(const Vocabulary& vocabulary, const JsonValue& token) {
     return *id;
 }
 
-/// "a b" or ["a", "b"].
-std::vector<std::pair<std::string, std::string>> read_merges(const JsonValue& value) {
-    std::vector<std::pair<std::string, std::string>> merges;
-    for (const JsonValue& merge : value.array()) {
-        if (merge.is_string()) {
-            const std::string_view text = merge.string();
-            const std::size_t space = text.find(' ');
-            if (space == std::string_view::npos || text.find(' ', space + 1) != std::string_view::npos)
-                merge.refuse("two tokens with a space between");
-            merges.emplace_back(text.substr(0, space), text.substr(space + 1));
-            continue;
-        }
-        const std::vector<JsonValue> pair = merge.array();
-        if (pair.size() != 2) merge.refuse("two tokens");
-        merges.emplace_back(pair[0].string(), pair[1].string());
-    }
-    return merges;
-}
-
 std::unique_ptr<TokenModel> read_bpe(const JsonValue& value, std::shared_ptr<const Vocabulary> vocabulary) {
     if (const auto dropout = value.given("dropout"); dropout && dropout->number() != 0)
         dropout->refuse("0 or null: only training drops merges");
@@ -98,6 +79,24 @@ std::string type_of(const JsonValue& value) {
 }
 
 }  // namespace
+
+std::vector<std::pair<std::string, std::string>> read_merges(const JsonValue& value) {
+    std::vector<std::pair<std::string, std::string>> merges;
+    for (const JsonValue& merge : value.array()) {
+        if (merge.is_string()) {
+            const std::string_view text = merge.string();
+            const std::size_t space = text.find(' ');
+            if (space == std::string_view::npos || text.find(' ', space + 1) != std::string_view::npos)
+                merge.refuse("two tokens with a space between");
+            merges.emplace_back(text.substr(0, space), text.substr(space + 1));
+            continue;
+        }
+        const std::vector<JsonValue> pair = merge.array();
+        if (pair.size() != 2) merge.refuse("two tokens");
+        merges.emplace_back(pair[0].string(), pair[1].string());
+    }
+    return merges;
+}
 
 std::unique_ptr<TokenModel> read_token_model(const JsonValue& value, std::int64_t vocab_size,
                                              std::vector<std::string>& tokens) {

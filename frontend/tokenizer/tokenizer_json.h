@@ -6,6 +6,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace vitro {
 
@@ -15,5 +18,8 @@ TokenizerParts read_tokenizer_json(const JsonValue& file, std::int64_t vocab_siz
 /// The "model" of a tokenizer.json (BPE, Unigram, WordPiece, WordLevel) and, in `tokens`, its vocabulary.
 std::unique_ptr<TokenModel> read_token_model(const JsonValue& value, std::int64_t vocab_size,
                                              std::vector<std::string>& tokens);
+
+/// The "merges" of a BPE model: "a b" or ["a", "b"], the first to be applied first.
+std::vector<std::pair<std::string, std::string>> read_merges(const JsonValue& value);
 
 }  // namespace vitro

@@ -1,5 +1,6 @@
 #include "graph/dump/dot.h"
 
+#include "graph/dump/markup.h"
 #include "graph/dump/repeat.h"
 
 #include <algorithm>
@@ -12,32 +13,6 @@ namespace {
 
 /// A value that more nodes than these read is named in them; so many edges would hide the others.
 constexpr std::size_t kMostEdges = 6;
-
-std::string escaped(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        switch (c) {
-            case '&':
-                out += "&amp;";
-                break;
-            case '<':
-                out += "&lt;";
-                break;
-            case '>':
-                out += "&gt;";
-                break;
-            case '"':
-                out += "&quot;";
-                break;
-            case '\n':
-                out += "&#10;";
-                break;
-            default:
-                out += c;
-        }
-    }
-    return out;
-}
 
 std::string_view frame_of(const std::string& device) { return device.starts_with("cuda") ? "#2e7d32" : "#5f6b7a"; }
 
@@ -55,7 +30,7 @@ public:
     std::string draw() {
         std::string text = "digraph {\n";
         text += fmt::format(
-            "  graph [label=<{}> labelloc=t fontname=\"Helvetica\" fontsize=14 rankdir=TB nodesep=0.25 ranksep=0.35 "
+            "  graph [label=<{}> labelloc=t fontname=\"Helvetica\" fontsize=11 rankdir=TB nodesep=0.25 ranksep=0.35 "
             "compound=true newrank=true tooltip=\"\"]\n",
             title());
         text +=
@@ -213,6 +188,17 @@ private:
             fmt::format("{} -> r{} [label=\" {}\"]", id_of(drawn(id)), id, escaped(to_string(graph_.value(id).type))));
     }
 
+    /// What stands in a module: its nodes, and the titles of modules in it. A title is a node above all of them,
+    /// because edges go round nodes, but through a cluster's label.
+    std::vector<std::string> heads_of(const std::string& module) const {
+        std::vector<std::string> heads;
+        if (const auto at = inside_.find(module); at != inside_.end())
+            for (const std::string& statement : at->second) heads.push_back(statement.substr(0, statement.find(' ')));
+        if (const auto at = children_.find(module); at != children_.end())
+            for (const std::string& child : at->second) heads.push_back(fmt::format("\"title {}\"", escaped(child)));
+        return heads;
+    }
+
     std::string cluster(const std::string& module, int depth) const {
         const std::string indent(static_cast<std::size_t>(2 * depth), ' ');
         std::string text;
@@ -228,10 +214,14 @@ private:
                                           ? fmt::format("{}: {} ×", repeat->name(), repeat->count())
                                           : child;
             text += fmt::format(
-                "{0}subgraph \"cluster_{1}\" {{\n{0}  label=<<b>{2}</b> {3}> labeljust=l fontsize=10 "
-                "style=\"filled,rounded\" color=\"#b0bec5\" fillcolor=\"{4}\" tooltip=\"{5}\"\n",
-                indent, escaped(child), escaped(shown), escaped(info->type), depth % 2 == 0 ? "#ffffff" : "#f6f8fa",
-                escaped(info->detail));
+                "{0}subgraph \"cluster_{1}\" {{\n{0}  label=\"\" style=\"filled,rounded\" color=\"#b0bec5\" fillcolor=\"{2}\" "
+                "tooltip=\"{3}\"\n{0}  \"title {1}\" [label=<<b>{4}</b> {5}> shape=plaintext style=\"\" margin=0 "
+                "height=0.2 tooltip=\"\"]\n",
+                indent, escaped(child), depth % 2 == 0 ? "#ffffff" : "#f6f8fa", escaped(info->detail), escaped(shown),
+                escaped(info->type));
+            for (const std::string& below_title : heads_of(child))
+                text +=
+                    fmt::format("{}  \"title {}\" -> {} [style=invis weight=0]\n", indent, escaped(child), below_title);
             text += cluster(child, depth + 1) + indent + "}\n";
         }
         return text;
@@ -244,8 +234,9 @@ private:
         static constexpr std::string_view kMeanings[] = {"reads weights", "reads or writes the cache", "computes",
                                                          "moves"};
         for (std::size_t w = 0; w < std::size(kMeanings); ++w)
-            text += fmt::format(" <font color=\"{}\">■</font> {} ", colour_of(static_cast<Work>(w)), kMeanings[w]);
-        return text + " dashed: a view, nothing runs <br/> ";
+            text += fmt::format(" <font point-size=\"8\"><font color=\"{}\">■</font> {} </font>",
+                                colour_of(static_cast<Work>(w)), kMeanings[w]);
+        return text + "<font point-size=\"8\"> dashed: a view, nothing runs</font><br/> ";
     }
 
     const Subject& subject_;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <unordered_map>
 
 namespace vitro {
@@ -66,12 +67,24 @@ private:
     std::string all_;
 };
 
+std::string paint_text(const Paint& paint) {
+    std::vector<std::string> marks;
+    for (const auto& [path, mark] : paint.marks)
+        marks.push_back(fmt::format("{}:[{},{}]", json_string(path), Json(mark.value).dump(), json_string(mark.text)));
+    return fmt::format(R"({{"title":{},"log":{},"least":{},"most":{},"marks":{},"drawings":{}}})",
+                       json_string(paint.title), paint.is_logarithmic, Json(paint.least).dump(),
+                       Json(paint.most).dump(), object(marks), list(paint.drawings, [](const auto& drawing) {
+                           return fmt::format("[{},{}]", json_string(drawing.first), json_string(drawing.second));
+                       }));
+}
+
 /// Gathers the stages. Most nodes are the same in most stages: a stage lists numbers of nodes.
 class Data {
 public:
     explicit Data(const Story& story) : story_(story) {}
 
-    std::string gather() {
+    /// With the numbers to colour by, if there are any.
+    std::string gather(const Paint* paint) {
         const Graph& source = story_.stages.front().graph;
         std::string stages, fates, symbols;
         for (const auto& [symbol, bound] : source.bounds)
@@ -90,6 +103,7 @@ public:
             fmt::format("\"stages\":[\n{}]", stages),   "\"ops\":" + ops_text(),
             fmt::format("\"fates\":{{{}}}", fates)};
         add_places(members);
+        if (paint != nullptr) members.push_back("\"paint\":" + paint_text(*paint));
         members.push_back("\"nodes\":" + nodes_.text());
         members.push_back("\"values\":" + values_.text());
         members.push_back("\"types\":" + types_.text());
@@ -201,14 +215,37 @@ private:
         return object(members);
     }
 
+    /// By ValueId of the program: the first and the last step that need it, counted from 1; 0 of what is in no arena.
+    std::vector<std::pair<std::int64_t, std::int64_t>> steps_of_values() const {
+        const Program& program = story_.program;
+        std::vector<std::int64_t> steps_before(program.graph.nodes.size() + 1);  // by NodeId
+        for (const Step& step : program.steps) ++steps_before[static_cast<std::size_t>(step.node) + 1];
+        std::partial_sum(steps_before.begin(), steps_before.end(), steps_before.begin());
+        std::vector<std::pair<std::int64_t, std::int64_t>> out(program.graph.values.size());
+        for (const Block& block : program.plan.blocks)
+            for (const ValueId id : block.values)
+                out[static_cast<std::size_t>(id)] = {1 + steps_before[static_cast<std::size_t>(block.first)],
+                                                     1 + steps_before[static_cast<std::size_t>(block.last)]};
+        return out;
+    }
+
     void add_places(std::vector<std::string>& members) const {
         const Stage& last = story_.stages.back();
         const Subject subject = story_.subject(last);
-        std::vector<std::string> places, devices, regions;
-        for (std::size_t i = 0; i < last.graph.values.size(); ++i)
-            if (const auto place = place_of(subject, static_cast<ValueId>(i)))
-                places.push_back(fmt::format("{}:[{},{},{}]", json_string(last.graph.values[i].path),
-                                             json_string(region_of(subject, *place)), place->offset, place->bytes));
+        const auto steps = steps_of_values();
+        std::vector<std::string> places, devices, sources, regions;
+        for (std::size_t i = 0; i < last.graph.values.size(); ++i) {
+            const auto place = place_of(subject, static_cast<ValueId>(i));
+            if (!place) continue;
+            const std::string& path = last.graph.values[i].path;
+            const auto [first_step, last_step] = steps[static_cast<std::size_t>(story_.program.graph.find(path))];
+            places.push_back(fmt::format("{}:[{},{},{}{}]", json_string(path), json_string(region_of(subject, *place)),
+                                         place->offset, place->bytes,
+                                         first_step == 0 ? "" : fmt::format(",{},{}", first_step, last_step)));
+        }
+        for (const ValueInfo& value : story_.stages.front().graph.values)
+            if (value.kind == ValueKind::weight && value.source != value.path)
+                sources.push_back(fmt::format("{}:{}", json_string(value.path), json_string(value.source)));
         for (const Node& node : last.graph.nodes)
             if (const std::string device = device_of(subject, node); !device.empty())
                 devices.push_back(
@@ -217,6 +254,7 @@ private:
             regions.push_back(fmt::format("{}:{}", json_string(region), bytes));
         members.push_back("\"places\":" + object(places));
         members.push_back("\"devices\":" + object(devices));
+        members.push_back("\"sources\":" + object(sources));
         members.push_back("\"regions\":" + object(regions));
     }
 
@@ -227,24 +265,49 @@ private:
     std::map<std::string_view, const OpDef*> ops_;       // that nodes have
 };
 
-void replace(std::string& text, std::string_view mark, std::string_view by) {
-    const std::size_t at = text.find(mark);
-    VITRO_CHECK(at != std::string::npos, "page.html has no {}", mark);
-    text.replace(at, mark.size(), by);
+/// The text between script tags, which a browser does not run.
+std::string data_script(std::string_view id, std::string_view json) {
+    return fmt::format("<script type=\"application/json\" id=\"{}\">{}</script>\n", id, json);
+}
+
+std::string title_text(std::string_view title) {
+    std::string out;
+    for (const char c : title)
+        out += c == '<' ? std::string("&lt;") : c == '&' ? std::string("&amp;") : std::string(1, c);
+    return out;
 }
 
 }  // namespace
 
-std::string html_of(const Story& story) {
-    std::string page(html_file("page.html"));
-    std::string title;
-    for (const char c : story.stages.front().graph.name) title += c == '<' ? std::string("&lt;") : std::string(1, c);
-    replace(page, "@TITLE@", title);
-    for (const char* name : {"style.css", "story.js", "layout.js", "panel.js", "view.js"})
-        replace(page, fmt::format("@{}@", name), html_file(name));
-    // Last, and text that stands in the data is not looked at again.
-    replace(page, "@DATA@", Data(story).gather());
-    return page;
+std::string html_of(const Story& story, const Paint* paint) { return html_of({.programs = {&story}, .paint = paint}); }
+
+std::string html_of(const HtmlPage& page) {
+    VITRO_CHECK(page.start < page.programs.size(), "a page of {} programs begins with number {}", page.programs.size(),
+                page.start);
+    std::string data = data_script(
+        "page-data",
+        object({"\"programs\":" + list(page.programs, [](const Story* story) { return json_string(story->phase); }),
+                fmt::format("\"start\":{}", page.start)}));
+    for (std::size_t i = 0; i < page.programs.size(); ++i)
+        data += data_script(fmt::format("program-{}", i), Data(*page.programs[i]).gather(page.paint));
+    // A line that is a name between two @ stands for that file, or for what only this page has.
+    std::string out;
+    std::string_view rest = html_file("page.html");
+    while (!rest.empty()) {
+        const std::string_view line = rest.substr(0, rest.find('\n'));
+        rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+        const std::string_view name = line.size() > 2 && line.front() == '@' ? line.substr(1, line.size() - 2) : "";
+        if (name == "DATA")
+            out += data;
+        else if (name.empty())
+            out.append(line) += '\n';
+        else
+            out.append(html_file(name)) += '\n';
+    }
+    const std::string_view mark = "@TITLE@";
+    const std::size_t at = out.find(mark);
+    VITRO_CHECK(at != std::string::npos, "page.html has no {}", mark);
+    return out.replace(at, mark.size(), title_text(page.programs.front()->stages.front().graph.name));
 }
 
 }  // namespace vitro

@@ -1,13 +1,40 @@
 // The whole story of a compilation as one page that needs no network: the graph after every pass, to move and zoom,
-// search and click. Its parts stand in graph/dump/html/.
+// search and click. Its parts stand in graph/dump/html/. Drawing and charts are its own: no library of Debian's lays
+// out modules within modules whose lines enter through ports, and a bar or a square is a line of SVG.
 #pragma once
 
 #include "graph/dump/story.h"
 
+#include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace vitro {
 
-std::string html_of(const Story& story);
+/// Numbers of a run, which the page colours its boxes by, and drawings of them.
+struct Paint {
+    struct Mark {
+        double value = 0;
+        std::string text;  // on the box: "nmse 1.2e-3"
+    };
+    std::string title;  // what the numbers are: "error against side a"
+    bool is_logarithmic = false;
+    double least = 0, most = 1;         // the ends of the scale, above 0 where it is logarithmic
+    std::map<std::string, Mark> marks;  // by a value's path
+    std::vector<std::pair<std::string, std::string>> drawings;  // heading, SVG
+};
+
+struct HtmlPage {
+    /// What the page can be switched between, called by their phases.
+    std::vector<const Story*> programs;
+    /// Which of them is shown at first.
+    std::size_t start = 0;
+    const Paint* paint = nullptr;
+};
+
+std::string html_of(const HtmlPage& page);
+/// The page of one program alone.
+std::string html_of(const Story& story, const Paint* paint = nullptr);
 
 }  // namespace vitro

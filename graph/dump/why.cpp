@@ -196,7 +196,7 @@ std::string why_text(const Story& story, std::string_view path) {
     row(out, "read by", joined(life["read_by"], ", "));
     for (const Json& change : life["changes"])
         row(out, text(change, "stage").substr(0, 12) == text(change, "stage") ? text(change, "stage") : "pass",
-            change.contains("gone")             ? fmt::format("{} takes it away", text(change, "stage"))
+            change.contains("gone")             ? fmt::format("{} removes it", text(change, "stage"))
             : text(change, "stage").size() > 12 ? fmt::format("{}: {}", text(change, "stage"), text(change, "line"))
                                                 : text(change, "line"));
     for (const Json& fate : life["fates"])
@@ -209,7 +209,9 @@ std::string why_text(const Story& story, std::string_view path) {
                 "{}: {}{}", text(finding, "pass"), text(finding, "reason"),
                 text(finding, "path") == text(life, "path") ? "" : fmt::format(" ({})", text(finding, "path"))));
     if (!life.contains("program")) {
-        row(out, "runs", "not: nothing wants it");
+        row(out, "runs",
+            text(life, "kind") == "weight" ? "not in this program; --phase load shows whether the load program reads it"
+                                           : "not: no result depends on it");
         return out;
     }
     const Json& program = life["program"];

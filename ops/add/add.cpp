@@ -16,6 +16,7 @@ const OpDef kAdd{
     .doc = "out = x + y, broadcast as numpy does; out has x's dtype, the sum is fp32.",
     .inputs = {"x", "y"},
     .locality = Locality::elements,
+    .commutes = true,
     .infer = infer_broadcast,
     .reference = reference,
     .cost = broadcast_cost,

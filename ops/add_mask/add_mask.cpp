@@ -30,8 +30,8 @@ std::vector<Example> examples(Random& random) {
 const OpDef kAddMask{
     .name = "add_mask",
     .doc =
-        "out = x + mask, broadcast as numpy does, but -inf wherever the mask is -inf, whatever x is there, NaN "
-        "included: what is masked takes no part. out has x's dtype, the sum is fp32.",
+        "out = x + mask, broadcast as numpy does; where the mask is -inf, out is -inf for every x, even NaN: a masked "
+        "element never has an effect. out has x's dtype, the sum is fp32.",
     .inputs = {"x", "mask"},
     .locality = Locality::elements,
     .infer = infer_broadcast,

@@ -60,7 +60,8 @@ std::vector<Example> examples(Random& random) {
 const OpDef kArgmax{
     .name = "argmax",
     .doc =
-        "out[...] = index of the largest of x[..., :], the first of equal ones, as i32; NaN is larger than all else.",
+        "out[...] = index of the largest element of x[..., :], the first of equal ones, as i32; NaN counts as the "
+        "largest.",
     .inputs = {"x"},
     .infer = infer,
     .reference = reference,

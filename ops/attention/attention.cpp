@@ -256,13 +256,13 @@ const OpDef kAttention{
     .name = "attention",
     .doc =
         "out[t, h] = sum over visible positions p of w[p] * v[p], with w = softmax(scale * q[t, h]·k[p]), the scores "
-        "held by softcap where there is one; k[p] and "
-        "v[p] "
+        "limited by softcap if it is set; k[p] and v[p] "
         "are head h / (H / K) of page page_table[s, p / page], slot p % page of the caches, s = sequences[t]. Position "
         "p is visible iff p < lengths[s], p <= positions[t] unless causal is false, and window is 0 or "
-        "|p - positions[t]| < window. What is not visible takes no part, whatever the caches hold there; a token that "
-        "sees nothing gets 0. fp32 throughout; out has q's dtype, [T, H * d]. `keys` is the sum of lengths, which only "
-        "the decomposition needs.",
+        "|p - positions[t]| < window. Positions that are not visible have no effect, even if the caches hold NaN "
+        "there; "
+        "a token that sees no position gets 0. All in fp32; out has q's dtype, [T, H * d]. `keys` is the sum of "
+        "lengths, which only the decomposition needs.",
     .inputs = {"q",
                {"k_cache", InputRole::shared},
                {"v_cache", InputRole::shared},

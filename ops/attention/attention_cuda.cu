@@ -101,7 +101,7 @@ void run(const Call& call) {
     if (on_tensor_cores(call) &&
         (is_prefill(call) ? launch_attention_prefill(a, backend)
                           : launch_attention_decode(a, splits_of(call), reinterpret_cast<float*>(call.scratch.data()),
-                                                    NextWeights(call.next_weights), backend)))
+                                                    NextWeights(backend.prefetched(call.next_weights)), backend)))
         return;
     launch(attention_plain_kernel,
            {.name = "attention_plain",

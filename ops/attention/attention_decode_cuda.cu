@@ -194,12 +194,10 @@ __global__ void __launch_bounds__(kWarps * 32, resident_blocks(kD))
             sum += fast_exp2(from[w * kWarpStride + kD] - high) * from[w * kWarpStride + element];
         item_parts[int(blockIdx.x) * part_stride + i] = element == kD ? high : sum;
     }
-    __threadfence();
     __syncthreads();
-    if (thread == 0) *arrived = atomicAdd(counters + item, 1u);
+    if (thread == 0) *arrived = add_acquire_release(counters + item, 1u);
     __syncthreads();
     if (*arrived != unsigned(share.active - 1)) return;
-    __threadfence();
     for (int i = thread; i < heads * kD; i += kWarps * 32)
         out[i] = from_float<T>(mean_of_parts<kD>(item_parts + i / kD * kPart<kD>, share.active, part_stride, i % kD));
     if (thread == 0) counters[item] = 0;

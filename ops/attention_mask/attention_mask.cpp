@@ -61,11 +61,11 @@ std::vector<Example> examples(Random& random) {
 const OpDef kAttentionMask{
     .name = "attention_mask",
     .doc =
-        "out[t, c] = 0 where token t sees key c, -inf where not. The keys are the cached tokens of sequence 0, then "
-        "of sequence 1, …: key c belongs to the sequence s whose range [start, start + lengths[s]) holds c, start "
-        "the sum of the lengths before, and its position p is c - start. It is visible iff s = sequences[t], p <= "
-        "positions[t] unless causal is false, and window is 0 or |p - positions[t]| < window. `keys`, how many there "
-        "are, is the sum of lengths.",
+        "out[t, c] = 0 if token t sees key c, else -inf. The keys are the cached tokens of sequence 0, then those of "
+        "sequence 1, …: key c belongs to the sequence s with start <= c < start + lengths[s], where start is the sum "
+        "of the lengths before s, and its position p is c - start. It is visible iff s = sequences[t], p <= "
+        "positions[t] unless causal is false, and window is 0 or |p - positions[t]| < window. `keys` is the number of "
+        "keys, the sum of lengths.",
     .inputs = {{"positions", InputRole::positions},
                {"sequences", InputRole::sequences, "lengths"},
                InputDef("lengths", InputRole::lengths).summing_to([](const Attributes& attributes) {

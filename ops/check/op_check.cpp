@@ -95,7 +95,7 @@ void check_words(const OpDef& op, Check& check) {
                      input.of);
         }
         op.parse_attributes({}).check();
-        if (find_op(op.name) != &op) fail("the list of ops has another one of this name");
+        if (find_op(op.name) != &op) fail("the list of ops has another op of this name");
     });
     check.run("an attribute that there is not", [&] {
         try {
@@ -112,13 +112,14 @@ void check_words(const OpDef& op, Check& check) {
 void check_text(OpCase& each, const OpDef& op) {
     AttributeTexts texts;
     for (const auto& [name, text] : each.attributes().texts()) texts.emplace(name, text);
-    if (op.parse_attributes(texts).texts() != each.attributes().texts()) fail("attributes do not come back from text");
+    if (op.parse_attributes(texts).texts() != each.attributes().texts())
+        fail("attributes change when they are written as text and read again");
     const Graph graph = graph_of(op, each.input_types(), each.attributes());
     const std::string text = print(graph);
     const Graph again = parse(text, "text", find_op);
     if (print(again) != text || again.nodes.at(0).op != &op ||
         types_of(again, again.results) != types_of(graph, graph.results))
-        fail("a graph of it does not come back from text");
+        fail("a graph with it changes when it is written as text and read again");
 }
 
 void check_refusals(const OpDef& op, const Example& example) {
@@ -224,7 +225,7 @@ std::vector<CheckResult> check_op(const OpDef& op, std::span<const Target> targe
         for_each("threads", [&](OpCase& each, const OpDef&) {
             if (each.refused_by(*kernel).empty() &&
                 each.kernel(*kernel, one, 0xff) != each.kernel(*kernel, three, 0xff))
-                fail("three threads give other bits than one");
+                fail("three threads give other results than one");
         });
     }
     return results;

@@ -27,7 +27,7 @@ inline std::int64_t constant_size(const TensorType& type, int axis) {
 /// Error when something is to be done along the rows of a block-quantized type: only whole rows are moved.
 inline void expect_whole_rows(const TensorType& type, int axis) {
     if (is_block_quantized(type.dtype) && axis == type.rank() - 1)
-        fail("expected an axis other than the rows' own, whose elements stand in blocks, found {} of {}", axis,
+        fail("expected an axis other than the rows' own, whose elements are in blocks, found {} of {}", axis,
              to_string(type));
 }
 

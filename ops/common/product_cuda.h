@@ -140,16 +140,28 @@ __global__ void __launch_bounds__(kSkinnyWarps * 32, kSkinnyBlocks<W, kTokens, k
     }
     uint4 held[kUnroll][2];
     int left = chunks - mine;  // chunks from the next one on
-    const auto fetch = [&](int u) {
-        for (int r = 0; r < 2; ++r)
-            held[u][r] = u * kSkinnyWarps * 4 < left ? load_once(weights[r] + u * kSkinnyWarps * 4) : uint4{};
+    // In the usual round all are there. To choose between a load and zeros for each would copy registers as soon as the
+    // load is there, and so make all that follows wait for it.
+    const auto fetch = [&] {
+        const auto load = [&](int u) {
+            for (int r = 0; r < 2; ++r) held[u][r] = load_once(weights[r] + u * kSkinnyWarps * 4);
+        };
+        if (left > (kUnroll - 1) * kSkinnyWarps * 4) {
+#pragma unroll
+            for (int u = 0; u < kUnroll; ++u) load(u);
+        } else {
+#pragma unroll
+            for (int u = 0; u < kUnroll; ++u) {
+                held[u][0] = held[u][1] = uint4{};
+                if (u * kSkinnyWarps * 4 < left) load(u);
+            }
+        }
     };
     const auto next_round = [&] {
         left -= kRound;
         for (int r = 0; r < 2; ++r) weights[r] += kRound;
     };
-#pragma unroll
-    for (int u = 0; u < kUnroll; ++u) fetch(u);
+    fetch();
     next_round();
 
     // [2 rounds][kUnroll][staged: tokens, then the norm's weight][4 * kPer chunks], this warp's. kCopiers lanes copy a
@@ -238,8 +250,8 @@ __global__ void __launch_bounds__(kSkinnyWarps * 32, kSkinnyBlocks<W, kTokens, k
                 }
                 for (int r = 0; r < 2; ++r) multiply<T>(acc[r], x, x_8, b[r]);
             }
-            fetch(u);
         }
+        fetch();
         next_round();
         __syncwarp();
         stage_norm(round + 2);

@@ -65,8 +65,8 @@ void concat_by(const Call& call, CopyView copy) {
 const OpDef kConcat{
     .name = "concat",
     .doc =
-        "out = the inputs one behind the other along axis; dtype and all other sizes are equal, the sizes along "
-        "axis are constants.",
+        "out = the inputs, concatenated along axis; they have the same dtype and the same sizes along all other axes, "
+        "and their sizes along axis are constants.",
     .inputs = {"x"},
     .variadic = true,
     .locality = Locality::moves,

@@ -36,7 +36,9 @@ std::vector<Example> examples(Random& random) {
 
 const OpDef kDequantize{
     .name = "dequantize",
-    .doc = "out = the numbers that the blocks of x stand for, in f32. x: block-quantized, packed or rounded.",
+    .doc =
+        "out = the numbers that the blocks of x stand for, in f32. x: weights in blocks, packed or not, or activations "
+        "rounded to 8 bits.",
     .inputs = {"x"},
     .infer = infer,
     .reference = reference,

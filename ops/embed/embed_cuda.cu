@@ -7,11 +7,8 @@ namespace vitro::VITRO_DEVICE {
 namespace {
 
 /// out[t, :] = table[tokens[t], :], n elements; a block for a part of a row: blockIdx.x is the token.
-__global__ void embed_kernel(const std::int32_t* tokens, Elements table, Elements out, int vocabulary, int n,
-                             bool wide) {
-    const std::int32_t token = tokens[blockIdx.x];
-    if (token < 0 || token >= vocabulary) __trap();
-    const std::int64_t from = std::int64_t(token) * n, to = std::int64_t(blockIdx.x) * n;
+__global__ void embed_kernel(const std::int32_t* tokens, Elements table, Elements out, int n, bool wide) {
+    const std::int64_t from = std::int64_t(tokens[blockIdx.x]) * n, to = std::int64_t(blockIdx.x) * n;
     each_in_row(n, wide, [&](int i, auto count) { store(out, to + i, load<count.value>(table, from + i)); });
 }
 
@@ -25,7 +22,7 @@ void run(const Call& call) {
             .grid = unsigned(kernel_int(tokens.dim(0))),
             .block = row_threads(n, wide),
             .stream = stream_of(call)},
-           tokens.as<std::int32_t>(), elements_of(table), elements_of(out), kernel_int(table.dim(0)), n, wide);
+           tokens.as<std::int32_t>(), elements_of(table), elements_of(out), n, wide);
 }
 
 }  // namespace

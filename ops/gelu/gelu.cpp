@@ -34,7 +34,7 @@ std::vector<Example> examples(Random& random) {
 const OpDef kGelu{
     .name = "gelu",
     .doc =
-        "out = x / 2 * (1 + erf(x / sqrt(2))), elementwise; with `tanh` "
+        "out = x / 2 * (1 + erf(x / sqrt(2))), elementwise; with `tanh`: "
         "x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))).",
     .inputs = {"x"},
     .locality = Locality::elements,

@@ -80,8 +80,8 @@ std::vector<Example> examples(Random& random) {
 const OpDef kKvAppend{
     .name = "kv_append",
     .doc =
-        "out = cache with x[t], cast to the cache's dtype, at page page_table[sequences[t], positions[t] / page], "
-        "slot positions[t] % page; out is the cache's memory, and nothing else in it changes. No two tokens "
+        "out = cache, with x[t], cast to the cache's dtype, written to page page_table[sequences[t], positions[t] / "
+        "page], slot positions[t] % page; out is the cache's own memory, in which nothing else changes. No two tokens "
         "of a sequence have the same position.",
     .inputs = {{"cache", InputRole::shared},
                "x",

@@ -74,8 +74,8 @@ const OpDef kKvGather{
     .name = "kv_gather",
     .doc =
         "out[c] = cache[page_table[s, p / page], p % page], cast to dtype, where row c is position p of sequence s: "
-        "positions 0 … lengths[0] - 1 of sequence 0, then those of sequence 1, …. `rows`, how many there "
-        "are, is the sum of lengths.",
+        "positions 0 … lengths[0] - 1 of sequence 0, then those of sequence 1, …. `rows` is the number of "
+        "rows, the sum of lengths.",
     .inputs = {{"cache", InputRole::shared},
                {"page_table", InputRole::pages, "cache"},
                InputDef("lengths", InputRole::lengths).summing_to([](const Attributes& attributes) {

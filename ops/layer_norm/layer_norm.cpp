@@ -63,7 +63,7 @@ const OpDef kLayerNorm{
     .name = "layer_norm",
     .doc =
         "out[..., i] = (x[..., i] - mean) / sqrt(variance + eps) * weight[i] + bias[i] with mean and biased variance "
-        "of the row x[..., :], in fp32, rounded once to x's dtype; no bias counts as 0.",
+        "of the row x[..., :], in fp32, rounded once to x's dtype; a bias that is not given counts as 0.",
     .inputs = {"x", {"weight", InputRole::shared}, InputDef("bias", InputRole::shared).optional()},
     .locality = Locality::rows,
     .infer = infer,

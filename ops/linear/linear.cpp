@@ -27,9 +27,9 @@ void expect_rounded(std::string_view input, const TensorType& found, std::span<c
     const DType weight = inputs[Linear::kWeight].dtype;
     if (found.rank() != 2) fail("{}: expected rank 2, found {}", input, to_string(found));
     if (!is_block_quantized(weight) && !is_packed(weight))
-        fail("{}: expected a float beside weights that are not block-quantized, found {}", input, to_string(found));
+        fail("{}: expected a float type, since the weight is not block-quantized, found {}", input, to_string(found));
     if (!inputs[Linear::kNormWeight].absent)
-        fail("{}: expected a float, to be normed, found {}", input, to_string(found));
+        fail("{}: expected a float type, since it is normalized, found {}", input, to_string(found));
 }
 
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
@@ -259,8 +259,9 @@ const OpDef kLinear{
     .doc =
         "h = norm_weight ? rms_norm(x, norm_weight) : x; z = h · weightᵀ (* weight_scale) (+ bias); gated: y = "
         "act(first half of z) * second half, else y = act(z); out = y (+ residual). x [T, K], weight [N, K]; "
-        "weight_scale [N], norm_weight [K], bias [N] and residual, as out, may be absent. Everything in between is "
-        "fp32.",
+        "weight_scale [N], norm_weight [K], bias [N] and residual, of out's shape, may be absent. Everything in "
+        "between "
+        "is fp32.",
     .inputs = {"x",
                {"weight", InputRole::shared},
                InputDef("weight_scale", InputRole::shared).optional(),

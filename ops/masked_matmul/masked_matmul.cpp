@@ -86,8 +86,8 @@ std::vector<Example> examples(Random& random) {
 const OpDef kMaskedMatmul{
     .name = "masked_matmul",
     .doc =
-        "out[.., m, n] = sum over the k with mask[m, k] != -inf of a[.., m, k] * b[.., k, n]: what is masked takes no "
-        "part, be it NaN. b has a's leading dimensions, mask is [m, k] for all of them. out has a's dtype; the sum "
+        "out[.., m, n] = sum over the k with mask[m, k] != -inf of a[.., m, k] * b[.., k, n]: masked elements have no "
+        "effect, even NaN. b has a's leading dimensions, mask is [m, k] for all of them. out has a's dtype; the sum "
         "is fp32, in the order of k.",
     .inputs = {"a", {"b", InputRole::shared}, "mask"},
     .locality = Locality::rows,

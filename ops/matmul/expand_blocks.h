@@ -5,6 +5,7 @@
 #include "backends/cpu/simd_integer.h"
 #include "base/half.h"
 #include "base/packed.h"
+#include "base/rounded.h"
 
 #include <algorithm>
 
@@ -26,6 +27,17 @@ struct CodeType {
     int centre;  // of unsigned codes; kind any: of none or 128, see CodeKind
     bool by_halves;
     bool has_offset;
+
+    /// Multiplied with a group's two sums of numbers of a: minus the centre, and 1, for the half that a sum is of.
+    simd::Bytes centres(int half) const {
+        const auto c = static_cast<std::int16_t>(-centre);
+        return by_halves && half == 0 ? simd::broadcast_pair(c, 0)
+                                      : simd::broadcast_pair(by_halves ? std::int16_t{0} : c, c);
+    }
+    simd::Bytes ones(int half) const {
+        return by_halves && half == 0 ? simd::broadcast_pair(1, 0)
+                                      : simd::broadcast_pair(by_halves ? std::int16_t{0} : std::int16_t{1}, 1);
+    }
 };
 
 constexpr CodeType code_type(DType blocks) {
@@ -80,16 +92,18 @@ class PackedBlock {
 public:
     static constexpr PackedLayout kLayout = packed_layout(blocks);
     static constexpr int kGroups = kLayout.elements / kGroupColumns;
+    static constexpr int kVectors = kPackedRows / int{simd::kLanes};
 
     explicit PackedBlock(const std::uint8_t* bytes) : bytes_(bytes) {}
 
     /// to[0..kGroups) = its groups.
     void expand(ExpandedGroup* to) const {
         for (int g = 0; g < kGroups; ++g)
-            for (int row = 0; row < kPackedRows; row += int{simd::kLanes}) expand_scales(g, row, to[g]);
+            for (int row = 0; row < kPackedRows; row += int{simd::kLanes})
+                each_scale(
+                    g, row, [&](int half, Floats value) { simd::store(to[g].scale[half] + row, value); },
+                    [&](int half, Floats value) { simd::store(to[g].offset[half] + row, value); });
         // Groups that share bytes in one turn, where the compiler knows the shifts.
-        constexpr int kHigh = kLayout.high.bits == 0 ? 1 : kLayout.high.period();
-        constexpr int kTurn = std::max({kLayout.low.period(), kHigh, kGroupColumns}) / kGroupColumns;
         for (int turn = 0; turn < kGroups; turn += kTurn)
             simd::unrolled<kTurn * kGroupSteps>([&](auto step) __attribute__((always_inline)) {
                 for (int row = 0; row < kPackedRows; row += int{simd::kLanes}) {
@@ -99,9 +113,69 @@ public:
             });
     }
 
+    /// acc[v][t] += the products of its rows v * kLanes, … with `tokens` rows of a, whose numbers for its first group
+    /// are a[t]. The sums are those of the expanded group, in the same order. What stands `ahead` bytes behind the
+    /// block is asked from memory.
+    template <int tokens>
+    [[gnu::always_inline]] void multiply(const Rounded32* const (&a)[tokens], std::int64_t ahead,
+                                         simd::Floats (&acc)[kVectors][tokens]) const {
+        constexpr std::int64_t kLine = 64, kGroupBytes = info(blocks).block_bytes * kPackedRows / kGroups;
+        for (int turn = 0; turn < kGroups; turn += kTurn)
+            simd::unrolled<kTurn>([&](auto g) __attribute__((always_inline)) {
+                for (std::int64_t line = 0; line < kGroupBytes; line += kLine)
+                    __builtin_prefetch(bytes_ + ahead + (turn + g) * kGroupBytes + line);
+                simd::unrolled<kVectors>([&](auto v) __attribute__((always_inline)) {
+                    multiply_group<g>(turn, v * int{simd::kLanes}, a, acc[v]);
+                });
+            });
+    }
+
 private:
     using Floats = simd::Floats;
     using Words = simd::Words;
+
+    static constexpr int kHigh = kLayout.high.bits == 0 ? 1 : kLayout.high.period();
+    static constexpr int kTurn = std::max({kLayout.low.period(), kHigh, kGroupColumns}) / kGroupColumns;
+
+    /// Group turn + g of kLanes rows.
+    template <int g, int tokens>
+    [[gnu::always_inline]] void multiply_group(int turn, int row, const Rounded32* const (&a)[tokens],
+                                               Floats (&acc)[tokens]) const {
+        const auto x = [&](int t) __attribute__((always_inline))->const Rounded32& { return a[t][turn + g]; };
+        // With VNNI all kinds are one.
+        constexpr CodeType kType = code_type(blocks);
+        using Sum = simd::DotSum<VITRO_HAS_VNNI ? simd::CodeKind::any : kType.kind>;
+        constexpr int kHalves = kType.by_halves ? 2 : 1, kSteps = kGroupSteps / kHalves;
+        constexpr int kRun = std::min(Sum::kSteps, kSteps);
+        Floats scale[2] = {}, offset[2] = {};
+        each_scale(
+            turn + g, row, [&](int half, Floats value) { scale[half] = value; },
+            [&](int half, Floats value) { offset[half] = value; });
+        simd::unrolled<kHalves>([&](auto h) __attribute__((always_inline)) {
+            Sum sum[tokens];
+            simd::unrolled<tokens>([&](auto t) __attribute__((always_inline)) {
+                sum[t].start(simd::multiply_pairs(simd::broadcast_bytes(x(t).sums), kType.centres(h)));
+            });
+            simd::unrolled<kSteps>([&](auto s) __attribute__((always_inline)) {
+                constexpr int step = h * kSteps + s;
+                const simd::Bytes w = codes<g * kGroupColumns + 4 * step>(turn * kGroupColumns, row);
+                const simd::Bytes size = Sum::magnitude_of(w);
+                simd::unrolled<tokens>([&](auto t) __attribute__((always_inline)) {
+                    sum[t].add(w, size, simd::broadcast_bytes(x(t).numbers + 4 * step), s % kRun == 0);
+                    if constexpr (s % kRun == kRun - 1) sum[t].flush();
+                });
+            });
+            simd::unrolled<tokens>([&](auto t) __attribute__((always_inline)) {
+                const Floats x_scale = simd::broadcast(x(t).scale);
+                acc[t] =
+                    simd::multiply_add(__builtin_convertvector(sum[t].total(), Floats), scale[h] * x_scale, acc[t]);
+                if constexpr (kType.has_offset) {
+                    const simd::Ints x_sum = simd::multiply_pairs(simd::broadcast_bytes(x(t).sums), kType.ones(h));
+                    acc[t] = simd::multiply_add(offset[h], __builtin_convertvector(x_sum, Floats) * x_scale, acc[t]);
+                }
+            });
+        });
+    }
 
     /// Columns first + column to first + column + 3, of kLanes rows; `first` is a multiple of the planes' periods.
     template <int column>
@@ -141,9 +215,9 @@ private:
         return __builtin_convertvector(reinterpret_cast<simd::Ints>(value) << (32 - bits) >> (32 - bits), Floats);
     }
 
-    void expand_scales(int g, int row, ExpandedGroup& to) const {
-        const auto scale = [&](int half_group, Floats value) { simd::store(to.scale[half_group] + row, value); };
-        const auto offset = [&](int half_group, Floats value) { simd::store(to.offset[half_group] + row, value); };
+    /// Tells scale(half, value) and offset(half, value) of group g and kLanes rows.
+    template <class Scale, class Offset>
+    [[gnu::always_inline]] void each_scale(int g, int row, Scale&& scale, [[maybe_unused]] Offset&& offset) const {
         if constexpr (blocks == DType::q2_k) {
             for (const int h : {0, 1}) {
                 const Words both = byte(2 * g + h, row);

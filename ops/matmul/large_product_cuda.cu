@@ -13,7 +13,7 @@ __global__ void convert_kernel(Elements x, Elements out, std::int64_t elements) 
 
 }  // namespace
 
-void launch_convert(const Elements& x, const Elements& out, std::int64_t elements, cudaStream_t stream) {
+void launch_convert(const Elements& x, const Elements& out, std::int64_t elements, LaunchStream stream) {
     constexpr unsigned kThreads = 256;
     const bool wide = elements % kWide == 0 && reinterpret_cast<std::uintptr_t>(x.data) % 16 == 0;
     launch(wide ? convert_kernel<kWide> : convert_kernel<1>,

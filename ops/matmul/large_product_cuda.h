@@ -31,7 +31,7 @@ struct LargeProductScratch {
 };
 
 /// out = x, elements of another dtype.
-void launch_convert(const Elements& x, const Elements& out, std::int64_t elements, cudaStream_t stream);
+void launch_convert(const Elements& x, const Elements& out, std::int64_t elements, LaunchStream stream);
 
 /// c [tokens, n] = z without its scale (+ bias) (+ residual), both of x's dtype where they are. c null: the result in
 /// scratch, which is returned.
@@ -48,17 +48,16 @@ inline Elements launch_large_product(const Product& p, const LargeProductScratch
         b = weight;
     }
     if (c == nullptr) c = scratch + sizes.normed + sizes.weight;
-    backend.gemm().run({.input = p.x.dtype,
-                        .output = p.x.dtype,
-                        .m = p.tokens,
-                        .n = p.n,
-                        .k = p.k,
-                        .a = a,
-                        .b = b,
-                        .c = c,
-                        .bias = bias,
-                        .residual = residual},
-                       backend.stream());
+    backend.multiply({.input = p.x.dtype,
+                      .output = p.x.dtype,
+                      .m = p.tokens,
+                      .n = p.n,
+                      .k = p.k,
+                      .a = a,
+                      .b = b,
+                      .c = c,
+                      .bias = bias,
+                      .residual = residual});
     return {c, p.x.dtype};
 }
 
@@ -83,7 +82,7 @@ __global__ void finish_product_kernel(Elements z, const Product p, int units,
 
 template <class Epilogue>
 void launch_finish(const char* name, const Elements& z, const Product& p, int units, const Epilogue& epilogue,
-                   cudaStream_t stream) {
+                   LaunchStream stream) {
     constexpr unsigned kThreads = 256;
     launch(finish_product_kernel<Epilogue>,
            {.name = name,

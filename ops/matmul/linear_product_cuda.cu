@@ -95,7 +95,7 @@ __global__ void finish_linear_kernel(Elements z, const Product p, const LinearEp
 }
 
 void launch_finish_linear(const Elements& z, const Product& p, const LinearEpilogue& e, bool wide,
-                          cudaStream_t stream) {
+                          LaunchStream stream) {
     constexpr unsigned kThreads = 256;
     const auto with = [&](auto kernel, int count) {
         launch(kernel,

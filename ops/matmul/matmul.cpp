@@ -17,7 +17,7 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     if (!is_float(a.dtype) || !(is_float(b.dtype) || is_block_quantized(b.dtype))) fail("expected floats");
     if (a.rank() < 2) fail("a: expected at least 2 dimensions, found {}", a.rank());
     if (b.rank() != 2 && b.rank() != a.rank())
-        fail("b: expected 2 dimensions or as many as a ({}), found {}", a.rank(), b.rank());
+        fail("b: expected 2 dimensions or as many as a has ({}), found {}", a.rank(), b.rank());
     if (b.rank() > 2) {
         for (int i = 0; i < a.rank() - 2; ++i) {
             if (a.dim(i) != b.dim(i))
@@ -93,9 +93,8 @@ const OpDef kMatmul{
     .name = "matmul",
     .doc =
         "out[.., m, n] = sum over k of a[.., m, k] * b[.., k, n]; with transpose_b, b is [.., n, k], as linear layers "
-        "keep their weights. b has rank 2 (one matrix for all) or a's leading dimensions. out has a's dtype; the sum "
-        "is "
-        "fp32, in an order that depends on K only.",
+        "store their weights. b has rank 2 (one matrix for all) or a's leading dimensions. out has a's dtype; the sum "
+        "is fp32, in an order that depends only on the size of k, the summed dimension.",
     .inputs = {"a", {"b", InputRole::shared}},
     .locality = Locality::rows,
     .infer = infer,

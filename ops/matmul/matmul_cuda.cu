@@ -1,5 +1,5 @@
 // A product with one matrix goes the way of a linear layer; all others, which models have only before they are fused,
-// go through tiles of shared memory.
+// go through tiles of shared memory, but for those of few rows or columns.
 #include "ops/common/elements_cuda.h"
 #include "ops/common/refuse_blocks.h"
 #include "ops/matmul/linear_product_cuda.h"
@@ -38,6 +38,18 @@ __global__ void matmul_kernel(Elements a, Elements b, Elements out, int m, int n
     if (row < m && column < n) store<1>(out, (z * m + row) * n + column, {{sum}});
 }
 
+/// The same, a thread an element of all products: where tiles would mostly be idle.
+__global__ void small_matmul_kernel(Elements a, Elements b, Elements out, std::int64_t elements, int m, int n, int k,
+                                    std::int64_t b_stride, bool transpose_b) {
+    const std::int64_t at = std::int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (at >= elements) return;
+    const std::int64_t row = at / n, column = at - row * n, b_at = row / m * b_stride;
+    const std::int64_t b_first = b_at + (transpose_b ? column * k : column), b_step = transpose_b ? 1 : n;
+    float sum = 0.0f;
+    for (int i = 0; i < k; ++i) sum += load<1>(a, row * k + i).at[0] * load<1>(b, b_first + i * b_step).at[0];
+    store<1>(out, at, {{sum}});
+}
+
 void run(const Call& call) {
     const Tensor &a = call.in(0), &b = call.in(1), &out = call.out();
     if (out.elements() == 0) return;
@@ -53,14 +65,25 @@ void run(const Call& call) {
         return;
     }
     const std::int64_t m = one_b ? out.rows() : a.dim(-2), batch = one_b ? 1 : a.count(0, a.rank - 2);
+    const std::int64_t b_stride = one_b ? 0 : std::int64_t(n) * k;
     const unsigned row_blocks = blocks_for(m, kTile), column_blocks = blocks_for(n, kTile);
+    if (2 * m * n < std::int64_t{row_blocks} * column_blocks * kTile * kTile) {
+        constexpr unsigned kThreads = 128;
+        return launch(small_matmul_kernel,
+                      {.name = "matmul",
+                       .grid = blocks_for(out.elements(), kThreads),
+                       .block = kThreads,
+                       .stream = stream_of(call)},
+                      elements_of(a), elements_of(b), elements_of(out), out.elements(), kernel_int(m), n, k, b_stride,
+                      transpose_b);
+    }
     launch(matmul_kernel,
            {.name = "matmul",
             .grid = unsigned(kernel_int(batch * row_blocks * column_blocks)),
             .block = kTile * kTile,
             .stream = stream_of(call)},
-           elements_of(a), elements_of(b), elements_of(out), kernel_int(m), n, k, one_b ? 0 : std::int64_t(n) * k,
-           transpose_b, row_blocks, column_blocks);
+           elements_of(a), elements_of(b), elements_of(out), kernel_int(m), n, k, b_stride, transpose_b, row_blocks,
+           column_blocks);
 }
 
 }  // namespace

@@ -2,7 +2,8 @@
 // as integers; the sum of the 32, exact, becomes fp32, times both scales, and is added to the row's sum; an offset is
 // multiplied with the sum of the same numbers of a. So a sum takes the same roundings in the same order on every path.
 //
-// Two groups of 16 rows and 256 columns of b are expanded to bytes in the first cache, for all rows of a of the block.
+// For many rows of a, two groups of 16 rows and 256 columns of b are expanded to bytes in the first cache; for a few,
+// the numbers go from the packed blocks right into the products.
 #include "ops/matmul/packed_product_cpu.h"
 
 #include "base/checked.h"
@@ -30,6 +31,17 @@ constexpr std::int64_t kPanels = ProductBlock::kRow / kPackedRows;  // groups of
 constexpr std::int64_t kAhead = 6144;                               // bytes of b that are on their way from memory
 constexpr std::int64_t kLine = 64;                                  // bytes of a cache line
 
+// Where there are few tokens: panels that are read side by side, tokens that are multiplied with them at once (as
+// registers allow; 0 where the machine does not multiply bytes), up to how many, and bytes of b that are on their way.
+constexpr int kStreams = 2;
+#ifdef __AVX2__
+constexpr int kFew = kLanes == 16 ? 4 : 1;
+#else
+constexpr int kFew = 0;
+#endif
+constexpr std::int64_t kFewTokens = 2 * kFew;
+constexpr std::int64_t kFewAhead = 4096;
+
 /// One thread's memory.
 struct Scratch {
     ExpandedGroup expanded[kTilePanels][kGroups];
@@ -56,9 +68,8 @@ template <CodeKind kind, bool by_halves, int tokens>
     using Sum = simd::DotSum<kind>;
     constexpr int kHalves = by_halves ? 2 : 1, kSteps = kGroupSteps / kHalves;
     constexpr int kRun = std::min(Sum::kSteps, kSteps);
-    const auto c = static_cast<std::int16_t>(-type.centre);
-    const Bytes centres[2] = {simd::broadcast_pair(c, by_halves ? std::int16_t{0} : c), simd::broadcast_pair(0, c)};
-    const Bytes ones[2] = {simd::broadcast_pair(1, by_halves ? 0 : 1), simd::broadcast_pair(0, 1)};
+    const Bytes centres[2] = {type.centres(0), type.centres(1)};
+    const Bytes ones[2] = {type.ones(0), type.ones(1)};
     const auto row_of = [](int v) { return v * int{kLanes} % kPackedRows; };
     const auto panel_of = [](int v) { return v * int{kLanes} / kPackedRows; };
     Floats acc[kVectors][tokens] = {};
@@ -129,6 +140,29 @@ void multiply_tiles(Tile b, const Rounded32* a, std::int64_t a_row, std::int64_t
     });
 }
 
+/// sums[t][row] of `tokens` tokens and the rows of kStreams panels of packed blocks, `n_blocks` each: where there are
+/// few tokens, expanding b would cost more than multiplying with it.
+template <DType blocks, int tokens>
+[[gnu::noinline]] void multiply_few(const std::byte* const (&panels)[kStreams], std::int64_t n_blocks,
+                                    const Rounded32* const* a, float* const (&sums)[kStreams]) {
+    using Block = PackedBlock<blocks>;
+    constexpr std::int64_t kBytes = kPackedRows * info(blocks).block_bytes;
+    Floats acc[kStreams][Block::kVectors][tokens] = {};
+    const Rounded32* x[tokens];
+    std::copy_n(a, tokens, x);
+    for (std::int64_t i = 0; i < n_blocks; ++i) {
+        simd::unrolled<kStreams>([&](auto p) __attribute__((always_inline)) {
+            Block(reinterpret_cast<const std::uint8_t*>(panels[p]) + i * kBytes)
+                .template multiply<tokens>(x, kFewAhead, acc[p]);
+        });
+        for (const Rounded32*& row : x) row += Block::kGroups;
+    }
+    for (int p = 0; p < kStreams; ++p)
+        for (int v = 0; v < Block::kVectors; ++v)
+            for (int t = 0; t < tokens; ++t)
+                simd::store(sums[p] + t * ProductBlock::kRow + v * int{kLanes}, acc[p][v][t]);
+}
+
 /// What multiply_rounded needs of a type.
 struct TypeFunctions {
     DType blocks;
@@ -136,6 +170,9 @@ struct TypeFunctions {
     void (*expand)(const std::uint8_t* block, ExpandedGroup* to);
     void (*multiply)(Tile b, const Rounded32* a, std::int64_t a_row, std::int64_t tokens, bool first,
                      const CodeType& type, float* const (&sums)[kTilePanels]);
+    using Few = void (*)(const std::byte* const (&panels)[kStreams], std::int64_t n_blocks, const Rounded32* const* a,
+                         float* const (&sums)[kStreams]);
+    Few multiply_one, multiply_few;  // 1 token, or kFew
 };
 
 template <DType blocks>
@@ -143,8 +180,17 @@ constexpr TypeFunctions functions_of() {
     constexpr CodeType type = code_type(blocks);
     // With VNNI all kinds are one.
     constexpr CodeKind kind = VITRO_HAS_VNNI ? CodeKind::any : type.kind;
-    return {blocks, type, [](const std::uint8_t* block, ExpandedGroup* to) { PackedBlock<blocks>(block).expand(to); },
-            multiply_tiles<kind, type.by_halves>};
+    TypeFunctions::Few one = nullptr, few = nullptr;
+    if constexpr (kFew > 0) {
+        one = multiply_few<blocks, 1>;
+        few = multiply_few<blocks, kFew>;
+    }
+    return {blocks,
+            type,
+            [](const std::uint8_t* block, ExpandedGroup* to) { PackedBlock<blocks>(block).expand(to); },
+            multiply_tiles<kind, type.by_halves>,
+            one,
+            few};
 }
 
 const TypeFunctions& functions_of(DType blocks) {
@@ -165,7 +211,7 @@ class PanelReader {
 public:
     explicit PanelReader(const Product& p)
         : b_(static_cast<const std::byte*>(p.b)),
-          is_packed_(is_packed(p.b_dtype)),
+          is_packed_(vitro::is_packed(p.b_dtype)),
           blocks_(unpacked(p.b_dtype)),
           functions_(functions_of(blocks_)),
           rows_(p.parts * p.n),
@@ -179,6 +225,10 @@ public:
         return b_ + row * row_bytes_ + group * group_bytes() + kAhead;
     }
     std::int64_t group_bytes() const { return kPackedRows * bytes_of(blocks_, k_) / (k_ / kGroupColumns); }
+
+    bool is_packed() const { return is_packed_; }
+    const std::byte* panel(std::int64_t row) const { return b_ + row * row_bytes_; }
+    std::int64_t blocks() const { return k_ / info(blocks_).block_elements; }
 
     /// Expands `groups` groups of columns, from group `group` on, of 16 rows from `row` on.
     void expand(std::int64_t row, std::int64_t group, int groups, Scratch& mine, ExpandedGroup* to) const {
@@ -225,6 +275,29 @@ std::int64_t chunk_rows(const Product& p, const ThreadPool& pool) {
     return std::clamp<std::int64_t>(share, kPackedRows, most);
 }
 
+/// multiply_few for the panels that begin at `rows`, kFew tokens at a time; the last one stands for those that are
+/// missing.
+void multiply_panels(const PanelReader& reader, const Rounded32* a, std::int64_t a_row, std::int64_t tokens,
+                     std::span<const std::int64_t> rows, float* const* sums) {
+    const TypeFunctions& functions = reader.functions();
+    const auto panels = std::ssize(rows), turns = (panels + kStreams - 1) / kStreams;
+    for (std::int64_t turn = 0; turn < turns; ++turn) {
+        const std::byte* from[kStreams];
+        float* to[kStreams];
+        for (int i = 0; i < kStreams; ++i) {
+            const auto panel = static_cast<std::size_t>(std::min(turn + i * turns, panels - 1));
+            from[i] = reader.panel(rows[panel]);
+            to[i] = sums[panel];
+        }
+        for (std::int64_t first = 0; first < tokens; first += kFew) {
+            const Rounded32* x[std::max(kFew, 1)];
+            for (std::int64_t t = 0; t < kFew; ++t) x[t] = a + std::min(first + t, tokens - 1) * a_row;
+            (tokens == 1 ? functions.multiply_one : functions.multiply_few)(from, reader.blocks(), x, to);
+            for (float*& sum : to) sum += kFew * ProductBlock::kRow;
+        }
+    }
+}
+
 }  // namespace
 
 std::size_t rounded_scratch(const Product&, const ThreadPool& pool) {
@@ -238,6 +311,7 @@ void multiply_rounded(const Product& p, std::span<std::byte> scratch, ThreadPool
     const std::int64_t chunk = chunk_rows(p, pool), chunks = (p.n + chunk - 1) / chunk;
     const std::int64_t token_blocks = (p.m + kTokens - 1) / kTokens, all_groups = p.k / kGroupColumns;
     auto* const scratches = reinterpret_cast<Scratch*>(scratch.data());
+    const bool few = reader.is_packed() && p.m <= kFewTokens;
     pool.parallel_for(chunks * token_blocks, 1, [&](std::int64_t begin, std::int64_t end, int thread) {
         Scratch& mine = scratches[thread];
         for (std::int64_t unit = begin; unit < end; ++unit) {
@@ -252,6 +326,12 @@ void multiply_rounded(const Product& p, std::span<std::byte> scratch, ThreadPool
                     rows[panels] = part * p.n + j + i;
                     sums[panels] = mine.sums + part * ProductBlock::kPart + i;
                 }
+            if (few) {
+                multiply_panels(reader, static_cast<const Rounded32*>(p.a), all_groups, tokens,
+                                {rows, std::size_t(panels)}, sums);
+                finish(context, {first, tokens, j, n, mine.sums});
+                continue;
+            }
             const std::int64_t tiles = (panels + kTilePanels - 1) / kTilePanels;
             for (std::int64_t tile = 0; tile < tiles; ++tile) {
                 float* tile_sums[kTilePanels];

@@ -16,6 +16,7 @@ const OpDef kMul{
     .doc = "out = x · y, broadcast as numpy does; out has x's dtype, the product is fp32.",
     .inputs = {"x", "y"},
     .locality = Locality::elements,
+    .commutes = true,
     .infer = infer_broadcast,
     .reference = reference,
     .cost = broadcast_cost,

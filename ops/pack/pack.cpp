@@ -45,7 +45,7 @@ std::vector<Example> examples(Random& random) {
 
 const OpDef kPack{
     .name = "pack",
-    .doc = "out = x, block-quantized weights [N, K], in a packed type: the same numbers in the order of a kernel.",
+    .doc = "out = x, block-quantized weights [N, K], in a packed type: the same numbers in the order a kernel reads.",
     .inputs = {"x"},
     .infer = infer,
     .parse_attributes = &Attributes::parse<Pack>,

@@ -116,8 +116,8 @@ const OpDef kQkvProjection{
     .doc =
         "out 0, 1, 2 = qkv_rope_append(linear(x, weight [, weight_scale] [, norm_weight] [, bias]), k_cache, v_cache, "
         "positions, "
-        "sequences, page_table [, rope_lengths]): the projection to q, k and v with the norm before it and with what "
-        "stands between it and attention. The attributes are those of both; everything in between is fp32.",
+        "sequences, page_table [, rope_lengths]): the projection to q, k and v, with the norm before it and with all "
+        "steps between it and attention. The attributes are those of both ops; everything in between is fp32.",
     .inputs = {"x",
                {"weight", InputRole::shared},
                {"k_cache", InputRole::shared},

@@ -4,7 +4,7 @@
 #include "ops/common/pages_cuda.h"
 #include "ops/common/refuse_blocks.h"
 #include "ops/matmul/large_product_cuda.h"
-#include "ops/rope/rope_cuda.h"
+#include "ops/qkv_rope_append/qkv_rope_append_cuda.h"
 
 namespace vitro::VITRO_DEVICE {
 namespace {
@@ -134,8 +134,18 @@ void run(const Call& call) {
         launch_product("qkv_projection", p, epilogue.units(), epilogue, backend);
         return;
     }
-    const Elements z =
-        launch_large_product(p, scratch_of(call), call.scratch.data(), nullptr, nullptr, nullptr, backend);
+    // The product adds a bias of its own dtype. What it leaves then is what qkv_rope_append does.
+    const Tensor& bias = call.in(QkvProjection::kBias);
+    const bool adds_bias = p.scale.data == nullptr && !bias.absent && bias.dtype == x.dtype;
+    const Elements z = launch_large_product(p, scratch_of(call), call.scratch.data(), nullptr,
+                                            adds_bias ? bias.data : nullptr, nullptr, backend);
+    if (p.scale.data == nullptr && (bias.absent || adds_bias)) {
+        const std::int64_t sizes[] = {x.dim(0), weight.dim(0)};
+        launch_qkv_rope_append("finish_qkv", {z.dtype, sizes, z.data}, q, k_cache, call.out(2),
+                               {epilogue.positions, epilogue.sequences, epilogue.rope_lengths, epilogue.pages}, rope,
+                               backend);
+        return;
+    }
     launch_finish("finish_qkv", z, p, epilogue.units(), epilogue, backend.stream());
 }
 

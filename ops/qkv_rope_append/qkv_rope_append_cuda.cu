@@ -1,26 +1,20 @@
 #include "ops/qkv_rope_append/qkv_rope_append.h"
 
-#include "ops/common/pages_cuda.h"
-#include "ops/rope/rope_cuda.h"
+#include "backends/cuda/ptx.h"
+#include "ops/qkv_rope_append/qkv_rope_append_cuda.h"
 
 namespace vitro::VITRO_DEVICE {
 namespace {
 
 constexpr unsigned kThreads = 128;
 
-/// The tensors of a call; heads have d elements.
-struct Heads {
-    Elements qkv;               // [T, (n_heads + 2 n_kv_heads) * d]
-    Elements q;                 // [T, n_heads, d]
-    Elements k_cache, v_cache;  // [P, page, n_kv_heads, d]
-    int n_heads, n_kv_heads, d;
-};
-
 /// gridDim.y blocks share a token's heads. No lengths: lengths is null.
-__global__ void qkv_rope_append_kernel(const Heads heads, const std::int32_t* positions, const std::int32_t* sequences,
-                                       const std::int32_t* lengths, const DevicePages pages, bool wide,
-                                       const __grid_constant__ RopeTable table) {
+__global__ void qkv_rope_append_kernel(const QkvHeads heads, const std::int32_t* positions,
+                                       const std::int32_t* sequences, const std::int32_t* lengths,
+                                       const DevicePages pages, bool wide, const __grid_constant__ RopeTable table) {
     VITRO_SHARED(float2, memory, RopeTable::kMaxPairs);
+    allow_next_kernel();
+    wait_for_previous_kernel();
     const int token = int(blockIdx.x), pairs = table.pairs, d = heads.d, sequence = sequences[token];
     const bool is_long = lengths != nullptr && lengths[sequence] > table.long_from;
     const std::int64_t qkv_row = std::int64_t(token) * (heads.n_heads + 2 * heads.n_kv_heads) * d,
@@ -60,23 +54,14 @@ void run(const Call& call) {
     VITRO_CHECK(
         k_cache.data == call.in(QkvRopeAppend::kKCache).data && v_cache.data == call.in(QkvRopeAppend::kVCache).data,
         "a next state stands elsewhere");
-    if (qkv.elements() == 0) return;
     const auto& rope = call.attributes.as<QkvRopeAppend>().rope;
-    const Heads heads{elements_of(qkv),     elements_of(q),       elements_of(k_cache),
-                      elements_of(v_cache), kernel_int(q.dim(1)), kernel_int(k_cache.dim(2)),
-                      kernel_int(q.dim(2))};
-    const RopeTable table(rope, heads.d);
-    const bool wide = turns_wide({&qkv, &q, &k_cache, &v_cache}, heads.d, table.pairs);
-    const std::int64_t groups = std::int64_t{heads.n_heads + heads.n_kv_heads} * table.pairs / (wide ? kWide : 1);
-    launch(qkv_rope_append_kernel,
-           {.name = "qkv_rope_append",
-            .grid = {unsigned(kernel_int(q.dim(0))), blocks_a_token(call, q.dim(0), groups, kThreads)},
-            .block = kThreads,
-            .stream = stream_of(call)},
-           heads, call.in(QkvRopeAppend::kPositions).as<std::int32_t>(),
-           call.in(QkvRopeAppend::kSequences).as<std::int32_t>(),
-           rope.by_length() ? call.in(QkvRopeAppend::kRopeLengths).as<std::int32_t>() : nullptr,
-           DevicePages(k_cache, call.in(QkvRopeAppend::kPageTable)), wide, table);
+    launch_qkv_rope_append(
+        "qkv_rope_append", qkv, q, k_cache, v_cache,
+        {.positions = call.in(QkvRopeAppend::kPositions).as<std::int32_t>(),
+         .sequences = call.in(QkvRopeAppend::kSequences).as<std::int32_t>(),
+         .lengths = rope.by_length() ? call.in(QkvRopeAppend::kRopeLengths).as<std::int32_t>() : nullptr,
+         .pages = DevicePages(k_cache, call.in(QkvRopeAppend::kPageTable))},
+        rope, backend_of(call));
 }
 
 std::string refuses(std::span<const TensorType>, std::span<const TensorType> outputs, const Attributes& attributes) {
@@ -84,6 +69,25 @@ std::string refuses(std::span<const TensorType>, std::span<const TensorType> out
 }
 
 }  // namespace
+
+void launch_qkv_rope_append(const char* name, const Tensor& qkv, const Tensor& q, const Tensor& k_cache,
+                            const Tensor& v_cache, const QkvRows& rows, const RopeAttributes& rope,
+                            CudaBackend& backend) {
+    if (qkv.elements() == 0) return;
+    const QkvHeads heads{elements_of(qkv),     elements_of(q),       elements_of(k_cache),
+                         elements_of(v_cache), kernel_int(q.dim(1)), kernel_int(k_cache.dim(2)),
+                         kernel_int(q.dim(2))};
+    const RopeTable table(rope, heads.d);
+    const bool wide = turns_wide({&qkv, &q, &k_cache, &v_cache}, heads.d, table.pairs);
+    const std::int64_t groups = std::int64_t{heads.n_heads + heads.n_kv_heads} * table.pairs / (wide ? kWide : 1);
+    launch(qkv_rope_append_kernel,
+           {.name = name,
+            .grid = {unsigned(kernel_int(q.dim(0))), blocks_a_token(backend, q.dim(0), groups, kThreads)},
+            .block = kThreads,
+            .stream = backend.stream(),
+            .programmatic = true},
+           heads, rows.positions, rows.sequences, rows.lengths, rows.pages, wide, table);
+}
 
 extern const KernelDef kQkvRopeAppendCuda{.op = "qkv_rope_append", .run = run, .refuses = refuses};
 

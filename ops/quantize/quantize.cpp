@@ -10,7 +10,7 @@ namespace {
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
     const TensorType& x = inputs[0];
     const DType dtype = attributes.as<Quantize>().dtype;
-    if (!can_quantize(dtype)) fail("dtype: expected q8_0, q4_0, q4_k, q5_k or q6_k, found {}", name(dtype));
+    if (!can_quantize(dtype)) fail("dtype: expected q8_0, q4_0, q5_0, q5_1, q4_k, q5_k or q6_k, found {}", name(dtype));
     expect_float("x", x);
     const std::int64_t block = info(dtype).block_elements;
     if (x.rank() == 0 || x.dim(-1).is_symbol() || x.dim(-1).size % block != 0)
@@ -42,7 +42,8 @@ std::vector<Example> examples(Random& random) {
 const OpDef kQuantize{
     .name = "quantize",
     .doc =
-        "out = x in blocks of `dtype` (q8_0, q4_0, q4_k, q5_k or q6_k), with scales that make the squared error small.",
+        "out = x in blocks of `dtype` (q8_0, q4_0, q5_0, q5_1, q4_k, q5_k or q6_k), with scales that make the squared "
+        "error small.",
     .inputs = {"x"},
     .infer = infer,
     .parse_attributes = &Attributes::parse<Quantize>,

@@ -37,7 +37,9 @@ std::vector<Example> examples(Random& random) {
 
 const OpDef kQuantizeActivations{
     .name = "quantize_activations",
-    .doc = "out = x in q8_32: each 32 neighbours in a row are numbers of 8 bits times a scale, max |x| / 127.",
+    .doc =
+        "out = x in the type q8_32: each 32 neighbours in a row become 8-bit integers times one scale, their max |x| / "
+        "127.",
     .inputs = {"x"},
     .locality = Locality::rows,
     .infer = infer,

@@ -46,7 +46,7 @@ std::vector<Example> examples(Random& random) {
 const OpDef kQuantizeRows{
     .name = "quantize_rows",
     .doc =
-        "out 0[n, k] = x[n, k] / out 1[n], the rows, rounded to f8e4m3; out 1[n] = max |x[n, :]| / 448, the scales, or "
+        "out 0[n, k] = x[n, k] / out 1[n], rounded to f8e4m3; out 1[n] = max |x[n, :]| / 448, the scale of row n, or "
         "1 for a row of zeros; NaN stays NaN, and does not count in the maximum.",
     .inputs = {"x"},
     .infer = infer,

@@ -60,8 +60,8 @@ void repeat_by(const Call& call, CopyView copy) {
 const OpDef kRepeat{
     .name = "repeat",
     .doc =
-        "out[…, i, …] = x[…, i / times, …] along axis, whose size is a constant: each index `times` in a row, so "
-        "that key and value heads meet their group of query heads.",
+        "out[…, i, …] = x[…, i / times, …] along axis, whose size is a constant: each element is repeated `times` "
+        "times in a row, so that each key or value head lines up with its group of query heads.",
     .inputs = {"x"},
     .locality = Locality::moves,
     .infer = infer,

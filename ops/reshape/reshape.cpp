@@ -37,7 +37,7 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     if (content_of(x.shape) != content_of(shape))
         fail("expected a shape with as many elements and the same symbols, found {}", to_string(shape));
     if (info(x.dtype).block_elements > 1 && (shape.empty() || shape.back() != x.dim(-1)))
-        fail("expected rows of {} as before, whose elements stand in blocks, found {}", to_string(x.dim(-1)),
+        fail("expected rows of {} as before, whose elements are in blocks, found {}", to_string(x.dim(-1)),
              to_string(shape));
     return {{x.dtype, shape}};
 }

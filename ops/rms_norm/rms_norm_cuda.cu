@@ -36,7 +36,7 @@ void run(const Call& call) {
 }  // namespace
 
 void launch_rms_norm(const Elements& x, const Elements& weight, const Elements& out, std::int64_t rows, int n,
-                     float eps, bool wide, cudaStream_t stream) {
+                     float eps, bool wide, LaunchStream stream) {
     launch(rms_norm_kernel,
            {.name = "rms_norm",
             .grid = unsigned(kernel_int(rows)),

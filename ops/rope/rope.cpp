@@ -128,12 +128,13 @@ void inverse_frequencies(const RopeAttributes& attributes, bool long_context, st
 const OpDef kRope{
     .name = "rope",
     .doc =
-        "Rotary position embedding. Of each head of token t, the pair (x[i], x[i + rotary_dim / 2]) is turned by the "
+        "Rotary position embedding. In each head of token t, the pair (x[i], x[i + rotary_dim / 2]) is rotated by the "
         "angle a = positions[t] * f[i]: out[i] = x[i] cos a - x[i + rotary_dim / 2] sin a, out[i + rotary_dim / 2] = "
-        "x[i + rotary_dim / 2] cos a + x[i] sin a, cos and sin times attention_scale; elements from rotary_dim on "
-        "are copied. f[i] = 1 / (factor[i] * theta^(2i / rotary_dim)), where factor is "
-        "long_factor, if there is one and rope_lengths[sequences[t]] > original_max, else short_factor, else 1. "
-        "rotary_dim 0 is the whole head.",
+        "x[i + rotary_dim / 2] cos a + x[i] sin a, with cos and sin multiplied by attention_scale; elements from "
+        "rotary_dim on "
+        "are copied. f[i] = 1 / (factor[i] * theta^(2i / rotary_dim)), where factor is long_factor if it is given and "
+        "rope_lengths[sequences[t]] > original_max, else short_factor if it is given, else 1. "
+        "rotary_dim 0 means the whole head.",
     .inputs = {"x",
                {"positions", InputRole::positions},
                InputDef("sequences", InputRole::sequences, "rope_lengths").optional(),

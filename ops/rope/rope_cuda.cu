@@ -42,7 +42,7 @@ void run(const Call& call) {
     const std::int64_t groups = std::int64_t{n} * table.pairs / (wide ? kWide : 1);
     launch(rope_kernel,
            {.name = "rope",
-            .grid = {unsigned(kernel_int(x.dim(0))), blocks_a_token(call, x.dim(0), groups, kThreads)},
+            .grid = {unsigned(kernel_int(x.dim(0))), blocks_a_token(backend_of(call), x.dim(0), groups, kThreads)},
             .block = kThreads,
             .stream = stream_of(call)},
            elements_of(x), elements_of(out), call.in(RopeAttributes::kPositions).as<std::int32_t>(),

@@ -89,8 +89,8 @@ inline bool turns_wide(std::initializer_list<const Tensor*> tensors, std::int64_
 }
 
 /// Blocks a token so that a step of few tokens still fills the device, at least one for each `threads` groups.
-inline unsigned blocks_a_token(const Call& call, std::int64_t tokens, std::int64_t groups, unsigned threads) {
-    const std::int64_t wanted = (2 * backend_of(call).multiprocessors() + tokens - 1) / tokens;
+inline unsigned blocks_a_token(const CudaBackend& backend, std::int64_t tokens, std::int64_t groups, unsigned threads) {
+    const std::int64_t wanted = (2 * backend.multiprocessors() + tokens - 1) / tokens;
     return unsigned(std::clamp<std::int64_t>(wanted, 1, (groups + threads - 1) / threads));
 }
 

@@ -166,10 +166,13 @@ SampleRow SampleRow::read(const float* options, const std::int32_t* integers) {
 const OpDef kSample{
     .name = "sample",
     .doc =
-        "out[r] = a token drawn by softmax(logits[r] / temperature) from those that top-k, top-p and min-p leave, in "
-        "this order; temperature 0 takes the largest logit, the first of equal ones. options[r] = temperature, top_p, "
-        "min_p; integers[r] = top_k, position and the two halves of a seed, on which two the draw depends. The same "
-        "token on every device; -1 for a row with NaN or +Inf.",
+        "out[r] = a token drawn with the probabilities softmax(logits[r] / temperature) from those that top-k, top-p "
+        "and "
+        "min-p, applied in this order, leave; temperature 0 takes the largest logit, the first of equal ones. "
+        "options[r] = temperature, top_p, min_p; integers[r] = top_k, position and the two halves of a seed: the "
+        "random "
+        "choice depends on position and seed only. Every device chooses the same token; a row with NaN or +Inf gives "
+        "-1.",
     .inputs = {"logits", "options", "integers"},
     .infer = infer,
     .reference = reference,

@@ -43,7 +43,7 @@ void slice_by(const Call& call, CopyView copy) {
 
 const OpDef kSlice{
     .name = "slice",
-    .doc = "out = x[…, begin:end, …]: the indices [begin, end) along axis, whose size is a constant.",
+    .doc = "out = x[…, begin:end, …]: the elements with indices in [begin, end) along axis, whose size is a constant.",
     .inputs = {"x"},
     .locality = Locality::moves,
     .infer = infer,

@@ -22,7 +22,7 @@ std::vector<Example> examples(Random& random) {
 
 const OpDef kSoftcap{
     .name = "softcap",
-    .doc = "out = cap * tanh(x / cap), elementwise: nearly x where |x| is small, never beyond cap.",
+    .doc = "out = cap * tanh(x / cap), elementwise: nearly x where |x| is small, and never above cap or below -cap.",
     .inputs = {"x"},
     .locality = Locality::elements,
     .infer = infer_elementwise,

@@ -79,9 +79,8 @@ std::vector<Example> examples(Random& random) {
 const OpDef kSoftmax{
     .name = "softmax",
     .doc =
-        "out[..., i] = exp(x[..., i]) / sum_j exp(x[..., j]); a row that is -inf throughout gives zeros, and one "
-        "with NaN or +inf NaN. With a sink, [x's first size], exp(sink[h]) is one more term of the sum for the rows of "
-        "x[h].",
+        "out[..., i] = exp(x[..., i]) / sum_j exp(x[..., j]); a row of only -inf gives zeros, and a row with NaN or "
+        "+inf gives NaN. With a sink, [x's first size], exp(sink[h]) is one more term of the sum for the rows of x[h].",
     .inputs = {"x", InputDef("sink", InputRole::shared).optional()},
     .locality = Locality::rows,
     .infer = infer,

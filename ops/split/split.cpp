@@ -56,7 +56,8 @@ void split_by(const Call& call, CopyView copy) {
 
 const OpDef kSplit{
     .name = "split",
-    .doc = "out i = x[…, b:b + sizes[i], …] along axis, b the sum of the sizes before; together the pieces are x.",
+    .doc =
+        "out i = x[…, b:b + sizes[i], …] along axis, where b is the sum of sizes[:i]; concatenated, the outputs are x.",
     .inputs = {"x"},
     .locality = Locality::moves,
     .infer = infer,

@@ -52,8 +52,8 @@ void transpose_by(const Call& call, CopyView copy) {
 const OpDef kTranspose{
     .name = "transpose",
     .doc =
-        "out[i0, i1, …] = x[j0, j1, …] where j at permutation[k] is ik: dimension k of out is dimension "
-        "permutation[k] of x.",
+        "Dimension k of out is dimension permutation[k] of x: out[i0, i1, …] = x[j0, j1, …], where "
+        "j[permutation[k]] = i[k].",
     .inputs = {"x"},
     .locality = Locality::moves,
     .infer = infer,

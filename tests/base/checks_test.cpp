@@ -23,7 +23,6 @@ struct Row {
 
 constexpr std::string_view
     kAlias = "the planner puts an alias where its input is, which graph/check_plan.cpp proves of every random graph",
-    kIndex = "graph/index_check.h checks indices before a kernel reads them (indices_test.cpp)",
     kDType = "verified types and a kernel's `refuses` leave only those that the table has",
     kOwnCode = "not of data: how this project's code calls itself";
 
@@ -43,9 +42,9 @@ constexpr Row kRows[] = {
     {"graph/attributes.cpp", 1, "called when there is an unknown field, which it finds"},
     {"graph/attributes.h", 1, "an op's own attributes: its parse_attributes makes them, or its builder function"},
     {"graph/difference.cpp", 1, kOwnCode},
-    {"graph/dump/html.cpp", 1, "the page is compiled in"},
+    {"graph/dump/html.cpp", 2, "the page is compiled in; its callers give the number of a program that they put there"},
     {"graph/evaluate.cpp", 1, kOwnCode},
-    {"graph/executor.cpp", 4, "memory, weights and sizes come from the program's own plan, bounded by its symbols"},
+    {"graph/executor.cpp", 5, "memory, weights and sizes come from the program's own plan, bounded by its symbols"},
     {"graph/graph.h", 1, "verify checks the ids that a graph was given, before anything looks them up"},
     {"graph/interpret.cpp", 1, "elements are made by the type that they are read by"},
     {"graph/load_program.cpp", 2, "split_load writes both names, and a load program is made for its programs"},
@@ -55,9 +54,6 @@ constexpr Row kRows[] = {
     {"graph/shape.h", 1, "the parser, --symbol and the builder take capital letters alone (text_test.cpp)"},
     {"graph/synthetic_step.cpp", 1, "passes add no inputs"},
     {"ops/common/map_cuda.h", 1, "places are aligned to 256 bytes, and views begin where their input does"},
-    {"ops/common/pages.h", 2, kIndex},
-    {"ops/embed/embed_cpu.cpp", 1, kIndex},
-    {"ops/gather_rows/gather_rows_cpu.cpp", 1, kIndex},
     {"ops/kv_append/kv_append.cpp", 1, kAlias},
     {"ops/kv_append/kv_append_cpu.cpp", 1, kAlias},
     {"ops/kv_append/kv_append_cuda.cu", 1, kAlias},
@@ -69,6 +65,7 @@ constexpr Row kRows[] = {
     {"ops/rope/rope_cuda.h", 1, "RopeTable::refuses: the reference runs then"},
     {"runtime/kept_run.cpp", 1, kOwnCode},
     {"runtime/page_pool.cpp", 2, "a step is checked against the context and the free pages before it takes any"},
+    {"runtime/profile.cpp", 1, kOwnCode},
     {"runtime/step_inputs.cpp", 1, "made for the bounds of the model's own graph"},
     {"tools/next.cpp", 1, "every module of the models computes something"},
     {"tools/show.cpp", 1, "models open a module's scope within that of what it is in"},

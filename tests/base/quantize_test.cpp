@@ -22,7 +22,7 @@ void each_quantizer(Body&& body) {
         ++seen;
         body(type.dtype);
     }
-    CHECK(seen == 5);
+    CHECK(seen == 7);
 }
 
 std::vector<std::byte> blocks_of(DType dtype, const std::vector<float>& values) {
@@ -77,6 +77,8 @@ TEST_CASE("the error of normal numbers is that of their bits") {
     CHECK(error_of(DType::q8_0, values) < 5e-5);
     CHECK(error_of(DType::q6_k, values) < 3e-4);
     CHECK(error_of(DType::q5_k, values) < 1.5e-3);
+    CHECK(error_of(DType::q5_0, values) < 2e-3);
+    CHECK(error_of(DType::q5_1, values) < 2e-3);
     CHECK(error_of(DType::q4_k, values) < 6e-3);
     CHECK(error_of(DType::q4_0, values) < 8e-3);
     CHECK(error_of(DType::q4_0, values) > error_of(DType::q4_k, values));

@@ -20,6 +20,7 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "bench/gpu"
 sys.path.insert(0, str(SCRIPTS))
 
 import gpu_check  # noqa: E402
+import ncu  # noqa: E402
 import processes  # noqa: E402
 import report  # noqa: E402
 import sanitizer  # noqa: E402
@@ -31,6 +32,8 @@ case "$1 $2" in
 "devices --json") echo '{"cpu": {"threads": 1}, "cuda": [{"name": "Card One"}, {"name": "Card (2)"}]}' ;;
 "devices --limits") echo '{"limits": {"read_bytes_per_second": 1e9, "copy_bytes_per_second": 1e9, "gemm_size": 8,
     "gemm_flops_per_second": 1e9}}' ;;
+"ops --json") echo '[{"name": "rms_norm"}, {"name": "linear"}]' ;;
+"ops linear") echo "linear passed: cuda 3" ;;
 ops*) sleep 600 & echo $! > "$(dirname "$0")/child"; echo "half a line"; wait ;;
 *) echo "error: $1 does not work" >&2; exit 3 ;;
 esac
@@ -94,7 +97,7 @@ class Processes(Folder):
 
     def test_a_limit_ends_the_children_too_and_keeps_what_was_printed(self) -> None:
         with self.assertRaises(processes.TimedOut) as caught:
-            processes.run([self.folder / "vitro", "ops"], 2)
+            processes.run([self.folder / "vitro", "ops", "rms_norm"], 2)
         self.assertEqual(caught.exception.out, "half a line\n")
         self.assertTrue(until(lambda: not alive(self.child())))
 
@@ -141,9 +144,9 @@ class Whole(Folder):
         out, errors = process.communicate(timeout=30)
         self.assertLess(time.monotonic() - begin, 15)
         parts = json.loads(self.reports()[0].read_text())["parts"]
-        self.assertIn("did not end within", parts["ops"]["why"])
-        self.assertEqual(parts["ops"]["details"], "half a line")
-        self.assertIn("no time was left", parts["start"]["why"])
+        self.assertRegex(parts["ops"]["why"], "rms_norm failed: did not end within .*; linear not run: no time was")
+        self.assertRegex(self.reports()[0].with_suffix(".log").read_text(), "half a line\n+=== did not end within")
+        self.assertEqual((parts["start"]["status"], parts["start"]["why"]), ("not run", "no time was left"))
         self.assertEqual((process.returncode, errors), (1, ""))
 
 
@@ -185,7 +188,7 @@ class Parts(Folder):
         self.assertEqual((part["status"], part["found"]), ("passed", {"eager": 2}))
         self.assertIn("did not end within 5 s", part["notes"][0])
         part = self.bench("import no_torch_here")
-        self.assertEqual((part["status"], part.get("found")), ("failed", None))
+        self.assertEqual((part["status"], part.get("found")), ("not run", None))
         self.assertIn(f"{sys.executable} has not what it needs", part["why"])
 
     def test_each_run_of_the_sanitizer_counts_alone(self) -> None:
@@ -207,15 +210,74 @@ esac
         self.assertEqual(part["status"], "failed")
         for name, line in (
             ("memcheck rms_norm", "passed: ERROR SUMMARY: 0 errors"),
-            ("racecheck rms_norm", "could not run: Error: Device not supported. Please read"),
+            ("racecheck rms_norm", "not run: Error: Device not supported. Please read"),
             ("memcheck linear", "failed: Invalid __global__ read of size 4 bytes; ERROR SUMMARY: 1 error"),
-            ("memcheck attention", "could not run: the program printed nothing"),
-            ("racecheck linear", "failed: did not end within 6 s"),
+            ("memcheck attention", "not run: the program printed nothing"),
+            ("racecheck linear", "not run: did not end within 6 s"),
             ("racecheck attention", "passed: RACECHECK SUMMARY: 0 hazards"),
         ):
             self.assertTrue(part["found"][name].startswith(line), (name, part["found"][name]))
         self.assertEqual(list(part["found"]), [" ".join(words) for words in sanitizer.CHECKS])
         self.assertNotIn("rms_norm passed", part["why"])
+
+    def test_a_sanitizer_or_counters_that_cannot_run_are_no_failure_of_the_kernels(self) -> None:
+        self.script("compute-sanitizer", "#!/bin/sh\necho '========= Error: Device not supported'; exit 1\n")
+        self.script("ncu", "#!/bin/sh\necho '==ERROR== ERR_NVGPUCTRPERM'; exit 1\n")
+        check = self.check(quick=False)
+        check.model = lambda layers: self.folder
+        with mock.patch.dict(os.environ, PATH=f"{self.folder}:{os.environ['PATH']}"):
+            parts = {name: check.part(name) for name in ("sanitizer", "ncu")}
+        self.assertEqual([part["status"] for part in parts.values()], ["not run", "not run"])
+        self.assertIn("skinny_product_kernel: ==ERROR== ERR_NVGPUCTRPERM", parts["ncu"]["why"])
+
+    def test_the_counters_of_a_kernel(self) -> None:
+        time, memory = ncu.METRICS[:2]
+        out = (f'==PROF== Connected\ndecode batch 1\n"ID","Kernel Name","{time}","{memory}"\n"","","us","%"\n'
+               '"0","skinny_product_kernel","23.4","91.2"\n')
+        self.assertEqual(ncu.parse(out), {time: "23.4 us", memory: "91.2 %"})
+        self.assertEqual(ncu.parse("==PROF== no kernels were profiled\n"), {})
+
+    def test_an_op_that_dies_leaves_the_others(self) -> None:
+        self.script("vitro", """#!/bin/sh
+case "$1 $2" in
+"ops --json") echo '[{"name": "rms_norm"}, {"name": "linear"}, {"name": "rope"}]' ;;
+"ops linear") echo "error: an illegal memory access was encountered" >&2; exit 1 ;;
+*) echo "$2 passed: cuda 3" ;;
+esac
+""")
+        check = self.check(quick=False)
+        part = check.part("ops")
+        self.assertEqual(part["found"], {"rms_norm": "passed: rms_norm passed: cuda 3",
+                                         "linear": "failed: error: an illegal memory access was encountered",
+                                         "rope": "passed: rope passed: cuda 3"})
+        self.assertEqual(part["why"], "linear failed: error: an illegal memory access was encountered")
+
+    def test_steps_that_differ_say_where_and_keep_the_numbers(self) -> None:
+        row = {"batch": 8, "context": 1000, "agrees": False, "why": "equal sequences differ"}
+        self.script("vitro", f"#!/bin/sh\necho '{json.dumps({'verify': [row]})}'; exit 1\n")
+        check = self.check()
+        check.model = lambda layers: self.folder
+        part = check.part("verify")
+        self.assertEqual((part["status"], part["why"], part["found"]),
+                         ("failed", "batch 8, context 1000: equal sequences differ", {"verify": [row]}))
+
+    def test_a_product_that_differs_from_the_plain_kernel_fails(self) -> None:
+        limits = {"limits": {"products": [{"m": 1, "n": 2, "k": 3, "nmse": 0.5}, {"m": 4, "n": 5, "k": 6, "nmse": 0}]}}
+        self.script("vitro", f"#!/bin/sh\necho '{json.dumps(limits)}'\n")
+        part = self.check().part("limits")
+        self.assertEqual((part["status"], part["why"]), ("failed", "a product of 1 x 2 x 3: nmse 5.0e-01"))
+
+    def test_a_bench_that_dies_keeps_what_it_had_measured(self) -> None:
+        self.script("vitro", """#!/bin/sh
+echo '{"decode": []}'; echo '{"decode": [{"batch": 1}]}'; echo '{"decode": [{"bat'
+echo "error: the card is gone" >&2; exit 1
+""")
+        check = self.check()
+        check.model = lambda layers: self.folder
+        for name in ("decode", "prefill", "kernels"):
+            part = check.part(name)
+            self.assertEqual((part["status"], part["why"], part["found"]),
+                             ("failed", "error: the card is gone", {"decode": [{"batch": 1}]}))
 
     def test_transformers_do_not_fall_back_to_the_cpu(self) -> None:
         without = types.SimpleNamespace(__version__="2.15+cpu", cuda=types.SimpleNamespace(is_available=lambda: False))

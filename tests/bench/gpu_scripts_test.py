@@ -68,6 +68,20 @@ def report(kernel: str, call: str, **more: object) -> list[dict]:
 
 
 class Sass(unittest.TestCase):
+    def test_loads_that_are_waited_for_before_the_next_kernel_may_start(self) -> None:
+        text = """
+		Function : _Zkernel
+        /*0000*/                   LDG.E.NA.128.CONSTANT R4, desc[UR6][R2.64] ;
+        /*0010*/               @P0 LDG.E.NA.128.CONSTANT R8, desc[UR6][R2.64+0x200] ;
+        /*0020*/                   MOV R20, R{first} ;
+        /*0030*/                   PREEXIT ;
+        /*0040*/                   HMMA.16816.F32.BF16 R24, R28, R8, R24 ;
+        /*0050*/                   EXIT ;
+"""
+        for first, eager in ((5, 1), (30, 0)):
+            found = sass.parse_sass(text.replace("{first}", str(first)).splitlines())["_Zkernel"]
+            self.assertEqual((found.eager, found.allows_next), (eager, True))
+
     def test_resources_without_the_kilobyte_that_the_system_keeps(self) -> None:
         found = sass.parse_resources(RESOURCES)
         self.assertEqual(found["_Zfirst"], sass.Resources(registers=40, stack=16, static_shared=128, local=8))

@@ -210,8 +210,8 @@ TEST_CASE("scalings that cannot be run are refused by name") {
     CHECK(error("LlamaForCausalLM", R"({"type": "linear"})") ==
           "config.json: \"rope_scaling\": expected the key \"factor\", found no such key");
     CHECK(error("LlamaForCausalLM", R"({"rope_type": "default", "partial_rotary_factor": 0.5})") ==
-          "config.json: \"rope_scaling.partial_rotary_factor\": expected 1, since all of a head turns in this "
-          "architecture, found 0.5");
+          "config.json: \"rope_scaling.partial_rotary_factor\": expected 1, since this architecture rotates "
+          "whole heads, found 0.5");
     CHECK(
         error("LlamaForCausalLM", R"({"type": "llama3", "factor": 8, "low_freq_factor": 4, "high_freq_factor": 1})") ==
         "config.json: \"rope_scaling.high_freq_factor\": expected a number larger than low_freq_factor (4), found 1");

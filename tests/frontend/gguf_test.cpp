@@ -82,7 +82,7 @@ std::vector<Case> malformed_cases() {
         changed(
             "big-endian", [](GgufBytes& f) { f.version = 3u << 24; }, "expected a little-endian GGUF file"),
         {"only a magic", "GGUF", "found the end of the file"},
-        {"half a version", std::string("GGUF\3\0", 6), "expected the version of 4 bytes"},
+        {"half a version", std::string("GGUF\3\0", 6), "expected the version, 4 bytes"},
         {"no counts", "GGUF" + u32(3), "the number of tensors"},
         changed(
             "tensors: -1", [=](GgufBytes& f) { f.tensor_count = kMost; },
@@ -144,10 +144,10 @@ std::vector<Case> malformed_cases() {
                     "expected its innermost dimension to be a multiple of 32, the block of Q8_0, found 33"),
         with_tensor("no multiple of a large block", {.dims = {128, 4}, .type = 12},
                     "a multiple of 256, the block of Q4_K, found 128"),
-        with_tensor("a type that was removed", {.type = 4}, "expected a type of ggml, found the number 4"),
-        with_tensor("a type of 1000", {.type = 1000}, "expected a type of ggml, found the number 1000"),
+        with_tensor("a type that was removed", {.type = 4}, "expected the number of a ggml type, found 4"),
+        with_tensor("a type of 1000", {.type = 1000}, "expected the number of a ggml type, found 1000"),
         with_tensor("a place off the alignment", {.offset = 8},
-                    "expected its place to be a multiple of the alignment, 32, found 8"),
+                    "expected its offset to be a multiple of the alignment, 32, found 8"),
         with_tensor("a place past the end", {.offset = 4096}, "ends past the end of the file"),
         with_tensor("a place that wraps", {.offset = kMost - 31}, "ends past the end of the file"),
         with_tensor("a place whose end wraps", {.dims = {64}, .offset = kMost / 32 * 32 - 64},

@@ -25,6 +25,7 @@ std::string refusal(const std::filesystem::path& path) {
 }
 
 const std::string kExpected = ": expected a model's directory, found ";
+const std::string kAnotherFile = ": expected a model's directory or a GGUF file, found another file";
 
 /// The hub's cache with one model: its path.
 std::filesystem::path write_hub(const std::filesystem::path& hub) {
@@ -68,8 +69,12 @@ TEST_CASE("what holds a model instead of being one says where it is") {
     const std::filesystem::path outside = snapshot.parent_path();
     CHECK(refusal(outside) == outside.string() + kExpected + "a directory that holds one: " + snapshot.string());
     const std::string file = (snapshot / "config.json").string();
-    CHECK(refusal(file) == file + kExpected + "a file: did you mean '" + snapshot.string() + "'?");
-    CHECK(refusal("/dev/null") == "/dev/null" + kExpected + "a file");
+    CHECK(refusal(file) == file + kAnotherFile + ": did you mean '" + snapshot.string() + "'?");
+    CHECK(refusal("/dev/null") == "/dev/null" + kAnotherFile);
+    const std::string link = (directory / "link").string(), gguf = (directory / "model.gguf").string();
+    std::filesystem::create_symlink("nowhere", link);
+    CHECK(refusal(link) == link + kExpected + "nothing");
+    CHECK(refusal(gguf) == gguf + ": expected a GGUF file, found nothing");
 }
 
 TEST_CASE("weights in other formats are named when those that are read are not there") {

@@ -139,7 +139,7 @@ TEST_CASE("the writer refuses names that the reader would") {
     const Tensor tensor(DType::f32, Shape{1}, &value);
     const std::filesystem::path path = directory / "t.safetensors";
     CHECK_THROWS_WITH_AS(write_safetensors(path, std::vector<NamedTensor>{{"a", tensor}, {"a", tensor}}),
-                         "t.safetensors: expected each tensor to have a name of its own, found \"a\" again", Error);
+                         "t.safetensors: expected a different name for each tensor, found \"a\" twice", Error);
     CHECK_THROWS_AS(write_safetensors(path, std::vector<NamedTensor>{{"__metadata__", tensor}}), Error);
     CHECK_THROWS_AS(write_safetensors(path, std::vector<NamedTensor>{{"\xff", tensor}}), Error);
     CHECK(files_in(directory.path()) == 0);

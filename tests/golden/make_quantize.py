@@ -17,7 +17,7 @@ import numpy
 from safetensors import safe_open
 
 MODEL = Path(__file__).resolve().parents[2] / "models" / "bundled" / "tiny-phi3" / "model.safetensors"
-TYPES = "Q8_0 Q4_0 Q4_K Q5_K Q6_K".split()
+TYPES = "Q8_0 Q4_0 Q5_0 Q5_1 Q4_K Q5_K Q6_K".split()
 TENSORS = ["model.embed_tokens.weight"] + [
     f"model.layers.{layer}.{name}.weight" for layer in (0, 3)
     for name in ("self_attn.qkv_proj", "self_attn.o_proj", "mlp.gate_up_proj", "mlp.down_proj")]

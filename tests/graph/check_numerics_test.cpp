@@ -46,6 +46,17 @@ TEST_CASE("what is computed another way under new names may take a value's place
               .find("the_pass changed b (now d): element") == 0);
 }
 
+TEST_CASE("NaN is as it was where it is NaN still, and nothing else") {
+    constexpr std::string_view kNaN = "%c = constant f32 [4] {nan, 1, inf, 2}\n";
+    const auto with = [&](std::string_view lines) { return std::string(kNaN) + std::string(lines); };
+    const std::string product = with("%y = mul(%x, %c) : f32 [T, 4]\nreturn %y\n");
+    CHECK(difference(product, with("%z = mul(%x, %c) : f32 [T, 4]\nreturn %z\n")) == "");
+    CHECK(difference(product, "%y = mul(%x, %w) : f32 [T, 4]\nreturn %y\n")
+              .find("the_pass changed y: element 0 of f32 [T, 4]: expected nan, found ") == 0);
+    CHECK(difference("%y = mul(%x, %w) : f32 [T, 4]\nreturn %y\n", product)
+              .find("the_pass changed y: element 0 of f32 [T, 4]: expected ") == 0);
+}
+
 TEST_CASE("results and updates are compared, also where another value takes their place") {
     const std::string_view both =
         "%a = add(%x, %w) : f32 [T, 4]\n%n = add(%s, %w) : f32 [2, 4]\nreturn %a\nupdate %s = %n\n";

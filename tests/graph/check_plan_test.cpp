@@ -130,9 +130,9 @@ const std::vector<Case>& cases() {
          [](Broken& p) { p.place("c") = p.place("cache"); }},
         {"a state that is not updated, overwritten", "the next run reads kept, which g has overwritten",
          [](Broken& p) { p.place("g") = p.place("kept"); }},
-        {"the next state beside the state", "output next does not stand where cache stands",
+        {"the next state beside the state", "output next is not at the place of cache",
          [](Broken& p) { p.place("next") = p.fresh(Region::states); }},
-        {"the next state in the place of another", "output next does not stand where cache stands",
+        {"the next state in the place of another", "output next is not at the place of cache",
          [](Broken& p) { p.place("next") = p.place("kept"); }},
         {"a state outside the states", "cache: expected in the states, found in the arena",
          [](Broken& p) {
@@ -155,7 +155,7 @@ const std::vector<Case>& cases() {
          [](Broken& p) {
              p.place("c") = {0, Region::weights, 0, 512};
          }},
-        {"two inputs in one place", "y and x both stand at cpu io [0, 512)",
+        {"two inputs in one place", "y and x are both at cpu io [0, 512)",
          [](Broken& p) { p.place("y") = p.place("x"); }},
         {"a place past the end of its region", "d: 512 bytes at",
          [](Broken& p) { p.place("d").offset = p.bytes(Region::arena); }},
@@ -163,13 +163,13 @@ const std::vector<Case>& cases() {
          [](Broken& p) { p.place("d").offset = SIZE_MAX - 63; }},
         {"a region that is too small", "reach past the end of cpu states",
          [](Broken& p) { p.bytes(Region::states) -= 64; }},
-        {"a misaligned place", "is no multiple of 64",
+        {"a misaligned place", "is not a multiple of 64",
          [](Broken& p) {
              p.place("e") = p.fresh(Region::arena);
              p.place("e").offset += 4;
              p.place("e").bytes = 256;
          }},
-        {"an alignment that is no power of two", "cpu: alignment 48 is no power of two",
+        {"an alignment that is no power of two", "cpu: alignment 48 is not a power of two",
          [](Broken& p) { p.device().alignment = 48; }},
         {"a place with too few bytes", "e: place of 64 bytes for 256", [](Broken& p) { p.place("e").bytes = 64; }},
         {"a place on a device that there is not", "e: device 7 of 1", [](Broken& p) { p.place("e").device = 7; }},
@@ -179,7 +179,7 @@ const std::vector<Case>& cases() {
              p.program.plan.devices.push_back(p.device());
              p.place("e").device = 1;
          }},
-        {"a view that is not where its memory is", "v is a view of d, but stands at cpu arena [",
+        {"a view that is not where its memory is", "v is a view of d, but is at cpu arena [",
          [](Broken& p) { p.place("v") = p.fresh(Region::arena); }},
         {"two outputs of a node over each other", "outputs l and r overlap",
          [](Broken& p) { p.place("r") = p.place("l"); }},
@@ -236,7 +236,8 @@ TEST_CASE("a value on the wrong one of two devices is refused") {
                               targets);
     CHECK(check_plan(program).empty());
     program.plan.values[static_cast<std::size_t>(program.graph.find("a.cpu"))].device = 0;
-    CHECK_THROWS_WITH_AS(require_sound(program), doctest::Contains("a.cpu: stands on far, lives on cpu"), Error);
+    CHECK_THROWS_WITH_AS(require_sound(program),
+                         doctest::Contains("a.cpu: its place is on far, but the graph puts it on cpu"), Error);
 }
 
 TEST_CASE("memory may be used again when nothing reads it any more") {

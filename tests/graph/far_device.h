@@ -43,6 +43,7 @@ public:
         if (bytes > 0) std::memcpy(host, reached(device), bytes);
     }
     void synchronize() override {}
+    std::unique_ptr<Stopwatch> make_stopwatch(std::size_t points) override { return host_.make_stopwatch(points); }
 
     /// The host address behind a device address.
     static void* reached(const void* device) {

@@ -116,7 +116,7 @@ TEST_CASE("a program with its load nodes again is what was compiled, as text, to
     CHECK(ops_of(again.load) == ops_of(program.load));
     CHECK(ops_of(again.step).size() == program.graph.nodes.size());
     CHECK_THROWS_WITH_AS(compile(graph_of(print(program.graph)), {cpu, cpu_kernels()}),
-                         "weight twice: twice is made by a load program, which the graph is without", Error);
+                         "weight twice: twice is made by a load program, which this graph does not have", Error);
 }
 
 TEST_CASE("two programs of a model share what they both prepare") {
@@ -193,6 +193,42 @@ constexpr std::string_view kJoined = R"(graph "g"
 %y = matmul(%x, %ab) {transpose_b = true} : f32 [2, 12]
 return %y
 )";
+
+TEST_CASE("a tensor is released when no view of it is read any more") {
+    CpuBackend cpu(1);
+    const Target target{cpu, cpu_kernels()};
+    const Program program = compile(graph_of(R"(graph "g"
+%w = weight f32 [4]
+%view = reshape(%w) {shape = [2, 2]} : f32 [2, 2]
+%view_of_view = reshape(%view) {shape = [4, 1]} : f32 [4, 1]
+%first = add(%view, %view) : f32 [2, 2]
+%second = add(%w, %w) : f32 [4]
+%third = mul(%view_of_view, %view_of_view) : f32 [4, 1]
+return %first
+return %second
+return %third
+)"),
+                                    target);
+    const Program* const programs[] = {&program};
+    const LoadProgram load(programs, {&target, 1});
+    PreparedWeights weights(load, {&target, 1});
+    Tensors tensors;
+    PreparedWeights::Tensors given = tensors.get();
+    given.release = [&](const ValueInfo& weight) {
+        tensors.released.push_back(weight.source);
+        std::ranges::fill(tensors.all.at(weight.source), -1.0f);  // who reads it now, reads something else
+    };
+    weights.make(given);
+    CHECK(tensors.released == std::vector<std::string>{"w"});
+    Executor executor(program, {{cpu, nullptr, nullptr, nullptr}}, weights.addresses(program));
+    executor.run({});
+    const std::vector<float> expected[] = {{0, 2, 4, 6}, {0, 2, 4, 6}, {0, 1, 4, 9}};
+    for (std::size_t i = 0; i < 3; ++i) {
+        std::vector<float> found(4);
+        executor.read(program.graph.results[i], found.data(), {});
+        CHECK(found == expected[i]);
+    }
+}
 
 TEST_CASE("what is joined is computed in its place: nothing but the result is allocated") {
     CpuBackend cpu(1);

@@ -113,6 +113,7 @@ TEST_CASE("a device whose memory the host cannot reach needs a kernel for every 
         void download(void*, const void*, std::size_t) override {}
         void queue_copy(void*, const void*, std::size_t) override {}
         void synchronize() override {}
+        std::unique_ptr<Stopwatch> make_stopwatch(std::size_t) override { return nullptr; }
     } device;
     try {
         compile(parse(kText, "g", find_op), {device, {}});

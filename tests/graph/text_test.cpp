@@ -195,7 +195,7 @@ TEST_CASE("malformed text: the error names file, line, column, what was expected
         {"%y = constant i32 [1] {1.5}", "g:5:24: expected an integer, found 1.5}"},
         {"%y = constant i32 [1] {4294967296}", "expected integers of 32 bits"},
         {"%y = constant f16 [1] {1}", "g:5:24: expected a constant of f32 or i32, found 1}"},
-        {"%y = addd(%x, %x) : f32 [T, 4]", "g:5:6: expected an op that there is (see `vitro ops`), found addd: did you mean 'add'?"},
+        {"%y = addd(%x, %x) : f32 [T, 4]", "g:5:6: no op is called 'addd': did you mean 'add'?"},
         {"%y = add(%x, %q) : f32 [T, 4]", "g:5:14: expected a value that stands above, found %q) : f32 [T, 4]"},
         {"%y = add(%x, %y) : f32 [T, 4]", "g:5:14: expected a value that stands above, found %y"},
         {"%y = add(%x %x) : f32 [T, 4]", "g:5:13: expected ')', found %x) : f32 [T, 4]"},

@@ -185,7 +185,7 @@ TEST_CASE("blocks of numbers are whole, and are moved as whole rows") {
     Builder b("blocks");
     const Value w = b.weight("w", {DType::q4_0, {3, 64}});
     CHECK_THROWS_WITH_AS(reshape(b, w, {64, 3}),
-                         doctest::Contains("expected rows of 64 as before, whose elements stand in blocks"), Error);
+                         doctest::Contains("expected rows of 64 as before, whose elements are in blocks"), Error);
     CHECK(b.type(reshape(b, w, {3, 1, 64})) == TensorType{DType::q4_0, {3, 1, 64}});
     const Value packed = b.weight("packed", {DType::q8_0_r16, {16, 64}});
     CHECK_THROWS_WITH_AS(reshape(b, packed, {2, 8, 64}),

@@ -6,6 +6,7 @@
 #include "ops/op_list.h"
 #include "ops/relu/relu.h"
 #include "ops/silu/silu.h"
+#include "tests/ops/run_op.h"
 
 #include <doctest/doctest.h>
 
@@ -40,6 +41,21 @@ TEST_CASE("every op passes every check") {
             for (const std::string& complaint : result.complaints) FAIL_CHECK(complaint);
         }
     }
+}
+
+TEST_CASE("an op that commutes computes the same when its inputs have changed places") {
+    const auto x = test::floats({2, 3}, {1, -2, 0.5f, 7, 1e-3f, -9}), y = test::floats({2, 3}, {3, 5, -1, 0.25f, 2, 8});
+    std::set<std::string_view> names;
+    for (const OpDef* op : all_ops()) {
+        if (!op->commutes) continue;
+        CAPTURE(op->name);
+        names.insert(op->name);
+        for (const int threads : {0, 1})
+            CHECK(test::run_op(*op, {x, y}, {}, threads)[0].floats() ==
+                  test::run_op(*op, {y, x}, {}, threads)[0].floats());
+    }
+    for (const std::string_view name : {"add", "mul"}) CHECK(names.contains(name) == (find_op(name) != nullptr));
+    CHECK(names.size() <= 2);
 }
 
 TEST_CASE("a wrong kernel is noticed") {

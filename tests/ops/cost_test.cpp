@@ -103,7 +103,7 @@ struct Compiled {
         const ModelConfig config = read_model_config(directory.path());
         const std::vector<Target> targets{{*device, cuda_emulated::kernels()}, {host, cpu_kernels()}};
         ModelConfig whole = config;
-        whole.sliding_window = 0;  // every key is seen
+        for (LayerConfig& layer : whole.layers) layer.sliding_window = 0;  // every key is seen
         const LanguageModelOptions options = completed({.context = s.keys,
                                                         .max_sequences = s.sequences,
                                                         .chunk = s.tokens,

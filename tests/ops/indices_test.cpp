@@ -17,6 +17,7 @@
 #include <cstring>
 #include <map>
 #include <set>
+#include <utility>
 
 namespace vitro::check {
 namespace {
@@ -197,6 +198,50 @@ TEST_CASE("an index that is none is an error, of every op that takes indices, wh
     }
     CHECK(ops == std::set<std::string>{"attention", "attention_mask", "embed", "gather_rows", "kv_append", "kv_gather",
                                        "qkv_projection", "qkv_rope_append", "rope"});
+}
+
+TEST_CASE("two tokens in one row of a cache are an error, wherever their places come from") {
+    CpuBackend cpu(2);
+    const std::unique_ptr<Backend> cuda = cuda_emulated::make_backend();
+    const Target targets[] = {{cpu, cpu_kernels()}, {*cuda, cuda_emulated::kernels()}};
+    std::set<std::string> ops;
+    Random random(2);
+    for (const OpDef* op : all_ops())
+        for_each_case(*op, 1, [&](OpCase& each) {
+            for (const Source source : {Source::constant, Source::state, Source::computed}) {
+                const int positions = input_index(*op, "positions");
+                if (positions < 0) continue;
+                const auto at = static_cast<std::size_t>(positions);
+                const Single good(*op, each, at, source);
+                const auto rows = written_rows(good.graph().nodes.back());
+                const std::int64_t tokens = each.inputs()[at].elements();
+                if (!rows || tokens < 2) continue;
+                ops.emplace(op->name);
+                CAPTURE(op->name);
+                CAPTURE(int(source));
+                CHECK(unchecked_writes(good.graph()).size() == 1);
+                CHECK(error_of([&] { good.interpret(); }) == "none");
+                const std::int64_t first = random.integer(0, tokens - 2),
+                                   second = random.integer(first + 1, tokens - 1);
+                std::vector<std::int32_t> was;
+                for (const std::size_t input : {rows->positions, rows->sequences}) {
+                    auto* numbers = each.inputs()[input].as<std::int32_t>();
+                    was.push_back(std::exchange(numbers[second], numbers[first]));
+                }
+                const Single bad(*op, each, at, source);
+                const std::string expected = fmt::format("found tokens {} and {} in slot ", first, second);
+                const auto names_them = [&](const std::string& error) {
+                    return error.find(expected) != std::string::npos;
+                };
+                CHECK(names_them(error_of([&] { bad.interpret(); })));
+                for (const Target& target : targets)
+                    if (target.backend.is_host() || find_kernel(target, bad.graph(), bad.graph().nodes.back()))
+                        CHECK(names_them(error_of([&] { bad.execute(target); })));
+                each.inputs()[rows->positions].as<std::int32_t>()[second] = was[0];
+                each.inputs()[rows->sequences].as<std::int32_t>()[second] = was[1];
+            }
+        });
+    CHECK(ops == std::set<std::string>{"kv_append", "qkv_projection", "qkv_rope_append"});
 }
 
 TEST_CASE("tokens that a step computes are checked when it runs") {

@@ -142,7 +142,7 @@ TEST_CASE("whole rows of blocks are moved like others, their parts are not") {
         CHECK(run_op(kSplit, {x}, Split{0, {1, 3}}, threads)[1].memory == rows({3, 4, 5, 6, 7, 8, 9, 10, 11}));
     }
     const std::string reason =
-        "expected an axis other than the rows' own, whose elements stand in blocks, found 2 of "
+        "expected an axis other than the rows' own, whose elements are in blocks, found 2 of "
         "q8_0 [4, 3, 64]";
     CHECK(refusal(kTranspose, {x.type}, Transpose{{0, 2, 1}}) == reason);
     CHECK(refusal(kSlice, {x.type}, Slice{-1, 0, 32}) == reason);

@@ -93,6 +93,31 @@ TEST_CASE("nvcc compiles all kernels for all architectures, without warnings and
     CHECK(kernels > 3 * 20);
 }
 
+TEST_CASE("no product waits for its weights before the next kernel may start") {
+    const std::string path = nvcc();
+    if (path.empty()) return;
+    const fs::path cubin = fs::temp_directory_path() / "vitro_products.cubin";
+    for (const char* source : {"ops/matmul/linear_product_cuda.cu", "ops/qkv_projection/qkv_projection_cuda.cu"}) {
+        const Said compiled = run(
+            fmt::format("cd '{}' && '{}' -std=c++20 -O3 -DFMT_USE_CONSTEXPR=1 --expt-relaxed-constexpr -I. -gencode "
+                        "arch=compute_90a,code=sm_90a -cubin -o '{}' '{}'",
+                        kSource.string(), path, cubin.string(), source));
+        REQUIRE_MESSAGE(compiled.status == 0, compiled.text);
+        const Said said = run(fmt::format("python3 '{}/bench/gpu/sass.py' '{}'", kSource.string(), cubin.string()));
+        if (said.text.find("cuobjdump is not there") != std::string::npos) {
+            MESSAGE("skipped: ", said.text);
+            return;
+        }
+        REQUIRE_MESSAGE(said.status == 0, said.text);
+        static const std::regex kLine("(skinny_product_kernel<.*>): (\\d+) waits before PREEXIT");
+        int kernels = 0;
+        for (std::sregex_iterator line(said.text.begin(), said.text.end(), kLine), end; line != end; ++line, ++kernels)
+            CHECK_MESSAGE((*line)[2] == "0", (*line)[1].str());
+        CHECK(kernels == 16);  // bf16 and f16, fp8 weights or the same, up to 8 tokens or 16, with a norm or without
+    }
+    fs::remove(cubin);
+}
+
 TEST_CASE("a spill is noticed") {
     int kernels = 0;
     const std::string said =

@@ -68,9 +68,9 @@ TEST_CASE("rows are whole blocks of floats, and what reads them has blocks too")
     const TensorType x{DType::q8_32, {2, 64}}, norm{DType::f32, {64}};
     CHECK(refusal(kLinear, {x, {DType::q4_1, {4, 64}}}, Linear{}) == "accepted");
     CHECK(refusal(kLinear, {x, {DType::bf16, {4, 64}}}, Linear{}) ==
-          "x: expected a float beside weights that are not block-quantized, found q8_32 [2, 64]");
+          "x: expected a float type, since the weight is not block-quantized, found q8_32 [2, 64]");
     CHECK(refusal(kLinear, {x, {DType::q8_0, {4, 64}}, TensorType::none(), norm}, Linear{}) ==
-          "x: expected a float, to be normed, found q8_32 [2, 64]");
+          "x: expected a float type, since it is normalized, found q8_32 [2, 64]");
 }
 
 }  // namespace

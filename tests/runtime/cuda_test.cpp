@@ -1,5 +1,6 @@
 // The whole model on the emulated GPU: the real CUDA kernels, recorded once and replayed for every position, against
 // the CPU backend.
+#include "backends/emulation/failures.h"
 #include "tests/frontend/temp_dir.h"
 #include "tests/paths.h"
 #include "tests/runtime/cuda_model.h"
@@ -9,6 +10,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <tuple>
 
 using namespace vitro;
 using namespace vitro::test;
@@ -134,6 +136,35 @@ TEST_CASE("NaN in the logits is an error where the GPU chooses the token, and th
     CHECK(cuda.model.tokens(0).empty());
 }
 
+TEST_CASE("a model whose recordings, programmatic launches or products the device refuses says the same, warned once") {
+    const LanguageModelOptions options{
+        .context = kContext, .choose_tokens = true, .activation = DType::bf16, .cache = DType::bf16};
+    CudaModel whole(bundled_directory(), options);
+    const auto expected = continuation(whole.model, "The capital of France is", {}, 4);
+    for (const auto& [call, words, replays] :
+         {std::tuple{"cudaGraphInstantiate", "a step could not be recorded: cudaGraphInstantiate: operation not supported", false},
+          std::tuple{"cudaGraphLaunch", "a step could not be replayed: operation not supported", false},
+          std::tuple{"programmatic launch", "a programmatic launch failed: operation not supported", true},
+          std::tuple{"gemm", "refuses a product of ", true}}) {
+        CAPTURE(std::string(call));
+        CudaModel cuda(bundled_directory(), options);
+        std::vector<std::string> warnings;
+        cuda.device->on_warning([&](std::string_view text) { warnings.emplace_back(text); });
+        emulation::plant_failure({.call = call, .times = 1'000'000, .error = emulation::cudaErrorNotSupported});
+        const auto found = continuation(cuda.model, "The capital of France is", {}, 4);
+        const std::vector<std::int32_t> tokens(20, 5);  // more than the kernel for few tokens takes
+        cuda.model.truncate(0, 0);
+        const StepPart part{.tokens = tokens, .want = Want::token};
+        cuda.model.step({&part, 1});
+        emulation::clear_failures();
+        CHECK(found == expected);
+        CHECK((cuda.replayed() != nullptr) == replays);
+        REQUIRE(warnings.size() == 1);
+        CAPTURE(warnings[0]);
+        CHECK(warnings[0].find(words) != std::string::npos);
+    }
+}
+
 TEST_CASE("what does not fit the device is said before anything is allocated") {
     const auto device = cuda_emulated::make_backend();
     CpuBackend host(1);
@@ -149,5 +180,6 @@ TEST_CASE("what does not fit the device is said before anything is allocated") {
     CAPTURE(text);
     CHECK(text.starts_with("cuda-emulated:0 (emulated): not enough memory: expected "));
     CHECK(text.find("KV cache") != std::string::npos);
+    CHECK(text.find(", reserve 0.54)") != std::string::npos);
     CHECK(*device->free_bytes() == before);
 }

@@ -12,6 +12,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace vitro::test {
@@ -101,7 +102,8 @@ SymbolValues sizes(std::int64_t tokens, std::int64_t cached) {
 
 }  // namespace
 
-TEST_CASE("with every possible tap on, steps, places and logits are those of the run without, bit for bit") {
+TEST_CASE(
+    "with every possible tap on, and clocks, steps, places and logits are those of the run without, bit for bit") {
     for (const std::string& name : golden_names()) {
         for (const bool on_gpu : {false, true}) {
             CAPTURE(name);
@@ -109,11 +111,29 @@ TEST_CASE("with every possible tap on, steps, places and logits are those of the
             Glass plain(name, on_gpu, {}), tapped(name, on_gpu, {});
             for (const Phase phase : {Phase::prefill, Phase::decode}) {
                 tapped.model.executor(phase).tap(tappable(tapped.model.program(phase)));
-                CHECK(print(plain.model.program(phase).graph) == print(tapped.model.program(phase).graph));
+                tapped.model.executor(phase).time_steps(true);
+                const Program &a = plain.model.program(phase), &b = tapped.model.program(phase);
+                CHECK(print(a.graph) == print(b.graph));
+                CHECK(std::equal(a.steps.begin(), a.steps.end(), b.steps.begin(), b.steps.end(),
+                                 [](const Step& x, const Step& y) {
+                                     return x.node == y.node && x.run == y.run && x.device == y.device;
+                                 }));
+                for (std::size_t i = 0; i < a.graph.values.size(); ++i) {
+                    const Place &x = a.plan.place(static_cast<ValueId>(i)), &y = b.plan.place(static_cast<ValueId>(i));
+                    CHECK((x.device == y.device && x.region == y.region && x.offset == y.offset && x.bytes == y.bytes));
+                }
             }
             CHECK(plain.feed(kPrompt) == tapped.feed(kPrompt));
             for (const std::int32_t token : {4, 9, 1, 7}) CHECK(plain.feed({token}) == tapped.feed({token}));
+            const std::vector<Executor::StepTime> times = tapped.model.executor(Phase::decode).step_times();
+            for (std::size_t i = 0; i < times.size(); ++i) {
+                CHECK(times[i].end >= times[i].begin);
+                const bool is_after = i == 0 || tapped.model.program(Phase::decode).steps[i].device !=
+                                                    tapped.model.program(Phase::decode).steps[i - 1].device;
+                if (!is_after) CHECK(times[i].begin >= times[i - 1].end);
+            }
             tapped.model.executor(Phase::decode).tap({});
+            tapped.model.executor(Phase::decode).time_steps(false);
             for (const std::int32_t token : {6, 2, 5}) CHECK(plain.feed({token}) == tapped.feed({token}));
         }
     }

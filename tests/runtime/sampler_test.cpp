@@ -133,6 +133,13 @@ TEST_CASE("the repetition penalty divides positive and multiplies negative logit
     CHECK(sampler.sample(Logits{4, 1.9f, 1}, Tokens{0, 0, 0}) == 0);
     CHECK(sampler.sample(Logits{-1, -1.5f, -9}, Tokens{0}) == 1);
     CHECK(sampler.sample(Logits{-1, -2.5f, -9}, Tokens{0, 0}) == 0);
+    // What 32 bits do not hold is no logit any more, at whatever temperature.
+    for (const float temperature : {0.0f, 1.0f}) {
+        Sampler large({.temperature = temperature, .repetition_penalty = 1e-38f}, 3);
+        CHECK(large.sample(Logits{9, 1, 0}, Tokens{}) >= 0);
+        CHECK_THROWS_WITH_AS(large.sample(Logits{9, 1, 0}, Tokens{0}),
+                             doctest::Contains("hold NaN or +Inf after logit-bias and repeat-penalty"), Error);
+    }
     CHECK(sampler.sample(Logits{4, 3, 1}, Tokens{}) == 0);  // nothing is left of earlier histories
     // Probabilities e^2 : e^1 after the penalty of 2 on both 4 and 2; any seed draws by them.
     const double e = std::exp(1.0);

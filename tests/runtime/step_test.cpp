@@ -176,7 +176,8 @@ TEST_CASE("what cannot be is an error, and nothing has changed") {
     CHECK(error_of([&] { append(model, {.sequence = 1, .tokens = too_long}); }).starts_with("the text is 41 tokens"));
     CHECK(error_of([&] { model.truncate(2, 0); }) == "sequence 2: expected one in [0, 2)");
     CHECK(error_of([&] { model.truncate(0, -1); }) == "sequence 0: expected a length of at least 0, found -1");
-    CHECK(error_of([&] { model.share(0, 0, 1); }) == "sequence 0: expected another sequence to share its tokens with");
+    CHECK(error_of([&] { model.share(0, 0, 1); }) ==
+          "sequence 0: expected a different sequence to share its tokens with");
     CHECK(error_of([&] { model.share(0, 1, 10); }) == "sequence 0: expected a length in [0, 9], found 10");
     CHECK(error_of([&] { model.tokens(7); }) == "sequence 7: expected one in [0, 2)");
     CHECK(model.step({}).empty());

@@ -120,6 +120,20 @@ TEST_CASE("Ctrl-C ends an answer, and the conversation goes on") {
     CHECK(terminal.finish() == 0);
 }
 
+TEST_CASE("a signal that ends chat leaves the terminal as it was") {
+    for (const int signal : {SIGTERM, SIGHUP}) {
+        CAPTURE(signal);
+        Chat chat;
+        chat.terminal.type("half a line");
+        REQUIRE(chat.terminal.shows("half a line"));
+        CHECK_FALSE(chat.terminal.is_plain());
+        ::kill(chat.terminal.pid(), signal);
+        CHECK(chat.terminal.finish() == -signal);
+        CHECK(chat.terminal.is_plain());
+        CHECK(chat.terminal.screen().ends_with("\033[?2004l"));
+    }
+}
+
 TEST_CASE("commands: help, reset, save, and what is none") {
     Chat chat;
     chat.say(kItaly);

@@ -1,4 +1,5 @@
 // What holds for every subcommand: help, exit codes, one line of error.
+#include "tests/paths.h"
 #include "tests/runtime/tiny_text_model.h"
 #include "tests/tools/process.h"
 
@@ -9,7 +10,7 @@ using namespace vitro::test;
 
 namespace {
 const std::vector<std::string> kCommands = {"run",        "chat",   "show",  "next", "tokenize",
-                                            "detokenize", "logits", "graph", "ops", "perplexity"};
+                                            "detokenize", "logits", "graph", "ops",  "perplexity"};
 }  // namespace
 
 TEST_CASE("help stands on stdout, with an example, for vitro and each subcommand") {
@@ -77,7 +78,7 @@ TEST_CASE("a wrong value ends with 2 and one line that names the option, what wa
         std::vector<std::string> arguments;
         std::string message;
     };
-    const std::string bias = "--logit-bias: expected ";
+    const std::string bias = "--logit-bias: expected ", ffn = source_path("tests/tools/ffn.vt").string();
     const std::vector<Case> cases = {
         {{"run", "x", "-n", "-5"}, "--predict: expected a whole number of at least 0, found -5"},
         {{"run", "x", "-n", "abc"}, "--predict: expected a whole number of at least 0, found 'abc'"},
@@ -92,12 +93,12 @@ TEST_CASE("a wrong value ends with 2 and one line that names the option, what wa
          "--ctx-size: expected a whole number from 1 to 1073741824, found 2147483648"},
         {{"next", "x", "--top", "0"}, "--top: expected a whole number of at least 1, found 0"},
         {{"plan", "--chunk", "99999999999999999999"},
-         "--chunk: expected a whole number of at least 1, found 99999999999999999999"},
+         "--chunk: expected a whole number from 1 to 9223372036854775807, found 99999999999999999999"},
         {{"run", "x", "--temp", ""}, "--temp: expected a number of at least 0, found ''"},
         {{"run", "x", "--temp", "-1"}, "--temp: expected a number of at least 0, found -1"},
         {{"run", "x", "--temp", "nan"}, "--temp: expected a number of at least 0, found 'nan'"},
         {{"run", "x", "--temp", "inf"}, "--temp: expected a number of at least 0, found 'inf'"},
-        {{"run", "x", "--temp", "1e999"}, "--temp: expected a number of at least 0, found 1e999"},
+        {{"run", "x", "--temp", "1e999"}, "--temp: expected a number of magnitude at most 3.4028235e+38, found 1e999"},
         {{"run", "x", "--temp", "0,8"}, "--temp: expected a number of at least 0, found '0,8'"},
         {{"run", "x", "--top-k", "-1"}, "--top-k: expected a whole number of at least 0, found -1"},
         {{"run", "x", "--top-p", "2"}, "--top-p: expected a number from 0 to 1, found 2"},
@@ -106,7 +107,8 @@ TEST_CASE("a wrong value ends with 2 and one line that names the option, what wa
         {{"run", "x", "--logit-bias", "x"}, bias + "ID=BIAS, such as 42=-5, found 'x'"},
         {{"run", "x", "--logit-bias", "1="}, bias + "a number or -inf, found ''"},
         {{"run", "x", "--logit-bias", "1=2x"}, bias + "a number or -inf, found '2x'"},
-        {{"run", "x", "--logit-bias", "1=1e999"}, bias + "a number or -inf, found 1e999"},
+        {{"run", "x", "--logit-bias", "1=1e999"},
+         bias + "a number of magnitude at most 3.4028235e+38 or -inf, found 1e999"},
         {{"run", "x", "--logit-bias", "1=inf"}, bias + "a number or -inf, found 'inf'"},
         {{"run", "x", "--logit-bias", "-1=1"}, bias + "a whole number from 0 to 2147483647, found -1"},
         {{"run", "x", "--stop", ""}, "--stop: expected a text, found ''"},
@@ -121,6 +123,11 @@ TEST_CASE("a wrong value ends with 2 and one line that names the option, what wa
         {{"opt"}, "opt: expected GRAPH, found nothing"},
         {{"opt", "g.vt", "--symbol", "T"}, "--symbol: expected a capital letter and a size, such as T=4, found 'T'"},
         {{"opt", "g.vt", "--symbol", "T=0"}, "--symbol: expected a whole number of at least 1, found 0"},
+        {{"opt", "g.vt", "--symbol", "T=9223372036854775808"},
+         "--symbol: expected a whole number from 1 to 9223372036854775807, found 9223372036854775808"},
+        {{"opt", ffn, "--symbol", "T=17"}, "--symbol: T: expected a size from 1 to 16, found 17"},
+        {{"opt", ffn, "--symbol", "Q=2"},
+         "--symbol: expected T, found Q: graph \"a gated feed-forward layer\" has no such symbol"},
         {{"bench", "--decode", "1"}, "--decode: expected BATCH:CONTEXT, such as 1:1000, found '1'"},
         {{"bench", "--decode", "1:-2"}, "--decode: expected a whole number from 0 to 1073741824, found -2"},
         {{"bench", "--prefill", "8,x"}, "--prefill: expected a whole number from 1 to 1073741824, found 'x'"},

@@ -91,6 +91,37 @@ TEST_CASE("bench measures steps, prompts, generation and kinds of kernels") {
     CHECK(json.at("generate").at("seconds_without_cache") > 0);
 }
 
+TEST_CASE("bench prints each case when it is measured, and with --json --lines all so far") {
+    const ProcessResult text =
+        run_vitro({"bench", "--decode", "2:4,1:4", "--prefill", "8", "--repeats", "1", "--warm-up", "1"});
+    CHECK(text.exit_code == 0);
+    CHECK(text.out.find("decode  batch    1") < text.out.find("decode  batch    2"));
+    CHECK(text.out.find("decode  batch    2") < text.out.find("prefill      8"));
+    const ProcessResult lines =
+        run_vitro({"bench", "--decode", "2:4,1:4", "--prefill", "8", "--repeats", "1", "--json", "--lines"});
+    std::istringstream stream(lines.out);
+    std::vector<Json> found;
+    for (std::string line; std::getline(stream, line);) found.push_back(Json::parse(line));
+    REQUIRE(found.size() == 4);  // the load, two decodes, a prefill
+    CHECK(!found[0].contains("decode"));
+    CHECK(found[1].at("decode").size() == 1);
+    CHECK(found[2].at("decode").size() == 2);
+    CHECK(found[3].at("prefill").size() == 1);
+}
+
+TEST_CASE("bench verifies that steps of several shapes agree") {
+    for (const char* device : {"cpu", "cuda-emulated"}) {
+        CAPTURE(device);
+        const Json json = json_of({"bench", "--verify", "3:40", "--json", "--repeats", "1", "--device", device});
+        const Json& row = json.at("verify").at(0);
+        CHECK(row.at("agrees") == true);
+        CHECK(row.at("equal") == true);
+        CHECK(row.at("decode_nmse") < row.at("allowed_nmse"));
+        CHECK(row.at("ragged_nmse") < row.at("allowed_nmse"));
+        if (std::string(device) == "cpu") CHECK(row.at("ragged_equal") == 3);
+    }
+}
+
 TEST_CASE("bench refuses what the model is not made for, and measures nothing smaller in its place") {
     check_error(run_vitro({"bench", "--prefill", "100000"}),
                 {"--prefill: expected at most 512 tokens", "found 100000"});
@@ -98,10 +129,15 @@ TEST_CASE("bench refuses what the model is not made for, and measures nothing sm
     check_error(run_vitro({"bench", "--generate", "508"}), {"--generate: expected at most 507 tokens", "found 508"});
 }
 
-TEST_CASE("limits are measured on a device that is no host") {
+TEST_CASE("limits are measured on every device") {
     const Json limits = json_of({"devices", "--limits", "cuda-emulated", "--json"}).at("limits");
     CHECK(limits.at("read_bytes_per_second") > 0);
     CHECK(limits.at("copy_bytes_per_second") > 0);
     CHECK(limits.at("gemm_flops_per_second") > 0);
-    check_error(run_vitro({"devices", "--limits", "cpu"}), {"--limits: expected cuda"});
+    CHECK(limits.at("gemm_library") == "the emulation");
+    for (const Json& product : limits.at("products")) CHECK(product.at("nmse") < 1e-4);
+    CHECK(limits.at("products").size() == 4);
+    const Json cpu = json_of({"devices", "--limits", "cpu", "--json"}).at("limits");
+    for (const char* what : {"read_bytes_per_second", "flops_per_second", "integer_operations_per_second"})
+        CHECK(cpu.at(what).get<double>() > 1e8);
 }

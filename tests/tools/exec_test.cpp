@@ -143,7 +143,51 @@ TEST_CASE("exec refuses what does not fit, naming it") {
     write_safetensors(files.inputs, unknown);
     refuse({"tensor \"next\"", "has no input or state of that name"});
     check_error(run_vitro({"exec", kFfn, "-m", source_path("models/bundled/tiny-phi3").string()}), {"norm.weight"});
-    check_error(run_vitro({"exec", kFfn, "--symbol", "T=17"}), {"symbol T: expected a value in [1, 16], found 17"});
+}
+
+TEST_CASE("exec refuses a step whose tokens do not fit the cache, whatever is wrong with them") {
+    const TempDir directory;
+    const std::string graph = (directory / "g.vt").string(), in = (directory / "in.safetensors").string();
+    write_bytes(directory / "g.vt", R"(graph "two sequences"
+symbol C <= 8
+symbol T <= 4
+%cache = state f32 [4, 2, 1, 1]
+%x = input f32 [T, 1, 1]
+%positions = input i32 [T]
+%sequences = input i32 [T]
+%pages = input i32 [2, 2]
+%lengths = input i32 [2]
+%next = kv_append(%cache, %x, %positions, %sequences, %pages) : f32 [4, 2, 1, 1]
+%all = kv_gather(%next, %pages, %lengths) : f32 [C, 1, 1]
+return %all
+update %cache = %next
+)");
+    using Numbers = std::vector<std::int32_t>;
+    std::vector<float> cache = {0, 1, 2, 3, 4, 5, 6, 7}, x = {10, 20};
+    const auto run = [&](Numbers positions, Numbers sequences, Numbers pages, Numbers lengths) {
+        const NamedTensor tensors[] = {
+            tensor("cache", DType::f32, {4, 2, 1, 1}, cache), tensor("x", DType::f32, {2, 1, 1}, x),
+            tensor("positions", DType::i32, {2}, positions),  tensor("sequences", DType::i32, {2}, sequences),
+            tensor("pages", DType::i32, {2, 2}, pages),       tensor("lengths", DType::i32, {2}, lengths)};
+        write_safetensors(in, tensors);
+        return run_vitro({"exec", graph, "--inputs", in});
+    };
+    const ProcessResult good = run({2, 0}, {0, 1}, {3, 1, 0, 2}, {3, 1});
+    check_success(good);
+    CHECK(good.out.starts_with("all f32 [4, 1, 1]: 6, 7, 10, 20\n"));
+    check_error(run({2, 2}, {0, 0}, {3, 1, 0, 2}, {3, 1}),
+                {"kv_append at next",
+                 "expected a row of the cache for each token, found tokens 0 and 1 in slot 0 of "
+                 "page 1"});
+    check_error(run({2, 0}, {0, 1}, {3, 1, 1, 2}, {3, 1}), {"found tokens 0 and 1 in slot 0 of page 1"});
+    check_error(run({2, 4}, {0, 1}, {3, 1, 0, 2}, {3, 1}), {"input positions: element 1: expected a number in [0, 4)"});
+    check_error(run({2, 0}, {0, 2}, {3, 1, 0, 2}, {3, 1}), {"input sequences: element 1: expected a number in [0, 2)"});
+    check_error(run({2, 0}, {0, 1}, {3, 1, 0, 4}, {3, 1}), {"input pages: element 3: expected a number in [0, 4)"});
+    check_error(run({2, 0}, {0, 1}, {3, 1, 0, 2}, {5, -1}), {"input lengths: element 0: expected a number in [0, 5)"});
+    check_error(run({2, 0}, {0, 1}, {3, 1, 0, 2}, {0, 0}),
+                {"input lengths: expected lengths that add up to C, a number from 1 to 8, found 0"});
+    check_error(run({2, 0}, {0, 1}, {3, 1, 0, 2}, {INT32_MAX, INT32_MAX}),
+                {"input lengths: expected lengths that add up to C, a number from 1 to 8, found 4294967294"});
 }
 
 TEST_CASE("f8e4m3 states are read from a file and written to one") {

@@ -181,6 +181,15 @@ TEST_CASE("a signal removes the unfinished file and ends the program as it would
     }
 }
 
+TEST_CASE("a file that gets larger than the user may write is an error, and nothing of it is left") {
+    const TempDir directory;
+    const std::string file = (directory / "page.html").string();
+    const std::string command =
+        "ulimit -f 1; exec " + quoted(vitro_binary()) + " graph --format html -o " + quoted(file);
+    check_error(run_program({"sh", "-c", command}), {file + ": cannot be written: File too large"});
+    CHECK(std::filesystem::is_empty(directory.path()));
+}
+
 TEST_CASE("a signal that the caller ignores stays ignored") {
     const ProcessResult result =
         run_program({"sh", "-c", "trap '' HUP; " + quoted(vitro_binary()) + " chat & sleep 0.5; kill -HUP $!; wait $!"},

@@ -50,7 +50,7 @@ TEST_CASE("a plugin's op is listed, checked, found by its pass and run") {
 
 TEST_CASE("a plugin may be given once; what it has must be new") {
     check_error(run_vitro({"--plugin", kPlugin, "--plugin", kPlugin, "ops"}),
-                {"op square_relu: there is one of this name already"});
+                {"op square_relu: there already is one of this name"});
 }
 
 TEST_CASE("what is no plugin of this version is refused") {

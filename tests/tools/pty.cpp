@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pty.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -41,6 +42,13 @@ PtyProcess::~PtyProcess() {
         ::waitpid(pid_, nullptr, 0);
     }
     ::close(terminal_);
+}
+
+bool PtyProcess::is_plain() const {
+    termios modes{};
+    if (::tcgetattr(terminal_, &modes) != 0) throw std::runtime_error("no terminal");
+    constexpr tcflag_t kPlain = ECHO | ICANON | ISIG;
+    return (modes.c_lflag & kPlain) == kPlain;
 }
 
 void PtyProcess::type(std::string_view keys) const {

@@ -21,6 +21,8 @@ public:
     ~PtyProcess();  // kills it, should it still run
 
     pid_t pid() const { return pid_; }
+    /// Whether the terminal is as a shell wants it: it shows what is typed, and hands over lines.
+    bool is_plain() const;
     void type(std::string_view keys) const;
     /// Waits, at most a minute, until the terminal shows `text` behind what earlier calls waited for; whether it does.
     bool shows(std::string_view text);

@@ -37,8 +37,11 @@ function layoutGroup(group, sizeOf) {
   const bottom = last ? last.top + last.h + (last.h > 0 ? PADDING : 0) : y;
   const head = group.parent ? group.headWidth || 0 : 0;
   const extra = Math.max(0, head - (most - least + 2 * PADDING)) / 2;
-  const shift = PADDING + extra - least;
-  group.w = most - least + 2 * (PADDING + extra);
+  // Lines come in beside the head, not through it.
+  const entries = ranks.flat().filter((v) => v.item?.kind === "port" && v.item.side === "in").map((v) => v.x);
+  const aside = head > 0 ? Math.max(0, head + 4 - (Math.min(...entries, Infinity) + PADDING + extra - least)) : 0;
+  const shift = PADDING + extra + aside - least;
+  group.w = most - least + 2 * (PADDING + extra) + aside;
   group.h = bottom;
   group.portX = new Map();
   for (const rank of ranks) for (const v of rank) {

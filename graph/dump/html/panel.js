@@ -4,30 +4,13 @@ const WORKS = {weights: "reads weights", cache: "KV cache", compute: "computes",
 /** Whether a node runs in every step, not once, when the model is loaded. */
 const inStep = (node) => node.work !== "load";
 const sumOf = (nodes, field) => nodes.reduce((sum, node) => sum + node[field], 0);
-const link = (path, text) => `<a data-path="${escaped(path)}">${escaped(text ?? path)}</a>`;
-const times = (count) => (count === 1 ? "once" : `${count} times`);
+const link = (path, text) => `<a href="#stage=${stageNow().name}&path=${encodeURIComponent(path)}" data-path="${escaped(path)}">${escaped(text ?? path)}</a>`;
 const facts = (rows) => `<dl class="facts">${rows.filter((row) => row && row[1] !== "" && row[1] !== undefined)
   .map(([key, html]) => `<dt>${escaped(key)}</dt><dd>${html}</dd>`).join("")}</dl>`;
 
-/** Lines that are alike but for the layer are one: "layers.0-31: 32 ×". */
-function foldedLines(lines) {
-  const groups = new Map();
-  for (const line of lines) {
-    const match = /^(.*?\.)?(\d+)\.(.*)$/.exec(line.path);
-    const layer = match ? (match[1] || "") + match[2] + "." : null;
-    const before = match ? (match[1] || "") + (match[2] - 1) + "." : null;
-    const shorten = (text) => (layer ? text.split(layer).join("▪.").split(before).join("previous.") : text);
-    const key = match ? (match[1] || "") + "|" + match[3] + "|" + shorten(line.why || "") + line.mark : line.path + line.why + line.mark;
-    if (!groups.has(key)) groups.set(key, {...line, count: 0, first: match?.[2], prefix: match?.[1] || "", rest: match?.[3]});
-    const group = groups.get(key);
-    group.count += 1;
-    group.last = match?.[2];
-  }
-  return [...groups.values()];
-}
 function lineHtml(line) {
-  const path = line.count > 1 ? `${link(line.path, `${line.prefix}${line.first}–${line.last}.${line.rest}`)} <small>${line.count} ×</small>` : link(line.path);
-  return `<li><span class="${{"+": "plus", "-": "minus", "~": "tilde"}[line.mark] || ""}">${line.mark || ""}</span>
+  const path = line.count > 1 ? `${link(stageNow().repeatOf(line.path) ? drawnPath(line.path) : line.path, line.name)} <small>${line.count} ×</small>` : link(line.path);
+  return `<li><span class="${{"+": "plus", "−": "minus", "~": "tilde"}[line.mark] || ""}">${line.mark || ""}</span>
     <span class="path">${path}</span>${line.why ? `<span class="why">${escaped(line.why)}</span>` : ""}</li>`;
 }
 function listHtml(lines, most = 14) {
@@ -40,18 +23,20 @@ function stagePanel(stage) {
   const story = stage.story, changes = stage.changes;
   let html = `<h2>${escaped(stage.name)}</h2><div class="equation">${escaped(stage.equation)}</div>`;
   if (stage.name === "build") {
-    html += `<p class="doc">The graph as the model's code wrote it: every box is one op of the equations. Move the slider below
-      to watch the passes rewrite it. Click a box to see what it is; click a module's name to open or close it.</p>`;
+    html += `<p class="doc">The graph as the model's code wrote it: every box is one op of the equations, every line a value. Move the
+      slider below (or press →) to watch the passes rewrite it, up to the program that runs. Click a box to see what it is; click a
+      module's name to open or close it. ? explains colours, symbols and keys.</p>`;
+    html += `<h3>Sizes of a step</h3>` + facts(Object.entries(story.symbols).map(([name, bound]) => [`${name} ≤ ${bound}`, escaped(SYMBOLS[name] || "a size that a step chooses")]));
   }
   html += facts([["ops", `${stage.nodes.length}${stage.index ? ` <span class="doc">(before: ${story.stages[stage.index - 1].nodes.length})</span>` : ""}`],
-    ["moves a step", human(sumOf(stage.nodes.filter(inStep), "bytes"), "B")],
+    ["moves per step", human(stage.bytesOfStep, "B")],
     ["computes", human(sumOf(stage.nodes.filter(inStep), "flops"), "FLOP")],
     stage.nodes.every(inStep) ? null : ["moves once, at load", human(sumOf(stage.nodes.filter((node) => !inStep(node)), "bytes"), "B")],
-    stage.milliseconds !== undefined ? ["took", `${stage.milliseconds.toFixed(2)} ms`] : null]);
+    stage.milliseconds != null ? ["took", `${stage.milliseconds.toFixed(2)} ms`] : null]);
   if (stage.index > 0) {
     html += `<div class="tally"><span class="plus">+ ${changes.added.size} new</span><span class="tilde">~ ${changes.changed.size} changed</span>
       <span class="minus">− ${changes.gone.length} gone</span></div>`;
-    if (!stage.does) html += `<p class="doc">${stage.index + 1 === story.stages.length ? "The graph runs as the passes left it." : "This pass found nothing to do here."}</p>`;
+    if (!stage.does) html += `<p class="doc">${idleText(stage)}</p>`;
   }
   if (stage.index === story.stages.length - 1) html += memoryHtml(story);
   const fired = stage.findings.filter((f) => f[1]), refused = stage.findings.filter((f) => !f[1]);
@@ -63,10 +48,18 @@ function stagePanel(stage) {
   if (changes.gone.length) {
     html += `<h3>Gone</h3>` + listHtml(changes.gone.map((path) => {
       const fate = story.fate(path);
-      return {path, mark: "-", why: fate ? `${fate.kind}${fate.into ? ` ${fate.kind === "merged" ? "with" : "in"} ${fate.into}` : ""}` : ""};
+      return {path, mark: "−", why: fate ? `${fate.kind}${fate.into ? ` ${fate.kind === "merged" ? "with" : "in"} ${fate.into}` : ""}` : ""};
     }));
   }
   return html;
+}
+
+/** Of a stage that left the graph as it was. */
+function idleText(stage) {
+  if (stage.index + 1 === stage.story.stages.length) return "The graph runs as the passes left it.";
+  const refused = stage.findings.filter(([, fired]) => !fired).length;
+  if (refused > 0) return `This pass changed nothing: it looked at ${counted(refused, "candidate")} and refused ${refused === 1 ? "it" : "all of them"}, for the reasons below.`;
+  return "This pass changed nothing: the graph has no place that it looks for.";
 }
 
 function memoryHtml(story) {
@@ -91,12 +84,12 @@ function nodePanel(stage, node) {
   const story = stage.story, op = story.ops[node.op];
   const state = stage.changes.added.has(node.path) ? `<span class="plus">new in this stage</span>`
     : stage.changes.changed.has(node.path) ? `<span class="tilde">changed in this stage</span>` : "";
-  let html = `<button class="close" data-close="1" title="Back to the stage (Esc)">×</button>
-    <h2>${escaped(node.op)} <span class="badge" style="--work: var(--${node.work})">${op.fused ? "fused, " : ""}${WORKS[node.work]}</span></h2>
+  let html = `<button class="close" data-close="1" aria-label="Back to the stage" title="Back to the stage (Esc)">×</button>
+    <h2>${escaped(node.op)} <span class="badge"><i style="background: var(--${node.work})"></i>${op.fused ? "fused, " : ""}${WORKS[node.work]}</span></h2>
     <p class="path">${escaped(node.path)}</p>${state}<p class="doc">${escaped(op.doc)}</p>`;
   html += facts([["moves", op.view ? "nothing: a view" : human(node.bytes, "B")],
     ["computes", node.flops ? human(node.flops, "FLOP") : ""],
-    ["intensity", node.flops && node.bytes ? `${(node.flops / node.bytes).toFixed(2)} FLOP a byte` : ""],
+    ["intensity", node.flops && node.bytes ? `${(node.flops / node.bytes).toFixed(2)} FLOP per byte` : ""],
     ["device", stage.index === story.stages.length - 1 ? escaped(story.devices[node.path] || "") : ""],
     ["written at", escaped(node.source)],
     ...node.attributes.map(([key, value]) => [key, escaped(value)])]);
@@ -105,16 +98,39 @@ function nodePanel(stage, node) {
   if (node.realizes.length) {
     html += `<h3>Stands for ${node.realizes.length} values of the source graph</h3><ul>${node.realizes.map((path) => {
       const source = story.stages[0].node(path);
-      return `<li><span class="path"><a data-build="${escaped(path)}">${escaped(path)}</a></span>${source ? `<span class="why">${escaped(source.op)}</span>` : ""}</li>`;
+      return `<li><span class="path"><a href="#stage=${story.stages[0].name}&path=${encodeURIComponent(path)}" data-build="${escaped(path)}">${escaped(path)}</a></span>${source ? `<span class="why">${escaped(source.op)}</span>` : ""}</li>`;
     }).join("")}</ul>`;
   }
   if (stage.index === story.stages.length - 1) html += node.outputs.map((value) => placeHtml(story, value.path)).join("");
-  return html + whyHtml(story, node.path) + readersHtml(stage, node.outputs);
+  return html + marksHtml(story, marksOf(story, node)) + lifeHtml(story, node.path) + whyHtml(story, node.path) + readersHtml(stage, node.outputs);
 }
 
 function readersHtml(stage, values) {
   const all = [...new Set(values.flatMap((value) => stage.readers.get(value.path) || []))];
   return all.length ? `<h3>Read by</h3>` + listHtml(all.map((node) => ({path: node.path, why: node.op}))) : "";
+}
+
+/** What computes a value in each stage that changed it, what became of it, and where that lives: `vitro why`. */
+function lifeHtml(story, path) {
+  const lines = [];
+  let before = null;
+  for (const stage of story.stages) {
+    const node = stage.node(path);
+    if (node && node !== before)
+      lines.push(`<li><b>${escaped(stage.name)}</b> <span class="why">${escaped(node.op)}(${node.inputs.map((value) => link(value.path)).join(", ")})${node.source ? ` at ${escaped(node.source)}` : ""}</span></li>`);
+    if (!node && before) lines.push(`<li><b>${escaped(stage.name)}</b> <span class="why">takes it away</span></li>`);
+    before = node;
+  }
+  let at = path;
+  for (let fate = story.fate(at); fate && at; fate = story.fate(at)) {
+    lines.push(`<li><b>${escaped(fate.pass)}</b> <span class="why">${escaped(fate.kind)}${fate.into ? ` in ${link(fate.into)}` : ""}</span></li>`);
+    at = fate.into;
+  }
+  const last = story.stages[story.stages.length - 1], place = story.places[at];
+  if (place && place.length > 3) lines.push(`<li><span class="why">lives from step ${place[3]} to step ${place[4]}</span></li>`);
+  const tensors = (last.node(at)?.inputs || []).filter((value) => value.kind === "weight").map((value) => story.sources[value.path] || value.path);
+  if (tensors.length) lines.push(`<li><span class="why">reads ${tensors.map(escaped).join(", ")}</span></li>`);
+  return lines.length ? `<h3>Its life</h3><ul>${lines.join("")}</ul>` : "";
 }
 
 /** What the passes found at this path. */
@@ -126,12 +142,12 @@ function whyHtml(story, path) {
 
 function valuePanel(stage, path) {
   const story = stage.story, value = stage.value(path);
-  let html = `<button class="close" data-close="1" title="Back to the stage (Esc)">×</button>`;
+  let html = `<button class="close" data-close="1" aria-label="Back to the stage" title="Back to the stage (Esc)">×</button>`;
   if (!value) {
     const fate = story.fate(path);
     html += `<h2>${escaped(path)}</h2><p class="doc">Not in this stage.</p>`;
     if (fate) html += facts([["became", escaped(fate.kind)], ["in", fate.into ? link(fate.into) : ""], ["by", escaped(fate.pass)]]);
-    return html + whyHtml(story, path);
+    return html + lifeHtml(story, path) + whyHtml(story, path);
   }
   html += `<h2>${escaped(value.kind)}</h2><p class="path">${escaped(path)}</p>`;
   html += facts([["type", escaped(value.type)], ["bytes", `${value.bytes} <span class="doc">(${human(value.bytes, "B")})</span>`]]);
@@ -143,9 +159,9 @@ function modulePanel(stage, group) {
   const inside = stage.nodes.filter((node) => node.path.startsWith(group.path + ".") || node.path === group.path);
   const byOp = new Map();
   for (const node of inside) byOp.set(node.op, (byOp.get(node.op) || 0) + 1);
-  return `<button class="close" data-close="1" title="Back to the stage (Esc)">×</button>
+  return `<button class="close" data-close="1" aria-label="Back to the stage" title="Back to the stage (Esc)">×</button>
     <h2>${escaped(group.module?.type || "module")}</h2><p class="path">${escaped(group.path)}</p><p class="doc">${escaped(group.module?.detail || "")}</p>` +
-    facts([["ops", inside.length], ["moves a step", human(sumOf(inside.filter(inStep), "bytes"), "B")],
+    facts([["ops", inside.length], ["moves per step", human(sumOf(inside.filter(inStep), "bytes"), "B")],
       ["computes", human(sumOf(inside.filter(inStep), "flops"), "FLOP")],
       ...[...byOp].map(([op, count]) => [op, `${count} ×`])]);
 }

@@ -47,7 +47,7 @@ bool fuse_square_relu(Graph& graph, PassContext& context) {
         const ValueId out = mul.outputs[0], y = mul.inputs[0];
         const NodeId relu = rewriter.producer(y, "relu");
         if (relu < 0 || rewriter.uses(y) != 2) {
-            rewriter.refuse(out, "what is squared is no relu, used for nothing else");
+            rewriter.refuse(out, "what is squared is not a relu that is used only here");
             continue;
         }
         rewriter.fired(out, "squared in the relu");

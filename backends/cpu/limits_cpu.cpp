@@ -1,18 +1,31 @@
-#include "bench/cpu/limits.h"
+#include "backends/cpu/limits.h"
 
 #include "backends/cpu/simd_integer.h"
 
-#include <benchmark/benchmark.h>
+#include <chrono>
+#include <cstring>
 
-#include <algorithm>
-
-namespace vitro::bench {
+namespace vitro::inline VITRO_ISA {
+namespace {
 
 using simd::Floats;
 
+/// Whatever `value` holds is taken to be read and written here: the compiler can leave nothing out.
+template <class T>
+[[gnu::always_inline]] inline void keep(T& value) {
+    asm volatile("" : "+m"(value) : : "memory");
+}
+
+template <class Body>
+double seconds(Body&& body) {
+    const auto begin = std::chrono::steady_clock::now();
+    body();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
 double read_bandwidth(ThreadPool& pool, std::span<const std::byte> memory) {
     using Bits = std::uint64_t __attribute__((vector_size(32)));
-    // Four streams a thread: one alone leaves a third of the bandwidth unused on the machines tried.
+    // Four streams for each thread: one alone leaves a third of the bandwidth unused on the machines tried.
     constexpr std::size_t kStreams = 4, kStream = 256 << 10, kTurn = 256, kVectors = kTurn / sizeof(Bits);
     const auto chunks = memory.size() / (kStreams * kStream);
     const double time = seconds([&] {
@@ -28,28 +41,29 @@ double read_bandwidth(ThreadPool& pool, std::span<const std::byte> memory) {
                     }
                 }
             }
-            benchmark::DoNotOptimize(seen);
+            keep(seen);
         });
     });
     return double(chunks * kStreams * kStream) / time;
 }
 
+constexpr int kChains = 12;  // more than latency times throughput of any machine so far, fewer than its registers
+constexpr std::int64_t kRounds = 200'000;
+
 double fma_peak(ThreadPool& pool) {
-    constexpr int kChains = 12;  // more than latency times throughput of any machine so far, fewer than its registers
-    constexpr std::int64_t kRounds = 200'000;
     const double time = seconds([&] {
         pool.parallel_for(pool.threads(), 1, [&](std::int64_t begin, std::int64_t end, int) {
             for (std::int64_t i = begin; i < end; ++i) {
                 Floats sums[kChains];
                 for (int c = 0; c < kChains; ++c) sums[c] = simd::broadcast(float(c));  // or they could be merged
                 Floats x = simd::broadcast(0.5f), y = simd::broadcast(0.25f);
-                benchmark::DoNotOptimize(x);
-                benchmark::DoNotOptimize(y);
+                keep(x);
+                keep(y);
                 for (std::int64_t round = 0; round < kRounds; ++round) {
 #pragma GCC unroll 12
                     for (Floats& sum : sums) sum = simd::multiply_add(x, sum, y);
                 }
-                benchmark::DoNotOptimize(sums);
+                keep(sums);
             }
         });
     });
@@ -57,16 +71,14 @@ double fma_peak(ThreadPool& pool) {
 }
 
 double integer_peak(ThreadPool& pool) {
-    constexpr int kChains = 12;
-    constexpr std::int64_t kRounds = 200'000;
     using Sum = simd::DotSum<simd::CodeKind::up_to_15>;
     const double time = seconds([&] {
         pool.parallel_for(pool.threads(), 1, [&](std::int64_t begin, std::int64_t end, int) {
             for (std::int64_t i = begin; i < end; ++i) {
                 Sum sums[kChains];
                 simd::Bytes w{}, x{};
-                benchmark::DoNotOptimize(w);
-                benchmark::DoNotOptimize(x);
+                keep(w);
+                keep(x);
                 for (int c = 0; c < kChains; ++c) {
                     sums[c].start(simd::Ints{} + c);
                     sums[c].add(w, w, x, true);
@@ -76,17 +88,18 @@ double integer_peak(ThreadPool& pool) {
                     for (Sum& sum : sums) sum.add(w, w, x, false);
                 }
                 for (Sum& sum : sums) sum.flush();
-                benchmark::DoNotOptimize(sums);
+                keep(sums);
             }
         });
     });
     return 2.0 * 4 * simd::kLanes * kChains * double(kRounds) * pool.threads() / time;
 }
 
-double median(std::vector<double>& values) {
-    const auto middle = values.begin() + std::ptrdiff_t(values.size() / 2);
-    std::nth_element(values.begin(), middle, values.end());
-    return *middle;
+}  // namespace
+
+const CpuLimits* cpu_limits() {
+    static constexpr CpuLimits kLimits{read_bandwidth, fma_peak, integer_peak};
+    return &kLimits;
 }
 
-}  // namespace vitro::bench
+}  // namespace vitro::inline VITRO_ISA

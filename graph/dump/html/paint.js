@@ -1,0 +1,34 @@
+// Numbers of a run on the boxes: a colour by their size, and their text. What html.h calls Paint.
+/** The marks of the values that a node computes or stands for: [path, value, text], the largest first. */
+function marksOf(story, node) {
+  if (!story.paint) return [];
+  const paths = new Set([...node.outputs.map((value) => value.path), ...node.realizes]);
+  return [...paths].filter((path) => story.paint.marks[path]).map((path) => [path, ...story.paint.marks[path]])
+    .sort((a, b) => b[1] - a[1]);
+}
+/** The largest mark of what a box shows, or null. */
+function markOf(story, item) {
+  if (!story.paint) return null;
+  const all = item.kind === "node" ? marksOf(story, item.node) : item.kind === "group" ? (item.marks || []) : [];
+  return all.length ? all.reduce((most, mark) => (mark[1] > most[1] ? mark : most)) : null;
+}
+/** From green for the least to red for the most. */
+function heat(paint, value) {
+  const on = (x) => (paint.log ? Math.log(Math.max(x, paint.least)) : x);
+  const share = (on(value) - on(paint.least)) / (on(paint.most) - on(paint.least) || 1);
+  return `hsl(${Math.round(140 * (1 - Math.min(1, Math.max(0, share))))}, 75%, 48%)`;
+}
+/** The colour of a box, or null. */
+function heatOf(item) {
+  const mark = markOf(story, item);
+  return mark && heat(story.paint, mark[1]);
+}
+function paintLegend(paint) {
+  const text = (x) => (x !== 0 && (Math.abs(x) < 0.01 || Math.abs(x) >= 1e4) ? x.toExponential(1) : String(+x.toPrecision(3)));
+  return `<span class="paint">${escaped(paint.title)}: ${text(paint.least)}<i class="scale"></i>${text(paint.most)}</span>`;
+}
+function marksHtml(story, marks) {
+  if (!marks.length) return "";
+  return `<h3>${escaped(story.paint.title)}</h3><ul>${marks.map(([path, , text]) =>
+    `<li><span class="path">${link(path)}</span><span class="why">${escaped(text)}</span></li>`).join("")}</ul>`;
+}

@@ -1,0 +1,243 @@
+// vitro profile: where the time of a run goes.
+#include "runtime/profile.h"
+
+#include "graph/dump/html.h"
+#include "graph/dump/subject.h"
+#include "runtime/profile_drawing.h"
+#include "runtime/profile_trace.h"
+#include "tools/common.h"
+#include "tools/story.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+namespace vitro {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Flags {
+    ModelFlags model;
+    std::string prompt;
+    std::vector<std::int32_t> tokens;
+    std::int64_t predict = 16;
+    std::string by = "op";
+    std::string phase = "decode";
+    std::int64_t top = 20;
+    std::filesystem::path trace;
+    std::string format = "text";
+    std::filesystem::path output;
+    bool json = false;
+};
+
+constexpr ProfileBy kAllBys[] = {ProfileBy::op, ProfileBy::module, ProfileBy::layer, ProfileBy::path, ProfileBy::step};
+
+/// The runs of one phase, added up.
+struct Totals {
+    std::int64_t runs = 0, tokens = 0;
+    double wall = 0, untimed = 0, kernels = 0, inputs = 0, launch = 0, between = 0, results = 0;
+    Cost cost;
+
+    Totals(const Profile& profile, Phase phase) {
+        for (const ProfiledRun& run : profile.runs()) {
+            if (run.phase != phase) continue;
+            ++runs;
+            tokens += run.tokens;
+            wall += run.seconds();
+            untimed += run.untimed;
+            kernels += run.kernels();
+            inputs += run.inputs();
+            launch += run.launch();
+            between += run.between();
+            results += run.results();
+            for (const ProfiledRun::Time& step : run.steps) {
+                cost.bytes += step.cost.bytes;
+                cost.flops += step.cost.flops;
+            }
+        }
+    }
+    double accounted() const { return kernels + inputs + launch + between + results; }
+    std::vector<std::pair<std::string_view, double>> parts() const {
+        return {{"kernels", kernels},
+                {"inputs and bookkeeping", inputs},
+                {"to the first kernel", launch},
+                {"between kernels", between},
+                {"results and bookkeeping", results}};
+    }
+};
+
+Json json_of(const ProfileRow& row) {
+    return {{"name", row.name},
+            {"device", row.device},
+            {"calls", row.calls},
+            {"seconds", row.seconds},
+            {"bytes", row.cost.bytes},
+            {"flops", row.cost.flops},
+            {"bytes_per_second", row.bytes_per_second()},
+            {"flops_per_second", row.flops_per_second()},
+            {"of_peak", row.of_peak()},
+            {"bound", row.is_bound_by_memory() ? "memory" : "compute"}};
+}
+
+Json json_of(const Profile& profile, const std::map<std::string, Peaks>& peaks, const Flags& flags) {
+    Json json{{"model", flags.model.directory.string()}, {"peaks", Json::object()}, {"phases", Json::array()}};
+    for (const auto& [device, peak] : peaks)
+        json["peaks"][device] = {{"bytes_per_second", peak.bytes_per_second},
+                                 {"flops_per_second", peak.flops_per_second},
+                                 {"integer_operations_per_second", peak.integer_per_second},
+                                 {"flops_of", peak.flops_of}};
+    for (const Phase phase : {Phase::prefill, Phase::decode}) {
+        const Totals totals(profile, phase);
+        if (totals.runs == 0) continue;
+        Json one{{"phase", name(phase)},
+                 {"runs", totals.runs},
+                 {"tokens", totals.tokens},
+                 {"wall_seconds", totals.wall},
+                 {"wall_seconds_without_clocks", totals.untimed},
+                 {"overhead", *profile.overhead(phase)},
+                 {"bytes", totals.cost.bytes},
+                 {"flops", totals.cost.flops},
+                 {"parts", Json::array()}};
+        for (const auto& [what, seconds] : totals.parts())
+            one["parts"].push_back({{"part", what}, {"seconds", seconds}});
+        for (const ProfileBy by : kAllBys) {
+            Json& list = one[fmt::format("by_{}", name(by))] = Json::array();
+            for (const ProfileRow& row : rows_of(profile, phase, by, peaks)) list.push_back(json_of(row));
+        }
+        json["phases"].push_back(std::move(one));
+    }
+    return json;
+}
+
+void print_phase(const Profile& profile, const std::map<std::string, Peaks>& peaks, const Flags& flags, Phase phase) {
+    const Totals totals(profile, phase);
+    if (totals.runs == 0) return;
+    const auto per_run = [&](double x) { return x / static_cast<double>(totals.runs); };
+    print_out("\n{}: {} token{} in {} step{}, {:.3f} ms each, {:.1f} tokens/s; {} and {} each\n", name(phase),
+              totals.tokens, totals.tokens == 1 ? "" : "s", totals.runs, totals.runs == 1 ? "" : "s",
+              1e3 * per_run(totals.wall), static_cast<double>(totals.tokens) / totals.wall,
+              human(totals.cost.bytes / totals.runs, "B"), human(totals.cost.flops / totals.runs, "FLOP"));
+    for (const auto& [what, seconds] : totals.parts())
+        print_out("  {:<42} {:>10.1f} us {:>6.1f}%\n", what, 1e6 * per_run(seconds), 100 * seconds / totals.wall);
+    print_out("  {:<42} {:>10.1f} us {:>6.1f}%\n", "all of these, of the wall time", 1e6 * per_run(totals.accounted()),
+              100 * totals.accounted() / totals.wall);
+    print_out("  {:<42} {:>10.1f} us {:>+6.1f}%\n", "without clocks, and what these cost",
+              1e6 * per_run(totals.untimed), 100 * *profile.overhead(phase));
+    const auto by =
+        std::find_if(std::begin(kAllBys), std::end(kAllBys), [&](ProfileBy one) { return name(one) == flags.by; });
+    const std::vector<ProfileRow> rows = rows_of(profile, phase, *by, peaks);
+    print_out("  {:<42} {:>7} {:>10} {:>7} {:>8} {:>9} {:>8}  {}\n", flags.by, "calls", "us", "share", "GB/s",
+              "GFLOP/s", "of peak", "bound by");
+    std::int64_t shown = 0;
+    for (const ProfileRow& row : rows) {
+        if (shown++ == flags.top) {
+            print_out("  … {} more (--top)\n", std::ssize(rows) - flags.top);
+            break;
+        }
+        const std::string name =
+            row.device == profile.steps(phase).front().device ? row.name : fmt::format("{} ({})", row.name, row.device);
+        print_out("  {:<42} {:>7.5g} {:>10.1f} {:>6.1f}% {:>8.1f} {:>9.1f} {:>7.0f}%  {}\n", name,
+                  per_run(static_cast<double>(row.calls)), 1e6 * per_run(row.seconds), 100 * row.seconds / totals.wall,
+                  row.bytes_per_second() / 1e9, row.flops_per_second() / 1e9, 100 * row.of_peak(),
+                  row.is_bound_by_memory() ? "memory" : "compute");
+    }
+}
+
+void print(const Profile& profile, const std::map<std::string, Peaks>& peaks, const Flags& flags) {
+    for (const auto& [device, peak] : peaks) {
+        const std::string integers = peak.integer_per_second > 0
+                                         ? fmt::format(", {:.0f} GOP/s of 8-bit numbers", peak.integer_per_second / 1e9)
+                                         : "";
+        print_out("{} does at most, measured: reads {:.1f} GB/s, {:.0f} GFLOP/s ({}){}\n", device,
+                  peak.bytes_per_second / 1e9, peak.flops_per_second / 1e9, peak.flops_of, integers);
+    }
+    for (const Phase phase : {Phase::prefill, Phase::decode}) print_phase(profile, peaks, flags, phase);
+}
+
+/// The page of a phase's graph, its boxes coloured by the mean time of their step, with roofline and timeline.
+std::string page_of(const Profile& profile, const std::map<std::string, Peaks>& peaks, const Flags& flags) {
+    Phase phase = flags.phase == "prefill" ? Phase::prefill : Phase::decode;
+    if (Totals(profile, phase).runs == 0) phase = phase == Phase::decode ? Phase::prefill : Phase::decode;
+    Paint paint{.title = "µs a step", .is_logarithmic = true, .least = 1e-1, .most = 1e-1};
+    for (const ProfileRow& row : rows_of(profile, phase, ProfileBy::step, peaks)) {
+        const double microseconds = 1e6 * row.seconds / static_cast<double>(row.calls);
+        paint.most = std::max(paint.most, microseconds);
+        paint.marks[row.name] = {microseconds,
+                                 fmt::format("{:.1f} µs, {:.0f}% of the {} peak", microseconds, 100 * row.of_peak(),
+                                             row.is_bound_by_memory() ? "memory" : "compute")};
+    }
+    for (const auto& [device, peak] : peaks)
+        paint.drawings.emplace_back(fmt::format("Roofline of {}, {}", device, name(phase)),
+                                    roofline_svg(profile, phase, device, peaks));
+    const auto last = std::find_if(profile.runs().rbegin(), profile.runs().rend(),
+                                   [&](const ProfiledRun& run) { return run.phase == phase; });
+    paint.drawings.emplace_back(fmt::format("Timeline of the last step, {}", name(phase)),
+                                timeline_svg(profile, *last));
+    return html_of(story_of(profile.model(), phase), &paint);
+}
+
+/// By the devices' names.
+std::map<std::string, Peaks> peaks_of(const Devices& devices) {
+    std::map<std::string, Peaks> peaks;
+    for (const Target& target : devices.targets)
+        peaks.emplace(std::string(target.backend.name()), measure_peaks(target.backend));
+    return peaks;
+}
+
+int profile(Flags flags) {
+    std::optional<Tokenizer> tokenizer;
+    if (flags.tokens.empty()) {
+        tokenizer = open_tokenizer(flags.model);
+        flags.tokens = tokenizer->encode(flags.prompt);
+    }
+    if (flags.tokens.empty()) fail("the text has no tokens: expected at least one");
+    const std::int64_t chunk = std::min<std::int64_t>(std::ssize(flags.tokens), LanguageModelOptions{}.chunk);
+    const OpenModel open = open_model(flags.model, {.chunk = chunk});
+    const std::map<std::string, Peaks> peaks = peaks_of(open.devices);
+    Profile profile(*open.model);
+    std::int32_t next = profile.step(flags.tokens);
+    for (std::int64_t i = 0; i < flags.predict; ++i) next = profile.step({&next, 1});
+
+    if (!flags.trace.empty()) print_or_write(trace_json(profile, peaks), flags.trace);
+    if (flags.format == "html")
+        print_or_write(page_of(profile, peaks, flags), flags.output);
+    else if (flags.json)
+        print_or_write(json_of(profile, peaks, flags).dump(2) + "\n", flags.output);
+    else
+        print(profile, peaks, flags);
+    return 0;
+}
+
+}  // namespace
+
+void add_profile(CommandLine& line) {
+    auto flags = std::make_shared<Flags>();
+    const Command command = line.add("profile",
+                                     "tell where the time of a run goes: every step against what the device can do at "
+                                     "most, and what is not kernels\n"
+                                     "Example: vitro profile -p \"The capital of France is\" -n 32 --by module",
+                                     [flags] {
+                                         if (flags->format == "html" && flags->output.empty())
+                                             fail_usage("profile: --format html wants -o FILE");
+                                         return profile(*flags);
+                                     });
+    add_model_flags(command, flags->model);
+    command.option("-p,--prompt", flags->prompt, "the text to begin with", "TEXT")
+        .excludes(
+            command.list("--tokens", flags->tokens, "token ids in place of a text: no tokenizer is needed", "1,2,3"));
+    command.number("-n,--predict", flags->predict, {0}, "tokens to generate after it, each a decode step (default 16)");
+    command.choice("--by", flags->by, {"op", "module", "layer", "path", "step"},
+                   "how steps are put together: by op (the default), module or path (layers told as one), layer, or "
+                   "each step by itself");
+    command.number("--top", flags->top, {1}, "how many rows to print (default 20)");
+    command.output("--trace", flags->trace, "write all steps to a file that Perfetto opens (ui.perfetto.dev)");
+    const Option format = command.choice(
+        "--format", flags->format, {"text", "html"},
+        "text (default), or the graph's page with its boxes coloured by their time, a roofline and a timeline");
+    command.choice("--phase", flags->phase, {"prefill", "decode"}, "the graph that the page shows (default decode)");
+    command.output("-o,--output", flags->output, "write the page or the JSON to a file");
+    command.flag("--json", flags->json, "print JSON").excludes(format);
+}
+
+}  // namespace vitro
