@@ -315,12 +315,12 @@ DumpComparison compare_with_dump(LanguageModel& model, const SafetensorsFile& du
 
     const Graph& source = run.taps().source();
     const std::vector<std::string> order = order_of(source);
-    /// The value of that name, else what the module of that name computes last.
-    const auto path_of = [&](const std::string& name) -> std::string {
-        if (run.find(name) >= 0) return name;
+    /// What the module of that name computes last, or the value of that name: a module's bias and scale are values of
+    /// their own below it.
+    const auto path_of = [&](const std::string& name) {
         std::string last;
         for (const std::string& path : order)
-            if (path.starts_with(name + ".") && run.find(path) >= 0) last = path;
+            if ((path == name || path.starts_with(name + ".")) && run.find(path) >= 0) last = path;
         return last;
     };
     DumpComparison out;

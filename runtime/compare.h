@@ -77,8 +77,8 @@ private:
 };
 
 /// The same of one model against tensors that another program has written, by the paths of modules: what a module
-/// computes last, or the value of that name. `tokens` as the file has them. Values that the file does not have are not
-/// compared. Side a is the file, b the model.
+/// computes last (its bias and scale are values of their own), or the value of that name. `tokens` as the file has
+/// them. Values that the file does not have are not compared. Side a is the file, b the model.
 struct DumpComparison {
     std::vector<ComparedValue> values;
     std::optional<Parting> first;

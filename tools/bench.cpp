@@ -83,15 +83,15 @@ public:
 
     Json run() {
         open(1, 64, 64);
+        for (const DecodeCase& one : flags_.decode) require_fits("--decode", one.context, 1);
+        for (const DecodeCase& one : flags_.verify) require_fits("--verify", one.context, 1);
+        for (const std::int64_t length : flags_.prefill) require_fits("--prefill", length, 0);
+        require_fits("--generate", flags_.generate, kPrompt);
         json_["model"] = flags_.model.directory.string();
         json_["device"] = device().description();
         json_["load_seconds"] = load_seconds_;
         first_token();
         tell_(json_, "");
-        for (const DecodeCase& one : flags_.decode) require_fits("--decode", one.context, 1);
-        for (const DecodeCase& one : flags_.verify) require_fits("--verify", one.context, 1);
-        for (const std::int64_t length : flags_.prefill) require_fits("--prefill", length, 0);
-        require_fits("--generate", flags_.generate, kPrompt);
         each_case(flags_.verify, "verify", [&](const DecodeCase& one) {
             json_["verify"].push_back(verify_steps(model(), one.batch, one.context));
         });

@@ -132,6 +132,7 @@ void add_devices(CommandLine& line);
 void add_bench(CommandLine& line);
 void add_convert(CommandLine& line);
 void add_tap(CommandLine& line);
+void add_trace(CommandLine& line);
 void add_why(CommandLine& line);
 void add_attend(CommandLine& line);
 void add_compare(CommandLine& line);

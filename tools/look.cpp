@@ -23,12 +23,13 @@ Looked open_to_look(const LookFlags& flags) {
         look.tokens = flags.tokens;
     }
     if (look.tokens.empty()) fail("the text has no tokens: expected at least one");
-    look.open = open_model(flags.model, {.chunk = std::ssize(look.tokens)});
+    look.open = open_model(flags.model, {.chunk = std::ssize(look.tokens) + flags.predict});
     return look;
 }
 
-std::string Looked::piece(std::int64_t position) const {
-    const std::int32_t id = tokens[static_cast<std::size_t>(position)];
+std::string Looked::piece(std::int64_t position) const { return text(tokens[static_cast<std::size_t>(position)]); }
+
+std::string Looked::text(std::int32_t id) const {
     return tokenizer ? std::string(tokenizer->piece(id)) : fmt::format("{}", id);
 }
 

@@ -28,6 +28,8 @@ struct Looked {
 
     /// The piece of the token at a position; its id where there is no tokenizer.
     std::string piece(std::int64_t position) const;
+    /// The piece of a token; its id where there is no tokenizer.
+    std::string text(std::int32_t id) const;
     /// Makes the steps: the prompt's, then one for each generated token but the last. `after` is told the phase, the
     /// position of the first token of the step and their number.
     void run(const std::function<void(Phase phase, std::int64_t first, std::int64_t count)>& after);

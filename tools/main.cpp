@@ -52,6 +52,7 @@ int run_command(int argc, char** argv) {
     add_bench(line);
     add_convert(line);
     add_tap(line);
+    add_trace(line);
     add_why(line);
     add_attend(line);
     add_compare(line);

@@ -5,6 +5,7 @@
 #include "runtime/not_finite.h"
 #include "tools/common.h"
 #include "tools/look.h"
+#include "tools/trace_values.h"
 
 #include <nlohmann/json.hpp>
 
@@ -14,8 +15,6 @@
 
 namespace vitro {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 struct Flags {
     LookFlags look;
@@ -28,13 +27,6 @@ struct Flags {
 };
 
 constexpr std::int64_t kMostPrinted = 16;  // elements of a row that are printed whole
-
-/// The axis of the step's tokens, or -1.
-int token_axis(const TensorType& type) {
-    for (int axis = 0; axis < type.rank(); ++axis)
-        if (type.shape[static_cast<std::size_t>(axis)] == Dim('T')) return axis;
-    return -1;
-}
 
 /// JSON has no NaN: it is a text there, never null.
 Json number(double x) {

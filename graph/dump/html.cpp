@@ -19,14 +19,19 @@ using Json = nlohmann::ordered_json;
 
 // The data are written as text at once: of thousands of layers, a tree of JSON values takes longer than all the rest.
 
-/// A JSON string that ends no script element: "</" is written as "<\/", which means the same.
+/// JSON that ends no script element, nor begins what would hide its end: "<" in its strings is written by its number, which
+/// which means the same.
+std::string ends_no_script(std::string_view json) {
+    std::string out;
+    for (const char c : json) c == '<' ? out += "\\u003c" : out += c;
+    return out;
+}
+
+/// A JSON string that may stand in a script element.
 std::string json_string(std::string_view text) {
     const auto stands_as_it_is = [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\' && c != '<'; };
     if (std::all_of(text.begin(), text.end(), stands_as_it_is)) return fmt::format("\"{}\"", text);
-    std::string out = Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
-    for (std::size_t at = out.find("</"); at != std::string::npos; at = out.find("</", at + 2))
-        out.insert(at + 1, "\\");
-    return out;
+    return ends_no_script(Json(text).dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 /// [text(a),text(b),…]
@@ -290,6 +295,7 @@ std::string html_of(const HtmlPage& page) {
                 fmt::format("\"start\":{}", page.start)}));
     for (std::size_t i = 0; i < page.programs.size(); ++i)
         data += data_script(fmt::format("program-{}", i), Data(*page.programs[i]).gather(page.paint));
+    if (!page.run.empty()) data += data_script("run-data", ends_no_script(page.run));
     // A line that is a name between two @ stands for that file, or for what only this page has.
     std::string out;
     std::string_view rest = html_file("page.html");

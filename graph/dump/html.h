@@ -31,6 +31,8 @@ struct HtmlPage {
     /// Which of them is shown at first.
     std::size_t start = 0;
     const Paint* paint = nullptr;
+    /// JSON of a run, as tools/trace.cpp writes it; empty where there was none.
+    std::string run;
 };
 
 std::string html_of(const HtmlPage& page);

@@ -32,8 +32,8 @@ case "$1 $2" in
 "devices --json") echo '{"cpu": {"threads": 1}, "cuda": [{"name": "Card One"}, {"name": "Card (2)"}]}' ;;
 "devices --limits") echo '{"limits": {"read_bytes_per_second": 1e9, "copy_bytes_per_second": 1e9, "gemm_size": 8,
     "gemm_flops_per_second": 1e9}}' ;;
-"ops --json") echo '[{"name": "rms_norm"}, {"name": "linear"}]' ;;
-"ops linear") echo "linear passed: cuda 3" ;;
+"ops --json") echo '[{"name": "rms_norm"}, {"name": "rope"}]' ;;
+"ops rope") echo "rope passed: cuda 3" ;;
 ops*) sleep 600 & echo $! > "$(dirname "$0")/child"; echo "half a line"; wait ;;
 *) echo "error: $1 does not work" >&2; exit 3 ;;
 esac
@@ -144,9 +144,9 @@ class Whole(Folder):
         out, errors = process.communicate(timeout=30)
         self.assertLess(time.monotonic() - begin, 15)
         parts = json.loads(self.reports()[0].read_text())["parts"]
-        self.assertRegex(parts["ops"]["why"], "rms_norm failed: did not end within .*; linear not run: no time was")
+        self.assertRegex(parts["ops"]["why"], "rms_norm failed: did not end within .*; rope not run: no time was")
         self.assertRegex(self.reports()[0].with_suffix(".log").read_text(), "half a line\n+=== did not end within")
-        self.assertEqual((parts["start"]["status"], parts["start"]["why"]), ("not run", "no time was left"))
+        self.assertEqual((parts["start"]["status"], parts["start"]["why"]), ("not run", "no model was made: no time was left"))
         self.assertEqual((process.returncode, errors), (1, ""))
 
 

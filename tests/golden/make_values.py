@@ -3,7 +3,7 @@
 usage: python3 tests/golden/make_values.py      after ./dev golden, with what that installs
 
 Attention weights of every layer (`output_attentions`), hidden states in front of the layers, after each and after the
-last norm, by the paths of modules as tools/python/dump_hf.py names them. Made with eager attention; the hidden states must
+last norm, by the paths of modules as tools/python/dump_hf.py names them; of llama_bias also every projection with its bias. Made with eager attention; the hidden states must
 agree with those of torch's fused attention (sdpa), which is other code, and each row of weights must add up to 1 and lie
 within the window.
 """
@@ -20,10 +20,12 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "tools/python"))
 from dump_hf import dump  # noqa: E402
 
-NAMES = ("phi3_gqa", "phi3_window", "mistral_window", "llama_gqa_tied", "gemma3")
+NAMES = ("phi3_gqa", "phi3_window", "mistral_window", "llama_gqa_tied", "llama_bias", "gemma3")
 
 
-def is_kept(name):
+def is_kept(name, golden=""):
+    if golden == "llama_bias" and name.endswith("_proj"):
+        return True
     return (name.endswith(".attention_weights") or name in ("tokens", "model.embed_tokens", "model.norm")
             or (name.startswith("model.layers.") and name.count(".") == 2))
 
@@ -50,7 +52,7 @@ def main():
         model = reference.load(directory, "f32")
         values = dump(model, tokens)
         check(name, model.config, values, dump(reference.load(directory, "f32", "sdpa"), tokens, attentions=False))
-        save_file({path: tensor for path, tensor in values.items() if is_kept(path)}, directory / "values.safetensors")
+        save_file({path: tensor for path, tensor in values.items() if is_kept(path, name)}, directory / "values.safetensors")
         print(name, (directory / "values.safetensors").stat().st_size)
 
 

@@ -58,7 +58,8 @@ TEST_CASE("what is folded is what the graph computes, of every op") {
             try {
                 graph = constant_call(*op, each);
             } catch (const Error&) {
-                return CHECK(op->name == "reshape");
+                CHECK(op->name == "reshape");
+                return;
             }
             const auto no_leaf = [](const ValueInfo&, const Tensor&) { FAIL("no value is to be made up"); };
             const std::vector<Elements> expected = interpret(graph, each.symbols(), host, no_leaf);

@@ -12,24 +12,25 @@ namespace {
 
 struct Golden {
     const char* name;
-    std::int64_t window;  // of the first layer
+    std::int64_t window;           // of the first layer
+    std::int64_t projections = 0;  // of each layer that the file has, too
 };
 
-constexpr Golden kGoldens[] = {
-    {"phi3_gqa", 0}, {"phi3_window", 7}, {"mistral_window", 5}, {"llama_gqa_tied", 0}, {"gemma3", -1}};
+constexpr Golden kGoldens[] = {{"phi3_gqa", 0},       {"phi3_window", 7},   {"mistral_window", 5},
+                               {"llama_gqa_tied", 0}, {"llama_bias", 0, 7}, {"gemma3", 6}};
 
 TEST_CASE("attention weights and hidden states of every layer are within 1e-4 of transformers'") {
     for (const Golden& golden : kGoldens) {
         CAPTURE(golden.name);
         LoadedModel loaded = load_golden(golden.name, {.all_logits = true});
         const ModelConfig& config = loaded.model.config();
-        if (golden.window >= 0) CHECK(config.layers[0].sliding_window == golden.window);
+        CHECK(config.layers[0].sliding_window == golden.window);
         const SafetensorsFile file =
             SafetensorsFile::open(source_path(fmt::format("tests/golden/{}/values.safetensors", golden.name)));
         const DumpComparison found = compare_with_dump(loaded.model, file);
         CHECK(found.unknown.empty());
         CHECK(!found.first);
-        CHECK(std::ssize(found.values) == 2 * config.n_layers + 2);
+        CHECK(std::ssize(found.values) == (2 + golden.projections) * config.n_layers + 2);
         std::int64_t attention = 0;
         for (const ComparedValue& value : found.values) {
             CAPTURE(value.path);

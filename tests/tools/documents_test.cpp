@@ -185,7 +185,7 @@ TEST_CASE("every command in the README's table runs") {
                                                "profile", "completion", "convert",    "detokenize", "devices",
                                                "embed",   "exec",       "graph",      "logits",     "next",
                                                "ops",     "opt",        "perplexity", "plan",       "run",
-                                               "show",    "tap",        "tokenize",   "why"});
+                                               "show",    "tap",        "tokenize",   "trace",      "why"});
 }
 
 TEST_CASE("files and names in backticks exist") {

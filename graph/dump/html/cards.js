@@ -57,9 +57,9 @@ function cardLines(box) {
   return (box.lines = lines);
 }
 /** Room below a card's lines; values put their histogram there. */
-const cardFoot = {height: () => 0, html: () => ""};
+const cardFoot = {height: () => 0, width: () => 0, html: () => ""};
 function sizeOf(box) {
-  let w = 60, h = 11;
+  let w = Math.max(60, cardFoot.width(box)), h = 11;
   for (const [style, text, right] of cardLines(box)) {
     w = Math.max(w, textWidth(text, FONT[style]) + (right ? textWidth(right, FONT.row) + 26 : 0));
     h += LINE[style];

@@ -17,6 +17,8 @@ const actions = {
   details() { openPanel(); },
   help() { $("help-dialog").showModal(); },
   search() { $("query").focus(); $("query").select(); },
+  "token-before"() { toToken(ui.token - 1); },
+  "token-after"() { toToken(ui.token + 1); },
   "layer-before"() { stepLayer(-1); },
   "layer-after"() { stepLayer(1); },
 };
@@ -28,6 +30,7 @@ const KEYS = [
   ["+", "+", "zoom-in", "larger"], ["−", "-", "zoom-out", "smaller"], ["f", "f", "fit", "see everything"],
   ["l", "l", "fold", "show layers that are alike once, or all of them"],
   ["[", "[", "layer-before", "the layer before, where layers are shown once"], ["]", "]", "layer-after", "the next layer"],
+  [",", ",", "token-before", "the token before, where the page has values"], [".", ".", "token-after", "the next token"],
   ["e", "e", "expand", "open all modules"], ["c", "c", "collapse", "close all modules"],
   ["d", "d", "drawings", "drawings of the run, where there are any"], ["/", "/", "search", "search"], ["?", "?", "help", "this help"],
 ];
@@ -82,8 +85,9 @@ function drawChrome() {
   $("fold").hidden = stage.repeats.length === 0;
   const change = (a, b) => (before && a !== b ? `${a} → <b>${b}</b>` : b);
   $("caption").innerHTML = `<b>${breakable(stage.name)}</b> <span class="equation">${escaped(stage.equation)}</span>
-    <span class="numbers">${change(before?.nodes.length.toLocaleString("en"), stage.nodes.length.toLocaleString("en"))} ops · ${change(before && human(before.bytesOfStep, "B"), human(stage.bytesOfStep, "B"))} moved per step</span>${story.paint ? paintLegend(story.paint) : ""}`;
+    <span class="numbers">${change(before?.nodes.length.toLocaleString("en"), stage.nodes.length.toLocaleString("en"))} ops · ${change(before && human(before.bytesOfStep, "B"), human(stage.bytesOfStep, "B"))} moved per step</span>${heatLegend()}`;
   for (const button of $("programs").children) button.setAttribute("aria-pressed", Number(button.dataset.program) === ui.program);
+  drawTokens();
   drawMap();
 }
 

@@ -2,17 +2,22 @@
 
 /** Draws all that the address asks for. */
 function redraw() {
+  fillTokens();
+  drawLesson();
   fillTimeline();
   draw();
   if (ui.selected && !ui.selected.startsWith("module:")) show(ui.selected);
   else lookAtStage({glides: false});
 }
 function start() {
+  watchLesson();
   recall();
   fillHelp();
   watchControls();
   watchPointers();
   watchSearch();
+  watchTokens();
+  watchMemory();
   redraw();
   remember({isNew: false});
 }

@@ -18,11 +18,6 @@ function heat(paint, value) {
   const share = (on(value) - on(paint.least)) / (on(paint.most) - on(paint.least) || 1);
   return `hsl(${Math.round(140 * (1 - Math.min(1, Math.max(0, share))))}, 75%, 48%)`;
 }
-/** The colour of a box, or null. */
-function heatOf(item) {
-  const mark = markOf(story, item);
-  return mark && heat(story.paint, mark[1]);
-}
 function paintLegend(paint) {
   const text = (x) => (x !== 0 && (Math.abs(x) < 0.01 || Math.abs(x) >= 1e4) ? x.toExponential(1) : String(+x.toPrecision(3)));
   return `<span class="paint">${escaped(paint.title)}: ${text(paint.least)}<i class="scale"></i>${text(paint.most)}</span>`;

@@ -38,7 +38,7 @@ function stagePanel(stage) {
       <span class="minus">− ${changes.gone.length} gone</span></div>`;
     if (!stage.does) html += `<p class="doc">${idleText(stage)}</p>`;
   }
-  if (stage.index === story.stages.length - 1) html += memoryHtml(story);
+  if (stage.index === story.stages.length - 1) html += memoryHtml(story) + arenaHtml(story);
   const fired = stage.findings.filter((f) => f[1]), refused = stage.findings.filter((f) => !f[1]);
   const asLine = (mark) => ([path, , why]) => ({path, why, mark});
   if (fired.length) html += `<h3>Fired ${times(fired.length)}</h3>` + listHtml(fired.map(asLine("")));
@@ -93,6 +93,8 @@ function nodePanel(stage, node) {
     ["device", stage.index === story.stages.length - 1 ? escaped(story.devices[node.path] || "") : ""],
     ["written at", escaped(node.source)],
     ...node.attributes.map(([key, value]) => [key, escaped(value)])]);
+  html += attentionOf(node).filter((path) => path !== node.path).map((path) => heatMapsHtml(path, headsOf(path))).join("");
+  html += valueHtml(node.path);
   html += `<h3>Inputs</h3><ul>${node.inputs.map((value, i) => valueRow(stage, value, inputName(node, i))).join("")}</ul>`;
   html += `<h3>Outputs</h3><ul>${node.outputs.map((value) => valueRow(stage, value)).join("")}</ul>`;
   if (node.realizes.length) {
@@ -101,7 +103,7 @@ function nodePanel(stage, node) {
       return `<li><span class="path"><a href="#stage=${story.stages[0].name}&path=${encodeURIComponent(path)}" data-build="${escaped(path)}">${escaped(path)}</a></span>${source ? `<span class="why">${escaped(source.op)}</span>` : ""}</li>`;
     }).join("")}</ul>`;
   }
-  if (stage.index === story.stages.length - 1) html += node.outputs.map((value) => placeHtml(story, value.path)).join("");
+  if (stage.index === story.stages.length - 1) html += node.outputs.map((value) => placeHtml(story, value.path)).join("") + (story.places[node.path]?.length > 3 ? arenaHtml(story) : "");
   return html + marksHtml(story, marksOf(story, node)) + lifeHtml(story, node.path) + whyHtml(story, node.path) + readersHtml(stage, node.outputs);
 }
 
@@ -151,6 +153,7 @@ function valuePanel(stage, path) {
   }
   html += `<h2>${escaped(value.kind)}</h2><p class="path">${escaped(path)}</p>`;
   html += facts([["type", escaped(value.type)], ["bytes", `${value.bytes} <span class="doc">(${human(value.bytes, "B")})</span>`]]);
+  html += valueHtml(path);
   if (stage.index === story.stages.length - 1) html += placeHtml(story, path);
   return html + readersHtml(stage, [value]);
 }

@@ -1,0 +1,69 @@
+// The line of tokens above the graph, and what boxes are coloured by.
+
+const HEATS = {
+  "": "what they do", bytes: "bytes moved", flops: "operations", rms: "rms of the value", most: "largest magnitude",
+};
+/** The number that a box is coloured by, or null. */
+function heatNumber(item) {
+  if (item.kind !== "node") return null;
+  if (ui.heat === "bytes" || ui.heat === "flops") return item.node[ui.heat];
+  const value = valueOfBox(item);
+  if (!value) return null;
+  if (value.nan || value.plus) return Infinity;
+  return ui.heat === "rms" ? value.rms : Math.max(Math.abs(value.min), Math.abs(value.max));
+}
+/** The ends of the scale: what is drawn. */
+function heatScale() {
+  if (scene.heatScale) return scene.heatScale;
+  const all = [...scene.boxes()].map(heatNumber).filter((x) => x > 0 && Number.isFinite(x));
+  return (scene.heatScale = all.length ? {title: HEATS[ui.heat], log: true, least: Math.min(...all), most: Math.max(...all)} : null);
+}
+/** The colour of a box, or null: by the chosen number, else by the paint that the page was written with. */
+function heatOf(item) {
+  if (!ui.heat) {
+    const mark = markOf(story, item);
+    return mark && heat(story.paint, mark[1]);
+  }
+  const number = heatNumber(item), scale = heatScale();
+  if (number === Infinity) return "hsl(330, 90%, 50%)";
+  return number > 0 && scale ? heat(scale, number) : null;
+}
+/** What the colours mean, for the caption. */
+function heatLegend() {
+  if (!ui.heat) return story.paint ? paintLegend(story.paint) : "";
+  return heatScale() ? paintLegend(heatScale()) : "";
+}
+
+function fillTokens() {
+  const heats = Object.entries(HEATS).filter(([name]) => run || name !== "rms" && name !== "most");
+  if (story.paint) heats[0] = ["", story.paint.title];
+  $("heat").innerHTML = heats.map(([name, text]) => `<option value="${name}">${escaped(text)}</option>`).join("");
+  if (!run) return;
+  $("tokens").hidden = false;
+  $("trouble").textContent = run.trouble;
+  $("token").max = lastToken();
+  $("token-list").innerHTML = run.tokens.map(([id, piece], i) => `<li><button data-token="${i}" class="${i >= run.prompt ? "made" : ""}" ${i > lastToken() ? "disabled" : ""}
+    title="token ${i}, id ${id}${i >= run.prompt ? ", chosen by the model" : ""}${i > lastToken() ? ", not fed again" : ""}">${escaped(pieceText(piece))}</button></li>`).join("");
+}
+function drawTokens() {
+  $("heat").value = ui.heat || "";
+  if (!run) return;
+  $("token").value = ui.token;
+  $("token").setAttribute("aria-valuetext", `token ${ui.token}, ${pieceText(run.tokens[ui.token][1])}`);
+  for (const button of document.querySelectorAll("[data-token]")) button.setAttribute("aria-pressed", Number(button.dataset.token) === ui.token);
+}
+function toToken(token, {isNew = true} = {}) {
+  if (!run) return;
+  ui.token = clamp(token, 0, lastToken());
+  const scroll = $("panel").scrollTop;
+  draw();
+  $("panel").scrollTop = scroll;
+  tour.position = null;
+  drawLesson();
+  remember({isNew});
+}
+function watchTokens() {
+  $("token-list").addEventListener("click", (event) => { const to = event.target.closest("[data-token]"); if (to) toToken(Number(to.dataset.token)); });
+  $("token").addEventListener("input", () => toToken(Number($("token").value), {isNew: false}));
+  $("heat").addEventListener("change", () => { ui.heat = $("heat").value; draw(); remember(); });
+}

@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+"""The page of `vitro trace` in headless Chromium: trace_slow.py VITRO. Its numbers are those of `vitro tap` and `vitro next`.
+
+Exit code 77 where there is no browser or no playwright, as page_slow.py.
+"""
+
+import json
+import math
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+from page_slow import CHROMIUM, SIZES, Page, check_with_axe, sync_playwright
+
+TEXT = "The capital of France is"
+PREDICT = 3
+ALL_VALUES = """() => Object.fromEntries(Object.entries(run.values).map(([path, value]) => [path,
+    Object.fromEntries(Object.entries(value.steps).map(([step, at]) => [step, at.stats]))]))"""
+
+
+def asked(vitro, *arguments):
+    return json.loads(subprocess.run([vitro, *arguments], check=True, capture_output=True, text=True).stdout)
+
+
+def check_numbers(vitro, page):
+    """Every statistic of every value of every token, and the elements that are kept, are `vitro tap`'s."""
+    tapped = asked(vitro, "tap", "*", "-p", TEXT, "-n", str(PREDICT), "--stats", "--json")
+    shown = page.evaluate(ALL_VALUES)
+    compared = 0
+    for number, step in enumerate(tapped["steps"]):
+        for value in step["values"]:
+            if value["path"] not in shown:  # inputs, weights and constants
+                continue
+            for mine, theirs in zip(shown[value["path"]][str(number)], value["statistics"], strict=True):
+                expected = [theirs[key] for key in ["min", "max", "mean", "rms", "nan", "plus_infinity", "minus_infinity"]]
+                assert mine == expected, (value["path"], number, mine, expected)
+                compared += 1
+    assert compared > 1000, compared
+    elements = asked(vitro, "tap", "layers.1.self_attn.attention_weights", "-p", TEXT, "--json")["steps"][0]["values"][0]
+    mine = page.evaluate("[...elementsOf('model.layers.1.self_attn.attention_weights', 0)]")
+    assert mine == elements["elements"] or all(math.isclose(a, b, rel_tol=1e-7) for a, b in zip(mine, elements["elements"], strict=True))
+    following = asked(vitro, "next", TEXT, "--top", "12", "--json")["next"]
+    for (token, piece, logit, probability), theirs in zip(page.evaluate("run.steps[0].next"), following, strict=True):
+        assert (token, piece, logit) == (theirs["id"], theirs["piece"], theirs["logit"])
+        assert math.isclose(probability, theirs["probability"], rel_tol=1e-12)
+
+
+def check_shown(page):
+    """What stands on the page is what the data say, at the chosen token."""
+    path = "model.layers.2.mlp.gated"
+    page.open(f"#stage=build&path={path}&layer=2")
+    for token in [0, 3, 5, 7]:
+        page.click(f"[data-token='{token}']")
+        value = page.evaluate(f"valueAt('{path}', {token})")
+        text = page.text(f"[data-value-of='{path}']").replace("−", "-")
+        for key in ["mean", "rms"]:
+            digits = float(text.split(key)[1].split()[0])
+            assert math.isclose(digits, value[key], rel_tol=1e-4), (token, key, digits, value[key])
+        card = page.text(f".card[data-id='s:n:{path}']").replace("−", "-")
+        assert math.isclose(float(card.split("rms")[1].split()[0]), value["rms"], rel_tol=1e-4)
+        assert ("token=" in page.address()) == (token != 5)
+    page.go_back()
+    assert "token" not in page.address() and page.get_attribute("[data-token='5']", "aria-pressed") == "true"
+    page.keyboard.press(",")
+    assert "token=4" in page.address()
+    page.keyboard.press(".")
+    page.fill("#token", "1")
+    assert "token=1" in page.address()
+    assert page.is_disabled("[data-token='8']")  # chosen, but not fed again
+
+
+def check_attention(page):
+    """Heads open as heat maps, in the equations and in the fused op; each row sums to 1, none looks ahead."""
+    for address in ["#stage=build&path=model.layers.1.self_attn.attention_weights&layer=1",
+                    "#stage=program&path=model.layers.1.self_attn.attention&layer=1"]:
+        page.open(address)
+        assert page.locator("#panel .attention").count() == 4
+    rows = page.evaluate("attentionRows('model.layers.1.self_attn.attention_weights', 1)")
+    assert [len(row) for row in rows] == list(range(1, 9))
+    assert all(math.isclose(sum(row), 1, rel_tol=1e-5) for row in rows)
+    assert "takes from" in page.locator("#panel .attention title >> nth=0").text_content()
+
+
+def check_heat_and_memory(page):
+    page.open("#stage=program")
+    for heat in ["bytes", "flops", "rms", "most"]:
+        page.select_option("#heat", heat)
+        assert f"heat={heat}" in page.address() and page.locator(".card.painted").count() > 5
+        assert page.locator("#caption .paint").count() == 1
+    page.select_option("#heat", "")
+    assert page.locator(".card.painted").count() == 0
+    block = page.locator("#panel .arena .block >> nth=2")
+    path = block.get_attribute("data-path")
+    block.click()
+    assert f"path={path}" in page.address() and page.inside(".card.selected")
+    assert page.locator(f"#panel .arena .chosen[data-path='{path}']").count() == 1
+
+
+def check_lesson(browser, vitro, directory):
+    """Every chapter in both languages: nothing left open, the same figures, numbers that are the run's."""
+    figures = {}
+    for language in ["en", "zh"]:
+        file = f"{directory}/lesson_{language}.html"
+        subprocess.run([vitro, "trace", "--lesson", "--lang", language, "-p", TEXT, "-o", file], check=True)
+        with Page(browser, file) as page:
+            assert page.is_visible("#lesson") and "lesson=1" in page.address()
+            count = page.evaluate("chapters().length")
+            assert count == 16
+            for chapter in range(count):
+                assert f"lesson={chapter + 1}" in page.address()
+                text = page.text("#lesson-text")
+                assert not [bad for bad in ["undefined", "NaN", "[object", "null"] if bad in text], (language, chapter, text)
+                figures.setdefault(language, []).append(page.evaluate(
+                    "['table', 'svg', 'math', '.bars', 'rect'].map((each) => document.querySelectorAll('#lesson-text ' + each).length)"))
+                check_with_axe(page, f"lesson {language}, chapter {chapter + 1}")
+                if chapter + 1 < count:
+                    page.click("[data-lesson='1']")
+            page.go_back()
+            assert f"lesson={count - 1}" in page.address()
+            # Chapter 1: pieces and ids; 5: the norm; 7: weights; 12: turning; 15: rivals.
+            page.select_option("#lesson-chapter", "0")
+            for token, piece in page.evaluate("run.tokens.slice(0, run.prompt)"):
+                assert str(token) in page.text("#lesson-text") and piece.replace("▁", "␣") in page.text("#lesson-text")
+            page.select_option("#lesson-layer", "2")
+            page.select_option("#lesson-head", "3")
+            page.click("[data-token='4']")
+            page.select_option("#lesson-chapter", "4")
+            assert page.evaluate("short(valueAt('model.layers.2.input_layernorm', 4).rms)") in page.text("#lesson-text")
+            page.select_option("#lesson-chapter", "6")
+            weights = page.evaluate("attentionRows('model.layers.2.self_attn.attention_weights', 3)[4].map(percent)")
+            assert len(weights) == 5 and all(weight in page.text("#lesson-text") for weight in weights)
+            page.select_option("#lesson-chapter", "11")
+            pairs = page.evaluate("""(() => [0, 1, 2, 4, 8, 16].map((i) => { const half = run.model.layers[2].rotary_dim / 2,
+                before = rowOf('model.layers.2.self_attn.q_heads', 4, 3), after = rowOf('model.layers.2.self_attn.q_rope', 4, 3),
+                angle = 4 * run.model.layers[2].theta ** (-i / half);
+                return [before[i] * Math.cos(angle) - before[i + half] * Math.sin(angle), after[i]]; }))()""")
+            assert all(math.isclose(a, b, rel_tol=1e-4, abs_tol=1e-5) for a, b in pairs), pairs
+            page.fill("#lesson-position", "9")
+            assert "φ = 9" in page.text("#rope-figure")
+            page.select_option("#lesson-chapter", "10")
+            for mask in ["sliding", "strided", "fixed", "both", "packed", "full"]:
+                page.select_option("#lesson-mask", mask)
+            page.select_option("#lesson-chapter", "14")
+            assert page.evaluate("percent(run.steps[0].next[0][3])") in page.text("#lesson-text")
+            page.select_option("#lesson-chapter", "6")
+            page.click("#lesson-text [data-graph-stage] >> nth=0")
+            assert page.is_hidden("#lesson") and "path=model.layers.2.self_attn.scores" in page.address()
+            page.click("#lesson-button")
+            assert page.is_visible("#lesson")
+        with Page(browser, file, "#stage=build&lesson=9", 400, "dark") as page:
+            check_with_axe(page, "lesson on a phone")
+            assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert figures["en"] == figures["zh"]
+
+
+def check_nan(browser, vitro, directory):
+    """A weight that is NaN: boxes after it are red and say how many."""
+    file = f"{directory}/nan.html"
+    broken = pathlib.Path(directory, "broken")
+    broken.mkdir()
+    source = pathlib.Path(__file__).parents[2] / "models/bundled/tiny-phi3"
+    for each in source.iterdir():
+        broken.joinpath(each.name).write_bytes(each.read_bytes())
+    weights = broken / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    size = int.from_bytes(data[:8], "little")
+    tensor = json.loads(data[8:8 + size])["model.layers.2.mlp.down_proj.weight"]
+    assert tensor["dtype"] == "BF16"
+    at = 8 + size + tensor["data_offsets"][0]
+    data[at:at + 2] = b"\xc0\x7f"
+    weights.write_bytes(data)
+    result = subprocess.run([vitro, "trace", "-m", broken, "-p", TEXT, "-o", file], capture_output=True, text=True)
+    if result.returncode != 0:
+        return result.stderr
+    with Page(browser, file, "#stage=build&layer=2") as page:
+        assert page.locator(".card .broken").count() > 0
+        assert "NaN" in page.text(".card .broken >> nth=0")
+    return ""
+
+
+def main():
+    vitro = sys.argv[1]
+    if not pathlib.Path(CHROMIUM).exists():
+        print("SKIPPED: there is no chromium (Debian: chromium)")
+        return 77
+    with tempfile.TemporaryDirectory() as directory, sync_playwright() as playwright:
+        file = f"{directory}/trace.html"
+        subprocess.run([vitro, "trace", "-p", TEXT, "-n", str(PREDICT), "-o", file], check=True)
+        assert pathlib.Path(file).stat().st_size < 6_000_000
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        with Page(browser, file) as page:
+            check_numbers(vitro, page)
+            for check in [check_shown, check_attention, check_heat_and_memory]:
+                check(page)
+                print(f"{check.__name__}: passed")
+        for width in SIZES:
+            for scheme in ["light", "dark"]:
+                with Page(browser, file, "#stage=build&path=model.layers.1.self_attn.attention_weights&heat=rms", width, scheme) as page:
+                    check_with_axe(page, f"trace at {width}, {scheme}")
+                    assert page.inside("#forward") and page.inside("#token")
+        check_lesson(browser, vitro, directory)
+        print("check_lesson: passed")
+        said = check_nan(browser, vitro, directory)
+        assert not said, said
+        browser.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

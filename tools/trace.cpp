@@ -1,0 +1,185 @@
+// vitro trace: the graph's page with the values of a run in its boxes.
+#include "graph/dump/html.h"
+#include "graph/elements.h"
+#include "runtime/append.h"
+#include "runtime/errors.h"
+#include "tools/look.h"
+#include "tools/story.h"
+#include "tools/trace_values.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+
+namespace vitro {
+namespace {
+
+struct Flags {
+    LookFlags look;
+    std::filesystem::path output;
+    std::string language = "en";
+    bool lesson = false;
+};
+
+constexpr std::size_t kMostRivals = 12;
+constexpr int kRounds = 3;  // of which the fastest counts
+
+/// The most probable tokens of these logits.
+Json rivals(std::span<const float> logits, const Looked& look) {
+    std::vector<std::int32_t> order(logits.size());
+    std::iota(order.begin(), order.end(), 0);
+    const auto logit = [&](std::int32_t id) { return logits[static_cast<std::size_t>(id)]; };
+    const std::size_t count = std::min(kMostRivals, order.size());
+    std::partial_sort(
+        order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
+        [&](std::int32_t a, std::int32_t b) { return logit(a) != logit(b) ? logit(a) > logit(b) : a < b; });
+    double sum = 0;
+    for (const float each : logits) sum += std::exp(static_cast<double>(each - logit(order[0])));
+    Json out = Json::array();
+    for (std::size_t i = 0; i < count; ++i)
+        out.push_back({order[i], look.text(order[i]), logit(order[i]),
+                       std::exp(static_cast<double>(logit(order[i]) - logit(order[0]))) / sum});
+    return out;
+}
+
+double seconds_of(const std::function<void()>& work) {
+    const auto start = std::chrono::steady_clock::now();
+    work();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// Seconds of each step as it was, and of computing all of its tokens anew, as without a cache. Untapped.
+Json times_of(Looked& look, std::size_t prompt) {
+    LanguageModel& model = *look.open.model;
+    const std::span<const std::int32_t> tokens = look.tokens;
+    std::vector<double> cached, anew;
+    const auto keep_least = [](std::vector<double>& all, std::size_t at, double seconds) {
+        if (at == all.size())
+            all.push_back(seconds);
+        else
+            all[at] = std::min(all[at], seconds);
+    };
+    for (int round = 0; round < kRounds; ++round) {
+        model.truncate(0, 0);
+        for (std::size_t end = prompt, begin = 0; end < tokens.size() || begin == 0; begin = end++) {
+            const auto part = tokens.subspan(begin, end - begin);
+            keep_least(cached, end - prompt, seconds_of([&] { append(model, {.tokens = part}); }));
+        }
+        for (std::size_t end = prompt; end < std::max(tokens.size(), prompt + 1); ++end) {
+            model.truncate(0, 0);
+            keep_least(anew, end - prompt, seconds_of([&] { append(model, {.tokens = tokens.first(end)}); }));
+        }
+    }
+    return {{"cached", cached}, {"anew", anew}};
+}
+
+/// What the model is, for the words of the page.
+Json model_of(const ModelConfig& config) {
+    Json layers = Json::array();
+    for (const LayerConfig& layer : config.layers) {
+        const Rope* rope =
+            layer.rope == LayerConfig::kNoRope ? nullptr : &config.ropes[static_cast<std::size_t>(layer.rope)];
+        layers.push_back({{"kv_heads", layer.n_kv_heads},
+                          {"head_dim", layer.head_dim},
+                          {"window", layer.sliding_window},
+                          {"theta", rope ? Json(rope->theta) : Json()},
+                          {"rotary_dim", rope ? rope->rotary_dim : 0},
+                          {"plain_rope", rope != nullptr && rope->kind == RopeKind::unscaled}});
+    }
+    return {{"architecture", config.architecture},
+            {"hidden", config.hidden_size},
+            {"heads", config.n_heads},
+            {"intermediate", config.intermediate_size},
+            {"vocab", config.vocab_size},
+            {"context", config.max_positions},
+            {"eps", config.norm_eps},
+            {"layers", layers}};
+}
+
+/// Makes the steps and keeps all that they compute. A step whose logits are not finite is the last one: its values are
+/// there to be seen.
+Json recorded(Looked& look) {
+    const std::size_t prompt = look.tokens.size();
+    Json steps = Json::array();
+    std::string trouble;
+    TraceValues values;
+    {
+        LanguageModel& model = *look.open.model;
+        ModelTaps prefill(model, Phase::prefill), decode(model, Phase::decode);
+        prefill.tap_all();
+        decode.tap_all();
+        look.run_by([&](StepPart part) -> std::span<const float> {
+            const std::int64_t first = std::ssize(model.tokens(part.sequence)), count = std::ssize(part.tokens);
+            const Phase phase = count > 1 ? Phase::prefill : Phase::decode;
+            part.length = first + count;
+            std::span<const float> logits;
+            try {
+                logits = model.step({&part, 1}).front().values;
+            } catch (const NotFiniteError& error) {
+                trouble = error.what();
+            }
+            values.begin_step();
+            const ModelTaps& taps = phase == Phase::prefill ? prefill : decode;
+            taps.read([&](const SeenValue& seen) { values.add(seen, taps.source()); });
+            steps.push_back({{"phase", name(phase)},
+                             {"first", first},
+                             {"count", count},
+                             {"next", logits.empty() ? Json::array() : rivals(logits, look)}});
+            return logits;
+        });
+    }
+    Json tokens = Json::array();
+    for (std::size_t i = 0; i < look.tokens.size(); ++i)
+        tokens.push_back({look.tokens[i], look.piece(static_cast<std::int64_t>(i))});
+    return {{"tokens", tokens},
+            {"prompt", prompt},
+            {"steps", steps},
+            {"trouble", trouble},
+            {"times", trouble.empty() ? times_of(look, prompt) : Json()},
+            {"model", model_of(look.open.config)},
+            {"values", values.json()}};
+}
+
+int trace(const Flags& flags) {
+    Looked look = open_to_look(flags.look);
+    const std::int64_t chunk = look.open.model->options().chunk;
+    Json run = recorded(look);
+    if (flags.lesson) run["lesson"] = flags.language;
+    StoryFlags story{.model = flags.look.model, .step = {.batch = 1, .chunk = chunk}};
+    const Devices devices = open_devices(story.model);
+    std::vector<Story> stories;
+    HtmlPage page;
+    for (const char* phase : {"prefill", "decode", "load"}) {
+        story.phase = phase;
+        stories.push_back(compile_story(story, devices));
+    }
+    for (const Story& each : stories) page.programs.push_back(&each);
+    page.run = run.dump(-1, ' ', false, Json::error_handler_t::replace);
+    print_or_write(html_of(page), flags.output);
+    return 0;
+}
+
+}  // namespace
+
+void add_trace(CommandLine& line) {
+    auto flags = std::make_shared<Flags>();
+    flags->look.predict = 3;
+    const Command command =
+        line.add("trace",
+                 "write one HTML page of the model computing a text: every stage of the graph, with the values of\n"
+                 "every token in its boxes, and what attention looks at\n"
+                 "Example: vitro trace -p \"The capital of France is\" -o trace.html",
+                 [flags] { return trace(*flags); });
+    add_look_flags(command, flags->look);
+    command.number("-n,--predict", flags->look.predict, {0},
+                   "tokens to generate after the text (default 3), the most probable ones");
+    const Option lesson =
+        command.flag("--lesson", flags->lesson,
+                     "with a guided tour of what happens in this model with this text, from text to token");
+    command.choice("--lang", flags->language, {"en", "zh"}, "the tour's language: en (the default) or zh")
+        .needs(lesson);
+    command.output("-o,--output", flags->output, "write to a file instead");
+}
+
+}  // namespace vitro
