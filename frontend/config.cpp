@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "frontend/config_keys.h"
+#include "frontend/expert_config.h"
 #include "frontend/file.h"
 #include "frontend/gguf/gguf_model.h"
 #include "frontend/json.h"
@@ -161,8 +162,9 @@ void read_scales(const JsonValue& config, const Architecture& known, ModelConfig
     model.logit_softcap = number(keys.logit_softcap, kMinScale, known.logit_softcap);
 }
 
-bool bias(const JsonValue& config, std::string_view key, bool is_heeded, const Architecture& known) {
-    const bool wanted = boolean_or(config, key, false);
+bool bias(const JsonValue& config, std::string_view key, bool is_heeded, const Architecture& known,
+          bool otherwise = false) {
+    const bool wanted = boolean_or(config, key, otherwise);
     if (wanted && !is_heeded) {
         config.at(key).refuse(fmt::format("false, since {} has no biases there", known.name));
     }
@@ -238,8 +240,13 @@ ModelConfig read_model_config(const std::filesystem::path& directory) {
     const auto activation = config.given(keys.activation);
     model.hidden_act = activation ? named(kActivations, *activation).activation : known.activation;
     model.tie_word_embeddings = boolean_or(config, "tie_word_embeddings", known.tie_word_embeddings);
-    model.attention_bias = bias(config, "attention_bias", known.has_attention_bias, known);
+    model.attention_bias =
+        bias(config, keys.attention_bias, known.has_attention_bias, known, known.default_attention_bias);
     model.mlp_bias = bias(config, "mlp_bias", known.has_mlp_bias, known);
+    // Where an architecture has a key for them, they are absent without it, but for those of logits.
+    model.norm_bias = keys.norm_bias.empty() || boolean_or(config, keys.norm_bias, false);
+    model.head_bias = keys.head_bias.empty() || boolean_or(config, keys.head_bias, false);
+    model.decoder_bias = keys.decoder_bias.empty() || boolean_or(config, keys.decoder_bias, true);
     model.paired_rows = is_gguf(directory) && has_paired_rows(GgufFile::open(directory));
     model.norm_from_one = known.norm_from_one && !is_gguf(directory);
     auto dtype = config.given("dtype");
@@ -252,6 +259,8 @@ ModelConfig read_model_config(const std::filesystem::path& directory) {
     if (model.head == Head::sequence_labels || model.head == Head::token_labels) read_labels(config, model);
     read_scales(config, known, model);
     read_layers(config, known, heads.size, heads.count, model);
+    read_experts(config, known.experts, model);
+    model.experts_are_stacked = known.experts.count > 0 && is_gguf(directory);
     model.original_max_positions =
         model.ropes.empty() ? model.max_positions : model.ropes.front().original_max_positions;
     return model;

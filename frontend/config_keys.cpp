@@ -21,7 +21,10 @@ constexpr Switch kSwitches[] = {
     {"attention_multiplier"},
     {"attn_logit_softcapping"},
     {"attn_temperature_tuning", 0},
+    {"classifier_activation", {}, "gelu"},
+    {"classifier_pooling", {}, "cls"},
     {"clip_qkv"},
+    {"decoder_sparse_step", 1},
     {"embedding_multiplier", 1},
     {"final_logit_softcapping"},
     {"first_k_dense_replace"},
@@ -33,6 +36,7 @@ constexpr Switch kSwitches[] = {
     {"lm_head_bias"},
     {"logit_scale", 1},
     {"logits_scaling", 1},
+    {"mlp_only_layers"},
     {"moe_intermediate_size"},
     {"n_routed_experts"},
     {"no_rope_layer_interval"},
@@ -50,6 +54,7 @@ constexpr Switch kSwitches[] = {
     {"scale_attn_by_inverse_layer_idx"},
     {"scale_depth"},
     {"scale_emb", 1},
+    {"shared_expert_intermediate_size", 0},
     {"sliding_window_pattern"},
     {"use_bidirectional_attention"},
     {"use_parallel_residual"},
@@ -72,8 +77,11 @@ bool is_heeded(std::string_view key, const Architecture& known) {
     const ConfigKeys& keys = known.keys;
     for (const std::string_view own :
          {keys.embedding_scale, keys.residual_scale, keys.attention_scale, keys.logit_divisor, keys.query_scalar,
-          keys.attention_softcap, keys.logit_softcap, known.sliding.full_every_key, known.rope.local_theta_key})
+          keys.attention_softcap, keys.logit_softcap, keys.attention_bias, known.sliding.full_every_key,
+          known.rope.local_theta_key, known.experts.size_key})
         if (own == key) return true;
+    if (key == "num_experts" || key == "num_local_experts") return known.experts.count > 0;
+    if (key == "mlp_only_layers" || key == "decoder_sparse_step") return known.experts.has_dense_layers;
     if (key == "layer_types") return known.sliding.has_layer_types;
     if (key == "use_sliding_window") return known.sliding.is_switched;
     if (key == "no_rope_layers" || key == "no_rope_layer_interval") return known.rope.none_every > 0;

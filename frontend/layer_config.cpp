@@ -42,9 +42,9 @@ std::int64_t window_of(const JsonValue& config, const SlidingDefaults& sliding) 
         const auto use = config.given("use_sliding_window");
         if (!use || !use->boolean()) return 0;
     }
-    const auto window = config.find("sliding_window");
-    if (!window) return sliding.window;
-    return window->is_null() ? 0 : window->integer(1, kMaxPositions);
+    const auto given = config.find(sliding.window_key);
+    const std::int64_t window = !given ? sliding.window : given->is_null() ? 0 : given->integer(1, kMaxPositions);
+    return sliding.has_both_sides && window > 0 ? window / 2 + 1 : window;
 }
 
 /// Of each layer whether it sees the window only.
@@ -69,8 +69,8 @@ std::vector<bool> layers_that_slide(const JsonValue& config, const SlidingDefaul
     }
     for (std::size_t i = 0; i < slides.size(); ++i) {
         const auto layer = static_cast<std::int64_t>(i);
-        const bool is_full =
-            (full_every > 0 && (layer + 1) % full_every == 0) || layer < first || (sliding.where_no_rope && turns[i]);
+        const bool is_one_of = full_every > 0 && (layer + (sliding.first_is_full ? 0 : 1)) % full_every == 0;
+        const bool is_full = is_one_of || layer < first || (sliding.where_no_rope && turns[i]);
         slides[i] = window > 0 && !is_full;
     }
     return slides;
@@ -94,7 +94,8 @@ void read_layers(const JsonValue& config, const Architecture& known, std::int64_
                                 .sliding_window = slides[i] ? window : 0,
                                 .rope = !turns[i]                     ? LayerConfig::kNoRope
                                         : has_local_rope && slides[i] ? 1
-                                                                      : 0});
+                                                                      : 0,
+                                .has_experts = known.experts.count > 0});
     for (const Rope& rope : model.ropes)
         if (!rope.is_static() && rope.original_max_positions != model.rope_by_length()->original_max_positions)
             fail("{}: \"rope_parameters\": expected one length at which the layers' factors change, found {} and {}",

@@ -52,7 +52,8 @@ RopeKeys rope_keys(const JsonValue& config, const RopeDefaults& defaults, RopeOf
 
 /// Of layers with a rope of their own, not the theta of all others.
 double theta_of(const RopeKeys& keys, const RopeDefaults& defaults, RopeOf whose) {
-    if (whose == RopeOf::all_layers) return keys.number("rope_theta", 1e-3, 1e12, defaults.theta);
+    if (whose == RopeOf::all_layers)
+        return keys.number(keys.find("rope_theta") ? "rope_theta" : defaults.theta_key, 1e-3, 1e12, defaults.theta);
     auto theta = keys.nested ? keys.nested->given("rope_theta") : std::nullopt;
     if (!theta && !defaults.local_theta_key.empty()) theta = keys.config.given(defaults.local_theta_key);
     return theta ? theta->number(1e-3, 1e12) : defaults.local_theta;
@@ -179,10 +180,12 @@ float longrope_attention_factor(const JsonValue& parameters, std::int64_t max_po
 /// The number of columns that turn before rounding up to an even one: head_dim * partial_rotary_factor.
 std::int64_t turned_columns(const RopeKeys& keys, const RopeDefaults& defaults, std::int64_t head_dim) {
     const auto partial = keys.find("partial_rotary_factor");
-    const double share = partial ? partial->number(0, 1) : 1;
+    const double share = partial ? partial->number(0, 1) : defaults.partial_rotary;
     if (share < 1 && !defaults.has_partial_rotary) partial->refuse("1, since this architecture rotates whole heads");
     const auto turned = static_cast<std::int64_t>(static_cast<double>(head_dim) * share);
-    if (turned == 0) partial->refuse(fmt::format("at least one column of head_dim ({}) to rotate", head_dim));
+    if (turned == 0)
+        fail("{}: \"partial_rotary_factor\": expected at least one column of head_dim ({}) to rotate, found {}",
+             keys.config.file(), head_dim, share);
     if (turned == head_dim && head_dim % 2 != 0) {
         fail("{}: \"head_dim\": expected an even number, since rope rotates pairs of columns, found {}",
              keys.config.file(), head_dim);
@@ -204,6 +207,7 @@ std::int64_t original_max_positions(const RopeKeys& keys, const RopeDefaults& de
 Rope read_rope(const JsonValue& config, const RopeDefaults& defaults, RopeOf whose, std::int64_t head_dim,
                std::int64_t max_positions) {
     const RopeKeys keys = rope_keys(config, defaults, whose);
+    if (defaults.must_be_given && !keys.nested) config.at("rope_parameters");
     const std::int64_t turned = turned_columns(keys, defaults, head_dim);
     Rope rope;
     rope.kind = kind_of(keys, defaults);

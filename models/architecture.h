@@ -23,6 +23,7 @@ struct ConfigKeys {
     std::string_view max_positions = "max_position_embeddings";
     std::string_view norm_eps = "rms_norm_eps";
     std::string_view activation = "hidden_act";
+    std::string_view attention_bias = "attention_bias";
 
     // Multipliers; without a name the architecture has none, and the default of ModelConfig stays.
     std::string_view embedding_scale = {};
@@ -32,15 +33,23 @@ struct ConfigKeys {
     std::string_view query_scalar = {};   // q·k is divided by its square root
     std::string_view attention_softcap = {};
     std::string_view logit_softcap = {};
+
+    // Whether there are biases; without a name there are.
+    std::string_view norm_bias = {};
+    std::string_view head_bias = {};
+    std::string_view decoder_bias = {};
 };
 
 /// Which layers have the sliding window.
 struct SlidingDefaults {
-    bool has_window = false;               // the key "sliding_window" is heeded
+    bool has_window = false;  // the key `window_key` is heeded
+    std::string_view window_key = "sliding_window";
+    bool has_both_sides = false;           // it counts the tokens on both sides: half of them on each, and the token
     std::int64_t window = 0;               // where it is absent; 0: none
     bool has_layer_types = false;          // "layer_types" says of each layer whether it slides
     std::int64_t full_every = 0;           // where that is absent, every so-many-th layer does not; 0: all slide
     std::string_view full_every_key = {};  // names it in config.json
+    bool first_is_full = false;            // they are counted from the first layer on, which is one of them
     bool is_switched = false;              // only with "use_sliding_window", and then from layer "max_window_layers" on
     std::int64_t from_layer = 0;           // the default of "max_window_layers"
     bool where_no_rope = false;            // then, instead, the layers without a rope
@@ -49,12 +58,26 @@ struct SlidingDefaults {
 /// How an architecture differs in what it makes of the rope keys.
 struct RopeDefaults {
     double theta = 10000;
+    std::string_view theta_key = "rope_theta";
     double local_theta = 0;  // of layers with a sliding window, which have a rope of their own; 0: they have not
     std::string_view local_theta_key = {};    // names it in older files
     std::int64_t none_every = 0;              // every so-many-th layer has no rope; 0: all have
     std::int64_t original_max_positions = 0;  // where config.json is silent; 0: the maximum length
     bool has_partial_rotary = false;          // otherwise partial_rotary_factor must be 1
+    double partial_rotary = 1;                // where config.json is silent
+    bool must_be_given = false;               // there is no default
     bool only_longrope = false;               // Phi-3 knows no other scaling, and calls it su or yarn at times
+};
+
+/// The mixture of experts of an architecture that has one.
+struct ExpertDefaults {
+    std::int64_t count = 0;                // 0: it has none
+    std::int64_t per_token = 0;            // how many a token chooses
+    std::string_view size_key = {};        // the width inside an expert; without a name it is intermediate_size
+    std::int64_t size = 0;                 // its default
+    std::string_view normalizes_key = {};  // whether their shares sum to 1; without a name they do
+    bool has_dense_layers = false;         // "mlp_only_layers" and "decoder_sparse_step" say which layers have none
+    bool has_clamped_swiglu = false;       // with "swiglu_alpha" and "swiglu_limit"
 };
 
 struct Architecture {
@@ -83,9 +106,11 @@ struct Architecture {
 
     // Which keys it heeds at all.
     bool has_attention_bias = false;
+    bool default_attention_bias = false;  // where the key is absent
     bool has_mlp_bias = false;
     SlidingDefaults sliding = {};
     RopeDefaults rope = {};
+    ExpertDefaults experts = {};
 
     bool is_causal = true;            // else every token sees the whole text
     bool skips_padding_rows = false;  // positions begin at the table's row pad_token_id + 1

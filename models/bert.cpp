@@ -101,8 +101,8 @@ Graph build(const ModelConfig& config, const BuildOptions& options) {
 
 /// Buffers of old checkpoints, the parts of heads that are not asked for, and the repetition of a tied head.
 const std::vector<std::string_view> kSpare{
-    "position_ids",   "pooler.dense.weight", "pooler.dense.bias",        "cls.seq_relationship.weight",
-    "decoder.weight", "decoder.bias",        "cls.seq_relationship.bias"};
+    "position_ids", "pooler.dense.weight",       "pooler.dense.bias", "cls.seq_relationship.weight", "decoder.weight",
+    "decoder.bias", "cls.seq_relationship.bias", "lm_head.bias",      "cls.predictions.bias"};
 
 const Architecture kRobertaRow{
     .name = "RobertaForMaskedLM",

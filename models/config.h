@@ -79,6 +79,7 @@ struct LayerConfig {
     std::int64_t head_dim = 0;        // n_heads * head_dim need not be hidden_size
     std::int64_t sliding_window = 0;  // position q sees k iff q - window < k <= q; 0: sees every k <= q
     int rope = 0;                     // how q and k turn: an index into ModelConfig::ropes, or kNoRope: not at all
+    bool has_experts = false;         // its feed-forward layer is a mixture of experts
 
     bool operator==(const LayerConfig&) const = default;
 };
@@ -109,6 +110,9 @@ struct ModelConfig {
     bool has_independent_labels = false;  // several may hold at once: each has a probability of its own
     std::int64_t first_position_row = 0;  // of a learned table of positions
     std::int64_t n_token_types = 0;       // rows of the table of token types; 0: there is none
+    bool norm_bias = true;                // LayerNorms have biases
+    bool head_bias = true;                // the dense layer in front of the head has one,
+    bool decoder_bias = true;             // and the logits of a masked language model
     bool norm_from_one = false;  // the norms' weights are stored as their differences from 1: Gemma, but not in GGUF
     std::optional<DType> dtype;  // what the file says the weights are; the tensors themselves decide
 
@@ -118,6 +122,14 @@ struct ModelConfig {
     double logit_scale = 1;        // of the logits
     double attention_softcap = 0;  // the scores are held within ± this; 0: they are not
     double logit_softcap = 0;      // the same of the logits
+
+    std::int64_t n_experts = 0;          // of the layers that have experts
+    std::int64_t experts_per_token = 0;  // in [1, n_experts]
+    std::int64_t expert_size = 0;        // width inside one
+    bool normalizes_experts = false;     // the shares of a token's experts sum to 1
+    bool experts_are_stacked = false;    // a weight of all experts is one tensor: GGUF files
+    double swiglu_scale = 1;             // of the gate in its sigmoid
+    double swiglu_limit = 0;             // the gate is at most this, the other factor within ± this; 0: no limit
 
     std::vector<LayerConfig> layers;  // [n_layers]
     std::vector<Rope> ropes;          // those of the layers

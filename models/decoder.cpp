@@ -150,7 +150,7 @@ Value Decoder::layer_norm(At at, std::string_view name, Value x) {
     {
         const auto scope = b.scope(name, "LayerNorm", fmt::format("({},), eps={}", size, c.norm_eps));
         scale = weight("weight", {size});
-        bias = weight("bias", {size});
+        if (c.norm_bias) bias = weight("bias", {size});
     }
     return vitro::layer_norm(at.named(std::string(name)), x, scale, {.eps = static_cast<float>(c.norm_eps)}, bias);
 }
@@ -222,7 +222,7 @@ Value Decoder::cached(std::string_view name, const LayerConfig& layer, Value x) 
     return repeat(b, all, {.axis = 0, .times = c.n_heads / layer.n_kv_heads});
 }
 
-Value Decoder::attention(const LayerConfig& layer, Value q, Value k, Value v) {
+Value Decoder::attention(const LayerConfig& layer, Value q, Value k, Value v, Value sinks) {
     q = rotate(b.named("q_rope"), layer, heads("q_heads", q, c.n_heads));
     k = rotate(b.named("k_rope"), layer, heads("k_heads", k, layer.n_kv_heads));
     const Value keys = cached("k_cache", layer, k);  // [n_heads, C, head_dim]
@@ -236,13 +236,13 @@ Value Decoder::attention(const LayerConfig& layer, Value q, Value k, Value v) {
     if (c.attention_softcap > 0)
         scores = softcap(b.named("capped_scores"), scores, {.cap = static_cast<float>(c.attention_softcap)});
     scores = add_mask(b.named("masked_scores"), scores, mask_of(layer));
-    const Value weights = softmax(b.named("attention_weights"), scores);
+    const Value weights = softmax(b.named("attention_weights"), scores, sinks);
     Value out = masked_matmul(b.named("attended"), weights, values, mask_of(layer));  // [n_heads, T, head_dim]
     out = transpose(b, out, {1, 0, 2});
     return reshape(b.named("attention"), out, {'T', c.n_heads * layer.head_dim});
 }
 
-Graph Decoder::model(const Layer& layer) {
+Graph Decoder::model(const Layer& layer, LastNorm last) {
     const auto root = b.scope("", c.architecture);
     Value x;
     {
@@ -255,7 +255,7 @@ Graph Decoder::model(const Layer& layer) {
                 x = layer(*this, c.layers[i], x);
             }
         }
-        x = norm(b, "norm", family() + "RMSNorm", x);
+        x = last == LastNorm::rms ? norm(b, "norm", family() + "RMSNorm", x) : layer_norm(b, "norm", x);
     }
     return finish(x);
 }
@@ -267,10 +267,12 @@ Value Decoder::wanted_rows(const std::string& name, Value x) {
     return is_f32 ? x : cast(b.named(name), x, {.dtype = DType::f32});
 }
 
-Value Decoder::vocabulary_logits(At at, Value hidden) {
-    const Value scores = c.tie_word_embeddings ? matmul(at.named("decoder"), hidden, table_, {.transpose_b = true})
-                                               : linear(at, "decoder", hidden, c.vocab_size);
-    return add(at.named("decoder.add_bias"), scores, weight("bias", {c.vocab_size}));
+Value Decoder::vocabulary_logits(At at, Value hidden, const char* bias) {
+    const bool is_tied = c.tie_word_embeddings;
+    const Value scores = is_tied ? matmul(at.named("decoder"), hidden, table_, {.transpose_b = true})
+                                 : linear(at, "decoder", hidden, c.vocab_size);
+    if (bias == nullptr) return scores;
+    return add(at.named("decoder.add_bias"), scores, weight(is_tied ? bias : "decoder.bias", {c.vocab_size}));
 }
 
 Graph Decoder::finish(Value hidden) {

@@ -36,7 +36,8 @@ public:
                           bool bias = false);
     /// x / rms(x) * weight over the last dimension, with norm_from_one * (1 + weight).
     Value norm(At at, std::string_view name, std::string_view type, Value x);
-    /// (x - mean) / sqrt(variance + eps) * weight + bias over the last dimension.
+    /// (x - mean) / sqrt(variance + eps) * weight + bias over the last dimension, without the bias where norms have
+    /// none.
     Value layer_norm(At at, std::string_view name, Value x);
     /// x · weight + bias. x: [T, in]; weight: [in, out], the other way round than a linear's.
     Value conv1d(At at, std::string_view name, Value x, std::int64_t out);
@@ -44,31 +45,33 @@ public:
     Value activation(At at, Value x);
     /// down_proj(act(gate_proj(x)) * up_proj(x)), the module `mlp`.
     Value gated_mlp(Value x);
+    /// The weight `name` of the module at hand, as numbers that ops compute with; the rows of `paired_heads` heads, if
+    /// there are, put in halves first: rows are moved whole, also those of blocks.
+    Value weight(const char* name, Shape shape, std::int64_t paired_heads = 0);
     /// [T, n * head_dim] -> [T, n, head_dim]
     Value heads(std::string_view name, Value x, std::int64_t n);
     /// softmax(scale * rope(q) · rope(K)ᵀ + mask) · V over the cache, to which k and v are appended, with what the
     /// layer says of rope and window, and the scores held by attention_softcap where there is one. q: [T, n_heads *
     /// head_dim]; k, v: [T, n_kv_heads * head_dim], each also with its heads apart, as heads() gives them. Returns [T,
     /// n_heads * head_dim].
-    Value attention(const LayerConfig& layer, Value q, Value k, Value v);
+    /// With `sinks` [n_heads], each head's softmax has one more score, which no value goes with.
+    Value attention(const LayerConfig& layer, Value q, Value k, Value v, Value sinks = {});
 
     /// A layer's equations: its input to its output, both [T, hidden_size].
     using Layer = std::function<Value(Decoder& d, const LayerConfig& layer, Value x)>;
+    enum class LastNorm : std::uint8_t { rms, layer };
     /// The whole model: embedding, each layer in its scope, the last norm, the head. Ends the graph.
-    Graph model(const Layer& layer);
+    Graph model(const Layer& layer, LastNorm last = LastNorm::rms);
     /// The head over the normed hidden states, as the configuration names it; ends the graph.
     Graph finish(Value hidden);
-    /// hidden · tableᵀ + bias, the head of a masked language model, whose module `decoder` has a table of its own
-    /// where it is not tied.
-    Value vocabulary_logits(At at, Value hidden);
+    /// hidden · tableᵀ + bias, the head of a masked language model. Where it is not tied, its module `decoder` has a
+    /// table and a bias of its own; else `bias` names the bias, null where there is none.
+    Value vocabulary_logits(At at, Value hidden, const char* bias = "bias");
     /// The wanted rows of the logits, [T, n_outputs] or absent, and of what they come from; ends the graph.
     Graph finish(Value logits, Value hidden);
 
 private:
     DType weight_dtype(std::string_view path) const;
-    /// The weight `name` of the module at hand, as numbers that ops compute with; the rows of `paired_heads` heads, if
-    /// there are, put in halves first: rows are moved whole, also those of blocks.
-    Value weight(const char* name, Shape shape, std::int64_t paired_heads = 0);
     Value wanted_rows(const std::string& name, Value x);
     Value in_halves(Value weight, std::int64_t heads);
     Value linear_of(At at, std::string_view name, Value x, std::int64_t out, bool bias, std::int64_t paired_heads);

@@ -3,11 +3,15 @@
 #include "models/bert.h"
 #include "models/gemma.h"
 #include "models/gpt2.h"
+#include "models/gpt_oss.h"
 #include "models/granite.h"
 #include "models/llama.h"
+#include "models/mixtral.h"
+#include "models/modernbert.h"
 #include "models/olmo.h"
 #include "models/phi3.h"
 #include "models/qwen.h"
+#include "models/stablelm.h"
 
 #include <algorithm>
 
@@ -20,17 +24,22 @@ std::span<const Architecture* const> architectures() {
         &kGemma2,
         &kGemma3,
         &kGpt2,
+        &kGptOss,
         &kGranite,
         &kLlama,
         &kMinistral,
         &kMistral,
+        &kMixtral,
+        &kModernBert,
         &kOlmo2,
         &kOlmo3,
         &kPhi3,
         &kQwen2,
         &kQwen3,
+        &kQwen3Moe,
         &kRoberta,
         &kSmolLm3,
+        &kStableLm,
         &kXlmRoberta,
     };
     // clang-format on

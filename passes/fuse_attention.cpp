@@ -26,6 +26,9 @@ public:
         const ValueId weights = graph_.node(softmax_).outputs[0];
         at_ = weights;
         matched_.push_back(softmax_);
+        if (const auto& inputs = graph_.node(softmax_).inputs;
+            inputs.size() > Softmax::kSink && inputs[Softmax::kSink] != kAbsent)
+            return rewriter_.refuse(at_, "attention has no sinks");
         return match_scores(graph_.node(softmax_).inputs[0]) && match_output(weights) && check_and_replace();
     }
 

@@ -2,6 +2,7 @@
 //
 // Blocks of 2 to 8 bits a number move through memory in place of 32, and mean the same numbers.
 #include "ops/embed/embed.h"
+#include "ops/expert_linear/expert_linear.h"
 #include "ops/linear/linear.h"
 #include "ops/matmul/matmul.h"
 #include "passes/passes.h"
@@ -11,9 +12,10 @@
 namespace vitro {
 namespace {
 
-/// The node's input that reads a whole weight: of a matmul with rows of weights, or an embed.
+/// The node's input that reads a whole weight: of a matmul with rows of weights, an expert_linear, or an embed.
 std::optional<std::size_t> weight_input(const Graph& graph, const Node& node) {
     if (node.op == &kEmbed) return 1;
+    if (node.op == &kExpertLinear) return ExpertLinear::kWeight;
     const bool by_rows = node.op == &kMatmul && node.attributes.as<Matmul>().transpose_b;
     return by_rows && graph.value(node.inputs[1]).type.rank() == 2 ? std::optional<std::size_t>(1) : std::nullopt;
 }

@@ -19,13 +19,14 @@ struct KnownArchitecture {
     bool has_paired_rows = false;
 };
 
-constexpr std::array<KnownArchitecture, 6> kArchitectures{{
+constexpr std::array<KnownArchitecture, 7> kArchitectures{{
     {"gemma2", "Gemma2ForCausalLM"},
     {"gemma3", "Gemma3ForCausalLM"},
     {"llama", "LlamaForCausalLM", true},
     {"phi3", "Phi3ForCausalLM"},
     {"qwen2", "Qwen2ForCausalLM"},
     {"qwen3", "Qwen3ForCausalLM"},
+    {"qwen3moe", "Qwen3MoeForCausalLM"},
 }};
 
 const KnownArchitecture& architecture_of(const GgufFile& file) {
@@ -43,7 +44,7 @@ struct Renamed {
     std::string_view gguf;
     std::string_view transformers;
 };
-constexpr std::array<Renamed, 7> kIntegers{{
+constexpr std::array<Renamed, 10> kIntegers{{
     {"context_length", "max_position_embeddings"},
     {"embedding_length", "hidden_size"},
     {"block_count", "num_hidden_layers"},
@@ -51,9 +52,12 @@ constexpr std::array<Renamed, 7> kIntegers{{
     {"attention.head_count", "num_attention_heads"},
     {"attention.head_count_kv", "num_key_value_heads"},
     {"attention.key_length", "head_dim"},
+    {"expert_count", "num_experts"},
+    {"expert_used_count", "num_experts_per_tok"},
+    {"expert_feed_forward_length", "moe_intermediate_size"},
 }};
 /// Names of a layer's modules, and of the others.
-constexpr std::array<Renamed, 15> kModules{{
+constexpr std::array<Renamed, 19> kModules{{
     {"attn_norm", "input_layernorm"},
     {"ffn_norm", "post_attention_layernorm"},
     {"attn_q", "self_attn.q_proj"},
@@ -69,6 +73,10 @@ constexpr std::array<Renamed, 15> kModules{{
     {"ffn_up", "mlp.up_proj"},
     {"ffn_down", "mlp.down_proj"},
     {"ffn_gate_up", "mlp.gate_up_proj"},
+    {"ffn_gate_inp", "mlp.gate"},
+    {"ffn_gate_exps", "mlp.experts.gate_proj"},
+    {"ffn_up_exps", "mlp.experts.up_proj"},
+    {"ffn_down_exps", "mlp.experts.down_proj"},
 }};
 constexpr std::array<Renamed, 3> kOthers{{
     {"token_embd", "model.embed_tokens"},
@@ -153,7 +161,10 @@ JsonValue gguf_config(const GgufFile& file) {
     // Mistral is Llama with a window.
     Json config{{"architectures", {has_window && known.gguf == "llama" ? "MistralForCausalLM" : known.transformers}}};
     for (const auto& [gguf, transformers] : kIntegers)
-        if (const GgufValue* value = given(gguf)) config[transformers] = value->integer(1, std::int64_t{1} << 30);
+        if (const GgufValue* value = given(gguf)) {
+            const bool is_none = gguf.starts_with("expert_") && value->integer() == 0;  // of models without experts
+            if (!is_none) config[transformers] = value->integer(1, std::int64_t{1} << 30);
+        }
     if (const GgufValue* eps = given("attention.layer_norm_rms_epsilon")) config["rms_norm_eps"] = eps->number(0, 1);
     if (has_window) config["sliding_window"] = window->integer();
     const GgufValue* vocabulary = given("vocab_size");
@@ -162,6 +173,8 @@ JsonValue gguf_config(const GgufFile& file) {
     config["tie_word_embeddings"] = file.entry("output.weight") == nullptr;
     config["attention_bias"] = file.entry("blk.0.attn_output.bias") != nullptr;
     config["mlp_bias"] = file.entry("blk.0.ffn_down.bias") != nullptr;
+
+    if (known.gguf == "qwen3moe") config["norm_topk_prob"] = true;  // llama.cpp knows no other
 
     if (known.gguf.starts_with("gemma")) {
         for (const std::string_view key : {"block_count", "attention.head_count", "embedding_length"})

@@ -16,9 +16,11 @@ import transformers
 from safetensors.numpy import save_file
 from transformers import (AutoConfig, AutoModelForCausalLM, AutoTokenizer, BertConfig, BertForMaskedLM,
                           BertForSequenceClassification, BertModel, Gemma2Config, Gemma3TextConfig, GPT2Config,
-                          GraniteConfig, LlamaConfig, MinistralConfig, MistralConfig, Olmo2Config, Olmo3Config,
-                          Phi3Config, Qwen2Config, Qwen3Config, Qwen3ForSequenceClassification, RobertaConfig,
-                          RobertaForTokenClassification, RobertaModel, SmolLM3Config)
+                          GptOssConfig, GraniteConfig, LlamaConfig, MinistralConfig, MistralConfig, MixtralConfig,
+                          ModernBertConfig, ModernBertForMaskedLM, ModernBertForSequenceClassification,
+                          ModernBertModel, Olmo2Config, Olmo3Config, Phi3Config, Qwen2Config, Qwen3Config,
+                          Qwen3ForSequenceClassification, Qwen3MoeConfig, RobertaConfig,
+                          RobertaForTokenClassification, RobertaModel, SmolLM3Config, StableLmConfig)
 
 import reference
 
@@ -187,6 +189,25 @@ CASES = [
     Case("gpt2", "learned positions, LayerNorm, weights that stand the other way round", GPT2Config,
          dict(vocab_size=97, n_embd=48, n_layer=2, n_head=4, n_positions=96, layer_norm_epsilon=0.01), rope=None,
          near_misses=[{"layer_norm_epsilon": 1e-5}, {"activation_function": "relu"}]),
+    Case("stablelm", "LayerNorm, half of each head rotated, biases of q, k, v", StableLmConfig,
+         sizes(97, 48, 40, 4, 2, use_qkv_bias=True, layer_norm_eps=0.01), rope=dict(partial_rotary_factor=0.5),
+         near_misses=[{"rope.partial_rotary_factor": 1.0}, {"layer_norm_eps": 1e-5}]),
+    Case("qwen3_moe", "two of four experts for a token, whose shares sum to 1; the first of two layers has none",
+         Qwen3MoeConfig, sizes(97, 40, 44, 4, 2, head_dim=12, moe_intermediate_size=24, num_experts=4,
+                               num_experts_per_tok=2, norm_topk_prob=True, mlp_only_layers=[0]),
+         near_misses=[{"norm_topk_prob": False}, {"num_experts_per_tok": 1}]),
+    Case("qwen3_moe_shares", "three of five experts, whose shares are those among all", Qwen3MoeConfig,
+         sizes(97, 40, 44, 4, 2, head_dim=12, moe_intermediate_size=20, num_experts=5, num_experts_per_tok=3),
+         near_misses=[{"norm_topk_prob": True}]),
+    Case("mixtral", "two of four experts for a token", MixtralConfig,
+         sizes(97, 40, 28, 4, 2, num_local_experts=4, num_experts_per_tok=2),
+         near_misses=[{"num_experts_per_tok": 1}]),
+    Case("gpt_oss", "attention sinks, a window of 6 in the first layer, yarn, two of four experts with a clamped SwiGLU",
+         GptOssConfig, sizes(97, 40, 28, 4, 2, head_dim=12, sliding_window=6, num_local_experts=4,
+                             num_experts_per_tok=2, swiglu_limit=1.0),
+         rope=dict(rope_type="yarn", factor=8.0, original_max_position_embeddings=16, truncate=False),
+         near_misses=[{"swiglu_limit": 7.0}, {"swiglu_alpha": 1.0}, {"sliding_window": 7},
+                      {"num_experts_per_tok": 1}]),
 ]
 
 
@@ -207,6 +228,11 @@ def encoder_sizes(vocab, hidden, ffn, heads, layers=2, **more):
                 num_hidden_layers=layers, max_position_embeddings=48, **more)
 
 
+def modernbert_sizes(layers, **more):
+    return dict(encoder_sizes(97, 36, 28, 3, layers=layers), pad_token_id=0, bos_token_id=1, eos_token_id=2,
+                cls_token_id=1, sep_token_id=2, **more)
+
+
 ENCODERS = [
     Encoder("bert", "hidden states; eps large enough to matter", BertModel, BertConfig,
             encoder_sizes(97, 48, 40, 4, layer_norm_eps=0.05), near_misses=[{"layer_norm_eps": 1e-12}]),
@@ -222,6 +248,15 @@ ENCODERS = [
     Encoder("qwen3_sequence", "scores of three labels of the text, from its last token",
             Qwen3ForSequenceClassification, Qwen3Config,
             dict(sizes(97, 40, 44, 4, 2, head_dim=16), id2label={0: "no", 1: "maybe", 2: "yes"}, pad_token_id=0)),
+    Encoder("modernbert", "hidden states; a window of 4 on each side in two of four layers, with their own rope",
+            ModernBertModel, ModernBertConfig, modernbert_sizes(4, local_attention=8, norm_eps=0.05),
+            near_misses=[{"local_attention": 6}, {"norm_eps": 1e-5}]),
+    Encoder("modernbert_masked", "logits of a masked language model, with biases wherever there may be some",
+            ModernBertForMaskedLM, ModernBertConfig,
+            modernbert_sizes(2, attention_bias=True, mlp_bias=True, norm_bias=True, classifier_bias=True)),
+    Encoder("modernbert_sequence", "scores of three labels of the text, from its first token",
+            ModernBertForSequenceClassification, ModernBertConfig,
+            modernbert_sizes(2, id2label={0: "no", 1: "maybe", 2: "yes"})),
 ]
 
 
@@ -318,7 +353,8 @@ def objection(case, directory, tensors, numbers):
         return "the end of sequence token is generated"
     for changes in case.near_misses:
         model = AutoModelForCausalLM.from_pretrained(
-            directory, config=configuration(case, changes), dtype=torch.float32, attn_implementation="eager"
+            directory, config=configuration(case, changes), dtype=torch.float32, attn_implementation="eager",
+            experts_implementation="eager"
         )
         tokens = [*tensors["tokens"], *greedy[:16]]
         right = reference.logits(reference.load(directory, "f32"), tokens)

@@ -1,6 +1,7 @@
 """Compares `vitro logits` with transformers on random models: sizes, heads, windows, rope, biases, dtypes, config keys.
 
-usage: .venv/bin/python tests/golden/random_check.py [-n 20] [--seed S] [--only TYPE] [--vitro PATH] [--greedy] [--keep DIR]
+usage: .venv/bin/python tests/golden/random_check.py [-n 20] [--seed S] [--only TYPE] [--vitro PATH] [--device D]
+       [--greedy] [--keep DIR]
 
 An f32 checkpoint must agree within rtol = atol = 1e-4. A bf16 or f16 one is held against the f32 run of the same
 weights: a normalized mean square error of at most 1e-4, or of 1.5 times that of transformers' own run in that dtype.
@@ -21,9 +22,10 @@ import torch
 import transformers
 from safetensors.numpy import load_file
 from transformers import (AutoModelForCausalLM, BertConfig, BertForMaskedLM, Gemma2Config, Gemma3TextConfig,
-                          GPT2Config, GraniteConfig, LlamaConfig,
-                          MinistralConfig, MistralConfig, Olmo2Config, Olmo3Config, Phi3Config, Qwen2Config,
-                          Qwen3Config, RobertaConfig, RobertaForMaskedLM, SmolLM3Config)
+                          GPT2Config, GptOssConfig, GraniteConfig, LlamaConfig, MinistralConfig, MistralConfig,
+                          MixtralConfig, ModernBertConfig, ModernBertForMaskedLM, Olmo2Config, Olmo3Config,
+                          Phi3Config, Qwen2Config, Qwen3Config, Qwen3MoeConfig, RobertaConfig, RobertaForMaskedLM,
+                          SmolLM3Config, StableLmConfig)
 
 TOLERANCE = 1e-4
 GREEDY_TOKENS = 32
@@ -59,6 +61,11 @@ def random_rope(rng, architecture, head_dim):
         full.pop("truncate", None)
         sliding = {"rope_type": "default", "rope_theta": rng.choice([50.0, 10000.0])}
         return {"full_attention": full, "sliding_attention": sliding}, lengths
+    if architecture is GptOssConfig:
+        return rope | random_scaling(rng, head_dim, lengths), lengths
+    if architecture is StableLmConfig:
+        rope["partial_rotary_factor"] = rng.choice([0.5, 1.0])
+        return rope, lengths
     if architecture is not Phi3Config:
         if rng.random() < 0.4 and head_dim > 2:
             rope |= random_scaling(rng, head_dim, lengths)
@@ -82,11 +89,13 @@ DECODERS = {
     "phi3": Phi3Config, "llama": LlamaConfig, "mistral": MistralConfig, "ministral": MinistralConfig,
     "smollm3": SmolLM3Config, "qwen2": Qwen2Config, "qwen3": Qwen3Config, "granite": GraniteConfig,
     "olmo2": Olmo2Config, "olmo3": Olmo3Config, "gemma2": Gemma2Config, "gemma3": Gemma3TextConfig,
+    "stablelm": StableLmConfig, "qwen3_moe": Qwen3MoeConfig, "mixtral": MixtralConfig, "gpt_oss": GptOssConfig,
 }
 WITH_LAYER_TYPES = (MinistralConfig, SmolLM3Config, Qwen2Config, Qwen3Config, Olmo3Config, Gemma2Config,
-                    Gemma3TextConfig)
+                    Gemma3TextConfig, GptOssConfig)
 WITH_BIAS = (LlamaConfig, SmolLM3Config, Qwen3Config, GraniteConfig, Olmo2Config, Olmo3Config, Gemma2Config,
-             Gemma3TextConfig)
+             Gemma3TextConfig, Qwen3MoeConfig, GptOssConfig)
+WITH_EXPERTS = (Qwen3MoeConfig, MixtralConfig, GptOssConfig)
 
 
 def random_extras(rng, architecture, layers):
@@ -96,7 +105,17 @@ def random_extras(rng, architecture, layers):
         extras["attention_bias"] = rng.random() < 0.3
     if architecture in (LlamaConfig, SmolLM3Config, GraniteConfig):
         extras["mlp_bias"] = rng.random() < 0.3
-    if architecture in (Phi3Config, MistralConfig):
+    if architecture is StableLmConfig:
+        extras |= {"use_qkv_bias": rng.random() < 0.5, "layer_norm_eps": rng.choice([1e-5, 1e-3])}
+    if architecture in WITH_EXPERTS:
+        extras["num_local_experts"] = rng.randint(2, 9)
+        extras["num_experts_per_tok"] = rng.randint(1, extras["num_local_experts"])
+    if architecture is Qwen3MoeConfig:
+        extras |= {"moe_intermediate_size": rng.randint(3, 60), "norm_topk_prob": rng.random() < 0.5,
+                   "decoder_sparse_step": rng.choice([1, 1, 2]), "mlp_only_layers": rng.choice([[], [0]])}
+    if architecture is GptOssConfig:
+        extras |= {"swiglu_limit": rng.choice([0.5, 7.0]), "swiglu_alpha": rng.choice([1.702, 1.0])}
+    if architecture in (Phi3Config, MistralConfig, MixtralConfig):
         extras["sliding_window"] = rng.choice([None, rng.randint(1, 30), 100])
     if architecture in WITH_LAYER_TYPES:
         extras["sliding_window"] = rng.randint(1, 30)
@@ -120,7 +139,7 @@ def random_extras(rng, architecture, layers):
     return extras
 
 
-ENCODERS = {"bert": BertConfig, "roberta": RobertaConfig}
+ENCODERS = {"bert": BertConfig, "roberta": RobertaConfig, "modernbert": ModernBertConfig}
 
 
 def random_gpt2(rng, heads, width):
@@ -130,7 +149,20 @@ def random_gpt2(rng, heads, width):
                       layer_norm_epsilon=rng.choice([1e-5, 1e-3]), tie_word_embeddings=rng.random() < 0.7)
 
 
+def random_modernbert(rng, heads, width):
+    return ModernBertConfig(vocab_size=rng.randint(10, 300), hidden_size=width, num_hidden_layers=rng.randint(1, 5),
+                            num_attention_heads=heads, intermediate_size=rng.randint(3, 120),
+                            max_position_embeddings=200, local_attention=2 * rng.randint(1, 20),
+                            hidden_activation=rng.choice(["gelu", "silu"]), norm_eps=rng.choice([1e-5, 1e-3]),
+                            norm_bias=rng.random() < 0.3, attention_bias=rng.random() < 0.3,
+                            mlp_bias=rng.random() < 0.3, classifier_bias=rng.random() < 0.3,
+                            decoder_bias=rng.random() < 0.7, tie_word_embeddings=rng.random() < 0.7, pad_token_id=0,
+                            bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2)
+
+
 def random_encoder(rng, architecture, heads, width):
+    if architecture is ModernBertConfig:
+        return random_modernbert(rng, heads, width)
     return architecture(vocab_size=rng.randint(10, 300), hidden_size=width, num_hidden_layers=rng.randint(1, 4),
                         num_attention_heads=heads, intermediate_size=rng.randint(3, 120),
                         max_position_embeddings=rng.choice([60, 200]), type_vocab_size=rng.choice([1, 2]),
@@ -160,7 +192,7 @@ def random_config(rng, only=None):
         "eos_token_id": 2,
         "pad_token_id": None,
     }
-    if architecture in (Qwen3Config, Gemma2Config, Gemma3TextConfig):
+    if architecture in (Qwen3Config, MinistralConfig, Gemma2Config, Gemma3TextConfig, GptOssConfig):
         sizes["head_dim"] = head_dim
     if architecture in (LlamaConfig, MistralConfig, Qwen3Config, Gemma2Config, Gemma3TextConfig) and rng.random() < 0.4:
         sizes["hidden_size"] = heads * rng.randint(1, 20)
@@ -194,10 +226,10 @@ def describe(config, dtype, tokens):
     return " ".join(parts)
 
 
-def vitro_logits(vitro, directory, tokens):
+def vitro_logits(vitro, directory, tokens, *flags):
     output = directory / "vitro.safetensors"
     output.unlink(missing_ok=True)
-    command = [vitro, "logits", "-m", directory, "--tokens", ",".join(map(str, tokens)), "-o", output]
+    command = [vitro, "logits", "-m", directory, "--tokens", ",".join(map(str, tokens)), "-o", output, *flags]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
@@ -205,10 +237,10 @@ def vitro_logits(vitro, directory, tokens):
     return load_file(output)["logits"]
 
 
-def compare_logits(vitro, directory, dtype, tokens):
+def compare_logits(vitro, directory, dtype, tokens, flags):
     """(agrees, what to print) for all positions of `tokens`."""
     expected = reference.logits(reference.load(directory, "f32"), tokens)
-    found = vitro_logits(vitro, directory, tokens)
+    found = vitro_logits(vitro, directory, tokens, *flags)
     if found.shape != expected.shape:
         return False, f"shape {found.shape}, expected {expected.shape}"
     if dtype == "f32":
@@ -238,7 +270,8 @@ def check(seed, directory, options):
     config, dtype = random_config(rng, options.only), rng.choice(["f32", "f32", "bf16", "f16"])
     is_encoder = config.model_type in ENCODERS
     if is_encoder:
-        model = {"bert": BertForMaskedLM, "roberta": RobertaForMaskedLM}[config.model_type](config)
+        model = {"bert": BertForMaskedLM, "roberta": RobertaForMaskedLM,
+                 "modernbert": ModernBertForMaskedLM}[config.model_type](config)
     else:
         model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     reference.randomize(model, seed)
@@ -250,7 +283,9 @@ def check(seed, directory, options):
     tokens = [rng.randrange(first, config.vocab_size) for _ in range(rng.randint(1, 40))]
     print(f"{seed:6}  {describe(config, dtype, tokens)}", end="", flush=True)
     try:
-        agrees, text = compare_logits(options.vitro, directory, dtype, tokens)
+        # A GPU would compute in the checkpoint's dtype.
+        flags = ["--device", options.device, "--activations", "f32", "--kv-type", "f32"] if options.device else []
+        agrees, text = compare_logits(options.vitro, directory, dtype, tokens, flags)
         if agrees and options.greedy and dtype == "f32" and not is_encoder:
             agrees, more = compare_greedy(options.vitro, directory, tokens)
             text += f"; {more}"
@@ -266,6 +301,7 @@ def main():
     parser.add_argument("--seed", type=int, help="seed of the first model, the next has the next (default: random)")
     parser.add_argument("--only", choices=DECODERS | ENCODERS, help="models of this type only")
     parser.add_argument("--vitro", type=Path, default=ROOT / "build/release/vitro", help="the binary")
+    parser.add_argument("--device", help="where vitro runs, as its --device says; cuda-emulated takes seconds for each")
     parser.add_argument("--greedy", action="store_true", help="compare greedy tokens of f32 models too")
     parser.add_argument("--keep", type=Path, help="keep the directories of models that do not agree in this directory")
     options = parser.parse_args()

@@ -15,7 +15,8 @@ DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 # Standard deviation of a projection's output for inputs near one; 0.8 where none is named. Larger ones make the
 # attention so sharp that two honest bfloat16 runs no longer agree.
 GAINS = {"qkv_proj": 0.9, "q_proj": 0.9, "k_proj": 0.9, "v_proj": 0.9, "o_proj": 1.2, "lm_head": 2.5,
-         "query": 0.9, "key": 0.9, "value": 0.9, "classifier": 2.0, "score": 2.0}
+         "query": 0.9, "key": 0.9, "value": 0.9, "classifier": 2.0, "score": 2.0,
+         "router": 2.0, "mlp.gate.weight": 2.0}
 
 
 def randomize(model, seed):
@@ -26,6 +27,7 @@ def randomize(model, seed):
     """
     tied = getattr(model.config, "tie_word_embeddings", False)
     is_gpt2 = model.config.model_type == "gpt2"  # its matrices are [in, out]
+    is_gpt_oss = model.config.model_type == "gpt_oss"  # those of its experts are, too
     from_one = model.config.model_type.startswith("gemma")  # norms by 1 + weight
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -38,11 +40,12 @@ def randomize(model, seed):
                 values = values * (0.3 if center else 1) + center - (1 if from_one else 0)
             elif any(part in name for part in ("position_embeddings", "token_type_embeddings", "wpe")):
                 values *= 0.5
-            elif any(part in name for part in ("embed_tokens", "word_embeddings", "wte")):
+            elif any(part in name for part in ("embed_tokens", "word_embeddings", "wte", "tok_embeddings")):
                 values *= 0.6 if tied else 1.0
             else:
                 gain = next((gain for part, gain in GAINS.items() if part in name), 0.8)
-                values *= gain / math.sqrt(weight.shape[0 if is_gpt2 and "c_" in name else 1])
+                turned = (is_gpt2 and "c_" in name) or (is_gpt_oss and weight.dim() == 3)
+                values *= gain / math.sqrt(weight.shape[-2 if turned else -1])
             weight.copy_(torch.from_numpy(values))
 
 
@@ -69,7 +72,7 @@ def load(directory, dtype, attention="eager"):
     """The model in `directory` with its weights converted to `dtype` ("f32", "bf16", ...), ready for inference."""
     written_by = AutoConfig.from_pretrained(directory).architectures[0]
     model = getattr(transformers, written_by).from_pretrained(
-        directory, dtype=DTYPES[dtype], attn_implementation=attention
+        directory, dtype=DTYPES[dtype], attn_implementation=attention, experts_implementation="eager"
     )
     # model.to(bfloat16) would round the rotary frequencies; loading in bfloat16 must not.
     assert all(buffer.dtype == torch.float32 for name, buffer in model.named_buffers() if "inv_freq" in name)

@@ -61,6 +61,21 @@ TEST_CASE("a row depends on itself alone: the same bits among others and at any 
     CHECK(std::equal(alone.begin(), alone.end(), masked.begin()));
 }
 
+TEST_CASE("a sink takes its share of each row of its part, also where all else is masked") {
+    // Sinks 0 and ln 3: e^0 / (e^0 + e^0) = 1/2, 1 / (1 + 1 + 3) = 1/5.
+    const std::vector<Data> in{floats({2, 2, 2}, {0, -kInf, -kInf, -kInf, 0, 0, -kInf, 0}),
+                               floats({2}, {0, std::log(3.0f)})};
+    const std::vector<float> expected{0.5f, 0, 0, 0, 0.2f, 0.2f, 0, 0.25f};
+    for (const int threads : {0, 1, 2}) {
+        const auto y = run_op(kSoftmax, in, {}, threads)[0].floats();
+        for (std::size_t i = 0; i < y.size(); ++i) CHECK(y[i] == doctest::Approx(expected[i]).epsilon(1e-6));
+        const auto nan = run_op(kSoftmax, {in[0], floats({2}, {NAN, 0})}, {}, threads)[0].floats();
+        for (std::size_t i = 0; i < nan.size(); ++i) CHECK(std::isnan(nan[i]) == (i < 4));
+    }
+    const TensorType x{DType::f32, {2, 3, 4}};
+    CHECK(refusal(kSoftmax, {x, {DType::f32, {3}}}, {}) == "sink: expected a float [2], found f32 [3]");
+}
+
 TEST_CASE("rows sum to 1 in fp32") {
     std::vector<float> x;
     Random random(4);

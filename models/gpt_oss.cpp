@@ -1,0 +1,108 @@
+#include "models/gpt_oss.h"
+
+#include "models/experts.h"
+#include "ops/add/add.h"
+#include "ops/clamp/clamp.h"
+#include "ops/expert_linear/expert_linear.h"
+#include "ops/mul/mul.h"
+#include "ops/reshape/reshape.h"
+#include "ops/silu/silu.h"
+#include "ops/slice/slice.h"
+#include "ops/transpose/transpose.h"
+
+namespace vitro {
+namespace {
+
+Value self_attention(Decoder& d, const LayerConfig& layer, Value x) {
+    const auto scope = d.b.scope("self_attn", "GptOssAttention");
+    const bool bias = d.c.attention_bias;
+    const Value q = d.linear(d.b, "q_proj", x, d.c.n_heads * layer.head_dim, bias);
+    const Value k = d.linear(d.b, "k_proj", x, layer.n_kv_heads * layer.head_dim, bias);
+    const Value v = d.linear(d.b, "v_proj", x, layer.n_kv_heads * layer.head_dim, bias);
+    const Value sinks = d.weight("sinks", {d.c.n_heads});
+    return d.linear(d.b, "o_proj", d.attention(layer, q, k, v, sinks), d.c.hidden_size, bias);
+}
+
+/// Row 2 i + part of each expert's matrix that stands the other way round, [E, in, 2 out]: [E, out, in].
+Value every_second_column(Decoder& d, const std::string& name, Value both, std::int64_t part) {
+    const std::int64_t experts = d.c.n_experts, in = d.b.type(both).dim(1).size, out = d.b.type(both).dim(2).size / 2;
+    Value x = reshape(d.b, both, {experts, in, out, 2});
+    x = transpose(d.b, x, {0, 3, 2, 1});  // [E, 2, out, in]
+    x = slice(d.b, x, {.axis = 1, .begin = part, .end = part + 1});
+    return reshape(d.b.named(name), x, {experts, out, in});
+}
+
+/// The same of biases [E, 2 out]: [E, out].
+Value every_second_bias(Decoder& d, const std::string& name, Value both, std::int64_t part) {
+    const std::int64_t experts = d.c.n_experts, out = d.b.type(both).dim(1).size / 2;
+    const Value x = reshape(d.b, both, {experts, out, 2});
+    return reshape(d.b.named(name), slice(d.b, x, {.axis = 2, .begin = part, .end = part + 1}), {experts, out});
+}
+
+struct Experts {
+    Value weights;  // [E, out, in]
+    Value biases;   // [E, out]
+};
+
+/// (min(gate, limit) · σ(scale · min(gate, limit))) * (clamp(up, ± limit) + 1)
+Value clamped_swiglu(Decoder& d, Value gate, Value up) {
+    const auto limit = static_cast<float>(d.c.swiglu_limit), scale = static_cast<float>(d.c.swiglu_scale);
+    gate = clamp(d.b.named("gate.clamped"), gate, {.high = limit});
+    up = clamp(d.b.named("up.clamped"), up, {.low = -limit, .high = limit});
+    // x · σ(a x) = silu(a x) / a
+    const Value scaled = mul(d.b.named("gate.scaled"), gate, d.b.constant(scale));
+    gate = mul(d.b.named("gate.activated"), silu(d.b.named("act_fn"), scaled), d.b.constant(1.0f / scale));
+    return mul(d.b.named("gated"), gate, add(d.b.named("up.plus_one"), up, d.b.constant(1.0f)));
+}
+
+Value mixture(Decoder& d, Value x) {
+    const auto scope = d.b.scope("mlp", "GptOssMLP");
+    const Choice choice = choose_experts(d, d.linear(d.b, "router", x, d.c.n_experts, true));
+    const std::int64_t count = d.c.n_experts, size = d.c.expert_size, width = d.c.hidden_size;
+    Experts gate, up, down;
+    {
+        const auto experts = d.b.scope("experts", "GptOssExperts");
+        const Value both = d.weight("gate_up_proj", {count, width, 2 * size});
+        const Value biases = d.weight("gate_up_proj_bias", {count, 2 * size});
+        gate = {every_second_column(d, "gate", both, 0), every_second_bias(d, "gate_bias", biases, 0)};
+        up = {every_second_column(d, "up", both, 1), every_second_bias(d, "up_bias", biases, 1)};
+        const Value turned = d.weight("down_proj", {count, size, width});
+        down = {transpose(d.b.named("down"), turned, {0, 2, 1}), d.weight("down_proj_bias", {count, width})};
+    }
+    const auto product = [&](const char* name, Value from, const Experts& experts) {
+        return expert_linear(d.b.named(name), from, experts.weights, choice.experts, experts.biases);
+    };
+    const Value gated = clamped_swiglu(d, product("gate_proj", x, gate), product("up_proj", x, up));
+    return sum_by_shares(d, product("down_proj", gated, down), choice.shares);
+}
+
+Value decoder_layer(Decoder& d, const LayerConfig& layer, Value x) {
+    const Value normed = d.norm(d.b, "input_layernorm", "GptOssRMSNorm", x);
+    x = add(d.b.named("attention_residual"), x, self_attention(d, layer, normed));
+    return add(d.b.named("mlp_residual"), x, mixture(d, d.norm(d.b, "post_attention_layernorm", "GptOssRMSNorm", x)));
+}
+
+Graph build(const ModelConfig& config, const BuildOptions& options) {
+    return Decoder(config, options).model(decoder_layer);
+}
+
+}  // namespace
+
+const Architecture kGptOss{
+    .name = "GptOssForCausalLM",
+    .model_type = "gpt_oss",
+    .build = build,
+    .n_kv_heads = 8,
+    .head_dim = 64,
+    .max_positions = 131072,
+    .norm_eps = 1e-5,
+    .bos_token_id = {},
+    .eos_token_id = {},
+    .has_attention_bias = true,
+    .default_attention_bias = true,
+    .sliding = {.has_window = true, .window = 128, .has_layer_types = true, .full_every = 2},
+    .rope = {.theta = 150000, .must_be_given = true},
+    .experts = {.count = 128, .per_token = 4, .has_clamped_swiglu = true},
+};
+
+}  // namespace vitro
