@@ -18,7 +18,7 @@ WRAPPER = f"""#!/bin/sh
 exec {VITRO} "$@"
 """
 # Part, and how many synchronizations go well: some measurements are there then.
-PARTS = {"limits": 3, "ops": 40, "decode": 60, "prefill": 40, "verify": 60, "switches": 40, "kernels": 60, "fp8": 60,
+PARTS = {"limits": 3, "ops": 20, "decode": 60, "prefill": 20, "verify": 20, "switches": 20, "kernels": 20, "fp8": 20,
          "generate": 20, "start": 3}
 
 
