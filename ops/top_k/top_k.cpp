@@ -67,8 +67,9 @@ std::vector<Example> examples(Random& random) {
 const OpDef kTopK{
     .name = "top_k",
     .doc =
-        "values[..., j] = the j-th largest of x[..., :], indices[..., j] = where it stands there, as i32; of equal "
-        "ones the first goes first, and NaN is larger than all else.",
+        "out[0][..., j] = the j-th largest of x[..., :], out[1][..., j] = where it stands there, as i32; of equal ones "
+        "the "
+        "first goes first, and NaN is larger than all else.",
     .inputs = {"x"},
     .infer = infer,
     .parse_attributes = &Attributes::parse<TopK>,

@@ -151,14 +151,19 @@ struct Steps {
 };
 Steps expected_steps(const std::string& name, const ModelConfig& config, std::size_t of_layer) {
     static const std::map<std::string, Steps> kOthers{
-        {"qwen3_norms", {27, 27}},      // norms of q and k by head before rope
-        {"smollm3_no_rope", {31, 29}},  // two of four layers append what is not turned
-        {"granite", {25, 23}},          // multipliers
-        {"olmo2", {35, 35}},            // norms behind the blocks, and over all of q and k
-        {"olmo3", {35, 35}},            // the same
-        {"gemma2", {25, 23}},           // norms behind the blocks, the embedding's multiplier, the logits' softcap
-        {"gemma3", {52, 52}},           // norms behind the blocks, and of q and k by head
-        {"gpt2", {26, 26}},             // LayerNorm, learned positions, nothing that turns
+        {"qwen3_norms", {27, 27}},       // norms of q and k by head before rope
+        {"smollm3_no_rope", {31, 29}},   // two of four layers append what is not turned
+        {"granite", {25, 23}},           // multipliers
+        {"olmo2", {35, 35}},             // norms behind the blocks, and over all of q and k
+        {"olmo3", {35, 35}},             // the same
+        {"gemma2", {25, 23}},            // norms behind the blocks, the embedding's multiplier, the logits' softcap
+        {"gemma3", {52, 52}},            // norms behind the blocks, and of q and k by head
+        {"stablelm", {20, 18}},          // LayerNorm
+        {"qwen3_moe", {36, 36}},         // norms of q and k, a mixture of experts in one of two layers
+        {"qwen3_moe_shares", {45, 45}},  // the same in both
+        {"mixtral", {33, 31}},           // a mixture of experts
+        {"gpt_oss", {69, 67}},  // that with biases and a clamped SwiGLU, and attention with sinks in simple ops
+        {"gpt2", {26, 26}},     // LayerNorm, learned positions, nothing that turns
     };
     if (const auto found = kOthers.find(name); found != kOthers.end()) return found->second;
     const std::size_t steps = of_layer * static_cast<std::size_t>(config.n_layers) + 3;
