@@ -58,10 +58,13 @@ Graph decomposed(const Graph& graph, Backend& host) {
 }  // namespace
 
 Recovery::Recovery(const Program& program, const Graph& source, const Journal& journal, Backend& host)
-    : graph_(decomposed(program.graph, host)), of_program_(graph_.values.size(), -1) {
+    : graph_(decomposed(program.graph, host)),
+      of_program_(graph_.values.size(), -1),
+      is_computed_(graph_.values.size()) {
     for (std::size_t i = 0; i < graph_.values.size(); ++i) {
         const ValueId id = program.graph.find(graph_.values[i].path);
         of_program_[i] = id;
+        is_computed_[i] = id >= 0 && program.plan.place(id).region != Region::weights;
         values_[graph_.values[i].path] = {static_cast<ValueId>(i), id >= 0, {}};
     }
     match(source);
@@ -143,7 +146,7 @@ std::vector<ValueId> Recovery::taps_for(std::span<const ValueId> wanted) const {
     std::vector<ValueId> taps;
     for (std::size_t i = 0; i < read.size(); ++i) {
         const ValueKind kind = graph_.values[i].kind;
-        if (read[i] && of_program_[i] >= 0 && kind != ValueKind::weight && kind != ValueKind::constant)
+        if (read[i] && is_computed_[i] && kind != ValueKind::weight && kind != ValueKind::constant)
             taps.push_back(of_program_[i]);
     }
     return taps;

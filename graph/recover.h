@@ -39,8 +39,8 @@ public:
     /// What is computed from weights alone, when the model is loaded, is no part of a run.
     const std::vector<std::string>& lost() const { return lost_; }
 
-    /// The values of the program that must be tapped (Executor::tap) to have these of graph(), weights and constants
-    /// left out.
+    /// The values of the program that must be tapped (Executor::tap) to have these of graph(), left out weights, their
+    /// views, and constants.
     std::vector<ValueId> taps_for(std::span<const ValueId> wanted) const;
 
     /// The elements of a value of the program, by its id there.
@@ -58,6 +58,7 @@ private:
 
     Graph graph_;
     std::vector<ValueId> of_program_;  // by ValueId of graph_: the program's value, or -1
+    std::vector<bool> is_computed_;    // likewise: whether a step writes its memory
     std::map<std::string, Found> values_;
     std::vector<std::string> lost_;
 };

@@ -23,20 +23,18 @@ Value self_attention(Decoder& d, const LayerConfig& layer, Value x) {
     return d.linear(d.b, "o_proj", d.attention(layer, q, k, v, sinks), d.c.hidden_size, bias);
 }
 
-/// Row 2 i + part of each expert's matrix that stands the other way round, [E, in, 2 out]: [E, out, in].
+/// Columns 2 i + part of each expert's matrix, which stands turned: `both` is [E, 2, out, in], the result [E, out, in].
 Value every_second_column(Decoder& d, const std::string& name, Value both, std::int64_t part) {
-    const std::int64_t experts = d.c.n_experts, in = d.b.type(both).dim(1).size, out = d.b.type(both).dim(2).size / 2;
-    Value x = reshape(d.b, both, {experts, in, out, 2});
-    x = transpose(d.b, x, {0, 3, 2, 1});  // [E, 2, out, in]
-    x = slice(d.b, x, {.axis = 1, .begin = part, .end = part + 1});
-    return reshape(d.b.named(name), x, {experts, out, in});
+    const Shape& shape = d.b.type(both).shape;
+    const Value x = slice(d.b, both, {.axis = 1, .begin = part, .end = part + 1});
+    return reshape(d.b.named(name), x, {shape[0], shape[2], shape[3]});
 }
 
-/// The same of biases [E, 2 out]: [E, out].
+/// The same of biases [E, out, 2]: [E, out].
 Value every_second_bias(Decoder& d, const std::string& name, Value both, std::int64_t part) {
-    const std::int64_t experts = d.c.n_experts, out = d.b.type(both).dim(1).size / 2;
-    const Value x = reshape(d.b, both, {experts, out, 2});
-    return reshape(d.b.named(name), slice(d.b, x, {.axis = 2, .begin = part, .end = part + 1}), {experts, out});
+    const Shape& shape = d.b.type(both).shape;
+    return reshape(d.b.named(name), slice(d.b, both, {.axis = 2, .begin = part, .end = part + 1}),
+                   {shape[0], shape[1]});
 }
 
 struct Experts {
@@ -62,8 +60,9 @@ Value mixture(Decoder& d, Value x) {
     Experts gate, up, down;
     {
         const auto experts = d.b.scope("experts", "GptOssExperts");
-        const Value both = d.weight("gate_up_proj", {count, width, 2 * size});
-        const Value biases = d.weight("gate_up_proj_bias", {count, 2 * size});
+        const Value stored = d.weight("gate_up_proj", {count, width, 2 * size});
+        const Value both = transpose(d.b, reshape(d.b, stored, {count, width, size, 2}), {0, 3, 2, 1});
+        const Value biases = reshape(d.b, d.weight("gate_up_proj_bias", {count, 2 * size}), {count, size, 2});
         gate = {every_second_column(d, "gate", both, 0), every_second_bias(d, "gate_bias", biases, 0)};
         up = {every_second_column(d, "up", both, 1), every_second_bias(d, "up_bias", biases, 1)};
         const Value turned = d.weight("down_proj", {count, size, width});

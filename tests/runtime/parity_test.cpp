@@ -154,14 +154,20 @@ TEST_CASE("two packed prompts give what each gives alone") {
         for (const PartResult& result : packed.model.step(parts))
             logits.insert(logits.end(), result.values.begin(), result.values.end());
         REQUIRE(logits.size() == expected.size());
-        CHECK(largest_error(logits, expected) == 0);
+        // Attention in simple ops sums over the keys of all sequences, those of others as zeros: where these stand, the
+        // order of the sum changes.
+        const std::vector<Node>& nodes = packed.model.program(Phase::prefill).graph.nodes;
+        const bool is_simple =
+            std::any_of(nodes.begin(), nodes.end(), [](const Node& node) { return node.op->name == "masked_matmul"; });
+        const double bound = is_simple ? 1e-5 : 0;
+        CHECK(largest_error(logits, expected) <= bound);
         // One more token for both, in one step.
         const std::int32_t next[] = {3, 5};
         const StepPart more[] = {{.sequence = 1, .tokens = std::span(next).first(1)},
                                  {.sequence = 0, .tokens = std::span(next).last(1)}};
         const auto after = packed.model.step(more).front().values;
         const auto alone_second = alone.last_logits(std::span(next).first(1));
-        CHECK(largest_error(after, alone_second) == 0);
+        CHECK(largest_error(after, alone_second) <= bound);
     }
 }
 

@@ -71,7 +71,7 @@ struct Glass {
         return [this, phase, symbols](ValueId id) {
             Executor& executor = model.executor(phase);
             const Program& program = executor.program();
-            if (program.graph.value(id).kind == ValueKind::weight)
+            if (program.plan.place(id).region == Region::weights)
                 return elements(executor.tensor(id, symbols), program.plan.place(id).device);
             const Tensor copy = executor.tapped(id);
             Elements out(static_cast<std::size_t>(copy.bytes()));
