@@ -71,7 +71,12 @@ std::vector<std::string> flags_of(const CLI::App& app) {
                    : is_program                          ? ": vitro --help lists those there are"
                                 : fmt::format(": vitro {} --help lists those there are", command.get_name()));
     }
-    if (!is_program) fail_usage("{}expected no further word, found '{}'", where, word);
+    if (!is_program) {
+        const CLI::Option* prompt = command.get_option_no_throw("--prompt");
+        fail_usage("{}expected no further word, found '{}'{}", where, word,
+                   prompt != nullptr && prompt->count() == 0 ? ": a text goes behind -p" : "");
+    }
+    if (word == "help" || word == "version") fail_usage("no command is called '{}': did you mean '--{}'?", word, word);
     for (const CLI::App* each : program.get_subcommands({})) names.push_back(each->get_name());
     const std::vector<std::string_view> known(names.begin(), names.end());
     const std::string hint = did_you_mean(word, known);

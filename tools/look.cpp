@@ -13,7 +13,9 @@ void add_look_flags(const Command& command, LookFlags& flags) {
             command.list("--tokens", flags.tokens, "token ids instead of a text; no tokenizer is needed", "1,2,3"));
 }
 
-Looked open_to_look(const LookFlags& flags) {
+Looked open_to_look(const LookFlags& flags, bool needs_text) {
+    if (needs_text && flags.tokens.empty() && flags.prompt.empty())
+        fail_usage("expected a text behind -p, or --tokens, found neither");
     Looked look;
     look.predict = flags.predict;
     if (flags.tokens.empty()) {

@@ -41,6 +41,6 @@ struct Looked {
 private:
     std::span<const float> logits_;
 };
-Looked open_to_look(const LookFlags& flags);
+Looked open_to_look(const LookFlags& flags, bool needs_text = true);
 
 }  // namespace vitro

@@ -232,7 +232,7 @@ int stop_on_nan(const Flags& flags, Looked& look) {
 }
 
 int tap(const Flags& flags) {
-    Looked look = open_to_look(flags.look);
+    Looked look = open_to_look(flags.look, !flags.list);
     if (flags.stop_on_nan) return stop_on_nan(flags, look);
     ModelTaps prefill(*look.open.model, Phase::prefill), decode(*look.open.model, Phase::decode);
     if (flags.list) {
