@@ -9,6 +9,14 @@
 
 #include <algorithm>
 
+// Under a sanitizer a function of its own: in every place that it is inlined in, with a check of every access, it would
+// take the compiler many minutes.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define VITRO_PRODUCT_INLINE [[gnu::noinline]]
+#else
+#define VITRO_PRODUCT_INLINE [[gnu::always_inline]]
+#endif
+
 namespace vitro::inline VITRO_ISA {
 
 inline constexpr int kGroupColumns = 32, kGroupSteps = 8;  // a step is four columns
@@ -139,7 +147,7 @@ private:
 
     /// Group turn + g of kLanes rows.
     template <int g, int tokens>
-    [[gnu::always_inline]] void multiply_group(int turn, int row, const Rounded32* const (&a)[tokens],
+    VITRO_PRODUCT_INLINE void multiply_group(int turn, int row, const Rounded32* const (&a)[tokens],
                                                Floats (&acc)[tokens]) const {
         const auto x = [&](int t) __attribute__((always_inline))->const Rounded32& { return a[t][turn + g]; };
         // With VNNI all kinds are one.
