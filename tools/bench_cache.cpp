@@ -2,26 +2,13 @@
 
 #include "graph/dump/markup.h"
 #include "runtime/append.h"
+#include "tools/ticks.h"
 
 #include <algorithm>
 #include <chrono>
 #include <numeric>
 
 namespace vitro {
-namespace {
-
-/// About so many ticks: 1, 2 or 5 and zeros apart.
-double tick_of(double most, int count) {
-    double tick = 1e-9;
-    while (true)
-        for (const double factor : {1.0, 2.0, 5.0, 10.0}) {
-            if (most / (factor * tick) <= count) return factor * tick;
-            if (factor == 10.0) tick *= 10;
-        }
-}
-
-}  // namespace
-
 std::vector<double> seconds_of_tokens(LanguageModel& model, std::vector<std::int32_t> tokens, std::int64_t count,
                                       bool use_cache) {
     using Clock = std::chrono::steady_clock;

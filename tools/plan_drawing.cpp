@@ -1,10 +1,12 @@
 #include "tools/plan_drawing.h"
 
 #include "graph/dump/markup.h"
+#include "tools/ticks.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace vitro {
 namespace {
@@ -50,15 +52,6 @@ std::vector<std::pair<std::string, std::string_view>> legend_of(const Program& p
 std::size_t tick_of_bytes(std::size_t bytes, std::size_t count) {
     std::size_t tick = 1;
     while (bytes / tick > count) tick *= 2;
-    return tick;
-}
-
-/// The distance of about `count` ticks: 1, 2 or 5 and zeros.
-std::size_t tick_of_nodes(std::size_t nodes, std::size_t count) {
-    std::size_t tick = 1;
-    for (const std::size_t factor[] = {2, 5, 10}; nodes / tick > count; tick *= 10)
-        for (const std::size_t each : factor)
-            if (nodes / (tick * each) <= count) return tick * each;
     return tick;
 }
 
@@ -124,7 +117,8 @@ std::string arena_svg(const Program& program, std::size_t device, std::string_vi
         "font-size=\"15\">{}</text>\n",
         kWidth, kHeight, kLeft, escaped(title));
     constexpr std::size_t kTicks = 6;
-    const std::size_t bytes_tick = tick_of_bytes(arena, kTicks), nodes_tick = tick_of_nodes(nodes, kTicks);
+    const std::size_t bytes_tick = tick_of_bytes(arena, kTicks),
+                      nodes_tick = std::max<std::size_t>(1, std::lround(tick_of(double(nodes), kTicks)));
     for (std::size_t offset = 0; offset <= arena; offset += bytes_tick)
         out += fmt::format(
             "<line class=\"grid\" x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/>"

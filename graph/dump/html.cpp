@@ -1,5 +1,6 @@
 #include "graph/dump/html.h"
 
+#include "graph/dump/markup.h"
 #include "graph/dump/repeat.h"
 
 #include <nlohmann/json.hpp>
@@ -19,8 +20,8 @@ using Json = nlohmann::ordered_json;
 
 // The data are written as text at once: of thousands of layers, a tree of JSON values takes longer than all the rest.
 
-/// JSON that ends no script element, nor begins what would hide its end: "<" in its strings is written by its number, which
-/// which means the same.
+/// JSON that ends no script element, nor begins what would hide its end: "<" in its strings is written by its number,
+/// which which means the same.
 std::string ends_no_script(std::string_view json) {
     std::string out;
     for (const char c : json) c == '<' ? out += "\\u003c" : out += c;
@@ -291,13 +292,6 @@ std::string data_script(std::string_view id, std::string_view json) {
     return fmt::format("<script type=\"application/json\" id=\"{}\">{}</script>\n", id, json);
 }
 
-std::string title_text(std::string_view title) {
-    std::string out;
-    for (const char c : title)
-        out += c == '<' ? std::string("&lt;") : c == '&' ? std::string("&amp;") : std::string(1, c);
-    return out;
-}
-
 }  // namespace
 
 std::string html_of(const Story& story, const Paint* paint) { return html_of({.programs = {&story}, .paint = paint}); }
@@ -329,7 +323,7 @@ std::string html_of(const HtmlPage& page) {
     const std::string_view mark = "@TITLE@";
     const std::size_t at = out.find(mark);
     VITRO_CHECK(at != std::string::npos, "page.html has no {}", mark);
-    return out.replace(at, mark.size(), title_text(page.programs.front()->stages.front().graph.name));
+    return out.replace(at, mark.size(), escaped(page.programs.front()->stages.front().graph.name));
 }
 
 }  // namespace vitro

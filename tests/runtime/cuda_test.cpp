@@ -142,7 +142,8 @@ TEST_CASE("a model whose recordings, programmatic launches or products the devic
     CudaModel whole(bundled_directory(), options);
     const auto expected = continuation(whole.model, "The capital of France is", {}, 4);
     for (const auto& [call, words, replays] :
-         {std::tuple{"cudaGraphInstantiate", "a step could not be recorded: cudaGraphInstantiate: operation not supported", false},
+         {std::tuple{"cudaGraphInstantiate",
+                     "a step could not be recorded: cudaGraphInstantiate: operation not supported", false},
           std::tuple{"cudaGraphLaunch", "a step could not be replayed: operation not supported", false},
           std::tuple{"programmatic launch", "a programmatic launch failed: operation not supported", true},
           std::tuple{"gemm", "refuses a product of ", true}}) {

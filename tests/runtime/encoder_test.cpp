@@ -3,33 +3,23 @@
 #include "frontend/config.h"
 #include "frontend/json.h"
 #include "frontend/pooling_config.h"
-#include "frontend/safetensors.h"
 #include "ops/op_list.h"
 #include "runtime/generator.h"
 #include "runtime/open_model.h"
 #include "runtime/text_vectors.h"
 #include "tests/frontend/temp_dir.h"
 #include "tests/paths.h"
+#include "tests/runtime/golden_file.h"
 
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <cstring>
 #include <numeric>
 
 using namespace vitro;
 using namespace vitro::test;
 
 namespace {
-
-template <class T>
-std::vector<T> values(const SafetensorsFile& file, std::string_view name) {
-    const TensorView* view = file.find(name);
-    REQUIRE(view != nullptr);
-    std::vector<T> out(view->bytes / sizeof(T));
-    std::memcpy(out.data(), view->data, view->bytes);
-    return out;
-}
 
 struct Golden {
     std::string name;

@@ -2,20 +2,20 @@
 #include "backends/cpu/cpu_backend.h"
 #include "frontend/config.h"
 #include "frontend/json.h"
-#include "frontend/safetensors.h"
 #include "ops/op_list.h"
 #include "runtime/append.h"
 #include "tests/paths.h"
 #include "tests/runtime/errors.h"
+#include "tests/runtime/golden_file.h"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 
 using namespace vitro;
+using vitro::test::values;
 
 namespace {
 
@@ -27,15 +27,6 @@ struct Golden {
     std::vector<std::int32_t> tokens, greedy;
     std::vector<float> logits_f32, logits_bf16;  // [tokens, vocab]
 };
-
-template <class T>
-std::vector<T> values(const SafetensorsFile& file, std::string_view name) {
-    const TensorView* view = file.find(name);
-    REQUIRE(view != nullptr);
-    std::vector<T> out(view->bytes / sizeof(T));
-    std::memcpy(out.data(), view->data, view->bytes);
-    return out;
-}
 
 std::vector<Golden> goldens() {
     std::vector<Golden> out;

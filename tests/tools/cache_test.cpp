@@ -2,10 +2,9 @@
 // trace.
 #include "tests/frontend/temp_dir.h"
 #include "tests/paths.h"
-#include "tests/tools/process.h"
+#include "tests/tools/json_of.h"
 
 #include <doctest/doctest.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -16,11 +15,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr const char* kText = "The capital of France is";  // six tokens
-
-Json json_of(std::vector<std::string> words) {
-    words.push_back("--json");
-    return Json::parse(out_of(words));
-}
 
 }  // namespace
 

@@ -3,10 +3,9 @@
 #include "tests/frontend/temp_dir.h"
 #include "tests/paths.h"
 #include "tests/runtime/tiny_model.h"
-#include "tests/tools/process.h"
+#include "tests/tools/json_of.h"
 
 #include <doctest/doctest.h>
-#include <nlohmann/json.hpp>
 
 #include <cmath>
 #include <set>
@@ -17,11 +16,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr const char* kText = "The capital of France is";  // six tokens
-
-Json json_of(std::vector<std::string> words) {
-    words.push_back("--json");
-    return Json::parse(out_of(words));
-}
 
 }  // namespace
 
@@ -82,8 +76,8 @@ TEST_CASE("tap says what it expected: a path that is not there, none at all, no 
     const ProcessResult unknown = run_vitro({"tap", "layers.0.mlp.gatde", "-p", kText});
     CHECK(unknown.exit_code == 1);
     CHECK(unknown.err.find("found 'layers.0.mlp.gatde', which matches nothing") != std::string::npos);
-    CHECK(run_vitro({"tap", "layers.9.mlp.gated", "-p", kText})
-              .err.find("did you mean 'model.layers.0.mlp.gated'?") != std::string::npos);
+    CHECK(run_vitro({"tap", "layers.9.mlp.gated", "-p", kText}).err.find("did you mean 'model.layers.0.mlp.gated'?") !=
+          std::string::npos);
     CHECK(run_vitro({"tap", "-p", kText}).exit_code == 2);
     CHECK(run_vitro({"tap", "logits", "-p", kText, "--tokens", "1"}).exit_code == 2);
     CHECK(out_of({"tap", "--list"}).find("model.layers.0.self_attn.scores") != std::string::npos);
