@@ -288,7 +288,7 @@ void plan(const Flags& flags) {
 
     const std::string text = flags.json               ? json_of(report, shown).dump(2) + "\n"
                              : flags.format == "html" ? html_of(report, shown)
-                             : flags.format == "svg"  ? drawings(report, shown).at(0)  // a file holds one picture
+                             : flags.format == "svg"  ? stacked(drawings(report, shown))
                                                       : text_of(report, shown);
     print_or_write(text, flags.output);
 }
@@ -309,7 +309,7 @@ void add_plan(CommandLine& line) {
     command.choice("--phase", flags->phase, {"prefill", "decode", "load", "all"},
                    "the programs whose arenas to show (default all)");
     command.choice("--format", flags->format, {"text", "html", "svg"},
-                   "text (the default), html, or svg (a drawing of one arena, offset against time)");
+                   "text (the default), html, or svg (the arenas one below the other, offset against time)");
     command.flag("--json", flags->json, "print JSON");
     command.output("-o,--output", flags->output, "write to this file instead of stdout");
 }
