@@ -146,4 +146,8 @@ TEST_CASE("plan: what does not fit is told with how much is missing and what wou
     const Json fitting = Json::parse(out_of(smaller));
     CHECK(fitting.at("devices").at(0).at("fits") == true);
     CHECK_FALSE(fitting.contains("would_fit"));
+    // And no change is smaller that would do.
+    std::vector<std::string> larger = as_json;
+    larger.insert(larger.end(), {"-c", std::to_string(2 * fitting.at("context").get<std::int64_t>())});
+    CHECK(Json::parse(out_of(larger)).at("devices").at(0).at("fits") == false);
 }
