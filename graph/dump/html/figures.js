@@ -28,7 +28,7 @@ function piecesFigure(words) {
 }
 function loopFigure() {
   return run.steps.map(({first, count, next}) => {
-    const before = run.tokens.slice(0, first + count).map((_, i) => piece(i)).join("");
+    const before = run.tokens.slice(0, first + count).map((_, i) => piece(i)).join("<wbr>");
     return `<div class="loop"><p>${before} → ${next.length ? `<b class="piece made">${escaped(pieceText(next[0][1]))}</b>` : "–"}</p>${barsHtml(next.slice(0, 3).map(([, text, , p]) => [pieceText(text), p, percent(p)]))}</div>`;
   }).join("");
 }
