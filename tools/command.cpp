@@ -146,7 +146,7 @@ Option Command::add(const std::string& names, Uses uses, std::function<void(cons
     };
     CLI::Option* option = app_->add_option(names, callback, help);
     option->type_name(kind)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-    option->allow_extra_args(uses == Uses::often && option->get_positional());
+    option->allow_extra_args(uses == Uses::several || (uses == Uses::often && option->get_positional()));
     return Option(option);
 }
 
@@ -243,6 +243,11 @@ Option Command::list(const std::string& names, std::vector<std::int32_t>& values
 Option Command::repeated(const std::string& names, std::function<void(const std::string&)> take,
                          const std::string& help, const std::string& kind) const {
     return add(names, Uses::often, std::move(take), help, kind);
+}
+
+Option Command::several(const std::string& names, std::function<void(const std::string&)> take, const std::string& help,
+                        const std::string& kind) const {
+    return add(names, Uses::several, std::move(take), help, kind);
 }
 
 Option Command::checked(const std::string& names, std::function<void(const std::string&)> take, const std::string& help,

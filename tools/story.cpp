@@ -15,9 +15,11 @@ LanguageModelOptions options_of(const StoryFlags& flags, const ModelConfig& conf
     ModelFlags model = flags.model;
     if (model.context == 0 && flags.passes.check_numerics)  // its values are all kept: a small cache will do
         model.context = std::min(config.max_positions, kCheckedContext);
+    PipelineOptions passes = pipeline_options(flags.passes);
+    passes.disabled.insert(flags.more_passes.disabled.begin(), flags.more_passes.disabled.end());
+    passes.enabled.insert(flags.more_passes.enabled.begin(), flags.more_passes.enabled.end());
     const OpenOptions options = open_options(
-        model,
-        {.max_sequences = flags.step.batch, .chunk = flags.step.chunk, .passes = pipeline_options(flags.passes)});
+        model, {.max_sequences = flags.step.batch, .chunk = flags.step.chunk, .passes = std::move(passes)});
     return completed(model_options(options, config, devices), config);
 }
 
