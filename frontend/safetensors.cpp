@@ -145,6 +145,7 @@ void SafetensorsFile::read_header() {
             entry.unsupported =
                 fmt::format("expected at most {} dimensions, found {}", kMaxRank, entry.view.shape.size());
         }
+        entry.is_bytes = dtype.name == "U8";
         entry.view.dtype = dtype.dtype.value_or(DType::f32);
         entry.view.bytes = static_cast<std::size_t>(*expected);
         entry.view.file_offset = data_start + static_cast<std::size_t>(begin);
@@ -185,6 +186,11 @@ const TensorView* SafetensorsFile::find(std::string_view name) const {
     if (found == entries_.end()) return nullptr;
     if (!found->second.unsupported.empty()) fail("{}: tensor {}: {}", name_, quote(name), found->second.unsupported);
     return &found->second.view;
+}
+
+const TensorView* SafetensorsFile::find_bytes(std::string_view name) const {
+    const auto found = entries_.find(name);
+    return found != entries_.end() && found->second.is_bytes ? &found->second.view : nullptr;
 }
 
 void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,

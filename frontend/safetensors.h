@@ -41,6 +41,8 @@ public:
     bool contains(std::string_view name) const { return entries_.find(name) != entries_.end(); }
     /// Null when there is no such tensor; Error when there is one that vitro has no dtype or rank for.
     const TensorView* find(std::string_view name) const;
+    /// A tensor of bytes (U8), whose meaning another one has; its dtype means nothing. Null when there is none.
+    const TensorView* find_bytes(std::string_view name) const;
     /// The `__metadata__` entries.
     const std::map<std::string, std::string, std::less<>>& metadata() const { return metadata_; }
     /// Bytes of all tensors together.
@@ -52,6 +54,7 @@ private:
     struct Entry {
         TensorView view;
         std::string unsupported;  // why find() refuses it, or empty
+        bool is_bytes = false;
     };
 
     SafetensorsFile(MappedFile file, std::string name) : file_(std::move(file)), name_(std::move(name)) {}
