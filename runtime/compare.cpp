@@ -15,12 +15,6 @@
 namespace vitro {
 namespace {
 
-std::string line_of(const Graph& graph, const Node& node) {
-    std::vector<std::string> types;
-    for (const ValueId id : present(node.inputs)) types.push_back(to_string(graph.value(id).type));
-    return fmt::format("{}, of {}", print(graph, node), fmt::join(types, " and "));
-}
-
 /// Values of a source graph in its order, with where they stand in it.
 std::vector<std::string> order_of(const Graph& source) {
     std::vector<std::string> out;
@@ -34,11 +28,11 @@ DType coarser(DType type, DType activation) {
     return is_stored_float(type) && rounding(activation, activation) > rounding(type, type) ? activation : type;
 }
 
-/// `type_a` and `type_b` as the models' code has them, which is what rounds the values on their way.
-ComparedValue compared(const std::string& path, Phase phase, const TensorType& type_a, DType type_b, const Tensor& a,
-                       const Tensor& b) {
+/// `type` as side a's model has it; `dtype_a` and `dtype_b` of what rounds the values on their way.
+ComparedValue compared(const std::string& path, Phase phase, const TensorType& type, DType dtype_a, DType dtype_b,
+                       const Tensor& a, const Tensor& b) {
     ComparedValue out{
-        .path = path, .phase = phase, .type = type_a, .a = type_a.dtype, .b = type_b, .difference = difference(a, b)};
+        .path = path, .phase = phase, .type = type, .a = dtype_a, .b = dtype_b, .difference = difference(a, b)};
     if (out.difference.where >= 0) out.where = position_text(a, out.difference.where);
     out.parts = parts(out.difference, out.a, out.b);
     return out;
@@ -97,16 +91,18 @@ public:
     const Node& node() const { return source().node(source().value(source().find(path_)).producer); }
 
     std::optional<std::string> kernel_fault() const {
-        if (maker_.node < 0 || !run_.is_copied(id_) || !run_.has_kernel(maker_.node)) return {};
+        const ValueId holder = run_.holder_of(id_);
+        if (maker_.node < 0 || holder < 0 || !run_.has_kernel(maker_.node)) return {};
         const Graph& graph = run_.taps().recovery().graph();
-        if (graph.value(id_).producer < 0) return {};
-        const Elements expected = run_.by_reference(id_), found = run_.elements(id_);
-        const Tensor a = run_.taps().tensor_of(id_, expected), b = run_.taps().tensor_of(id_, found);
+        if (graph.value(holder).producer < 0) return {};
+        const Elements expected = run_.by_reference(holder), found = run_.elements(holder);
+        const Tensor a = run_.taps().tensor_of(holder, expected), b = run_.taps().tensor_of(holder, found);
         const Difference apart = difference(a, b);
         if (!parts(apart, a.dtype, b.dtype)) return {};
         return fmt::format(
-            "the kernel of {} on {} is wrong: of the same inputs its reference makes {:.6g} at {}, the kernel {:.6g}",
-            step_op(), device(), apart.a, position_text(a, apart.where), apart.b);
+            "the kernel of {} on {} is wrong: of the same inputs its reference makes {:.6g} at {}{}, the kernel {:.6g}",
+            step_op(), device(), apart.a, position_text(a, apart.where),
+            holder == id_ ? "" : fmt::format(" of {}", graph.value(holder).path), apart.b);
     }
 
     void tell(Parting& out) const {
@@ -119,7 +115,7 @@ public:
         out.step_op = step_op();
         out.device = device();
         out.has_kernel = run_.has_kernel(maker_.node);
-        out.passes = run_.passes_at(maker_);
+        out.passes = run_.passes_at(maker_, path_);
     }
 
     Replay replay() const {
@@ -133,12 +129,6 @@ public:
         out.device = device();
         for (const ValueId id : replay_inputs(program, maker_.node)) {
             const ValueInfo& value = program.graph.value(id);
-            if (is_block_quantized(value.type.dtype)) {
-                out = {};
-                out.refused =
-                    fmt::format("{} is {}, which no safetensors file holds", value.path, name(value.type.dtype));
-                return out;
-            }
             out.inputs.push_back({value.path, tensor_of(value.type, run_.symbols()), run_.of_program(id)});
         }
         return out;
@@ -217,22 +207,32 @@ void find_cause(Parting& out, const Witness* a, const Witness& b) {
             return weight.has_value();
         }))
         return;
-    if (each([&](char side, const Witness& witness) {
-            const auto change = witness.run().changed_by(out.value.path);
-            if (change)
-                found(side, Fault::pass,
-                      fmt::format("the pass {} changes the value: from then on it is {}", change->pass, change->line));
-            return change.has_value();
-        }))
-        return;
+    // A pass that changes the value on both sides in the same way is not what they differ by.
+    const std::vector<KeptRun::Change> changes_b = b.run().changes_of(out.value.path),
+                                       changes_a = a == nullptr ? std::vector<KeptRun::Change>{}
+                                                                : a->run().changes_of(out.value.path);
+    const auto take_other = [&](char side, const std::vector<KeptRun::Change>& own, const auto& others) {
+        for (const KeptRun::Change& change : own) {
+            if (std::find(others.begin(), others.end(), change) != others.end()) continue;
+            found(side, Fault::pass,
+                  fmt::format("the pass {} changes the value: from then on it is {}", change.pass, change.line));
+            return true;
+        }
+        return false;
+    };
+    if (take_other('b', changes_b, changes_a) || take_other('a', changes_a, changes_b)) return;
     if (a != nullptr)
         if (std::string text = other_definition(*a, b, true); !text.empty())
             return found('b', Fault::definition, std::move(text));
-    found('b', Fault::rounding,
-          a != nullptr
-              ? "both sides compute what their graphs say, of the same weights: what is left is rounding, of this "
-                "step and of those before it"
-              : "the program computes what its graph says: the definition, the weights or the rounding differ");
+    if (a == nullptr)
+        return found('b', Fault::rounding,
+                     "the program computes what its graph says: the definition, the weights or the rounding differ");
+    std::string text =
+        "both sides compute what their graphs say, of the same weights: what is left is rounding, of this step and of "
+        "those before it";
+    if (a->run().rounds_activations() && b.run().rounds_activations())
+        text += "; both round activations to 8 bits, where a last bit can become a whole step (not so with exact=yes)";
+    found('b', Fault::rounding, std::move(text));
 }
 
 }  // namespace
@@ -244,7 +244,8 @@ std::string_view name(Fault fault) {
 
 std::span<const float> Comparison::step(std::span<const std::int32_t> tokens) {
     const std::int64_t first = std::ssize(a_.model().tokens(0));
-    const StepPart part{.tokens = tokens, .all_rows = a_.model().options().all_logits};
+    const StepPart part{
+        .tokens = tokens, .want = usual_result(a_.model().config()), .all_rows = a_.model().options().all_logits};
     const std::span<const float> logits = a_.step(part);
     const bool go_on = !b_.step(part).empty() && !logits.empty();
 
@@ -268,17 +269,19 @@ std::span<const float> Comparison::step(std::span<const std::int32_t> tokens) {
         const Elements& copy = kept[id] = elements;
         for (const std::string& path : paths_a[id]) of_a[path] = {id, &copy};
     });
+    // Where one side alone rounds activations, that is a difference, and is told.
+    const bool rounded = a_.rounds_activations() && b_.rounds_activations();
     std::map<std::string, ComparedValue> found;
     b_.taps().compute(ids_b, [&](ValueId id, const Elements& elements) {
         for (const std::string& path : paths_b[id]) {
             const auto& [other, expected] = of_a.at(path);
             const Graph &source_a = a_.taps().source(), &source_b = b_.taps().source();
-            TensorType type = source_a.value(source_a.find(path)).type;
-            type.dtype = coarser(type.dtype, a_.model().options().activation);
-            const DType type_b =
-                coarser(source_b.value(source_b.find(path)).type.dtype, b_.model().options().activation);
-            ComparedValue value = compared(path, a_.phase(), type, type_b, a_.taps().tensor_of(other, *expected),
-                                           b_.taps().tensor_of(id, elements));
+            const TensorType& type = source_a.value(source_a.find(path)).type;
+            const TensorType& type_b = source_b.value(source_b.find(path)).type;
+            ComparedValue value = compared(
+                path, a_.phase(), type, coarser(type.dtype, rounded ? DType::q8_32 : a_.model().options().activation),
+                coarser(type_b.dtype, rounded ? DType::q8_32 : b_.model().options().activation),
+                a_.taps().tensor_of(other, *expected), b_.taps().tensor_of(id, elements));
             value.first_position = first;
             value.is_copied_a = a_.is_copied(other);
             value.is_copied_b = b_.is_copied(id);
@@ -311,7 +314,7 @@ DumpComparison compare_with_dump(LanguageModel& model, const SafetensorsFile& du
     std::vector<std::int32_t> tokens(given->bytes / sizeof(std::int32_t));
     std::copy_n(given->data, given->bytes, reinterpret_cast<std::byte*>(tokens.data()));
     KeptRun run(model);
-    run.step({.tokens = tokens, .all_rows = model.options().all_logits});
+    run.step({.tokens = tokens, .want = usual_result(model.config()), .all_rows = model.options().all_logits});
 
     const Graph& source = run.taps().source();
     const std::vector<std::string> order = order_of(source);
@@ -347,7 +350,7 @@ DumpComparison compare_with_dump(LanguageModel& model, const SafetensorsFile& du
         TensorType as_given = type;
         as_given.dtype = view.dtype;
         ComparedValue value =
-            compared(path, run.phase(), as_given, coarser(type.dtype, model.options().activation), a, b);
+            compared(path, run.phase(), as_given, view.dtype, coarser(type.dtype, model.options().activation), a, b);
         value.is_copied_b = run.is_copied(id);
         found.emplace(path, std::move(value));
     }

@@ -50,6 +50,12 @@ OpenModel open_side(const ModelSpec& spec, std::int64_t tokens, std::int64_t pre
     return open_model(flags, {.chunk = tokens, .all_logits = true, .passes = spec.passes});
 }
 
+/// What two models must have in common for one's values to be the other's.
+std::string sizes_of(const ModelConfig& config) {
+    return fmt::format("{} with {} layers of width {} and {} tokens", config.architecture, config.n_layers,
+                       config.hidden_size, config.vocab_size);
+}
+
 Outcome compare_models(const Flags& flags) {
     const ModelSpec spec_a = parse_model_spec("--a", flags.a, flags.look.model),
                     spec_b = parse_model_spec("--b", flags.b, flags.look.model);
@@ -57,8 +63,12 @@ Outcome compare_models(const Flags& flags) {
     if (out.tokens.empty()) out.tokens = open_tokenizer(spec_a.model).encode(flags.look.prompt);
     if (out.tokens.empty()) fail("the text has no tokens: expected at least one");
     const std::int64_t count = std::ssize(out.tokens), predict = flags.look.predict;
+    check_predict(spec_a.model, predict);
     const OpenModel a = open_side(spec_a, count, predict);
     OpenModel b = open_side(spec_b, count, predict);
+    if (sizes_of(a.config) != sizes_of(b.config))
+        fail("expected two models of one architecture and the same sizes, found {} and {}", sizes_of(a.config),
+             sizes_of(b.config));
     Comparison comparison(*a.model, *b.model);
     std::span<const float> logits = comparison.step(out.tokens);
     const auto vocab = static_cast<std::size_t>(a.config.vocab_size);
