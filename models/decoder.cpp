@@ -34,10 +34,7 @@ namespace vitro {
 
 Decoder::Decoder(const ModelConfig& config, const BuildOptions& options)
     : b(config.architecture), c(config), options_(options) {
-    b.symbol('T', options.max_tokens);
-    b.symbol('R', options.max_rows);
-    b.symbol('S', options.max_sequences);
-    b.symbol('C', options.max_sequences * options.pages_per_sequence() * options.page_size);
+    for (const auto& [symbol, bound] : options.bounds()) b.symbol(symbol, bound);
     const auto input = [&](const char* name, Shape shape) { return b.input(name, {DType::i32, std::move(shape)}); };
     tokens_ = input("tokens", {'T'});
     positions_ = input("positions", {'T'});

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -37,6 +38,13 @@ struct BuildOptions {
     std::int64_t cache_pages() const {
         const std::int64_t all = max_sequences * pages_per_sequence();
         return cache_tokens == 0 ? all : std::min(all, pages_for(cache_tokens));
+    }
+    /// The bounds of the graph's symbols.
+    std::map<char, std::int64_t> bounds() const {
+        return {{'T', max_tokens},
+                {'R', max_rows},
+                {'S', max_sequences},
+                {'C', max_sequences * pages_per_sequence() * page_size}};
     }
 
 private:

@@ -54,8 +54,13 @@ const Plugin& load_plugin(const std::filesystem::path& library) {
     const std::string name = library.string();
     require_whole_library(library);
     // A name without a slash would be looked up among the system's libraries.
-    void* handle = dlopen(std::filesystem::absolute(library).c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (handle == nullptr) fail("plugin {}: {}", name, dlerror());
+    const std::string path = std::filesystem::absolute(library).string();
+    void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (handle == nullptr) {
+        std::string_view why = dlerror();
+        if (why.starts_with(path + ": ")) why.remove_prefix(path.size() + 2);
+        fail("plugin {}: {}", name, why);
+    }
     const auto symbol = [&](const char* what) {
         void* found = dlsym(handle, what);
         if (found == nullptr) fail("plugin {}: expected it to define {} (passes/plugin.h)", name, what);

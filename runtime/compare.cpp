@@ -174,6 +174,12 @@ std::string other_weight(const Witness& a, const Witness& b, const std::string& 
     return {};
 }
 
+/// What two models must have in common for one's values to be the other's.
+std::string sizes_of(const ModelConfig& config) {
+    return fmt::format("{} with {} layers of width {} and {} tokens", config.architecture, config.n_layers,
+                       config.hidden_size, config.vocab_size);
+}
+
 /// Fills in side, fault and cause: the first of the questions that is answered with yes.
 void find_cause(Parting& out, const Witness* a, const Witness& b) {
     const auto found = [&](char side, Fault fault, std::string cause) {
@@ -240,6 +246,12 @@ void find_cause(Parting& out, const Witness* a, const Witness& b) {
 std::string_view name(Fault fault) {
     static constexpr std::string_view kNames[] = {"kernel", "definition", "weight", "pass", "preparation", "rounding"};
     return kNames[static_cast<std::size_t>(fault)];
+}
+
+Comparison::Comparison(LanguageModel& a, LanguageModel& b) : a_(a), b_(b) {
+    const std::string sizes_a = sizes_of(a.config()), sizes_b = sizes_of(b.config());
+    if (sizes_a != sizes_b)
+        fail("expected two models of one architecture and the same sizes, found {} and {}", sizes_a, sizes_b);
 }
 
 std::span<const float> Comparison::step(std::span<const std::int32_t> tokens) {

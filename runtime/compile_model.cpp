@@ -21,17 +21,22 @@ Graph naive_graph(const ModelConfig& config, Phase phase, const LanguageModelOpt
     return graph;
 }
 
-CompiledModel compile_model(const ModelConfig& config, Phase phase, const LanguageModelOptions& options,
-                            std::span<const Target> targets, const Checkpoint* checkpoint) {
-    Graph graph = naive_graph(config, phase, options, checkpoint);
+CompiledModel compile_model(const ModelConfig& config, const std::vector<Phase>& phases,
+                            const LanguageModelOptions& options, std::span<const Target> targets,
+                            const Checkpoint* checkpoint) {
+    Graph graph = naive_graph(config, phases.front(), options, checkpoint);
     CompiledModel out;
     out.report = optimize(graph, targets, options.passes);
-    out.program = compile(std::move(graph), targets);
-    if (!options.verify_plan) return out;
-    const auto start = std::chrono::steady_clock::now();
-    require_sound(out.program);
-    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-    out.program.stages.push_back({"verify_plan", taken.count()});
+    for (const Phase phase : phases) {
+        Graph own = phase == phases.back() ? std::move(graph) : graph;
+        own.bounds = build_options(options, phase, nullptr).bounds();
+        Program& program = out.programs.emplace_back(compile(std::move(own), targets));
+        if (!options.verify_plan) continue;
+        const auto start = std::chrono::steady_clock::now();
+        require_sound(program);
+        const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+        program.stages.push_back({"verify_plan", taken.count()});
+    }
     return out;
 }
 

@@ -6,6 +6,7 @@
 #include "runtime/model_options.h"
 
 #include <span>
+#include <vector>
 
 namespace vitro {
 
@@ -15,15 +16,18 @@ namespace vitro {
 Graph naive_graph(const ModelConfig& config, Phase phase, const LanguageModelOptions& options,
                   const Checkpoint* checkpoint);
 
-/// A phase's program, and what the passes did on the way to it.
+/// The programs of phases, in their order, and what the passes did on the way to them.
 struct CompiledModel {
-    Program program;
+    std::vector<Program> programs;
     PipelineReport report;
 };
 
-/// Compiles a phase for `targets` (as compile() takes them), from the naive graph to a program. If options.verify_plan
-/// is set, the program's memory plan is checked.
-CompiledModel compile_model(const ModelConfig& config, Phase phase, const LanguageModelOptions& options,
-                            std::span<const Target> targets, const Checkpoint* checkpoint);
+/// Compiles phases, of several prefill first, for `targets` (as compile() takes them), from the naive graph to
+/// programs. Graph and passes are the first phase's: the others differ in the bounds of symbols alone
+/// (BuildOptions::bounds), which no pass looks at. If options.verify_plan is set, the programs' memory plans are
+/// checked.
+CompiledModel compile_model(const ModelConfig& config, const std::vector<Phase>& phases,
+                            const LanguageModelOptions& options, std::span<const Target> targets,
+                            const Checkpoint* checkpoint);
 
 }  // namespace vitro

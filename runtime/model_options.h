@@ -22,7 +22,7 @@ struct LanguageModelOptions {
     DType activation = DType::f32;   // the type of all values between embedding and logits
     DType cache = DType::f32;        // the type of the KV cache; may be f8e4m3
     bool verify_plan = false;        // whether check_plan checks the programs
-    PipelineOptions passes;          // passes to leave out; `after` sees the prefill program's graph, then the decode's
+    PipelineOptions passes;          // passes to leave out; they run once for all phases
     /// Called now and then while weights are loaded: the bytes loaded so far, and the bytes of all weights.
     std::function<void(std::size_t done, std::size_t all)> progress;
 };

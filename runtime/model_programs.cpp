@@ -50,10 +50,9 @@ ModelPrograms::Runner::Runner(Program compiled, const ModelPrograms& model)
 ModelPrograms::ModelPrograms(const std::filesystem::path& directory, const ModelConfig& config,
                              std::vector<Target> targets, const LanguageModelOptions& options)
     : targets_(std::move(targets)), checkpoint_(Checkpoint::open(directory)), weights_(checkpoint_, targets_) {
-    const auto compiled = [&](Phase phase) {
-        return compile_model(config, phase, options, targets_, &checkpoint_).program;
-    };
-    Program prefill = compiled(Phase::prefill), decode = compiled(Phase::decode);
+    std::vector<Program> compiled =
+        compile_model(config, {Phase::prefill, Phase::decode}, options, targets_, &checkpoint_).programs;
+    Program &prefill = compiled[0], &decode = compiled[1];
     const Program* const programs[] = {&prefill, &decode};
     weights_.lay_out(programs);
     if (options.verify_plan) require_sound(weights_.load_program().program());

@@ -6,6 +6,9 @@
 #include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
+#include <set>
+
 namespace vitro {
 namespace {
 
@@ -29,6 +32,28 @@ std::string label_of(std::string_view names, std::string_view kind) {
     }
     return std::string(best.empty() ? kind : best);
 }
+
+/// The names of options, in order.
+std::string labels_of(const std::set<CLI::Option*>& options) {
+    std::vector<std::string> labels;
+    for (const CLI::Option* option : options) labels.push_back(label_of(*option));
+    std::sort(labels.begin(), labels.end());
+    return fmt::format("{}", fmt::join(labels, ", "));
+}
+
+/// Help in whole words, where CLI11 would put what options need and exclude between their names and kinds.
+class HelpFormatter : public CLI::Formatter {
+    std::string make_option_opts(const CLI::Option* option) const override {
+        return option->get_items_expected_max() > 0 ? " " + option->get_type_name() : "";
+    }
+    std::string make_option_desc(const CLI::Option* option) const override {
+        std::string help = option->get_description();
+        if (option->get_required()) help += "; required";
+        if (!option->get_needs().empty()) help += "; with " + labels_of(option->get_needs());
+        if (!option->get_excludes().empty()) help += "; not with " + labels_of(option->get_excludes());
+        return wrapped(help, kHelpWidth, 0);
+    }
+};
 
 /// Why the options of a command that were given do not go together; nothing when they do.
 void check_rules(const CLI::App& command) {
@@ -102,7 +127,7 @@ const Option& Option::needs(Option other) const {
 
 Option Command::flag(const std::string& names, bool& value, const std::string& help) const {
     return Option(app_->add_flag_callback(
-        names, [&value] { value = true; }, wrapped(help, kHelpWidth, 0)));
+        names, [&value] { value = true; }, help));
 }
 
 Option Command::add(const std::string& names, Uses uses, std::function<void(const std::string&)> take,
@@ -119,9 +144,9 @@ Option Command::add(const std::string& names, Uses uses, std::function<void(cons
         }
         return true;
     };
-    CLI::Option* option = app_->add_option(names, callback, wrapped(help, kHelpWidth, 0));
+    CLI::Option* option = app_->add_option(names, callback, help);
     option->type_name(kind)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-    option->allow_extra_args(uses == Uses::often && option->get_positional());
+    option->allow_extra_args(uses == Uses::several || (uses == Uses::often && option->get_positional()));
     return Option(option);
 }
 
@@ -195,7 +220,9 @@ Option Command::list(const std::string& names, std::function<void(const std::str
         std::string_view rest = texts;
         for (;;) {
             const std::size_t end = rest.find(',');
-            take(std::string(rest.substr(0, end)));
+            std::string_view word = rest.substr(0, end);
+            word.remove_prefix(std::min(word.find_first_not_of(' '), word.size()));
+            take(std::string(word.substr(0, word.find_last_not_of(' ') + 1)));
             if (end == std::string_view::npos) return;
             rest.remove_prefix(end + 1);
         }
@@ -218,12 +245,18 @@ Option Command::repeated(const std::string& names, std::function<void(const std:
     return add(names, Uses::often, std::move(take), help, kind);
 }
 
+Option Command::several(const std::string& names, std::function<void(const std::string&)> take, const std::string& help,
+                        const std::string& kind) const {
+    return add(names, Uses::several, std::move(take), help, kind);
+}
+
 Option Command::checked(const std::string& names, std::function<void(const std::string&)> take, const std::string& help,
                         const std::string& kind) const {
     return add(names, Uses::once, std::move(take), help, kind);
 }
 
 CommandLine::CommandLine(const std::string& help) : app_(std::make_unique<CLI::App>(help)) {
+    app_->formatter(std::make_shared<HelpFormatter>());
     app_->require_subcommand(0, 1);
 }
 
@@ -233,7 +266,7 @@ Command CommandLine::program() const { return Command(*app_); }
 
 void CommandLine::add_text(const std::string& name, const std::string& help, std::function<std::string()> text) {
     CLI::Option* option = app_->add_flag_callback(
-        name, [] { throw CLI::Success(); }, wrapped(help, kHelpWidth, 0));
+        name, [] { throw CLI::Success(); }, help);
     texts_.emplace_back(option, std::move(text));
 }
 

@@ -80,12 +80,15 @@ public:
     /// Texts as they are, one each time the option is given.
     Option repeated(const std::string& names, std::function<void(const std::string&)> take, const std::string& help,
                     const std::string& kind) const;
+    /// Texts as they are, one or more behind the option.
+    Option several(const std::string& names, std::function<void(const std::string&)> take, const std::string& help,
+                   const std::string& kind) const;
     /// A text that goes through `take`, whose errors get the option's name.
     Option checked(const std::string& names, std::function<void(const std::string&)> take, const std::string& help,
                    const std::string& kind) const;
 
 private:
-    enum class Uses { once, often };
+    enum class Uses { once, often, several };
     Option add(const std::string& names, Uses uses, std::function<void(const std::string&)> take,
                const std::string& help, const std::string& kind) const;
 

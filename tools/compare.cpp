@@ -5,6 +5,7 @@
 #include "graph/dump/repeat.h"
 #include "graph/text.h"
 #include "tools/common.h"
+#include "tools/compared_models.h"
 #include "tools/look.h"
 #include "tools/model_spec.h"
 #include "tools/story.h"
@@ -42,20 +43,6 @@ struct Outcome {
     OpenModel painted;                 // side b, for the page
 };
 
-/// A side, with room for the text and no more, so that a copy of its KV cache is small.
-OpenModel open_side(const ModelSpec& spec, std::int64_t tokens, std::int64_t predict) {
-    ModelFlags flags = spec.model;
-    const ModelConfig config = read_model_config(flags.directory);
-    if (flags.context == 0) flags.context = std::min(config.max_positions, tokens + predict + 1);
-    return open_model(flags, {.chunk = tokens, .all_logits = true, .passes = spec.passes});
-}
-
-/// What two models must have in common for one's values to be the other's.
-std::string sizes_of(const ModelConfig& config) {
-    return fmt::format("{} with {} layers of width {} and {} tokens", config.architecture, config.n_layers,
-                       config.hidden_size, config.vocab_size);
-}
-
 Outcome compare_models(const Flags& flags) {
     const ModelSpec spec_a = parse_model_spec("--a", flags.a, flags.look.model),
                     spec_b = parse_model_spec("--b", flags.b, flags.look.model);
@@ -66,18 +53,8 @@ Outcome compare_models(const Flags& flags) {
     check_predict(spec_a.model, predict);
     const OpenModel a = open_side(spec_a, count, predict);
     OpenModel b = open_side(spec_b, count, predict);
-    if (sizes_of(a.config) != sizes_of(b.config))
-        fail("expected two models of one architecture and the same sizes, found {} and {}", sizes_of(a.config),
-             sizes_of(b.config));
     Comparison comparison(*a.model, *b.model);
-    std::span<const float> logits = comparison.step(out.tokens);
-    const auto vocab = static_cast<std::size_t>(a.config.vocab_size);
-    for (std::int64_t i = 0; i < predict && !logits.empty(); ++i, ++out.steps) {
-        const auto last = logits.last(vocab);  // both go on with what side a would say
-        const auto next = static_cast<std::int32_t>(std::max_element(last.begin(), last.end()) - last.begin());
-        out.tokens.push_back(next);
-        logits = comparison.step({&next, 1});
-    }
+    out.steps = run_both(comparison, a.config.vocab_size, out.tokens, predict);
     out.values = comparison.values();
     out.first = comparison.first();
     out.painted = std::move(b);

@@ -6,6 +6,7 @@
 #include "graph/dump/json.h"
 #include "graph/dump/listing.h"
 #include "tools/common.h"
+#include "tools/graph_compare.h"
 #include "tools/graph_report.h"
 #include "tools/graphviz.h"
 #include "tools/story.h"
@@ -23,6 +24,7 @@ struct Flags : StoryFlags {
     std::string diff;               // FROM:TO
     std::string scope;              // a module
     ReceiptFlags receipts;
+    GraphCompareFlags compare;
     std::filesystem::path output;
     bool unfold = false;
     bool explain = false;
@@ -106,8 +108,27 @@ std::string page_of(const Story& story, const StoryFlags& flags, const Devices& 
     return html_of(page);
 }
 
+std::string compared(const Flags& flags) {
+    const ComparedStories all = compare_graphs(flags.compare, flags, flags.after);
+    if (flags.format == "json") return json_of(all.table);
+    if (flags.format == "text") return text_of(all.table, flags.unfold);
+    if (flags.format != "html") fail_usage("--compare: expected --format text, html or json, found {}", flags.format);
+    HtmlPage page{.comparison = json_of(all.table)};
+    for (const Side& side : all.table.sides) {
+        page.programs.push_back(side.story);
+        page.names.push_back(side.name);
+    }
+    return html_of(page);
+}
+
 int graph(Flags flags) {
     if (flags.json && !flags.explain && !flags.timings) flags.format = "json";
+    if (!flags.compare.sides.empty()) {
+        if (!flags.receipts.receipt.empty() || !flags.receipts.expect.empty())
+            fail_usage("--compare: expected neither --receipt nor --expect, which are of one graph");
+        print_or_write(compared(flags), flags.output);
+        return 0;
+    }
     const Devices devices = open_devices(flags.model);
     Story story = compile_story(flags, devices);
     const int exit_code = check_receipts(story.report, flags.receipts, story.program.graph.name, story.phase);
@@ -145,9 +166,27 @@ void add_graph(CommandLine& line) {
                    "STAGE");
     const Option diff = command.option("--diff", flags->diff,
                                        "show what appeared, vanished and changed between two stages", "STAGE:STAGE");
-    command.option("--scope", flags->scope, "show only this module or value, such as layers.0 or lm_head", "PATH");
+    const Option scope =
+        command.option("--scope", flags->scope, "show only this module or value, such as layers.0 or lm_head", "PATH");
     command.flag("--unfold", flags->unfold, "show every layer, even if identical to another");
     add_receipt_flags(command, flags->receipts);
+    const Option compare = command.several(
+        "--compare", [flags](const std::string& side) { flags->compare.sides.push_back(side); },
+        "two graphs or more side by side, as text, JSON or a page: the same paths aligned, what differs marked. Each "
+        "is "
+        "KEY=VALUE,… as vitro compare takes it ('' for what the other flags say), a model's directory, or a graph file "
+        "(.vt)",
+        "SIDE…");
+    const Option prompt = command.option("-p,--prompt", flags->compare.prompt,
+                                         "with --compare: run this text on all sides, and show by how much the values "
+                                         "of each are off the first side's",
+                                         "TEXT");
+    const Option tokens =
+        command.list("--tokens", flags->compare.tokens, "with --compare: token ids in place of a text", "1,2,3");
+    const Option predict = command.number("-n,--predict", flags->compare.predict, {0},
+                                          "with -p: steps after the text (default 1; 0 with --phase prefill)");
+    for (const Option& option : {prompt, tokens, predict}) option.needs(compare);
+    prompt.excludes(tokens);
     const Option explain =
         command.flag("--explain", flags->explain,
                      "print for each place where a pass could apply whether it fired, or why not, and what became of "
@@ -155,7 +194,8 @@ void add_graph(CommandLine& line) {
     const Option timings = command.flag("--timings", flags->timings, "print the time of each pass");
     const Option json = command.flag("--json", flags->json,
                                      "the same as --format json; with --explain or --timings, print those as JSON");
-    for (const Option& report : {explain, timings}) report.excludes(diff).excludes(format);
+    for (const Option& report : {explain, timings}) report.excludes(diff).excludes(format).excludes(compare);
+    compare.excludes(diff).excludes(scope);
     explain.excludes(timings);
     json.excludes(format);
     command.output("-o,--output", flags->output, "write to this file instead of stdout");

@@ -93,22 +93,21 @@ bool run_checks(const Flags& flags) {
 }
 
 std::string_view name(InputRole role) {
-    static constexpr std::string_view kNames[] = {"values",    "shared", "rows",    "positions",
-                                                  "sequences", "pages",  "lengths", "total lengths"};
+    static constexpr std::string_view kNames[] = {
+        "values", "shared by all rows", "rows", "positions", "sequences", "pages", "lengths", "total lengths"};
     return kNames[static_cast<std::size_t>(role)];
 }
 
-/// Inputs that are more than any numbers, or need not be given, and attributes with kind, range and default.
+/// Inputs with what they hold, and attributes with kind, range and default.
 void print_details(const OpDef& op) {
+    if (!op.inputs.empty()) print_out("  inputs\n");
     for (const InputDef& input : op.inputs) {
-        std::string what;
-        if (input.role != InputRole::values && input.role != InputRole::shared)
-            what =
-                input.of.empty() ? std::string(name(input.role)) : fmt::format("{} of {}", name(input.role), input.of);
-        if (input.is_optional) what += what.empty() ? "optional" : ", optional";
-        if (!what.empty()) print_out("    {:<16} {}\n", input.name, what);
+        const std::string of = input.of.empty() ? "" : fmt::format(" of {}", input.of);
+        print_out("    {:<16} {}{}{}\n", input.name, name(input.role), of, input.is_optional ? ", optional" : "");
     }
-    for (const AttributeField& field : op.parse_attributes({}).fields())
+    const std::vector<AttributeField> fields = op.parse_attributes({}).fields();
+    if (!fields.empty()) print_out("  attributes\n");
+    for (const AttributeField& field : fields)
         print_out("    {:<16} {}{}{}, by default {}\n", field.name, field.kind, field.range.empty() ? "" : ", ",
                   field.range, field.value.empty() ? "\"\"" : field.value);
 }

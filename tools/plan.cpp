@@ -210,9 +210,10 @@ Report report_of(const Flags& flags, const ModelConfig& config, const Devices& d
         open_options(flags.model, {.max_sequences = flags.step.batch, .chunk = flags.step.chunk});
     report.options = completed(model_options(options, config, devices), config);
     report.targets = devices.targets;
-    for (const Phase phase : {Phase::prefill, Phase::decode})
-        report.programs.push_back({std::string(name(phase)),
-                                   compile_model(config, phase, report.options, devices.targets, checkpoint).program});
+    const std::vector<Phase> phases{Phase::prefill, Phase::decode};
+    CompiledModel compiled = compile_model(config, phases, report.options, devices.targets, checkpoint);
+    for (std::size_t i = 0; i < phases.size(); ++i)
+        report.programs.push_back({std::string(name(phases[i])), std::move(compiled.programs[i])});
     const Program* const both[] = {&report.programs[0].program, &report.programs[1].program};
     const LoadProgram load(both, devices.targets);
     report.use = memory_use(both, load);
@@ -227,20 +228,51 @@ bool fits_everywhere(const Report& report) {
     return true;
 }
 
+/// Whether the model fits with a smaller context, as far as the size of the KV cache, a multiple of its pages, tells:
+/// the weights stay what they are, the rest becomes smaller. Nothing where that decides.
+std::optional<bool> fits_by_cache(const Report& report, std::int64_t context) {
+    const auto pages_of = [](const LanguageModelOptions& options) {
+        return static_cast<std::size_t>(build_options(options, Phase::prefill, nullptr).cache_pages());
+    };
+    LanguageModelOptions smaller = report.options;
+    smaller.context = context;
+    const std::size_t pages = pages_of(report.options), fewer = pages_of(completed(smaller, report.config));
+    bool is_sure = true;
+    for (std::size_t device = 0; device < report.use.size(); ++device) {
+        const Backend& backend = report.targets[device].backend;
+        const auto free = backend.free_bytes();
+        if (!free) continue;
+        MemoryUse most = report.use[device];
+        most.states = most.states / pages * fewer;
+        MemoryUse least = most;
+        least.arena = least.io = 0;
+        if (needed_bytes(least, backend) > *free) return false;
+        is_sure = is_sure && needed_bytes(most, backend) <= *free;
+    }
+    return is_sure ? std::optional(true) : std::nullopt;
+}
+
 /// Options with which a model fits that does not, the least change first; empty when none of those tried do.
 std::string what_would_fit(Flags flags, const Report& report, const Devices& devices, const Checkpoint* checkpoint) {
     constexpr std::int64_t kLeastContext = 64;
     flags.model.verify_plan = false;
-    for (const bool fp8 : {false, true}) {
-        if (fp8) flags.model.weights = flags.model.kv_type = "fp8";
-        for (std::int64_t context = fp8 ? report.options.context : report.options.context / 2; context >= kLeastContext;
-             context /= 2) {
-            flags.model.context = context;
-            if (fits_everywhere(report_of(flags, report.config, devices, checkpoint)))
-                return fmt::format("-c {}{}", context, fp8 ? " --weights fp8 --kv-type fp8" : "");
+    const auto report_with = [&](std::int64_t context) {
+        flags.model.context = context;
+        return report_of(flags, report.config, devices, checkpoint);
+    };
+    /// The largest context below that of `larger`, a report by the same flags, or 0.
+    const auto context_below = [&](const Report& larger) -> std::int64_t {
+        for (std::int64_t context = larger.options.context / 2; context >= kLeastContext; context /= 2) {
+            const std::optional<bool> fits = fits_by_cache(larger, context);
+            if (fits ? *fits : fits_everywhere(report_with(context))) return context;
         }
-    }
-    return {};
+        return 0;
+    };
+    if (const std::int64_t context = context_below(report); context != 0) return fmt::format("-c {}", context);
+    flags.model.weights = flags.model.kv_type = "fp8";
+    const Report with_fp8 = report_with(report.options.context);
+    const std::int64_t context = fits_everywhere(with_fp8) ? with_fp8.options.context : context_below(with_fp8);
+    return context == 0 ? "" : fmt::format("-c {} --weights fp8 --kv-type fp8", context);
 }
 
 void plan(const Flags& flags) {
@@ -256,7 +288,7 @@ void plan(const Flags& flags) {
 
     const std::string text = flags.json               ? json_of(report, shown).dump(2) + "\n"
                              : flags.format == "html" ? html_of(report, shown)
-                             : flags.format == "svg"  ? drawings(report, shown).at(0)  // a file holds one picture
+                             : flags.format == "svg"  ? stacked(drawings(report, shown))
                                                       : text_of(report, shown);
     print_or_write(text, flags.output);
 }
@@ -277,7 +309,7 @@ void add_plan(CommandLine& line) {
     command.choice("--phase", flags->phase, {"prefill", "decode", "load", "all"},
                    "the programs whose arenas to show (default all)");
     command.choice("--format", flags->format, {"text", "html", "svg"},
-                   "text (the default), html, or svg (a drawing of one arena, offset against time)");
+                   "text (the default), html, or svg (the arenas one below the other, offset against time)");
     command.flag("--json", flags->json, "print JSON");
     command.output("-o,--output", flags->output, "write to this file instead of stdout");
 }

@@ -160,4 +160,14 @@ std::string arena_svg(const Program& program, std::size_t device, std::string_vi
     return out + "</svg>\n";
 }
 
+std::string stacked(const std::vector<std::string>& pictures) {
+    constexpr std::string_view kBegin = "<svg ";
+    std::string out = fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\">\n", kWidth,
+                                  kHeight * static_cast<double>(pictures.size()));
+    for (std::size_t i = 0; i < pictures.size(); ++i)
+        out += fmt::format("{}y=\"{}\" width=\"{}\" height=\"{}\" {}", kBegin, kHeight * static_cast<double>(i), kWidth,
+                           kHeight, std::string_view(pictures[i]).substr(kBegin.size()));
+    return out + "</svg>\n";
+}
+
 }  // namespace vitro

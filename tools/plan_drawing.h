@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace vitro {
 
@@ -24,5 +25,8 @@ std::string readable_bytes(std::size_t bytes);
 
 /// One device's arena as SVG that needs nothing else; hovering over a block names it.
 std::string arena_svg(const Program& program, std::size_t device, std::string_view title);
+
+/// Such pictures in one, one below the other.
+std::string stacked(const std::vector<std::string>& pictures);
 
 }  // namespace vitro

@@ -15,9 +15,11 @@ LanguageModelOptions options_of(const StoryFlags& flags, const ModelConfig& conf
     ModelFlags model = flags.model;
     if (model.context == 0 && flags.passes.check_numerics)  // its values are all kept: a small cache will do
         model.context = std::min(config.max_positions, kCheckedContext);
+    PipelineOptions passes = pipeline_options(flags.passes);
+    passes.disabled.insert(flags.more_passes.disabled.begin(), flags.more_passes.disabled.end());
+    passes.enabled.insert(flags.more_passes.enabled.begin(), flags.more_passes.enabled.end());
     const OpenOptions options = open_options(
-        model,
-        {.max_sequences = flags.step.batch, .chunk = flags.step.chunk, .passes = pipeline_options(flags.passes)});
+        model, {.max_sequences = flags.step.batch, .chunk = flags.step.chunk, .passes = std::move(passes)});
     return completed(model_options(options, config, devices), config);
 }
 
@@ -30,17 +32,15 @@ Story load_story(const StoryFlags& flags, const Devices& devices) {
     Story story;
     story.phase = flags.phase;
     story.backend = &devices.targets.back().backend;
-    std::vector<Program> programs;
-    for (const Phase phase : {Phase::prefill, Phase::decode}) {
-        CompiledModel compiled =
-            compile_model(config, phase, options, devices.targets, checkpoint ? &*checkpoint : nullptr);
-        story.stages.emplace_back(std::string(name(phase)),
-                                  fmt::format("what {} reads that depends on weights alone", name(phase)),
-                                  compiled.program.load);
-        story.report = std::move(compiled.report);
-        programs.push_back(std::move(compiled.program));
-    }
-    const Program* const both[] = {&programs[0], &programs[1]};
+    const std::vector<Phase> phases{Phase::prefill, Phase::decode};
+    CompiledModel compiled =
+        compile_model(config, phases, options, devices.targets, checkpoint ? &*checkpoint : nullptr);
+    story.report = std::move(compiled.report);
+    for (std::size_t i = 0; i < phases.size(); ++i)
+        story.stages.emplace_back(std::string(name(phases[i])),
+                                  fmt::format("what {} reads that depends on weights alone", name(phases[i])),
+                                  compiled.programs[i].load);
+    const Program* const both[] = {&compiled.programs[0], &compiled.programs[1]};
     story.program = LoadProgram(both, devices.targets).program();
     if (options.verify_plan) require_sound(story.program);
     story.stages.emplace_back("program", "all weights of both, equal ones once", story.program.graph);
@@ -76,9 +76,9 @@ Story compile_phase(const ModelConfig& config, Phase phase, LanguageModelOptions
         else
             story.stages.emplace_back(std::string(pass->name), std::string(pass->equation), Stage(story.stages.back()));
     };
-    CompiledModel compiled = compile_model(config, phase, options, targets, checkpoint);
+    CompiledModel compiled = compile_model(config, {phase}, options, targets, checkpoint);
     story.report = std::move(compiled.report);
-    story.program = std::move(compiled.program);
+    story.program = std::move(compiled.programs[0]);
     story.stages.emplace_back("program", "devices, kernels, an order and places in memory", joined(story.program));
     return story;
 }

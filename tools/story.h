@@ -14,6 +14,7 @@ struct StoryFlags {
     StepFlags step;
     std::string phase = "decode";  // or "prefill", "load"
     PassFlags passes;
+    PipelineOptions more_passes;  // leaves out and takes in these besides
 };
 /// The flags of a model that runs, --batch, --chunk, --phase and the passes'.
 void add_story_flags(const Command& command, StoryFlags& flags);

@@ -117,6 +117,12 @@ bool check_table(const Flags& flags, const Tokenizer& tokenizer, std::string_vie
         ++number;
         if (line.empty()) continue;
         const std::string name = fmt::format("{} line {}", file, number);
+        if (line[0] != '{')
+            fail(
+                "{}: expected a JSON object with \"text\" and \"ids\", found other text: what another tokenizer makes "
+                "of "
+                "a text is told by --against",
+                name);
         const JsonValue row = JsonValue::parse(line, name);
         const std::string_view text = row.at("text").string();
         report.add(name, text, compare_with_ids(tokenizer, read_ids(row.at("ids")), text));

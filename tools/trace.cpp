@@ -3,6 +3,7 @@
 #include "graph/elements.h"
 #include "runtime/append.h"
 #include "runtime/errors.h"
+#include "runtime/profile.h"
 #include "tools/look.h"
 #include "tools/story.h"
 #include "tools/trace_values.h"
@@ -74,6 +75,35 @@ Json times_of(Looked& look, std::size_t prompt) {
     return {{"cached", cached}, {"anew", anew}};
 }
 
+/// When each step of the program began and ended in every step of the run, by `vitro profile`'s clocks, in seconds
+/// since the step was called; what is moved and computed. A run after the one whose values are shown.
+Json profile_of(Looked& look, std::size_t prompt) {
+    LanguageModel& model = *look.open.model;
+    model.truncate(0, 0);
+    Profile profile(model);
+    const std::span<const std::int32_t> tokens = look.tokens;
+    profile.step(tokens.first(prompt));
+    for (std::size_t at = prompt; at + 1 < tokens.size(); ++at) profile.step(tokens.subspan(at, 1));
+    Json out{{"paths", Json::object()}, {"runs", Json::array()}};
+    for (const Phase phase : {Phase::prefill, Phase::decode}) {
+        Json& paths = out["paths"][std::string(name(phase))] = Json::array();
+        for (const ProfiledStep& step : profile.steps(phase)) paths.push_back(step.path);
+    }
+    for (const ProfiledRun& run : profile.runs()) {
+        Json steps = Json::array();
+        for (const ProfiledRun::Time& step : run.steps)
+            steps.push_back({step.begin - run.begin, step.end - run.begin, step.cost.bytes, step.cost.flops});
+        out["runs"].push_back({{"phase", name(run.phase)},
+                               {"first", run.first_position},
+                               {"count", run.tokens},
+                               {"program", run.program_begin - run.begin},
+                               {"seconds", run.seconds()},
+                               {"untimed", run.untimed},
+                               {"steps", steps}});
+    }
+    return out;
+}
+
 /// What the model is, for the words of the page.
 Json model_of(const ModelConfig& config) {
     Json layers = Json::array();
@@ -137,6 +167,7 @@ Json recorded(Looked& look) {
             {"steps", steps},
             {"trouble", trouble},
             {"times", trouble.empty() ? times_of(look, prompt) : Json()},
+            {"profile", trouble.empty() ? profile_of(look, prompt) : Json()},
             {"model", model_of(look.open.config)},
             {"values", values.json()}};
 }

@@ -21,7 +21,7 @@ using Json = nlohmann::ordered_json;
 // The data are written as text at once: of thousands of layers, a tree of JSON values takes longer than all the rest.
 
 /// JSON that ends no script element, nor begins what would hide its end: "<" in its strings is written by its number,
-/// which which means the same.
+/// which means the same.
 std::string ends_no_script(std::string_view json) {
     std::string out;
     for (const char c : json) c == '<' ? out += "\\u003c" : out += c;
@@ -299,12 +299,14 @@ std::string html_of(const Story& story, const Paint* paint) { return html_of({.p
 std::string html_of(const HtmlPage& page) {
     VITRO_CHECK(page.start < page.programs.size(), "a page of {} programs begins with number {}", page.programs.size(),
                 page.start);
+    std::vector<std::string> names = page.names;
+    if (names.empty())
+        for (const Story* story : page.programs) names.push_back(story->phase);
     std::string data = data_script(
-        "page-data",
-        object({"\"programs\":" + list(page.programs, [](const Story* story) { return json_string(story->phase); }),
-                fmt::format("\"start\":{}", page.start)}));
+        "page-data", object({"\"programs\":" + list(names, json_string), fmt::format("\"start\":{}", page.start)}));
     for (std::size_t i = 0; i < page.programs.size(); ++i)
         data += data_script(fmt::format("program-{}", i), Data(*page.programs[i]).gather(page.paint));
+    if (!page.comparison.empty()) data += data_script("comparison-data", ends_no_script(page.comparison));
     if (!page.run.empty()) data += data_script("run-data", ends_no_script(page.run));
     // A line that is a name between two @ stands for that file, or for what only this page has.
     std::string out;

@@ -26,13 +26,16 @@ struct Paint {
 };
 
 struct HtmlPage {
-    /// What the page can be switched between, called by their phases.
+    /// What the page can be switched between, called by these names, or by their phases where there are none.
     std::vector<const Story*> programs;
+    std::vector<std::string> names;
     /// Which of them is shown at first.
     std::size_t start = 0;
     const Paint* paint = nullptr;
     /// JSON of a run, as tools/trace.cpp writes it; empty where there was none.
     std::string run;
+    /// The programs side by side, by their order: JSON of graph/dump/side_by_side.h; empty where they are one model's.
+    std::string comparison;
 };
 
 std::string html_of(const HtmlPage& page);

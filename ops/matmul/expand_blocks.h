@@ -148,7 +148,7 @@ private:
     /// Group turn + g of kLanes rows.
     template <int g, int tokens>
     VITRO_PRODUCT_INLINE void multiply_group(int turn, int row, const Rounded32* const (&a)[tokens],
-                                               Floats (&acc)[tokens]) const {
+                                             Floats (&acc)[tokens]) const {
         const auto x = [&](int t) __attribute__((always_inline))->const Rounded32& { return a[t][turn + g]; };
         // With VNNI all kinds are one.
         constexpr CodeType kType = code_type(blocks);
@@ -187,7 +187,7 @@ private:
 
     /// Columns first + column to first + column + 3, of kLanes rows; `first` is a multiple of the planes' periods.
     template <int column>
-    [[gnu::always_inline]] simd::Bytes codes(int first, int row) const {
+    VITRO_PRODUCT_INLINE simd::Bytes codes(int first, int row) const {
         simd::Bytes out = bits<kLayout.low.bits, kLayout.low.run, column, 0>(0, first, row);
         if constexpr (kLayout.high.bits != 0)
             out |= bits<kLayout.high.bits, kLayout.high.run, column, kLayout.low.bits>(kLayout.high_at(), first, row);
@@ -225,7 +225,7 @@ private:
 
     /// Tells scale(half, value) and offset(half, value) of group g and kLanes rows.
     template <class Scale, class Offset>
-    [[gnu::always_inline]] void each_scale(int g, int row, Scale&& scale, [[maybe_unused]] Offset&& offset) const {
+    VITRO_PRODUCT_INLINE void each_scale(int g, int row, Scale&& scale, [[maybe_unused]] Offset&& offset) const {
         if constexpr (blocks == DType::q2_k) {
             for (const int h : {0, 1}) {
                 const Words both = byte(2 * g + h, row);

@@ -8,202 +8,38 @@
 
 #include "base/checked.h"
 #include "base/error.h"
-#include "base/rounded.h"
-#include "ops/matmul/expand_blocks.h"
+#include "ops/matmul/block_product_cpu.h"
 
 #include <algorithm>
 
 namespace vitro::inline VITRO_ISA {
 namespace {
 
-using simd::Bytes;
-using simd::CodeKind;
-using simd::Floats;
-using simd::Ints;
-using simd::kLanes;
-
-constexpr int kVectors = 2;                                         // of rows of b, in a register tile
-constexpr int kTilePanels = kVectors * int{kLanes} / kPackedRows;   // groups of 16 rows that these are
-constexpr int kTileTokens = kLanes == 16 ? 6 : 3;                   // 12 or 6 sums of integers, as many of floats
-constexpr int kGroups = 8;                                          // of 32 columns, expanded at once
 constexpr std::int64_t kTokens = 128;                               // rows of a in a block of the product
 constexpr std::int64_t kPanels = ProductBlock::kRow / kPackedRows;  // groups of 16 rows of b in it
 constexpr std::int64_t kAhead = 6144;                               // bytes of b that are on their way from memory
-constexpr std::int64_t kLine = 64;                                  // bytes of a cache line
-
-// Where there are few tokens: panels that are read side by side, tokens that are multiplied with them at once (as
-// registers allow; 0 where the machine does not multiply bytes), up to how many, and bytes of b that are on their way.
-constexpr int kStreams = 2;
-#ifdef __AVX2__
-constexpr int kFew = kLanes == 16 ? 4 : 1;
-#else
-constexpr int kFew = 0;
-#endif
-constexpr std::int64_t kFewTokens = 2 * kFew;
-constexpr std::int64_t kFewAhead = 4096;
+constexpr std::int64_t kFewTokens = 2 * kFew;                       // up to how many count as few
 
 /// One thread's memory.
 struct Scratch {
-    ExpandedGroup expanded[kTilePanels][kGroups];
+    ExpandedGroup expanded[kTilePanels][kTileGroups];
     alignas(64) std::byte packed[kPackedRows * 512];  // 16 rows of 256 columns of any type
     alignas(64) std::byte rows[kPackedRows * 512];    // of blocks, where fewer than 16 rows are left
     alignas(64) float sums[kTokens * ProductBlock::kRow];
 };
 
-/// What a tile reads of b, and the memory of later ones, which it asks for as it goes: a burst would have to wait for
-/// the few lines that can be under way at once.
-struct Tile {
-    const ExpandedGroup (*groups)[kGroups];  // [kTilePanels][kGroups]
-    int n_groups;
-    const std::byte* next[kTilePanels];
-    std::int64_t next_bytes;  // for each group; 0: nothing
-};
-
-/// sums[t][row] of kTokens tokens and the rows of a tile += products over `groups` groups of columns; the first ones of
-/// a row overwrite. `a`: the tokens' numbers of the first group, `a_row` groups from one token to the next. `sums`: of
-/// each 16 rows, ProductBlock::kRow floats from one token to the next.
-template <CodeKind kind, bool by_halves, int tokens>
-[[gnu::noinline]] void multiply_tile(const Tile& b, const Rounded32* a, std::int64_t a_row, bool first,
-                                     const CodeType& type, float* const (&sums)[kTilePanels]) {
-    using Sum = simd::DotSum<kind>;
-    constexpr int kHalves = by_halves ? 2 : 1, kSteps = kGroupSteps / kHalves;
-    constexpr int kRun = std::min(Sum::kSteps, kSteps);
-    const Bytes centres[2] = {type.centres(0), type.centres(1)};
-    const Bytes ones[2] = {type.ones(0), type.ones(1)};
-    const auto row_of = [](int v) { return v * int{kLanes} % kPackedRows; };
-    const auto panel_of = [](int v) { return v * int{kLanes} / kPackedRows; };
-    Floats acc[kVectors][tokens] = {};
-    if (!first)
-        for (int v = 0; v < kVectors; ++v)
-            for (int t = 0; t < tokens; ++t)
-                acc[v][t] = simd::load(sums[panel_of(v)] + t * ProductBlock::kRow + row_of(v));
-    for (int g = 0; g < b.n_groups; ++g, ++a) {
-        for (int p = 0; p < kTilePanels; ++p)
-            for (std::int64_t i = 0; i < b.next_bytes; i += kLine) __builtin_prefetch(b.next[p] + g * b.next_bytes + i);
-        simd::unrolled<kHalves>([&](auto h) __attribute__((always_inline)) {
-            Sum sum[kVectors][tokens];
-            simd::unrolled<tokens>([&](auto t) __attribute__((always_inline)) {
-                const Ints start = simd::multiply_pairs(simd::broadcast_bytes(a[t * a_row].sums), centres[h]);
-                for (int v = 0; v < kVectors; ++v) sum[v][t].start(start);
-            });
-            simd::unrolled<kSteps>([&](auto s) __attribute__((always_inline)) {
-                constexpr int step = h * kSteps + s;
-                Bytes w[kVectors], size[kVectors];
-                for (int v = 0; v < kVectors; ++v) {
-                    w[v] = simd::load_bytes(&b.groups[panel_of(v)][g].code[step][4 * row_of(v)]);
-                    size[v] = Sum::magnitude_of(w[v]);
-                }
-                simd::unrolled<tokens>([&](auto t) __attribute__((always_inline)) {
-                    const Bytes x = simd::broadcast_bytes(a[t * a_row].numbers + 4 * step);
-                    for (int v = 0; v < kVectors; ++v) {
-                        sum[v][t].add(w[v], size[v], x, s % kRun == 0);
-                        if constexpr (s % kRun == kRun - 1) sum[v][t].flush();
-                    }
-                });
-            });
-            simd::unrolled<tokens>([&](auto t) __attribute__((always_inline)) {
-                const Floats x_scale = simd::broadcast(a[t * a_row].scale);
-                for (int v = 0; v < kVectors; ++v) {
-                    const Floats scale = simd::load(&b.groups[panel_of(v)][g].scale[h][row_of(v)]) * x_scale;
-                    acc[v][t] =
-                        simd::multiply_add(__builtin_convertvector(sum[v][t].total(), Floats), scale, acc[v][t]);
-                }
-                if (type.has_offset) {
-                    const Ints x_sum = simd::multiply_pairs(simd::broadcast_bytes(a[t * a_row].sums), ones[h]);
-                    const Floats x = __builtin_convertvector(x_sum, Floats) * x_scale;
-                    for (int v = 0; v < kVectors; ++v)
-                        acc[v][t] = simd::multiply_add(simd::load(&b.groups[panel_of(v)][g].offset[h][row_of(v)]), x,
-                                                       acc[v][t]);
-                }
-            });
-        });
-    }
-    for (int v = 0; v < kVectors; ++v)
-        for (int t = 0; t < tokens; ++t) simd::store(sums[panel_of(v)] + t * ProductBlock::kRow + row_of(v), acc[v][t]);
-}
-
-/// multiply_tile for any number of tokens.
-template <CodeKind kind, bool by_halves>
-void multiply_tiles(Tile b, const Rounded32* a, std::int64_t a_row, std::int64_t tokens, bool first,
-                    const CodeType& type, float* const (&sums)[kTilePanels]) {
-    const auto tile = [&](std::int64_t t, auto n) {
-        float* at[kTilePanels];
-        for (int p = 0; p < kTilePanels; ++p) at[p] = sums[p] + t * ProductBlock::kRow;
-        multiply_tile<kind, by_halves, n>(b, a + t * a_row, a_row, first, type, at);
-        b.next_bytes = 0;
-    };
-    std::int64_t t = 0;
-    for (; t + kTileTokens <= tokens; t += kTileTokens) tile(t, std::integral_constant<int, kTileTokens>{});
-    simd::unrolled<kTileTokens>([&](auto rest) {
-        if constexpr (rest > 0)
-            if (tokens - t == rest) tile(t, rest);
-    });
-}
-
-/// sums[t][row] of `tokens` tokens and the rows of kStreams panels of packed blocks, `n_blocks` each: where there are
-/// few tokens, expanding b would cost more than multiplying with it.
-template <DType blocks, int tokens>
-[[gnu::noinline]] void multiply_few(const std::byte* const (&panels)[kStreams], std::int64_t n_blocks,
-                                    const Rounded32* const* a, float* const (&sums)[kStreams]) {
-    using Block = PackedBlock<blocks>;
-    constexpr std::int64_t kBytes = kPackedRows * info(blocks).block_bytes;
-    Floats acc[kStreams][Block::kVectors][tokens] = {};
-    const Rounded32* x[tokens];
-    std::copy_n(a, tokens, x);
-    for (std::int64_t i = 0; i < n_blocks; ++i) {
-        simd::unrolled<kStreams>([&](auto p) __attribute__((always_inline)) {
-            Block(reinterpret_cast<const std::uint8_t*>(panels[p]) + i * kBytes)
-                .template multiply<tokens>(x, kFewAhead, acc[p]);
-        });
-        for (const Rounded32*& row : x) row += Block::kGroups;
-    }
-    for (int p = 0; p < kStreams; ++p)
-        for (int v = 0; v < Block::kVectors; ++v)
-            for (int t = 0; t < tokens; ++t)
-                simd::store(sums[p] + t * ProductBlock::kRow + v * int{kLanes}, acc[p][v][t]);
-}
-
 /// What multiply_rounded needs of a type.
-struct TypeFunctions {
-    DType blocks;
-    CodeType type;
-    void (*expand)(const std::uint8_t* block, ExpandedGroup* to);
-    void (*multiply)(Tile b, const Rounded32* a, std::int64_t a_row, std::int64_t tokens, bool first,
-                     const CodeType& type, float* const (&sums)[kTilePanels]);
-    using Few = void (*)(const std::byte* const (&panels)[kStreams], std::int64_t n_blocks, const Rounded32* const* a,
-                         float* const (&sums)[kStreams]);
-    Few multiply_one, multiply_few;  // 1 token, or kFew
+struct TypeFunctions : BlockFunctions {
+    MultiplyTiles multiply_tiles;
 };
 
-template <DType blocks>
-constexpr TypeFunctions functions_of() {
-    constexpr CodeType type = code_type(blocks);
-    // With VNNI all kinds are one.
-    constexpr CodeKind kind = VITRO_HAS_VNNI ? CodeKind::any : type.kind;
-    TypeFunctions::Few one = nullptr, few = nullptr;
-    if constexpr (kFew > 0) {
-        one = multiply_few<blocks, 1>;
-        few = multiply_few<blocks, kFew>;
-    }
-    return {blocks,
-            type,
-            [](const std::uint8_t* block, ExpandedGroup* to) { PackedBlock<blocks>(block).expand(to); },
-            multiply_tiles<kind, type.by_halves>,
-            one,
-            few};
-}
-
-const TypeFunctions& functions_of(DType blocks) {
-    static constexpr TypeFunctions all[] = {
-        functions_of<DType::q8_0>(), functions_of<DType::q4_0>(),   functions_of<DType::q4_1>(),
-        functions_of<DType::q5_0>(), functions_of<DType::q5_1>(),   functions_of<DType::q2_k>(),
-        functions_of<DType::q3_k>(), functions_of<DType::q4_k>(),   functions_of<DType::q5_k>(),
-        functions_of<DType::q6_k>(), functions_of<DType::iq4_nl>(), functions_of<DType::iq4_xs>(),
-        functions_of<DType::mxfp4>()};
-    const auto found =
-        std::find_if(std::begin(all), std::end(all), [&](const auto& row) { return row.blocks == blocks; });
-    VITRO_CHECK(found != std::end(all), "no product with {}", name(blocks));
-    return *found;
+TypeFunctions functions_of(DType blocks) {
+    const BlockFunctions* found = nullptr;
+    for (const auto functions : {functions_of_small_blocks(), functions_of_large_blocks()})
+        for (const BlockFunctions& row : functions)
+            if (row.blocks == blocks) found = &row;
+    VITRO_CHECK(found != nullptr, "no product with {}", name(blocks));
+    return {*found, multiply_tiles_of(found->type)};
 }
 
 /// The rows of b: packed, or packed here, 256 columns at a time.
@@ -264,7 +100,7 @@ private:
     const std::byte* b_;
     bool is_packed_;
     DType blocks_;
-    const TypeFunctions& functions_;
+    TypeFunctions functions_;
     std::int64_t rows_, k_, row_bytes_;
 };
 
@@ -341,15 +177,15 @@ void multiply_rounded(const Product& p, std::span<std::byte> scratch, ThreadPool
                     tile_rows[i] = rows[panel];
                     tile_sums[i] = sums[panel];
                 }
-                for (std::int64_t group = 0; group < all_groups; group += kGroups) {
-                    const int groups = static_cast<int>(std::min<std::int64_t>(kGroups, all_groups - group));
+                for (std::int64_t group = 0; group < all_groups; group += kTileGroups) {
+                    const int groups = static_cast<int>(std::min<std::int64_t>(kTileGroups, all_groups - group));
                     Tile b{mine.expanded, groups, {}, reader.group_bytes()};
                     for (int i = 0; i < kTilePanels; ++i) {
                         reader.expand(tile_rows[i], group, groups, mine, mine.expanded[i]);
                         b.next[i] = reader.next(tile_rows[i], group);
                     }
-                    functions.multiply(b, static_cast<const Rounded32*>(p.a) + first * all_groups + group, all_groups,
-                                       tokens, group == 0, functions.type, tile_sums);
+                    functions.multiply_tiles(b, static_cast<const Rounded32*>(p.a) + first * all_groups + group,
+                                             all_groups, tokens, group == 0, functions.type, tile_sums);
                 }
             }
             finish(context, {first, tokens, j, n, mine.sums});

@@ -24,7 +24,7 @@ namespace {
 /// From config.json alone; the dtype of all weights as there.
 Program program_of(const ModelConfig& config, const LanguageModelOptions& options, Phase phase,
                    std::span<const Target> targets) {
-    return compile_model(config, phase, completed(options, config), targets, nullptr).program;
+    return std::move(compile_model(config, {phase}, completed(options, config), targets, nullptr).programs[0]);
 }
 
 std::vector<MemoryUse> use_of(std::span<const Program* const> programs, std::span<const Target> targets) {

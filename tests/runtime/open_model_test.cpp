@@ -1,6 +1,7 @@
 // A directory opened with a few choices, and the one way from a configuration to a program.
 #include "runtime/open_model.h"
 
+#include "graph/text.h"
 #include "runtime/compile_model.h"
 #include "tests/frontend/temp_dir.h"
 #include "tests/paths.h"
@@ -105,12 +106,12 @@ TEST_CASE("compile_model refuses a checkpoint that is not the configuration's, b
     const auto compiled = [&] {
         const ModelConfig config = read_model_config(directory.path());
         const Checkpoint checkpoint = Checkpoint::open(directory.path());
-        return compile_model(config, Phase::decode, completed({.verify_plan = true}, config), {&target, 1},
+        return compile_model(config, {Phase::decode}, completed({.verify_plan = true}, config), {&target, 1},
                              &checkpoint);
     };
     const CompiledModel good = compiled();
-    CHECK_FALSE(good.program.steps.empty());
-    CHECK(good.program.stages.back().name == "verify_plan");
+    CHECK_FALSE(good.programs[0].steps.empty());
+    CHECK(good.programs[0].stages.back().name == "verify_plan");
     CHECK_FALSE(good.report.passes.empty());
 
     std::vector<OwnedTensor> tensors = tiny_tensors();
@@ -121,4 +122,27 @@ TEST_CASE("compile_model refuses a checkpoint that is not the configuration's, b
     write_tensors(directory / "model.safetensors", tensors);
     CHECK(error_of(compiled).find("\"model.layers.1.input_layernorm.weight\": expected only the weights of "
                                   "Phi3ForCausalLM, found one it does not have") != std::string::npos);
+}
+
+TEST_CASE("phases that are compiled together become what each of them becomes alone") {
+    CpuBackend backend(1);
+    const Target target{backend, cpu_kernels()};
+    for (const std::string& golden : golden_names()) {
+        CAPTURE(golden);
+        const ModelConfig config = read_model_config(source_path("tests/golden/" + golden));
+        const LanguageModelOptions options = completed({.chunk = 16, .all_logits = true}, config);
+        const auto compiled = [&](const std::vector<Phase>& phases) {
+            return compile_model(config, phases, options, {&target, 1}, nullptr).programs;
+        };
+        const std::vector<Phase> phases{Phase::prefill, Phase::decode};
+        const std::vector<Program> together = compiled(phases);
+        CHECK(together[0].graph.bounds != together[1].graph.bounds);
+        for (std::size_t i = 0; i < phases.size(); ++i) {
+            const Program alone = std::move(compiled({phases[i]})[0]);
+            CHECK(print(together[i].graph) == print(alone.graph));
+            CHECK(print(together[i].load) == print(alone.load));
+            for (const Region region : {Region::weights, Region::states, Region::io, Region::arena})
+                CHECK(together[i].plan.bytes(region) == alone.plan.bytes(region));
+        }
+    }
 }

@@ -220,6 +220,8 @@ TEST_CASE("an error ends with 1 and one line that names file or flag, what was e
         {{"graph", "-m", "no/such/model"}, {"no/such/model"}},
         {{"next", "x", "-m", "no/such/model"}, {"no/such/model"}},
         {{"detokenize", "99999"}, {"99999"}},
+        {{"tokenize", "--check", source_path("README.md").string()},
+         {"README.md line 1: expected a JSON object", "--against"}},
         {{"logits", "--tokens", "99999,-1", "-o", file}, {"token id 99999: expected an id in [0, "}},
         {{"logits", "--tokens", "1,-1", "-o", file}, {"token id -1: expected an id in [0, "}},
         {{"logits", "--tokens", "1", "-o", (out / "no/such/folder/x").string()}, {"no/such/folder/x"}},

@@ -118,6 +118,7 @@ TEST_CASE("tokenize and detokenize are each other's inverse") {
     CHECK(contains(out_of({"detokenize", ids, "--special"}), "caf\xc3\xa9"));
     CHECK(contains(out_of({"detokenize", ids, "--special"}), "<|user|>"));
     CHECK_FALSE(contains(out_of({"detokenize", ids}), "<|user|>"));
+    CHECK(out_of({"detokenize", "1, 401 ,671", "672"}) == out_of({"detokenize", "1,401,671,672"}));
     const Json back = json_of({"detokenize", ids});
     CHECK(back.size() == 1);
     CHECK(contains(back.at("text").get<std::string>(), "\xf0\x9f\x98\x80 ends."));

@@ -77,7 +77,8 @@ TEST_CASE("plan draws each block of the arena once, named, in a file that needs 
     const std::string svg = out_of({"plan", "--phase", "prefill", "--format", "svg"});
     CHECK(svg.starts_with("<svg "));
     CHECK(svg.ends_with("</svg>\n"));
-    CHECK(count(svg, "<svg ") == 1);
+    CHECK(count(svg, "<svg ") == 2);  // the picture in the stack of pictures
+    CHECK(count(out_of({"plan", "--format", "svg"}), "<svg ") == 3);
     CHECK(count(svg, "<title>") == count(svg, "class=\"block"));
     CHECK(count(svg, "<title>") > 10);
     CHECK(count(svg, "class=\"block peak\"") == json.at("programs").at(0).at("arenas").at(0).at("live_at_peak").size());
@@ -145,4 +146,8 @@ TEST_CASE("plan: what does not fit is told with how much is missing and what wou
     const Json fitting = Json::parse(out_of(smaller));
     CHECK(fitting.at("devices").at(0).at("fits") == true);
     CHECK_FALSE(fitting.contains("would_fit"));
+    // And no change is smaller that would do.
+    std::vector<std::string> larger = as_json;
+    larger.insert(larger.end(), {"-c", std::to_string(2 * fitting.at("context").get<std::int64_t>())});
+    CHECK(Json::parse(out_of(larger)).at("devices").at(0).at("fits") == false);
 }

@@ -54,7 +54,7 @@ TEST_CASE("a plugin may be given once; what it has must be new") {
 }
 
 TEST_CASE("what is no plugin of this version is refused") {
-    check_error(run_vitro({"--plugin", "no/such.so", "ops"}), {"plugin no/such.so", "cannot open shared object file"});
+    check_error(run_vitro({"--plugin", "no/such.so", "ops"}), {"plugin no/such.so: cannot open shared object file"});
     check_error(run_vitro({"--plugin", kSquare, "ops"}), {"plugin ", "square.vt"});
     check_error(
         run_vitro({"--plugin", kWrong, "ops"}),

@@ -90,11 +90,59 @@ def check_heat_and_memory(page):
         assert page.locator("#caption .paint").count() == 1
     page.select_option("#heat", "")
     assert page.locator(".card.painted").count() == 0
-    block = page.locator("#panel .arena .block >> nth=2")
+    block = page.locator("#panel .arena:not(.timeline) .block >> nth=2")
     path = block.get_attribute("data-path")
     block.click()
     assert f"path={path}" in page.address() and page.inside(".card.selected")
-    assert page.locator(f"#panel .arena .chosen[data-path='{path}']").count() == 1
+    assert page.locator(f"#panel .arena:not(.timeline) .chosen[data-path='{path}']").count() == 1
+
+
+def check_times(browser, vitro, directory, page):
+    """Bytes and operations of every step are `vitro profile`'s. Times are those of the profile that the page carries; on
+    the page of `vitro profile` those of its own trace, which the same run writes."""
+    phases = asked(vitro, "profile", "-p", TEXT, "-n", str(PREDICT - 1), "--json")["phases"]
+    assert [each["phase"] for each in phases] == ["prefill", "decode"]
+    for phase in phases:
+        for row in phase["by_step"]:
+            mine = page.evaluate("""([phase, path]) => run.profile.runs.filter((call) => call.phase === phase)
+                .map((call) => call.steps[run.profile.paths[phase].indexOf(path)])""", [phase["phase"], row["name"]])
+            assert len(mine) == row["calls"]
+            assert sum(step[2] for step in mine) == row["bytes"], (phase["phase"], row["name"])
+            assert sum(step[3] for step in mine) == row["flops"], (phase["phase"], row["name"])
+    for call in page.evaluate("run.profile.runs"):
+        at = call["program"]
+        for begin, end, *_ in call["steps"]:  # one after the other, within the call
+            assert at <= begin <= end
+            at = end
+        assert at <= call["seconds"]
+    page.open("#stage=program&program=decode&token=7&heat=time")
+    assert "step of token 7" in page.text("#panel") and page.locator(".card.painted").count() > 5
+    steps = page.locator("#panel .timeline .block")
+    assert steps.count() == page.evaluate("run.profile.paths.decode.length")
+    path, call = steps.nth(5).get_attribute("data-path"), page.evaluate("run.profile.runs[2]")
+    steps.nth(5).click(force=True)
+    assert f"path={path}" in page.address() and page.inside(".card.selected")
+    took = page.evaluate("(seconds) => microseconds(seconds)", call["steps"][5][1] - call["steps"][5][0])
+    assert took in page.text(".card.selected") and took in page.text("#panel .facts >> nth=0")
+    assert page.locator(f"#panel .timeline .chosen[data-path='{path}']").count() == 1
+    page.open("#stage=build&program=decode&heat=time")
+    assert "Times are of the last stage" in page.text("#caption") and page.locator(".card.painted").count() == 0
+
+    html, trace = f"{directory}/profile.html", f"{directory}/profile.json"
+    subprocess.run([vitro, "profile", "-p", TEXT, "-n", "4", "--format", "html", "-o", html, "--trace", trace], check=True)
+    durations = {}
+    calls = [event for event in json.loads(pathlib.Path(trace).read_text())["traceEvents"] if event.get("cat") in ("model", "step")]
+    decode = False
+    for event in calls:
+        if event["cat"] == "model":
+            decode = event["name"].startswith("decode")
+        elif decode:
+            durations.setdefault(event["args"]["path"], []).append(event["dur"])
+    with Page(browser, html) as profiled:
+        marks = profiled.evaluate("story.paint.marks")
+        assert sorted(marks) == sorted(durations) and len(marks) > 20
+        for path, times in durations.items():
+            assert math.isclose(marks[path][0], sum(times) / len(times), rel_tol=1e-3, abs_tol=2e-3), (path, marks[path], times)
 
 
 def check_lesson(browser, vitro, directory):
@@ -194,6 +242,8 @@ def main():
             for check in [check_shown, check_attention, check_heat_and_memory]:
                 check(page)
                 print(f"{check.__name__}: passed")
+            check_times(browser, vitro, directory, page)
+            print("check_times: passed")
         for width in SIZES:
             for scheme in ["light", "dark"]:
                 with Page(browser, file, "#stage=build&path=model.layers.1.self_attn.attention_weights&heat=rms", width, scheme) as page:

@@ -52,6 +52,10 @@ function cardLines(box) {
     if (text) lines.push(["row", text]);
     const mark = markOf(story, box);
     if (mark) lines.push(["row", mark[2]]);
+    const error = boxError(box);
+    if (error) lines.push(["row", errorText(error)]);
+    const time = ui.heat === "time" && timeOf(box.path);
+    if (time) lines.push(["row", microseconds(time.end - time.begin)]);
     for (const chip of box.chips) lines.push(["row", chipText(chip)]);
   }
   return (box.lines = lines);

@@ -1,6 +1,6 @@
 // Buttons, keys, the line of passes, the caption and the help.
 const actions = {
-  fold() { ui.fold = !ui.fold; draw(); fitTop(); remember(); },
+  fold() { ui.fold = !ui.fold; draw(); drawComparison(); fitTop(); remember(); },
   expand() { ui.open.clear(); ui.all = true; draw({moves: true}); fitTop(); remember(); },
   collapse() { closeAll(); draw({moves: true}); fitTop(); remember(); },
   fit() { fit(); },

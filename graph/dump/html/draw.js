@@ -81,7 +81,7 @@ function dress(element, item, stage, isOpen) {
     if (stage.index > 0 && stage.changes.added.has(item.path)) names.push("is-new");
     if (stage.index > 0 && stage.changes.changed.has(item.path)) names.push("is-changed");
     const device = stage.index === story.stages.length - 1 ? story.devices[item.path] : "";
-    if (device && device !== "cpu") names.push("elsewhere");
+    if (device && device !== "cpu" && device !== "at load") names.push("elsewhere");
   }
   const heat = heatOf(item);
   if (heat) {

@@ -4,6 +4,7 @@
 function redraw() {
   fillTokens();
   drawLesson();
+  drawComparison();
   fillTimeline();
   draw();
   if (ui.selected && !ui.selected.startsWith("module:")) show(ui.selected);
@@ -11,6 +12,7 @@ function redraw() {
 }
 function start() {
   watchLesson();
+  watchComparison();
   recall();
   fillHelp();
   watchControls();

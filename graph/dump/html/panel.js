@@ -38,7 +38,7 @@ function stagePanel(stage) {
       <span class="minus">− ${changes.gone.length} gone</span></div>`;
     if (!stage.does) html += `<p class="doc">${idleText(stage)}</p>`;
   }
-  if (stage.index === story.stages.length - 1) html += memoryHtml(story) + arenaHtml(story);
+  if (stage.index === story.stages.length - 1) html += timelineHtml() + memoryHtml(story) + arenaHtml(story);
   const fired = stage.findings.filter((f) => f[1]), refused = stage.findings.filter((f) => !f[1]);
   const asLine = (mark) => ([path, , why]) => ({path, why, mark});
   if (fired.length) html += `<h3>Fired ${times(fired.length)}</h3>` + listHtml(fired.map(asLine("")));
@@ -91,8 +91,10 @@ function nodePanel(stage, node) {
     ["computes", node.flops ? human(node.flops, "FLOP") : ""],
     ["intensity", node.flops && node.bytes ? `${(node.flops / node.bytes).toFixed(2)} FLOP per byte` : ""],
     ["device", stage.index === story.stages.length - 1 ? escaped(story.devices[node.path] || "") : ""],
+    ...timeFacts(node.path),
     ["written at", escaped(node.source)],
     ...node.attributes.map(([key, value]) => [key, escaped(value)])]);
+  html += comparedHtml(node.path);
   html += attentionOf(node).filter((path) => path !== node.path).map((path) => heatMapsHtml(path, headsOf(path))).join("");
   html += valueHtml(node.path);
   html += `<h3>Inputs</h3><ul>${node.inputs.map((value, i) => valueRow(stage, value, inputName(node, i))).join("")}</ul>`;
@@ -103,7 +105,7 @@ function nodePanel(stage, node) {
       return `<li><span class="path"><a href="#stage=${story.stages[0].name}&path=${encodeURIComponent(path)}" data-build="${escaped(path)}">${escaped(path)}</a></span>${source ? `<span class="why">${escaped(source.op)}</span>` : ""}</li>`;
     }).join("")}</ul>`;
   }
-  if (stage.index === story.stages.length - 1) html += node.outputs.map((value) => placeHtml(story, value.path)).join("") + (story.places[node.path]?.length > 3 ? arenaHtml(story) : "");
+  if (stage.index === story.stages.length - 1) html += node.outputs.map((value) => placeHtml(story, value.path)).join("") + (story.places[node.path]?.length > 3 ? arenaHtml(story) : "") + (timeOf(node.path) ? timelineHtml() : "");
   return html + marksHtml(story, marksOf(story, node)) + lifeHtml(story, node.path) + whyHtml(story, node.path) + readersHtml(stage, node.outputs);
 }
 

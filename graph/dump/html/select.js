@@ -100,5 +100,6 @@ function stepLayer(by) {
   if (!group) return;
   ui.layer = clamp(scene.shownLayer(group.repeat) + by, group.repeat.first, group.repeat.last);
   draw();
+  drawComparison();
   remember({isNew: false});
 }

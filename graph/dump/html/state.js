@@ -10,7 +10,7 @@ function storyOf(index) {
 let story = null;
 
 const ui = {
-  program: page.start, stage: 0, fold: true, layer: 0, selected: null, open: new Map(), all: null,
+  program: page.start, stage: 0, fold: true, layer: 0, selected: null, heat: "", open: new Map(), all: null,
   isOpen(path) { return this.open.has(path) ? this.open.get(path) : this.all ?? true; },
 };
 const stageNow = () => story.stages[ui.stage];
@@ -28,6 +28,7 @@ function remember({isNew = true} = {}) {
   if (ui.layer) parts.push(["layer", ui.layer]);
   if (!ui.fold) parts.push(["unfold", 1]);
   if (ui.all === false) parts.push(["open", "none"]);
+  if (ui.heat) parts.push(["heat", ui.heat]);
   for (const part of addressParts) part.keep(parts);
   const now = "#" + parts.map(([key, value]) => `${key}=${encodeURIComponent(value)}`).join("&");
   if (now === written) return;
@@ -45,6 +46,7 @@ function recall() {
   ui.selected = wanted.get("path");
   ui.layer = Number(wanted.get("layer")) || 0;
   ui.fold = wanted.get("unfold") !== "1";
+  ui.heat = wanted.get("heat") || "";
   ui.open.clear();
   ui.all = null;
   if (wanted.get("open") === "none") closeAll();

@@ -1,12 +1,14 @@
 // The line of tokens above the graph, and what boxes are coloured by.
 
 const HEATS = {
-  "": "what they do", bytes: "bytes moved", flops: "operations", rms: "rms of the value", most: "largest magnitude",
+  "": "what they do", bytes: "bytes moved", flops: "operations", time: "microseconds of the step", rms: "rms of the value", most: "largest magnitude", error: "error against side a",
 };
 /** The number that a box is coloured by, or null. */
 function heatNumber(item) {
   if (item.kind !== "node") return null;
   if (ui.heat === "bytes" || ui.heat === "flops") return item.node[ui.heat];
+  if (ui.heat === "time") { const time = timeOf(item.path); return time && 1e6 * (time.end - time.begin); }
+  if (ui.heat === "error") return (boxError(item) || null) && errorNumber(boxError(item));
   const value = valueOfBox(item);
   if (!value) return null;
   if (value.nan || value.plus) return Infinity;
@@ -31,11 +33,13 @@ function heatOf(item) {
 /** What the colours mean, for the caption. */
 function heatLegend() {
   if (!ui.heat) return story.paint ? paintLegend(story.paint) : "";
+  if (ui.heat === "time" && ui.stage !== story.stages.length - 1) return `<span class="paint">Times are of the last stage, the program.</span>`;
   return heatScale() ? paintLegend(heatScale()) : "";
 }
 
 function fillTokens() {
-  const heats = Object.entries(HEATS).filter(([name]) => run || name !== "rms" && name !== "most");
+  const isThere = {time: run?.profile, rms: run, most: run, error: comparison?.values.some((row) => row.sides.some((side) => side.error))};
+  const heats = Object.entries(HEATS).filter(([name]) => !(name in isThere) || isThere[name]);
   if (story.paint) heats[0] = ["", story.paint.title];
   $("heat").innerHTML = heats.map(([name, text]) => `<option value="${name}">${escaped(text)}</option>`).join("");
   if (!run) return;
@@ -46,7 +50,8 @@ function fillTokens() {
     title="token ${i}, id ${id}${i >= run.prompt ? ", chosen by the model" : ""}${i > lastToken() ? ", not fed again" : ""}">${escaped(pieceText(piece))}</button></li>`).join("");
 }
 function drawTokens() {
-  $("heat").value = ui.heat || "";
+  if (![...$("heat").options].some((option) => option.value === ui.heat)) ui.heat = "";
+  $("heat").value = ui.heat;
   if (!run) return;
   $("token").value = ui.token;
   $("token").setAttribute("aria-valuetext", `token ${ui.token}, ${pieceText(run.tokens[ui.token][1])}`);

@@ -5,11 +5,9 @@ if (run) {
   addressParts.push({
     keep(parts) {
       if (ui.token !== run.prompt - 1) parts.push(["token", ui.token]);
-      if (ui.heat) parts.push(["heat", ui.heat]);
     },
     recall(wanted) {
       ui.token = wanted.has("token") ? clamp(Number(wanted.get("token")) || 0, 0, lastToken()) : run.prompt - 1;
-      ui.heat = wanted.get("heat") || "";
     },
   });
 }

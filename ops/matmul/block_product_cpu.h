@@ -1,0 +1,57 @@
+// The products with packed blocks of each type (packed_product_cpu.cpp), apart from each other, since no other code
+// takes a compiler as long.
+#pragma once
+
+#include "base/rounded.h"
+#include "ops/matmul/expand_blocks.h"
+#include "ops/matmul/product_cpu.h"
+
+namespace vitro::inline VITRO_ISA {
+
+inline constexpr int kTileVectors = 2;                                              // of rows of b, in a register tile
+inline constexpr int kTilePanels = kTileVectors * int{simd::kLanes} / kPackedRows;  // groups of 16 rows that these are
+inline constexpr int kTileGroups = 8;                                               // of 32 columns, expanded at once
+
+// Where there are few tokens: panels that are read side by side, and tokens that are multiplied with them at once (as
+// registers allow; 0 where the machine does not multiply bytes).
+inline constexpr int kStreams = 2;
+#ifdef __AVX2__
+inline constexpr int kFew = simd::kLanes == 16 ? 4 : 1;
+#else
+inline constexpr int kFew = 0;
+#endif
+
+/// What a tile reads of b, and the memory of later ones, which it asks for as it goes: a burst would have to wait for
+/// the few lines that can be under way at once.
+struct Tile {
+    const ExpandedGroup (*groups)[kTileGroups];  // [kTilePanels][kTileGroups]
+    int n_groups;
+    const std::byte* next[kTilePanels];
+    std::int64_t next_bytes;  // for each group; 0: nothing
+};
+
+/// sums[t][row] of `tokens` tokens and the rows of a tile += products over the tile's columns; the first ones of a row
+/// overwrite. `a`: the tokens' numbers of the first group, `a_row` groups from one token to the next. `sums`: of each
+/// 16 rows, ProductBlock::kRow floats from one token to the next.
+using MultiplyTiles = void (*)(Tile b, const Rounded32* a, std::int64_t a_row, std::int64_t tokens, bool first,
+                               const CodeType& type, float* const (&sums)[kTilePanels]);
+
+MultiplyTiles multiply_tiles_of(const CodeType& type);
+
+/// sums[t][row] of tokens a and the rows of kStreams panels of packed blocks, `n_blocks` each: where there are few
+/// tokens, expanding b would cost more than multiplying with it.
+using MultiplyFew = void (*)(const std::byte* const (&panels)[kStreams], std::int64_t n_blocks,
+                             const Rounded32* const* a, float* const (&sums)[kStreams]);
+
+/// What a product needs of a type.
+struct BlockFunctions {
+    DType blocks;
+    CodeType type;
+    void (*expand)(const std::uint8_t* block, ExpandedGroup* to);
+    MultiplyFew multiply_one, multiply_few;  // 1 token, or kFew
+};
+
+std::span<const BlockFunctions> functions_of_small_blocks();  // of 32 numbers
+std::span<const BlockFunctions> functions_of_large_blocks();  // of 256
+
+}  // namespace vitro::inline VITRO_ISA
