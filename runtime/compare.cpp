@@ -90,19 +90,29 @@ public:
     const Graph& source() const { return run_.taps().source(); }
     const Node& node() const { return source().node(source().value(source().find(path_)).producer); }
 
-    std::optional<std::string> kernel_fault() const {
-        const ValueId holder = run_.holder_of(id_);
-        if (maker_.node < 0 || holder < 0 || !run_.has_kernel(maker_.node)) return {};
-        const Graph& graph = run_.taps().recovery().graph();
-        if (graph.value(holder).producer < 0) return {};
-        const Elements expected = run_.by_reference(holder), found = run_.elements(holder);
-        const Tensor a = run_.taps().tensor_of(holder, expected), b = run_.taps().tensor_of(holder, found);
-        const Difference apart = difference(a, b);
-        if (!parts(apart, a.dtype, b.dtype)) return {};
-        return fmt::format(
-            "the kernel of {} on {} is wrong: of the same inputs its reference makes {:.6g} at {}{}, the kernel {:.6g}",
-            step_op(), device(), apart.a, position_text(a, apart.where),
-            holder == id_ ? "" : fmt::format(" of {}", graph.value(holder).path), apart.b);
+    /// What is wrong with the kernel of the step that made the value, or of one in front of it that the program alone
+    /// has, such as the rounding of activations: then that is the step that is told of.
+    std::optional<std::string> kernel_fault() {
+        if (maker_.node < 0) return {};
+        if (const ValueId holder = run_.holder_of(id_); holder >= 0)
+            if (auto fault = fault_of(holder, maker_)) return fault;
+        const Graph& graph = run_.program().graph;
+        std::vector<NodeId> open{maker_.node};
+        while (!open.empty()) {
+            const Node& reader = graph.node(open.back());
+            open.pop_back();
+            for (const ValueId input : present(reader.inputs)) {
+                const ValueInfo& value = graph.value(input);
+                if (value.producer < 0 || source().find(value.path) >= 0) continue;
+                const KeptRun::Maker maker{value.producer, input};
+                if (auto fault = fault_of(run_.taps().recovery().graph().find(value.path), maker)) {
+                    maker_ = maker;
+                    return fault;
+                }
+                open.push_back(value.producer);
+            }
+        }
+        return {};
     }
 
     void tell(Parting& out) const {
@@ -135,10 +145,26 @@ public:
     }
 
 private:
+    /// `id`: a copied value of the recovery, which that step has made.
+    std::optional<std::string> fault_of(ValueId id, const KeptRun::Maker& maker) const {
+        const Graph& graph = run_.taps().recovery().graph();
+        if (id < 0 || graph.value(id).producer < 0 || !run_.has_kernel(maker.node)) return {};
+        const Elements expected = run_.by_reference(id), found = run_.elements(id);
+        const Tensor a = run_.taps().tensor_of(id, expected), b = run_.taps().tensor_of(id, found);
+        const Difference apart = difference(a, b);
+        // How activations are rounded is defined to the bit (base/rounded.h).
+        if (is_rounded(a.dtype) ? apart.largest == 0 : !parts(apart, a.dtype, b.dtype)) return {};
+        return fmt::format(
+            "the kernel of {} on {} is wrong: of the same inputs its reference makes {:.6g} at {}{}, the kernel {:.6g}",
+            run_.program().graph.node(maker.node).op->name, device_of(maker), apart.a, position_text(a, apart.where),
+            graph.value(id).path == path_ ? "" : fmt::format(" of {}", graph.value(id).path), apart.b);
+    }
+
     std::string step_op() const { return std::string(run_.program().graph.node(maker_.node).op->name); }
-    std::string device() const {
+    std::string device() const { return device_of(maker_); }
+    std::string device_of(const KeptRun::Maker& maker) const {
         const Plan& plan = run_.program().plan;
-        return plan.devices[plan.place(maker_.output).device].name;
+        return plan.devices[plan.place(maker.output).device].name;
     }
 
     const KeptRun& run_;
@@ -181,7 +207,7 @@ std::string sizes_of(const ModelConfig& config) {
 }
 
 /// Fills in side, fault and cause: the first of the questions that is answered with yes.
-void find_cause(Parting& out, const Witness* a, const Witness& b) {
+void find_cause(Parting& out, Witness* a, Witness& b) {
     const auto found = [&](char side, Fault fault, std::string cause) {
         out.side = side;
         out.fault = fault;
@@ -192,7 +218,7 @@ void find_cause(Parting& out, const Witness* a, const Witness& b) {
             if (witness != nullptr && ask(side, *witness)) return true;
         return false;
     };
-    if (each([&](char side, const Witness& witness) {
+    if (each([&](char side, Witness& witness) {
             const auto fault = witness.kernel_fault();
             if (fault) found(side, Fault::kernel, *fault);
             return fault.has_value();
@@ -311,7 +337,7 @@ std::span<const float> Comparison::step(std::span<const std::int32_t> tokens) {
 
 Parting Comparison::explain(const ComparedValue& value) const {
     Parting out{.value = value};
-    const Witness a(a_, out.value.path), b(b_, out.value.path);
+    Witness a(a_, out.value.path), b(b_, out.value.path);
     find_cause(out, &a, b);
     const Witness& guilty = out.side == 'a' ? a : b;
     guilty.tell(out);
@@ -372,7 +398,7 @@ DumpComparison compare_with_dump(LanguageModel& model, const SafetensorsFile& du
         out.values.push_back(at->second);
         if (!at->second.parts || out.first) continue;
         out.first = Parting{.value = at->second};
-        const Witness b(run, out.first->value.path);
+        Witness b(run, out.first->value.path);
         find_cause(*out.first, nullptr, b);
         b.tell(*out.first);
         out.first->replay = b.replay();

@@ -1,6 +1,7 @@
 // A fault in one of two runs is found where it is, by its cause.
 #include "runtime/compare.h"
 
+#include "base/rounded.h"
 #include "graph/text.h"
 #include "ops/attention/attention.h"
 #include "ops/linear/linear.h"
@@ -407,6 +408,21 @@ TEST_CASE("a pass that rounds on both sides is not the cause of what another one
     const Parting parting = found_in(compared(a.model, b.model));
     CHECK(parting.value.path == "model.layers.1.mlp_residual");
     CHECK(parting.cause.starts_with("the pass forget_residual changes the value"));
+}
+
+TEST_CASE("a wrong kernel of a step that the program alone has is found, and told of") {
+    const FaultyKernels faulty("quantize_activations", 3, 10, [](const Call& call, const KernelDef& real) {
+        real.run(call);
+        call.out().as<Rounded32>()->scale *= 2;
+    });
+    LoadedModel a = load_golden("gemma3", in_blocks()), b = load_golden("gemma3", in_blocks(), 2, faulty.kernels());
+    const Parting parting = found_in(compared(a.model, b.model));
+    CHECK(parting.value.path == "model.layers.1.self_attn.q_proj");
+    CHECK(name(parting.fault) == name(Fault::kernel));
+    CHECK(parting.cause.starts_with("the kernel of quantize_activations on cpu is wrong"));
+    CHECK(parting.step == "model.layers.1.input_layernorm.q8_32");
+    CHECK(parting.side == 'b');
+    check_replay(parting);
 }
 
 TEST_CASE("kernels of blocks and their references part nowhere") {
