@@ -70,8 +70,8 @@ void add_device_flags(const Command& command, ModelFlags& flags) {
         "DEVICE");
     command.option(
         "--cpu-kernels", flags.cpu_kernels,
-        "kernels of the CPU: of an instruction set by its name (vitro devices), or reference: none, the ops' "
-        "references run (default: the best that the CPU has)",
+        "kernels of the CPU: of an instruction set by its name (vitro devices), or reference: the same program, run by "
+        "the ops' references (default: the best that the CPU has)",
         "ISA|reference");
     command.flag("--verify-plan", flags.verify_plan, "check by replay that no step overwrites what is read later");
 }
