@@ -425,19 +425,25 @@ TEST_CASE("a wrong kernel of a step that the program alone has is found, and tol
     check_replay(parting);
 }
 
-TEST_CASE("kernels of blocks and their references part nowhere") {
+TEST_CASE("kernels of blocks and their references part by nothing but rounding") {
     std::vector<KernelDef> references(cpu_kernels().begin(), cpu_kernels().end());
     for (KernelDef& kernel : references) {
         kernel.run = find_op(kernel.op)->reference;
         kernel.scratch = nullptr;
     }
+    int parting = 0;
     for (const std::string name : {"gemma3", "phi3_partial_rotary", "phi3_old_config", "llama_head_dim"}) {
         CAPTURE(name);
         LoadedModel a = load_golden(name, in_blocks()), b = load_golden(name, in_blocks(), 2, references);
         const Comparison comparison = compared(a.model, b.model);
-        if (comparison.first()) CAPTURE(comparison.first()->cause);
-        CHECK(!comparison.first());
+        if (!comparison.first()) continue;
+        // In so narrow a model one number that is rounded the other way can be seen.
+        ++parting;
+        CHECK(comparison.first()->fault == Fault::rounding);
+        CHECK(comparison.first()->cause.find("both round activations to 8 bits") != std::string::npos);
+        CHECK(comparison.first()->value.difference.nmse < 1e-3);
     }
+    CHECK(parting <= 1);
 }
 
 TEST_CASE("rounding of weights to fp8 is laid to the pass that does it; a wrong preparation of them is told apart") {
