@@ -8,6 +8,7 @@
 #include "frontend/json.h"
 #include "frontend/layer_config.h"
 #include "frontend/model_directory.h"
+#include "frontend/rope_config.h"
 #include "models/model.h"
 
 #include <algorithm>

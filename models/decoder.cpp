@@ -60,13 +60,6 @@ Decoder::Decoder(const ModelConfig& config, const BuildOptions& options)
     }
 }
 
-Visibility visibility_of(const ModelConfig& config, const LayerConfig& layer) {
-    return {.causal = config.is_causal,
-            .window = layer.sliding_window,
-            .stride = layer.sparse_stride,
-            .summary = layer.sparse_summary};
-}
-
 /// Absent where there is none yet.
 Value Decoder::mask_of(const LayerConfig& layer) const {
     for (const auto& [visibility, mask] : masks_)

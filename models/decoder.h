@@ -2,8 +2,8 @@
 #pragma once
 
 #include "graph/builder.h"
+#include "models/layer_visibility.h"
 #include "models/model.h"
-#include "ops/attention_mask/visibility.h"
 
 #include <functional>
 #include <optional>
@@ -12,9 +12,6 @@
 #include <vector>
 
 namespace vitro {
-
-/// Which tokens a layer's tokens see.
-Visibility visibility_of(const ModelConfig& config, const LayerConfig& layer);
 
 class Decoder {
 public:

@@ -1,6 +1,6 @@
 // vitro mask: which tokens see which, drawn: of a model's layers, or of a pattern by its name.
 #include "graph/dump/markup.h"
-#include "models/decoder.h"
+#include "models/layer_visibility.h"
 #include "tools/common.h"
 
 #include <nlohmann/json.hpp>

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "frontend/checkpoint.h"
 #include "frontend/config.h"
+#include "tests/paths.h"
 #include "tests/runtime/tiny_text_model.h"
 
 #include <doctest/doctest.h>

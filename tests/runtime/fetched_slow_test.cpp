@@ -3,6 +3,7 @@
 #include "frontend/json.h"
 #include "frontend/pooling_config.h"
 #include "frontend/tokenizer/tokenizer.h"
+#include "runtime/open_model.h"
 #include "runtime/text_vectors.h"
 #include "tests/runtime/goldens.h"
 
