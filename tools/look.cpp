@@ -13,6 +13,12 @@ void add_look_flags(const Command& command, LookFlags& flags) {
             command.list("--tokens", flags.tokens, "token ids instead of a text; no tokenizer is needed", "1,2,3"));
 }
 
+void expect_to_go_on(const ModelConfig& config, std::int64_t predict) {
+    if (predict > 0 && config.head != Head::language_model)
+        fail("--predict: expected 0, since {} gives {}, not the next token; found {}", config.architecture,
+             config.head == Head::none ? "hidden states" : "scores of labels", predict);
+}
+
 Looked open_to_look(const LookFlags& flags, bool needs_text) {
     if (needs_text && flags.tokens.empty() && flags.prompt.empty())
         fail_usage("expected a text behind -p, or --tokens, found neither");
@@ -26,6 +32,7 @@ Looked open_to_look(const LookFlags& flags, bool needs_text) {
     }
     if (look.tokens.empty()) fail("the text has no tokens: expected at least one");
     look.open = open_model(flags.model, {.chunk = std::ssize(look.tokens) + flags.predict});
+    expect_to_go_on(look.open.config, flags.predict);
     return look;
 }
 

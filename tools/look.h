@@ -41,6 +41,8 @@ struct Looked {
 private:
     std::span<const float> logits_;
 };
+/// Error for a model that has no next token to go on by.
+void expect_to_go_on(const ModelConfig& config, std::int64_t predict);
 Looked open_to_look(const LookFlags& flags, bool needs_text = true);
 
 }  // namespace vitro

@@ -131,6 +131,7 @@ Json model_of(const ModelConfig& config) {
 /// there to be seen.
 Json recorded(Looked& look) {
     const std::size_t prompt = look.tokens.size();
+    const bool has_next = look.open.config.head == Head::language_model;
     Json steps = Json::array();
     std::string trouble;
     TraceValues values;
@@ -155,7 +156,7 @@ Json recorded(Looked& look) {
             steps.push_back({{"phase", name(phase)},
                              {"first", first},
                              {"count", count},
-                             {"next", logits.empty() ? Json::array() : rivals(logits, look)}});
+                             {"next", logits.empty() || !has_next ? Json::array() : rivals(logits, look)}});
             return logits;
         });
     }

@@ -83,6 +83,28 @@ TEST_CASE("tap says what it expected: a path that is not there, none at all, no 
     CHECK(out_of({"tap", "--list"}).find("model.layers.0.self_attn.scores") != std::string::npos);
 }
 
+TEST_CASE("a model of labels is looked at, but no text goes on by it") {
+    const std::string model = source_path("tests/golden/qwen3_sequence").string();
+    const auto run = [&](std::vector<std::string> words) {
+        words.insert(words.end(), {"-m", model, "--tokens", "1,5,2"});
+        return run_vitro(words);
+    };
+    const std::string expected =
+        "--predict: expected 0, since Qwen3ForSequenceClassification gives scores of labels, not the next token; found "
+        "2";
+    for (const std::vector<std::string>& words :
+         {std::vector<std::string>{"compare", "-n", "2"}, {"tap", "logits", "-n", "2"}, {"trace", "-n", "2"}}) {
+        CAPTURE(words[0]);
+        const ProcessResult refused = run(words);
+        CHECK(refused.exit_code == 1);
+        CHECK(contains(refused.err, expected));
+    }
+    CHECK(run({"compare", "--b", "passes=none"}).exit_code == 0);
+    const ProcessResult page = run({"trace", "-n", "0"});
+    CHECK(page.exit_code == 0);
+    CHECK(contains(page.out, "\"count\":3,\"next\":[]}"));
+}
+
 TEST_CASE("tap --stop-on-nan: 0 where all is finite, else 1 and the value, its inputs and the cause") {
     CHECK(out_of({"tap", "--stop-on-nan", "-p", kText, "-n", "3"}) ==
           "all values are finite, in 3 steps of 9 tokens\n");
