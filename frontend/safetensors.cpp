@@ -51,12 +51,8 @@ const FileDType& file_dtype(const JsonValue& value) {
     return *row;
 }
 
-std::string_view file_name_of(DType dtype) {
-    const auto* row = std::find_if(kFileDTypes.begin(), kFileDTypes.end(),
-                                   [&](const FileDType& known) { return known.dtype == dtype; });
-    if (row == kFileDTypes.end()) fail("safetensors has no dtype for {}", name(dtype));
-    return row->name;
-}
+/// What a tensor's data is read by: whole elements, blocks byte by byte.
+std::int64_t unit_bytes(DType dtype) { return info(dtype).block_elements > 1 ? 1 : info(dtype).block_bytes; }
 
 /// Bytes of a tensor of that shape; nothing when they do not fit 63 bits or end inside a byte.
 std::optional<std::int64_t> byte_count(const FileDType& dtype, std::span<const std::int64_t> shape) {
@@ -74,9 +70,7 @@ std::optional<std::int64_t> byte_count(const FileDType& dtype, std::span<const s
 }  // namespace
 
 bool TensorView::is_aligned() const {
-    const DTypeInfo& type = info(dtype);
-    const std::int64_t element = type.block_elements > 1 ? 1 : type.block_bytes;  // blocks are read byte by byte
-    return reinterpret_cast<std::uintptr_t>(data) % static_cast<std::uintptr_t>(element) == 0;
+    return reinterpret_cast<std::uintptr_t>(data) % static_cast<std::uintptr_t>(unit_bytes(dtype)) == 0;
 }
 
 Tensor TensorView::tensor() const {
@@ -116,7 +110,7 @@ void SafetensorsFile::read_header() {
             continue;
         }
         const FileDType& dtype = file_dtype(value.at("dtype"));
-        Entry entry;
+        Entry entry{.view = {}, .dtype = dtype.name, .unsupported = {}};
         for (const JsonValue& size : value.at("shape").array()) entry.view.shape.push_back(size.integer(0));
 
         const JsonValue offsets = value.at("data_offsets");
@@ -187,6 +181,33 @@ const TensorView* SafetensorsFile::find(std::string_view name) const {
     return &found->second.view;
 }
 
+const TensorView* SafetensorsFile::find_bytes(std::string_view name) const {
+    const auto found = entries_.find(name);
+    return found != entries_.end() && found->second.dtype == "U8" ? &found->second.view : nullptr;
+}
+
+std::optional<SafetensorsFile::Raw> SafetensorsFile::raw(std::string_view name) const {
+    const auto found = entries_.find(name);
+    if (found == entries_.end()) return std::nullopt;
+    const auto& [view, dtype, unsupported] = found->second;
+    return Raw{dtype, view.shape, {view.data, view.bytes}};
+}
+
+std::string_view safetensors_dtype(DType dtype) {
+    const auto* row = std::find_if(kFileDTypes.begin(), kFileDTypes.end(),
+                                   [&](const FileDType& known) { return known.dtype == dtype; });
+    return row == kFileDTypes.end() ? "U8" : row->name;
+}
+
+std::vector<std::int64_t> shape_of_blocks(DType dtype, std::span<const std::int64_t> shape) {
+    std::vector<std::int64_t> out(shape.begin(), shape.end());
+    const DTypeInfo& type = info(dtype);
+    if (type.block_elements == 1) return out;
+    out.back() = bytes_of(dtype, type.block_rows * out.back());
+    if (type.block_rows > 1) out[out.size() - 2] /= type.block_rows;
+    return out;
+}
+
 void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                        const std::map<std::string, std::string, std::less<>>& metadata) {
     std::vector<const NamedTensor*> order;
@@ -199,7 +220,7 @@ void write_safetensors(const std::filesystem::path& path, std::span<const NamedT
         order.push_back(&tensor);
     }
     std::stable_sort(order.begin(), order.end(), [](const NamedTensor* a, const NamedTensor* b) {
-        return info(a->tensor.dtype).block_bytes > info(b->tensor.dtype).block_bytes;
+        return unit_bytes(a->tensor.dtype) > unit_bytes(b->tensor.dtype);
     });
 
     nlohmann::ordered_json header = nlohmann::ordered_json::object();
@@ -208,8 +229,8 @@ void write_safetensors(const std::filesystem::path& path, std::span<const NamedT
     for (const NamedTensor* named : order) {
         const Tensor& tensor = named->tensor;
         const std::span shape(tensor.sizes.data(), static_cast<std::size_t>(tensor.rank));
-        header[named->name] = {{"dtype", file_name_of(tensor.dtype)},
-                               {"shape", std::vector<std::int64_t>(shape.begin(), shape.end())},
+        header[named->name] = {{"dtype", safetensors_dtype(tensor.dtype)},
+                               {"shape", shape_of_blocks(tensor.dtype, shape)},
                                {"data_offsets", {offset, offset + tensor.bytes()}}};
         offset += tensor.bytes();
     }

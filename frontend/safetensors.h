@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,6 +42,16 @@ public:
     bool contains(std::string_view name) const { return entries_.find(name) != entries_.end(); }
     /// Null when there is no such tensor; Error when there is one that vitro has no dtype or rank for.
     const TensorView* find(std::string_view name) const;
+    /// A tensor of bytes (U8), whose meaning another one has; its dtype means nothing. Null when there is none.
+    const TensorView* find_bytes(std::string_view name) const;
+    /// A tensor as the file has it, of any dtype.
+    struct Raw {
+        std::string_view dtype;  // as the format spells it: "U8"
+        std::vector<std::int64_t> shape;
+        std::span<const std::byte> data;
+    };
+    /// Nothing when there is no such tensor.
+    std::optional<Raw> raw(std::string_view name) const;
     /// The `__metadata__` entries.
     const std::map<std::string, std::string, std::less<>>& metadata() const { return metadata_; }
     /// Bytes of all tensors together.
@@ -51,6 +62,7 @@ public:
 private:
     struct Entry {
         TensorView view;
+        std::string_view dtype;   // as the format spells it
         std::string unsupported;  // why find() refuses it, or empty
     };
 
@@ -71,8 +83,16 @@ struct NamedTensor {
     Tensor tensor;
 };
 
-/// Writes the tensors, those with wider elements first, so that each is aligned to its own. Error when a name comes
-/// twice or is not UTF-8, or the file cannot be written; the file appears complete or not at all.
+/// How the format spells a type; "U8" where it has no name for it.
+std::string_view safetensors_dtype(DType dtype);
+
+/// The shape of a tensor's bytes, which the format gets where it has no name for a type of blocks: the last dimension
+/// is the bytes of a row or, where a block holds several rows, of such a group of rows, which the one before it counts.
+std::vector<std::int64_t> shape_of_blocks(DType dtype, std::span<const std::int64_t> shape);
+
+/// Writes the tensors, those with wider elements first, so that each is aligned to its own; types of blocks as U8 of
+/// shape_of_blocks(). Error when a name comes twice or is not UTF-8, or the file cannot be written; the file appears
+/// complete or not at all.
 void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                        const std::map<std::string, std::string, std::less<>>& metadata = {});
 

@@ -62,7 +62,9 @@ Difference difference(const Tensor& first, const Tensor& second) {
 }
 
 double rounding(DType a, DType b) {
-    const auto own = [](DType dtype) { return is_stored_float(dtype) ? 2 * unit(dtype) + 3e-5 : 0; };
+    const auto own = [](DType dtype) {
+        return is_stored_float(dtype) || is_rounded(dtype) ? 2 * unit(dtype) + 3e-5 : 0;
+    };
     return std::max(own(a), own(b));
 }
 

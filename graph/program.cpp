@@ -69,7 +69,7 @@ std::vector<Step> chosen_steps(const Graph& graph, std::span<const Target> targe
         left -= step.scratch_bytes;
         request.scratch_bytes[n] = step.scratch_bytes;
         step.run = kernel ? kernel->run : node.op->reference;
-        step.is_reference = kernel == nullptr;
+        step.is_reference = step.run == node.op->reference;
         steps.push_back(step);
     }
     return steps;

@@ -12,7 +12,7 @@ struct Step {
     NodeId node = -1;
     std::size_t device = 0;                   // by its order among the targets
     void (*run)(const Call& call) = nullptr;  // null for a copy: upload and download do it
-    bool is_reference = false;                // no kernel takes these types: the op's reference runs
+    bool is_reference = false;                // the op's reference runs, not a kernel
     std::size_t scratch_bytes = 0;            // what the kernel asks for at the symbols' bounds
 };
 

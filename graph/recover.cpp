@@ -9,8 +9,12 @@
 namespace vitro {
 namespace {
 
-/// The op only rounds the elements of its input to another type.
-bool only_converts(const OpDef& op) { return op.locality == Locality::elements && op.is_identity == keeps_type; }
+/// The node only stores its input in another type: it rounds it, or makes numbers of blocks, or blocks of numbers.
+bool only_converts(const Graph& graph, const Node& node) {
+    if (node.inputs.size() != 1 || node.outputs.size() != 1) return false;
+    const TensorType &from = graph.value(node.inputs[0]).type, &to = graph.value(node.outputs[0]).type;
+    return from.shape == to.shape && (from.dtype != to.dtype || node.op->is_identity == keeps_type);
+}
 
 /// The op takes some rows of its first input.
 bool takes_rows(const OpDef& op) {
@@ -21,17 +25,18 @@ bool takes_rows(const OpDef& op) {
 }
 
 /// The op hands on elements of its first input: walks go through it where the other graph has no such node.
-bool hands_on(const Node& node) {
-    return node.op->is_view || node.op == &kCopy || only_converts(*node.op) || takes_rows(*node.op);
+bool hands_on(const Graph& graph, const Node& node) {
+    return node.op->is_view || node.op == &kCopy || only_converts(graph, node) || takes_rows(*node.op);
+}
+
+/// Whether these are types of one value, of other rows of it, or rounded otherwise.
+bool fits(const TensorType& a, const TensorType& b) {
+    return std::equal(a.shape.begin(), a.shape.end(), b.shape.begin(), b.shape.end(),
+                      [](Dim x, Dim y) { return x == y || (x.is_symbol() && y.is_symbol()); });
 }
 
 /// The outputs are parts of the first input.
 bool takes_apart(const Node& node) { return node.op->locality == Locality::moves && node.outputs.size() > 1; }
-
-const Node* producer(const Graph& graph, ValueId id) {
-    const NodeId node = graph.value(id).producer;
-    return node < 0 ? nullptr : &graph.node(node);
-}
 
 /// Which input of `there` stands for input `i` of `here`: those of an op that commutes may have changed places.
 std::size_t counterpart(const Graph& source, const Node& here, const Graph& graph, const Node& there, std::size_t i) {
@@ -67,8 +72,8 @@ Recovery::Recovery(const Program& program, const Graph& source, const Journal& j
         is_computed_[i] = id >= 0 && program.plan.place(id).region != Region::weights;
         values_[graph_.values[i].path] = {static_cast<ValueId>(i), id >= 0, {}};
     }
-    match(source);
     const std::vector<bool> at_load = load_nodes(source);
+    match(source, at_load);
     for (const ValueInfo& value : source.values) {
         if (values_.contains(value.path)) continue;
         const bool is_leaf = value.kind == ValueKind::weight || value.kind == ValueKind::constant;
@@ -86,39 +91,79 @@ Recovery::Recovery(const Program& program, const Graph& source, const Journal& j
     }
 }
 
-/// Walks `source` and the decomposed graph side by side, from the values that both have up to their inputs.
-void Recovery::match(const Graph& source) {
-    std::vector<std::pair<ValueId, ValueId>> open;  // of source, of graph_: the same value
-    std::vector<bool> seen(source.values.size());
-    for (const Node& node : source.nodes)
-        for (const ValueId id : node.outputs)
-            if (const ValueId here = graph_.find(source.value(id).path); here >= 0) open.emplace_back(id, here);
-    const auto meet = [&](ValueId there, ValueId here) {
-        if (there >= 0 && here >= 0) open.emplace_back(there, here);
+/// Walks `source` and the decomposed graph side by side, from the values that both have up to their inputs. What load
+/// makes is no part of it.
+void Recovery::match(const Graph& source, const std::vector<bool>& at_load) {
+    struct Pair {
+        ValueId there, here;  // of source, of graph_: the same value
+        NodeId parts = -1;    // that takes apart what `here` went into: then it is output `part` of its parts
+        std::size_t part = 0;
     };
+    std::vector<Pair> open;
+    std::vector<bool> seen(source.values.size());
+    const auto meet = [&](Pair pair) {
+        if (pair.there < 0 || pair.here < 0) return;
+        const ValueInfo& value = source.value(pair.there);
+        if (value.producer < 0 || at_load[static_cast<std::size_t>(value.producer)]) return;
+        const ValueId own = graph_.find(value.path);
+        if (own < 0 || own == pair.here) open.push_back(pair);  // else it is walked from its own
+    };
+    for (const Node& node : source.nodes)
+        for (const ValueId id : node.outputs) meet({id, graph_.find(source.value(id).path)});
     while (!open.empty()) {
-        const auto [there, here] = open.back();
+        const auto [there, here, parts, part] = open.back();
         open.pop_back();
-        const std::string& path = source.value(there).path;
-        const auto known = values_.find(path);
-        if (known == values_.end())
-            values_[path] = {here, is_copied(here), is_copied(here) ? graph_.value(here).path : std::string{}};
+        const ValueInfo& value = source.value(there);
+        if (!values_.contains(value.path)) {
+            const bool is_whole = fits(value.type, graph_.value(here).type);
+            const ValueId found = is_whole ? here : parts >= 0 ? part_of(here, parts, part) : -1;
+            if (found >= 0 && fits(value.type, graph_.value(found).type))
+                values_[value.path] = {found, is_copied(found),
+                                       is_copied(found) ? graph_.value(found).path : std::string{}};
+        }
         if (seen[static_cast<std::size_t>(there)]) continue;
-        const Node *a = producer(source, there), *b = producer(graph_, here);
-        if (a == nullptr || b == nullptr) continue;
-        if (a->op == b->op && a->inputs.size() == b->inputs.size()) {
+        const NodeId maker = graph_.value(here).producer;
+        if (maker < 0) continue;
+        const Node &a = source.node(value.producer), &b = graph_.node(maker);
+        if (a.op == b.op && a.inputs.size() == b.inputs.size()) {
             seen[static_cast<std::size_t>(there)] = true;
-            for (std::size_t i = 0; i < a->inputs.size(); ++i)
-                meet(a->inputs[i], b->inputs[counterpart(source, *a, graph_, *b, i)]);
-            for (std::size_t i = 0; i < std::min(a->outputs.size(), b->outputs.size()); ++i)
-                if (a->outputs[i] != there) meet(a->outputs[i], b->outputs[i]);
-        } else if (hands_on(*b) || takes_apart(*b)) {  // of a projection that was merged with others
-            meet(there, b->inputs[0]);
-        } else if (hands_on(*a)) {
+            for (std::size_t i = 0; i < a.inputs.size(); ++i)
+                meet({a.inputs[i], b.inputs[counterpart(source, a, graph_, b, i)], parts, part});
+            for (std::size_t i = 0; i < std::min(a.outputs.size(), b.outputs.size()); ++i)
+                if (a.outputs[i] != there) meet({a.outputs[i], b.outputs[i], parts, part});
+        } else if (takes_apart(b)) {  // of a projection that was merged with others
+            const auto at = std::find(b.outputs.begin(), b.outputs.end(), here) - b.outputs.begin();
+            open.push_back({there, b.inputs[0], maker, static_cast<std::size_t>(at)});
+        } else if (hands_on(graph_, b)) {
+            open.push_back({there, b.inputs[0], parts, part});
+        } else if (hands_on(source, a)) {
             seen[static_cast<std::size_t>(there)] = true;
-            meet(a->inputs[0], here);
+            meet({a.inputs[0], here, parts, part});
         }
     }
+}
+
+/// The part of a value that a node would take of it, where it takes apart values of that shape; else -1. A new node of
+/// graph_.
+ValueId Recovery::part_of(ValueId whole, NodeId parts, std::size_t part) {
+    const Node& like = graph_.node(parts);
+    if (graph_.value(like.inputs[0]).type.shape != graph_.value(whole).type.shape) return -1;
+    const auto known = parts_.find({whole, parts});
+    if (known != parts_.end()) return graph_.node(known->second).outputs[part];
+    Node node{.op = like.op, .attributes = like.attributes, .inputs = {whole}, .source = like.source};
+    const auto id = static_cast<NodeId>(graph_.nodes.size());
+    const std::vector<ValueId> outputs = like.outputs;
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+        TensorType type = graph_.value(outputs[i]).type;
+        type.dtype = graph_.value(whole).type.dtype;
+        const std::string path = fmt::format("{}.part.{}", graph_.value(whole).path, i);
+        node.outputs.push_back(graph_.add_value({.type = type, .path = path, .producer = id}));
+        of_program_.push_back(-1);
+        is_computed_.push_back(false);
+    }
+    graph_.nodes.push_back(std::move(node));
+    parts_[{whole, parts}] = id;
+    return graph_.nodes.back().outputs[part];
 }
 
 std::vector<bool> Recovery::needed_nodes(std::span<const ValueId> wanted) const {

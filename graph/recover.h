@@ -51,14 +51,17 @@ public:
                  const std::function<void(ValueId, const Elements&)>& take) const;
 
 private:
-    void match(const Graph& source);
+    /// `at_load`: which nodes of `source` load runs.
+    void match(const Graph& source, const std::vector<bool>& at_load);
+    ValueId part_of(ValueId whole, NodeId parts, std::size_t part);
     /// Nodes of graph() that have to be computed again for these, by NodeId.
     std::vector<bool> needed_nodes(std::span<const ValueId> wanted) const;
     bool is_copied(ValueId id) const { return of_program_[static_cast<std::size_t>(id)] >= 0; }
 
     Graph graph_;
-    std::vector<ValueId> of_program_;  // by ValueId of graph_: the program's value, or -1
-    std::vector<bool> is_computed_;    // likewise: whether a step writes its memory
+    std::vector<ValueId> of_program_;                     // by ValueId of graph_: the program's value, or -1
+    std::vector<bool> is_computed_;                       // likewise: whether a step writes its memory
+    std::map<std::pair<ValueId, NodeId>, NodeId> parts_;  // what part_of() has made
     std::map<std::string, Found> values_;
     std::vector<std::string> lost_;
 };

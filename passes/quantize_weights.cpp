@@ -3,8 +3,10 @@
 // Each row of W is divided by a scale of its own that brings its largest magnitude to 448, and rounded to f8e4m3. Half
 // the bytes of bf16 move; a weight is off by up to 1/16 of itself. Everything else stays as it was. Rows of a W that
 // was joined from others are rounded before they are joined: quantize_rows(concat(A, B)) is concat(quantize_rows(A),
-// quantize_rows(B)), so that each part goes to its place without a copy of the whole.
+// quantize_rows(B)), so that each part goes to its place without a copy of the whole. Of a W in blocks the numbers that
+// they stand for are rounded.
 #include "ops/concat/concat.h"
+#include "ops/dequantize/dequantize.h"
 #include "ops/quantize_rows/quantize_rows.h"
 #include "passes/linear_layer.h"
 
@@ -63,7 +65,12 @@ private:
         const ValueId all_rows = rewriter_.new_value(info.path + ".fp8", rows_type(info.type)),
                       all_scales = rewriter_.new_value(info.path + ".fp8_scales", scales_type(info.type));
         if (rows.empty()) {
-            rewriter_.insert({&kQuantizeRows, {}, {weight}, {all_rows, all_scales}, {}, {}}, before);
+            ValueId numbers = weight;
+            if (is_block_quantized(info.type.dtype)) {
+                numbers = rewriter_.new_value(info.path + ".f32", TensorType{DType::f32, info.type.shape});
+                rewriter_.insert({&kDequantize, {}, {weight}, {numbers}, {}, {}}, before);
+            }
+            rewriter_.insert({&kQuantizeRows, {}, {numbers}, {all_rows, all_scales}, {}, {}}, before);
         } else {
             rewriter_.insert({&kConcat, Concat{0}, rows, {all_rows}, {}, {}}, before);
             rewriter_.insert({&kConcat, Concat{0}, scales, {all_scales}, {}, {}}, before);

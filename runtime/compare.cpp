@@ -15,12 +15,6 @@
 namespace vitro {
 namespace {
 
-std::string line_of(const Graph& graph, const Node& node) {
-    std::vector<std::string> types;
-    for (const ValueId id : present(node.inputs)) types.push_back(to_string(graph.value(id).type));
-    return fmt::format("{}, of {}", print(graph, node), fmt::join(types, " and "));
-}
-
 /// Values of a source graph in its order, with where they stand in it.
 std::vector<std::string> order_of(const Graph& source) {
     std::vector<std::string> out;
@@ -34,11 +28,11 @@ DType coarser(DType type, DType activation) {
     return is_stored_float(type) && rounding(activation, activation) > rounding(type, type) ? activation : type;
 }
 
-/// `type_a` and `type_b` as the models' code has them, which is what rounds the values on their way.
-ComparedValue compared(const std::string& path, Phase phase, const TensorType& type_a, DType type_b, const Tensor& a,
-                       const Tensor& b) {
+/// `type` as side a's model has it; `dtype_a` and `dtype_b` of what rounds the values on their way.
+ComparedValue compared(const std::string& path, Phase phase, const TensorType& type, DType dtype_a, DType dtype_b,
+                       const Tensor& a, const Tensor& b) {
     ComparedValue out{
-        .path = path, .phase = phase, .type = type_a, .a = type_a.dtype, .b = type_b, .difference = difference(a, b)};
+        .path = path, .phase = phase, .type = type, .a = dtype_a, .b = dtype_b, .difference = difference(a, b)};
     if (out.difference.where >= 0) out.where = position_text(a, out.difference.where);
     out.parts = parts(out.difference, out.a, out.b);
     return out;
@@ -96,17 +90,29 @@ public:
     const Graph& source() const { return run_.taps().source(); }
     const Node& node() const { return source().node(source().value(source().find(path_)).producer); }
 
-    std::optional<std::string> kernel_fault() const {
-        if (maker_.node < 0 || !run_.is_copied(id_) || !run_.has_kernel(maker_.node)) return {};
-        const Graph& graph = run_.taps().recovery().graph();
-        if (graph.value(id_).producer < 0) return {};
-        const Elements expected = run_.by_reference(id_), found = run_.elements(id_);
-        const Tensor a = run_.taps().tensor_of(id_, expected), b = run_.taps().tensor_of(id_, found);
-        const Difference apart = difference(a, b);
-        if (!parts(apart, a.dtype, b.dtype)) return {};
-        return fmt::format(
-            "the kernel of {} on {} is wrong: of the same inputs its reference makes {:.6g} at {}, the kernel {:.6g}",
-            step_op(), device(), apart.a, position_text(a, apart.where), apart.b);
+    /// What is wrong with the kernel of the step that made the value, or of one in front of it that the program alone
+    /// has, such as the rounding of activations: then that is the step that is told of.
+    std::optional<std::string> kernel_fault() {
+        if (maker_.node < 0) return {};
+        if (const ValueId holder = run_.holder_of(id_); holder >= 0)
+            if (auto fault = fault_of(holder, maker_)) return fault;
+        const Graph& graph = run_.program().graph;
+        std::vector<NodeId> open{maker_.node};
+        while (!open.empty()) {
+            const Node& reader = graph.node(open.back());
+            open.pop_back();
+            for (const ValueId input : present(reader.inputs)) {
+                const ValueInfo& value = graph.value(input);
+                if (value.producer < 0 || source().find(value.path) >= 0) continue;
+                const KeptRun::Maker maker{value.producer, input};
+                if (auto fault = fault_of(run_.taps().recovery().graph().find(value.path), maker)) {
+                    maker_ = maker;
+                    return fault;
+                }
+                open.push_back(value.producer);
+            }
+        }
+        return {};
     }
 
     void tell(Parting& out) const {
@@ -119,7 +125,7 @@ public:
         out.step_op = step_op();
         out.device = device();
         out.has_kernel = run_.has_kernel(maker_.node);
-        out.passes = run_.passes_at(maker_);
+        out.passes = run_.passes_at(maker_, path_);
     }
 
     Replay replay() const {
@@ -133,22 +139,32 @@ public:
         out.device = device();
         for (const ValueId id : replay_inputs(program, maker_.node)) {
             const ValueInfo& value = program.graph.value(id);
-            if (is_block_quantized(value.type.dtype)) {
-                out = {};
-                out.refused =
-                    fmt::format("{} is {}, which no safetensors file holds", value.path, name(value.type.dtype));
-                return out;
-            }
             out.inputs.push_back({value.path, tensor_of(value.type, run_.symbols()), run_.of_program(id)});
         }
         return out;
     }
 
 private:
+    /// `id`: a copied value of the recovery, which that step has made.
+    std::optional<std::string> fault_of(ValueId id, const KeptRun::Maker& maker) const {
+        const Graph& graph = run_.taps().recovery().graph();
+        if (id < 0 || graph.value(id).producer < 0 || !run_.has_kernel(maker.node)) return {};
+        const Elements expected = run_.by_reference(id), found = run_.elements(id);
+        const Tensor a = run_.taps().tensor_of(id, expected), b = run_.taps().tensor_of(id, found);
+        const Difference apart = difference(a, b);
+        // How activations are rounded is defined to the bit (base/rounded.h).
+        if (is_rounded(a.dtype) ? apart.largest == 0 : !parts(apart, a.dtype, b.dtype)) return {};
+        return fmt::format(
+            "the kernel of {} on {} is wrong: of the same inputs its reference makes {:.6g} at {}{}, the kernel {:.6g}",
+            run_.program().graph.node(maker.node).op->name, device_of(maker), apart.a, position_text(a, apart.where),
+            graph.value(id).path == path_ ? "" : fmt::format(" of {}", graph.value(id).path), apart.b);
+    }
+
     std::string step_op() const { return std::string(run_.program().graph.node(maker_.node).op->name); }
-    std::string device() const {
+    std::string device() const { return device_of(maker_); }
+    std::string device_of(const KeptRun::Maker& maker) const {
         const Plan& plan = run_.program().plan;
-        return plan.devices[plan.place(maker_.output).device].name;
+        return plan.devices[plan.place(maker.output).device].name;
     }
 
     const KeptRun& run_;
@@ -184,8 +200,14 @@ std::string other_weight(const Witness& a, const Witness& b, const std::string& 
     return {};
 }
 
+/// What two models must have in common for one's values to be the other's.
+std::string sizes_of(const ModelConfig& config) {
+    return fmt::format("{} with {} layers of width {} and {} tokens", config.architecture, config.n_layers,
+                       config.hidden_size, config.vocab_size);
+}
+
 /// Fills in side, fault and cause: the first of the questions that is answered with yes.
-void find_cause(Parting& out, const Witness* a, const Witness& b) {
+void find_cause(Parting& out, Witness* a, Witness& b) {
     const auto found = [&](char side, Fault fault, std::string cause) {
         out.side = side;
         out.fault = fault;
@@ -196,7 +218,7 @@ void find_cause(Parting& out, const Witness* a, const Witness& b) {
             if (witness != nullptr && ask(side, *witness)) return true;
         return false;
     };
-    if (each([&](char side, const Witness& witness) {
+    if (each([&](char side, Witness& witness) {
             const auto fault = witness.kernel_fault();
             if (fault) found(side, Fault::kernel, *fault);
             return fault.has_value();
@@ -217,22 +239,32 @@ void find_cause(Parting& out, const Witness* a, const Witness& b) {
             return weight.has_value();
         }))
         return;
-    if (each([&](char side, const Witness& witness) {
-            const auto change = witness.run().changed_by(out.value.path);
-            if (change)
-                found(side, Fault::pass,
-                      fmt::format("the pass {} changes the value: from then on it is {}", change->pass, change->line));
-            return change.has_value();
-        }))
-        return;
+    // A pass that changes the value on both sides in the same way is not what they differ by.
+    const std::vector<KeptRun::Change> changes_b = b.run().changes_of(out.value.path),
+                                       changes_a = a == nullptr ? std::vector<KeptRun::Change>{}
+                                                                : a->run().changes_of(out.value.path);
+    const auto take_other = [&](char side, const std::vector<KeptRun::Change>& own, const auto& others) {
+        for (const KeptRun::Change& change : own) {
+            if (std::find(others.begin(), others.end(), change) != others.end()) continue;
+            found(side, Fault::pass,
+                  fmt::format("the pass {} changes the value: from then on it is {}", change.pass, change.line));
+            return true;
+        }
+        return false;
+    };
+    if (take_other('b', changes_b, changes_a) || take_other('a', changes_a, changes_b)) return;
     if (a != nullptr)
         if (std::string text = other_definition(*a, b, true); !text.empty())
             return found('b', Fault::definition, std::move(text));
-    found('b', Fault::rounding,
-          a != nullptr
-              ? "both sides compute what their graphs say, of the same weights: what is left is rounding, of this "
-                "step and of those before it"
-              : "the program computes what its graph says: the definition, the weights or the rounding differ");
+    if (a == nullptr)
+        return found('b', Fault::rounding,
+                     "the program computes what its graph says: the definition, the weights or the rounding differ");
+    std::string text =
+        "both sides compute what their graphs say, of the same weights: what is left is rounding, of this step and of "
+        "those before it";
+    if (a->run().rounds_activations() && b.run().rounds_activations())
+        text += "; both round activations to 8 bits, where a last bit can become a whole step (not so with exact=yes)";
+    found('b', Fault::rounding, std::move(text));
 }
 
 }  // namespace
@@ -242,9 +274,16 @@ std::string_view name(Fault fault) {
     return kNames[static_cast<std::size_t>(fault)];
 }
 
+Comparison::Comparison(LanguageModel& a, LanguageModel& b) : a_(a), b_(b) {
+    const std::string sizes_a = sizes_of(a.config()), sizes_b = sizes_of(b.config());
+    if (sizes_a != sizes_b)
+        fail("expected two models of one architecture and the same sizes, found {} and {}", sizes_a, sizes_b);
+}
+
 std::span<const float> Comparison::step(std::span<const std::int32_t> tokens) {
     const std::int64_t first = std::ssize(a_.model().tokens(0));
-    const StepPart part{.tokens = tokens, .all_rows = a_.model().options().all_logits};
+    const StepPart part{
+        .tokens = tokens, .want = usual_result(a_.model().config()), .all_rows = a_.model().options().all_logits};
     const std::span<const float> logits = a_.step(part);
     const bool go_on = !b_.step(part).empty() && !logits.empty();
 
@@ -268,17 +307,19 @@ std::span<const float> Comparison::step(std::span<const std::int32_t> tokens) {
         const Elements& copy = kept[id] = elements;
         for (const std::string& path : paths_a[id]) of_a[path] = {id, &copy};
     });
+    // Where one side alone rounds activations, that is a difference, and is told.
+    const bool rounded = a_.rounds_activations() && b_.rounds_activations();
     std::map<std::string, ComparedValue> found;
     b_.taps().compute(ids_b, [&](ValueId id, const Elements& elements) {
         for (const std::string& path : paths_b[id]) {
             const auto& [other, expected] = of_a.at(path);
             const Graph &source_a = a_.taps().source(), &source_b = b_.taps().source();
-            TensorType type = source_a.value(source_a.find(path)).type;
-            type.dtype = coarser(type.dtype, a_.model().options().activation);
-            const DType type_b =
-                coarser(source_b.value(source_b.find(path)).type.dtype, b_.model().options().activation);
-            ComparedValue value = compared(path, a_.phase(), type, type_b, a_.taps().tensor_of(other, *expected),
-                                           b_.taps().tensor_of(id, elements));
+            const TensorType& type = source_a.value(source_a.find(path)).type;
+            const TensorType& type_b = source_b.value(source_b.find(path)).type;
+            ComparedValue value = compared(
+                path, a_.phase(), type, coarser(type.dtype, rounded ? DType::q8_32 : a_.model().options().activation),
+                coarser(type_b.dtype, rounded ? DType::q8_32 : b_.model().options().activation),
+                a_.taps().tensor_of(other, *expected), b_.taps().tensor_of(id, elements));
             value.first_position = first;
             value.is_copied_a = a_.is_copied(other);
             value.is_copied_b = b_.is_copied(id);
@@ -296,7 +337,7 @@ std::span<const float> Comparison::step(std::span<const std::int32_t> tokens) {
 
 Parting Comparison::explain(const ComparedValue& value) const {
     Parting out{.value = value};
-    const Witness a(a_, out.value.path), b(b_, out.value.path);
+    Witness a(a_, out.value.path), b(b_, out.value.path);
     find_cause(out, &a, b);
     const Witness& guilty = out.side == 'a' ? a : b;
     guilty.tell(out);
@@ -311,7 +352,7 @@ DumpComparison compare_with_dump(LanguageModel& model, const SafetensorsFile& du
     std::vector<std::int32_t> tokens(given->bytes / sizeof(std::int32_t));
     std::copy_n(given->data, given->bytes, reinterpret_cast<std::byte*>(tokens.data()));
     KeptRun run(model);
-    run.step({.tokens = tokens, .all_rows = model.options().all_logits});
+    run.step({.tokens = tokens, .want = usual_result(model.config()), .all_rows = model.options().all_logits});
 
     const Graph& source = run.taps().source();
     const std::vector<std::string> order = order_of(source);
@@ -347,7 +388,7 @@ DumpComparison compare_with_dump(LanguageModel& model, const SafetensorsFile& du
         TensorType as_given = type;
         as_given.dtype = view.dtype;
         ComparedValue value =
-            compared(path, run.phase(), as_given, coarser(type.dtype, model.options().activation), a, b);
+            compared(path, run.phase(), as_given, view.dtype, coarser(type.dtype, model.options().activation), a, b);
         value.is_copied_b = run.is_copied(id);
         found.emplace(path, std::move(value));
     }
@@ -357,7 +398,7 @@ DumpComparison compare_with_dump(LanguageModel& model, const SafetensorsFile& du
         out.values.push_back(at->second);
         if (!at->second.parts || out.first) continue;
         out.first = Parting{.value = at->second};
-        const Witness b(run, out.first->value.path);
+        Witness b(run, out.first->value.path);
         find_cause(*out.first, nullptr, b);
         b.tell(*out.first);
         out.first->replay = b.replay();

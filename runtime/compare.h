@@ -57,8 +57,9 @@ struct Parting {
 
 class Comparison {
 public:
-    /// Models of one architecture with the same sizes, each opened for one sequence, with rows of all tokens.
-    Comparison(LanguageModel& a, LanguageModel& b) : a_(a), b_(b) {}
+    /// Models of one architecture with the same sizes, else Error; each opened for one sequence, with rows of all
+    /// tokens.
+    Comparison(LanguageModel& a, LanguageModel& b);
 
     /// Makes a step on both and compares it. Side a's logits; none where one side's are not finite: no step can follow.
     std::span<const float> step(std::span<const std::int32_t> tokens);

@@ -53,9 +53,22 @@ std::optional<int> gpu_number(std::string_view device) {
     return number;
 }
 
+/// The CPU's kernels with the references of their ops in their places, so that programs are those of the kernels.
+std::vector<KernelDef> references() {
+    std::vector<KernelDef> out(cpu_kernels().begin(), cpu_kernels().end());
+    for (KernelDef& kernel : out) {
+        kernel.run = find_op(kernel.op)->reference;
+        kernel.scratch = nullptr;
+    }
+    return out;
+}
+
 std::span<const KernelDef> kernels_of_cpu(std::string_view choice) {
     if (choice.empty()) return cpu_kernels();
-    if (choice == "reference") return {};
+    if (choice == "reference") {
+        static const std::vector<KernelDef> all = references();
+        return all;
+    }
     std::vector<Isa> compiled;
     for (const IsaKernels& row : isa_kernels()) compiled.push_back(row.isa);
     const Isa isa = choose_isa(compiled, choice, runs, "the CPU's kernels");

@@ -21,8 +21,8 @@ struct Devices {
 
 /// `device`: auto (the first GPU, where there is one, else the CPU), cpu, cuda, cuda:N, cuda-emulated. Error that says
 /// why there is no such device; a GPU that auto cannot open is a warning. `threads` of the CPU; 0: one per core.
-/// `kernels` of the CPU: those of an instruction set by its name; "reference" for none, so that the ops' references
-/// run; empty: cpu_kernels().
+/// `kernels` of the CPU: those of an instruction set by its name; "reference" for the ops' references, in the programs
+/// that cpu_kernels() would run; empty: cpu_kernels().
 Devices open_devices(std::string_view device, int threads, std::string_view kernels = {});
 
 /// What is wrong with the spelling of a device's name; empty for a valid name, even if the machine has no such device.

@@ -7,10 +7,18 @@
 #include "runtime/compile_model.h"
 #include "runtime/errors.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <set>
 
 namespace vitro {
+
+std::string line_of(const Graph& graph, const Node& node) {
+    std::vector<std::string> types;
+    for (const ValueId id : present(node.inputs)) types.push_back(to_string(graph.value(id).type));
+    return fmt::format("{}, of {}", print(graph, node), fmt::join(types, " and "));
+}
 
 std::span<const float> KeptRun::step(const StepPart& part) {
     VITRO_CHECK(model_.options().max_sequences == 1);
@@ -32,6 +40,12 @@ std::span<const float> KeptRun::step(const StepPart& part) {
     }
 }
 
+bool KeptRun::rounds_activations() const {
+    const std::vector<ValueInfo>& values = program().graph.values;
+    return std::any_of(values.begin(), values.end(),
+                       [](const ValueInfo& value) { return is_rounded(value.type.dtype); });
+}
+
 ValueId KeptRun::find(const std::string& path) const {
     const auto found = taps().recovery().values().find(path);
     if (found == taps().recovery().values().end()) return -1;
@@ -49,8 +63,19 @@ Elements KeptRun::elements(ValueId id) const {
     return out;
 }
 
+ValueId KeptRun::holder_of(ValueId id) const {
+    const Graph& graph = taps().recovery().graph();
+    while (id >= 0 && !is_copied(id) && graph.value(id).producer >= 0) {
+        const Node& node = graph.node(graph.value(id).producer);
+        if (!node.op->is_view && (node.op->locality != Locality::moves || node.outputs.size() < 2)) return -1;
+        id = node.inputs[0];
+    }
+    return id;
+}
+
 KeptRun::Maker KeptRun::maker_of(ValueId id) const {
     const Graph& graph = program().graph;
+    if (const ValueId holder = holder_of(id); holder >= 0) id = holder;
     // What a step computes inside is named below its output (decompose_unsupported).
     std::string path = taps().recovery().graph().value(id).path;
     while (graph.find(path) < 0 && path.rfind('.') != std::string::npos) path.resize(path.rfind('.'));
@@ -87,8 +112,8 @@ const KeptRun::Stages& KeptRun::stages() const {
     if (out != nullptr) return *out;
     out = std::make_unique<Stages>();
     PipelineOptions options = model_.options().passes;
-    options.after = [&](const Pass* pass, const Graph& now, bool) {
-        out->graphs.emplace_back(pass == nullptr ? "" : pass->name, now);
+    options.after = [&](const Pass* pass, const Graph& now, bool changed) {
+        if (pass == nullptr || changed) out->graphs.emplace_back(pass == nullptr ? "" : pass->name, now);
     };
     Graph graph = taps().source();
     out->journal = optimize(graph, model_.targets(), options).journal;
@@ -97,16 +122,14 @@ const KeptRun::Stages& KeptRun::stages() const {
 
 const Elements& KeptRun::checkpoint_tensor(const std::string& name) const {
     Elements& out = tensors_[name];
-    if (out.empty()) {
-        const TensorView& view = model_.checkpoint().at(name);
-        out.assign(view.data, view.data + view.bytes);
-    }
+    if (out.empty()) out = model_.checkpoint().bytes(name);
     return out;
 }
 
-std::vector<std::string> KeptRun::passes_at(const Maker& maker) const {
+std::vector<std::string> KeptRun::passes_at(const Maker& maker, const std::string& path) const {
     const Node& node = program().graph.node(maker.node);
     std::set<std::string> paths(node.realizes.begin(), node.realizes.end());
+    paths.insert(path);
     for (const ValueId output : node.outputs) paths.insert(program().graph.value(output).path);
     std::vector<std::string> out;
     for (const Finding& finding : stages().journal.findings)
@@ -116,7 +139,7 @@ std::vector<std::string> KeptRun::passes_at(const Maker& maker) const {
     return out;
 }
 
-std::optional<KeptRun::Change> KeptRun::changed_by(const std::string& path) const {
+std::vector<KeptRun::Change> KeptRun::changes_of(const std::string& path) const {
     const Graph& recovered = taps().recovery().graph();
     const Graph& final_graph = program().graph;
     const ValueId id = find(path);
@@ -136,27 +159,28 @@ std::optional<KeptRun::Change> KeptRun::changed_by(const std::string& path) cons
         if (is_new) at->second = elements(there);
         return &at->second;
     };
-    // What the step computes may be all that is left of the value: both are followed.
+    // What the step computes may be all that is left of the value: both are followed, each from where it first is.
     const std::string last = final_graph.value(maker.output).path;
-    std::map<std::string, std::pair<TensorType, Elements>> truths;
+    std::map<std::string, std::pair<TensorType, Elements>> before;
+    std::vector<Change> out;
     for (const auto& [pass, graph] : stages().graphs) {
         for (const std::string& name : {path, last}) {
             const ValueId wanted = graph.find(name);
             if (wanted < 0 || graph.value(wanted).producer < 0) continue;
             const TensorType& type = graph.value(wanted).type;
             Elements now = evaluate(graph, wanted, symbols(), model_.targets().back().backend, known);
-            if (const auto truth = truths.find(name); truth == truths.end()) {
-                if (pass.empty()) truths[name] = {type, std::move(now)};
-            } else if (truth->second.first == type) {
-                Tensor a = tensor_of(type, symbols()), b = a;
-                a.data = truth->second.second.data();
-                b.data = now.data();
-                if (parts(difference(a, b), a.dtype, b.dtype))
-                    return Change{pass, print(graph, graph.node(graph.value(wanted).producer))};
-            }
+            const auto [at, is_new] = before.try_emplace(name, type, now);
+            if (is_new || at->second.first != type) continue;
+            Tensor a = tensor_of(type, symbols()), b = a;
+            a.data = at->second.second.data();
+            b.data = now.data();
+            if (!parts(difference(a, b), a.dtype, b.dtype)) continue;
+            if (out.empty() || out.back().pass != pass)
+                out.push_back({pass, line_of(graph, graph.node(graph.value(wanted).producer))});
+            at->second.second = std::move(now);
         }
     }
-    return {};
+    return out;
 }
 
 std::optional<std::string> KeptRun::wrong_preparation(NodeId node) const {

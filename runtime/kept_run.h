@@ -14,6 +14,9 @@
 
 namespace vitro {
 
+/// A node as text, and the types of what it reads.
+std::string line_of(const Graph& graph, const Node& node);
+
 class KeptRun {
 public:
     /// `model` must outlive this, and have been opened for one sequence.
@@ -29,12 +32,16 @@ public:
     Phase phase() const { return phase_; }
     const ModelTaps& taps() const { return *taps_[static_cast<std::size_t>(phase_)]; }
     const Program& program() const { return model_.program(phase_); }
+    /// Whether steps read activations that are rounded to 8 bits.
+    bool rounds_activations() const;
     const SymbolValues& symbols() const { return model_.executor(phase_).symbols(); }
 
     /// A value of the source graph, in the recovery: -1 where the run has nothing of it, or it is a weight.
     ValueId find(const std::string& path) const;
     bool is_copied(ValueId id) const;
     Elements elements(ValueId id) const;
+    /// The copied value that a value of the recovery is, or is a part of; -1 where it is computed again.
+    ValueId holder_of(ValueId id) const;
 
     /// The step of the program that computed a value of the recovery: the output that holds it, or that it went into.
     struct Maker {
@@ -50,22 +57,23 @@ public:
     /// The elements of a value of the program, weights too.
     Elements of_program(ValueId id) const { return taps().of_program(id); }
 
-    /// The passes that fired where a step of the program stands, in their order.
-    std::vector<std::string> passes_at(const Maker& maker) const;
+    /// The passes that fired where a step of the program stands, and at the value `path` that it makes, in their order.
+    std::vector<std::string> passes_at(const Maker& maker, const std::string& path) const;
     /// A stage of the compilation after which a value is another one than before.
     struct Change {
         std::string pass;
-        std::string line;  // what computes it then, as text
+        std::string line;  // what computes it then, as text, and the types of what it is computed from
+        bool operator==(const Change&) const = default;
     };
-    /// The first pass after which the value `path` of the source graph, or what its step computes of it, is not what
-    /// the source graph says, computed by references from what the run's steps before it gave.
-    std::optional<Change> changed_by(const std::string& path) const;
+    /// The passes after which the value `path` of the source graph, or what its step computes of it, is not what it was
+    /// before them, computed by references from what the run's steps before it gave.
+    std::vector<Change> changes_of(const std::string& path) const;
     /// A weight that the load program made, read by this step, which is not what its graph says; or nothing.
     std::optional<std::string> wrong_preparation(NodeId of_program) const;
 
 private:
     struct Stages {
-        std::vector<std::pair<std::string, Graph>> graphs;  // by the pass that made them; "" the source graph
+        std::vector<std::pair<std::string, Graph>> graphs;  // each by the pass that made it; "" the source graph
         Journal journal;
     };
     const Stages& stages() const;

@@ -73,14 +73,17 @@ double ProfiledRun::kernels() const {
 
 double ProfiledRun::between() const { return steps.empty() ? 0 : steps.back().end - steps.front().begin - kernels(); }
 
-Profile::Profile(LanguageModel& model) : model_(model), start_(now()) {
+Profile::Profile(LanguageModel& model)
+    : model_(model),
+      wanted_(model.config().head == Head::language_model ? Want::token : usual_result(model.config())),
+      start_(now()) {
     VITRO_CHECK(model.options().max_sequences == 1);
     for (const Phase phase : {Phase::prefill, Phase::decode})
         steps_[static_cast<std::size_t>(phase)] = steps_of(model.program(phase));
 }
 
 std::int32_t Profile::step(std::span<const std::int32_t> tokens) {
-    const StepPart whole{.tokens = tokens, .want = Want::token};
+    const StepPart whole{.tokens = tokens, .want = wanted_};
     model_.check({&whole, 1});
     const std::int64_t length = std::ssize(model_.tokens(0)) + std::ssize(tokens);
     const auto chunk = static_cast<std::size_t>(model_.options().chunk);
@@ -95,7 +98,7 @@ std::int32_t Profile::step(std::span<const std::int32_t> tokens) {
 
 std::int32_t Profile::piece(std::span<const std::int32_t> tokens, bool is_last, std::int64_t whole_length) {
     const std::int64_t length = std::ssize(model_.tokens(0));
-    const StepPart part{.tokens = tokens, .want = is_last ? Want::token : Want::nothing, .length = whole_length};
+    const StepPart part{.tokens = tokens, .want = is_last ? wanted_ : Want::nothing, .length = whole_length};
     ProfiledRun run{.phase = tokens.size() == 1 ? Phase::decode : Phase::prefill,
                     .first_position = length,
                     .tokens = std::ssize(tokens)};
@@ -108,7 +111,7 @@ std::int32_t Profile::piece(std::span<const std::int32_t> tokens, bool is_last, 
         const double begin = now();
         const PartResult result = append(model_, part);
         const double end = now();
-        if (is_last) next = result.tokens.front();
+        if (!result.tokens.empty()) next = result.tokens.front();
         if (!timed) {
             run.untimed = end - begin;
             return;

@@ -54,7 +54,8 @@ public:
     /// `model`, opened for one sequence, must outlive this.
     explicit Profile(LanguageModel& model);
 
-    /// Appends the tokens in as many steps as chunks need. The most probable token after them.
+    /// Appends the tokens in as many steps as chunks need. The most probable token after them; -1 of what is no
+    /// language model.
     std::int32_t step(std::span<const std::int32_t> tokens);
 
     const std::vector<ProfiledRun>& runs() const { return runs_; }
@@ -70,6 +71,7 @@ private:
     std::int32_t piece(std::span<const std::int32_t> tokens, bool is_last, std::int64_t whole_length);
 
     LanguageModel& model_;
+    Want wanted_;  // of the last step
     double start_;
     std::array<std::vector<ProfiledStep>, 2> steps_;  // by phase
     std::array<bool, 2> is_warm_{};

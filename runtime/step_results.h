@@ -20,6 +20,11 @@ enum class Want : std::uint8_t {
     token,              // [rows]: for each row the chosen next token
 };
 
+/// What a model gives: logits; hidden states where it has no head.
+inline Want usual_result(const ModelConfig& config) {
+    return config.head == Head::none ? Want::hidden_states : Want::logits;
+}
+
 /// The results of one part, row by row, in one of the two lists; the other list is empty.
 struct PartResult {
     std::span<const float> values;

@@ -50,10 +50,9 @@ Outcome compare_models(const Flags& flags) {
     if (out.tokens.empty()) out.tokens = open_tokenizer(spec_a.model).encode(flags.look.prompt);
     if (out.tokens.empty()) fail("the text has no tokens: expected at least one");
     const std::int64_t count = std::ssize(out.tokens), predict = flags.look.predict;
+    check_predict(spec_a.model, predict);
     const OpenModel a = open_side(spec_a, count, predict);
     OpenModel b = open_side(spec_b, count, predict);
-    expect_to_go_on(a.config, predict);
-    expect_to_go_on(b.config, predict);
     Comparison comparison(*a.model, *b.model);
     out.steps = run_both(comparison, a.config.vocab_size, out.tokens, predict);
     out.values = comparison.values();

@@ -44,39 +44,56 @@ public:
         }
     }
 
-    const TensorView* find(const std::string& path) const { return file_ ? file_->find(path) : nullptr; }
+    bool contains(const std::string& path) const { return file_ && file_->contains(path); }
+    /// What the file gives for a value that it contains.
+    std::span<const std::byte> bytes(const std::string& path) const { return file_->raw(path)->data; }
     /// The i32 numbers of an input; it must be there.
     std::vector<std::int32_t> numbers(const std::string& path) const {
-        const TensorView& view = *find(path);
-        std::vector<std::int32_t> out(view.bytes / sizeof(std::int32_t));
-        std::memcpy(out.data(), view.data, view.bytes);
+        const std::span<const std::byte> data = bytes(path);
+        std::vector<std::int32_t> out(data.size() / sizeof(std::int32_t));
+        std::memcpy(out.data(), data.data(), data.size());
         return out;
     }
 
 private:
     /// Takes the symbols' sizes from the tensor's shape.
     void bind(const std::string& name, const TensorType& type, const Graph& graph, SymbolValues& symbols) {
-        const TensorView& view = *file_->find(name);
+        const SafetensorsFile::Raw raw = *file_->raw(name);
+        const std::string_view dtype = safetensors_dtype(type.dtype);
+        const Shape shape = shape_in_file(type);
         const auto refuse = [&] {
-            fail("{}: tensor \"{}\": expected {}, found {} [{}]", file_->name(), name, to_string(type),
-                 vitro::name(view.dtype), fmt::join(view.shape, ", "));
+            const std::string stands_for =
+                info(type.dtype).storage == Storage::plain ? "" : fmt::format(", the bytes of {}", to_string(type));
+            fail("{}: tensor \"{}\": expected {} {}{}, found {} [{}]", file_->name(), name, dtype, to_string(shape),
+                 stands_for, raw.dtype, fmt::join(raw.shape, ", "));
         };
-        if (view.dtype != type.dtype || view.shape.size() != type.shape.size()) refuse();
-        for (std::size_t i = 0; i < view.shape.size(); ++i) {
-            const Dim dim = type.shape[i];
+        if (raw.dtype != dtype || raw.shape.size() != shape.size()) refuse();
+        for (std::size_t i = 0; i < shape.size(); ++i) {
+            const Dim dim = shape[i];
             if (!dim.is_symbol()) {
-                if (view.shape[i] != dim.size) refuse();
+                if (raw.shape[i] != dim.size) refuse();
                 continue;
             }
             std::int64_t& size = symbols[dim.symbol];
-            if (size == 0) size = view.shape[i];
-            if (view.shape[i] != size)
+            if (size == 0) size = raw.shape[i];
+            if (raw.shape[i] != size)
                 fail("{}: tensor \"{}\": expected {} = {}, as elsewhere, found {}", file_->name(), name, dim.symbol,
-                     size, view.shape[i]);
+                     size, raw.shape[i]);
             if (size < 1 || size > graph.bounds.at(dim.symbol))
                 fail("{}: tensor \"{}\": expected {} in [1, {}], found {}", file_->name(), name, dim.symbol,
                      graph.bounds.at(dim.symbol), size);
         }
+    }
+
+    /// Of blocks their bytes; a symbol is not among the dimensions that blocks cut up.
+    static Shape shape_in_file(const TensorType& type) {
+        std::vector<std::int64_t> sizes;
+        for (const Dim dim : type.shape) sizes.push_back(dim.size);
+        sizes = shape_of_blocks(type.dtype, sizes);
+        Shape out = type.shape;
+        for (std::size_t i = 0; i < sizes.size(); ++i)
+            if (!out[i].is_symbol()) out[i] = sizes[i];
+        return out;
     }
 
     std::optional<SafetensorsFile> file_;
@@ -89,7 +106,7 @@ void check_completeness(const GivenInputs& given, const std::map<std::string, st
         for (const IndexRule& rule : readers)
             if (rule.role == InputRole::positions || rule.role == InputRole::sequences ||
                 rule.role == InputRole::pages || rule.role == InputRole::lengths) {
-                (given.find(path) != nullptr ? there : missing).push_back(path);
+                (given.contains(path) ? there : missing).push_back(path);
                 break;
             }
     if (!there.empty() && !missing.empty())
@@ -116,7 +133,7 @@ void check_given_rows(const GivenInputs& given, const Graph& graph, const Symbol
         std::vector<Tensor> tensors;
         for (const std::size_t i : {rows->positions, rows->sequences, rows->pages}) {
             const ValueInfo& value = graph.value(node.inputs[i]);
-            if (value.kind != ValueKind::input || given.find(value.path) == nullptr) break;
+            if (value.kind != ValueKind::input || !given.contains(value.path)) break;
             tensors.push_back(tensor_of(value.type, symbols));
             tensors.back().data = numbers.emplace_back(given.numbers(value.path)).data();
         }
@@ -173,10 +190,12 @@ public:
             const ValueInfo& value = graph().values[i];
             if (value.kind != ValueKind::input && value.kind != ValueKind::state) continue;
             Elements elements;
-            if (const TensorView* view = given.find(value.path))
-                elements.assign(view->data, view->data + view->bytes);
-            else
+            if (given.contains(value.path)) {
+                const std::span<const std::byte> bytes = given.bytes(value.path);
+                elements.assign(bytes.begin(), bytes.end());
+            } else {
                 elements = made_up(value, synthetic);
+            }
             executor_->write(static_cast<ValueId>(i), elements.data(), symbols_);
         }
     }
@@ -278,11 +297,11 @@ void exec(const Flags& flags) {
     check_completeness(given, rules);
     for (const auto& [path, readers] : rules)
         for (const IndexRule& rule : readers)
-            if (rule.sum && rule.sum->is_symbol() && symbols(*rule.sum) == 0 && given.find(path) != nullptr)
+            if (rule.sum && rule.sum->is_symbol() && symbols(*rule.sum) == 0 && given.contains(path))
                 symbols[rule.sum->symbol] = sum_of_lengths(given, graph, path, rule.sum->symbol);
     const SyntheticStep synthetic(graph, symbols, flags.synthetic.seed);
     for (const auto& [path, readers] : rules) {
-        if (given.find(path) == nullptr) continue;
+        if (!given.contains(path)) continue;
         std::vector<std::int32_t> numbers = given.numbers(path);
         const std::int64_t size = std::ssize(numbers);
         const Tensor tensor(DType::i32, {&size, 1}, numbers.data());
@@ -332,7 +351,9 @@ void add_exec(CommandLine& line) {
     command.option("--inputs", flags->inputs,
                    "values of inputs and states, by their paths; their shapes set the sizes of symbols",
                    "FILE.safetensors");
-    command.option("-m,--model", flags->model, "directory to read the weights from (default: random weights)", "DIR");
+    command.checked(
+        "-m,--model", [flags](const std::string& text) { flags->model = named_model(text); },
+        "model to read the weights from (default: random weights)", "MODEL");
     add_synthetic_flags(command, flags->synthetic);
     add_device_flags(command, flags->device);
     command.output("-o,--output", flags->output,

@@ -13,10 +13,11 @@ void add_look_flags(const Command& command, LookFlags& flags) {
             command.list("--tokens", flags.tokens, "token ids instead of a text; no tokenizer is needed", "1,2,3"));
 }
 
-void expect_to_go_on(const ModelConfig& config, std::int64_t predict) {
-    if (predict > 0 && config.head != Head::language_model)
-        fail("--predict: expected 0, since {} gives {}, not the next token; found {}", config.architecture,
-             config.head == Head::none ? "hidden states" : "scores of labels", predict);
+void check_predict(const ModelFlags& model, std::int64_t predict) {
+    if (predict == 0) return;
+    const ModelConfig config = read_model_config(model.directory);
+    if (config.head != Head::language_model)
+        fail_usage("--predict: expected 0 for {}, which generates no text, found {}", config.architecture, predict);
 }
 
 Looked open_to_look(const LookFlags& flags, bool needs_text) {
@@ -24,15 +25,15 @@ Looked open_to_look(const LookFlags& flags, bool needs_text) {
         fail_usage("expected a text behind -p, or --tokens, found neither");
     Looked look;
     look.predict = flags.predict;
-    if (flags.tokens.empty()) {
+    if (flags.tokens.empty() && !flags.prompt.empty()) {
         look.tokenizer = open_tokenizer(flags.model);
         look.tokens = look.tokenizer->encode(flags.prompt);
     } else {
         look.tokens = flags.tokens;
     }
-    if (look.tokens.empty()) fail("the text has no tokens: expected at least one");
-    look.open = open_model(flags.model, {.chunk = std::ssize(look.tokens) + flags.predict});
-    expect_to_go_on(look.open.config, flags.predict);
+    if (needs_text && look.tokens.empty()) fail("the text has no tokens: expected at least one");
+    check_predict(flags.model, flags.predict);
+    look.open = open_model(flags.model, {.chunk = std::max<std::int64_t>(std::ssize(look.tokens), 1) + flags.predict});
     return look;
 }
 
@@ -53,7 +54,7 @@ void Looked::run(const std::function<void(Phase phase, std::int64_t first, std::
 
 void Looked::run_by(const std::function<std::span<const float>(const StepPart& part)>& make) {
     const std::int64_t prompt = std::ssize(tokens);
-    logits_ = make({.tokens = tokens});
+    logits_ = make({.tokens = tokens, .want = usual_result(open.config)});
     for (std::int64_t i = 0; i < predict && !logits_.empty(); ++i) {
         const auto best = std::max_element(logits_.begin(), logits_.end()) - logits_.begin();
         tokens.push_back(static_cast<std::int32_t>(best));

@@ -6,6 +6,7 @@
 #include "runtime/profile_drawing.h"
 #include "runtime/profile_trace.h"
 #include "tools/common.h"
+#include "tools/look.h"
 #include "tools/story.h"
 
 #include <nlohmann/json.hpp>
@@ -21,7 +22,7 @@ struct Flags {
     ModelFlags model;
     std::string prompt;
     std::vector<std::int32_t> tokens;
-    std::int64_t predict = 16;
+    std::optional<std::int64_t> predict;
     std::string by = "op";
     std::string phase = "decode";
     std::int64_t top = 20;
@@ -192,12 +193,15 @@ int profile(Flags flags) {
         flags.tokens = tokenizer->encode(flags.prompt);
     }
     if (flags.tokens.empty()) fail("the text has no tokens: expected at least one");
+    const bool generates = read_model_config(flags.model.directory).head == Head::language_model;
+    const std::int64_t predict = flags.predict.value_or(generates ? 16 : 0);
+    check_predict(flags.model, predict);
     const std::int64_t chunk = std::min<std::int64_t>(std::ssize(flags.tokens), LanguageModelOptions{}.chunk);
     const OpenModel open = open_model(flags.model, {.chunk = chunk});
     const std::map<std::string, Peaks> peaks = peaks_of(open.devices);
     Profile profile(*open.model);
     std::int32_t next = profile.step(flags.tokens);
-    for (std::int64_t i = 0; i < flags.predict; ++i) next = profile.step({&next, 1});
+    for (std::int64_t i = 0; i < predict; ++i) next = profile.step({&next, 1});
 
     if (!flags.trace.empty()) print_or_write(trace_json(profile, peaks), flags.trace);
     if (flags.format == "html")
@@ -226,7 +230,8 @@ void add_profile(CommandLine& line) {
     command.option("-p,--prompt", flags->prompt, "the text to begin with", "TEXT")
         .excludes(
             command.list("--tokens", flags->tokens, "token ids in place of a text: no tokenizer is needed", "1,2,3"));
-    command.number("-n,--predict", flags->predict, {0}, "tokens to generate after it, each a decode step (default 16)");
+    command.number("-n,--predict", flags->predict, {0},
+                   "tokens to generate after it, each a decode step (default 16; 0 where the model generates no text)");
     command.choice("--by", flags->by, {"op", "module", "layer", "path", "step"},
                    "how steps are put together: by op (the default), module or path (layers told as one), layer, or "
                    "each step by itself");

@@ -165,10 +165,13 @@ private:
         steps_.back()["values"].push_back(std::move(value));
     }
 
+    /// What blocks stand for, as numbers.
     void keep(const SeenValue& seen) {
-        const auto* data = static_cast<const std::byte*>(seen.tensor.data);
-        kept_.push_back({first_ == 0 ? seen.path : fmt::format("{}@{}", seen.path, first_), seen.tensor,
-                         Elements(data, data + seen.tensor.bytes())});
+        std::vector<float> numbers;
+        const Tensor tensor = without_blocks(seen.tensor, numbers);
+        const auto* data = static_cast<const std::byte*>(tensor.data);
+        kept_.push_back({first_ == 0 ? seen.path : fmt::format("{}@{}", seen.path, first_), tensor,
+                         Elements(data, data + tensor.bytes())});
     }
 
     const Flags& flags_;

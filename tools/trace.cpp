@@ -178,14 +178,10 @@ int trace(const Flags& flags) {
     const std::int64_t chunk = look.open.model->options().chunk;
     Json run = recorded(look);
     if (flags.lesson) run["lesson"] = flags.language;
-    StoryFlags story{.model = flags.look.model, .step = {.batch = 1, .chunk = chunk}};
+    const StoryFlags story{.model = flags.look.model, .step = {.batch = 1, .chunk = chunk}};
     const Devices devices = open_devices(story.model);
-    std::vector<Story> stories;
+    const std::vector<Story> stories = compile_stories(story, devices);
     HtmlPage page;
-    for (const char* phase : {"prefill", "decode", "load"}) {
-        story.phase = phase;
-        stories.push_back(compile_story(story, devices));
-    }
     for (const Story& each : stories) page.programs.push_back(&each);
     page.run = run.dump(-1, ' ', false, Json::error_handler_t::replace);
     print_or_write(html_of(page), flags.output);

@@ -77,7 +77,7 @@ Json changes(const Story& story, const std::string& path) {
 }
 
 /// Where and when the value of the program lives, what its step costs.
-Json life(const Story& story, ValueId id) {
+Json life(const Story& story, ValueId id, const TimeOf& time_of) {
     const Program& program = story.program;
     const Graph& graph = program.graph;
     const Subject subject = story.subject(story.stages.back());
@@ -104,25 +104,32 @@ Json life(const Story& story, ValueId id) {
         out["device"] = device_of(subject, node);
         out["moves_bytes"] = cost.bytes;
         out["flops"] = cost.flops;
+        if (const auto time = time_of ? time_of(graph.value(node.outputs[0]).path) : std::nullopt)
+            out["time"] = {{"seconds", time->seconds},
+                           {"of_step", time->of_step},
+                           {"of_peak", time->of_peak},
+                           {"bound", time->bound},
+                           {"runs", time->runs}};
         if (node.realizes.size() > 1) out["stands_for"] = node.realizes;
     }
     out["read_by"] = readers(graph, id);
     return out;
 }
 
-Json gathered(const Story& story, std::string_view wanted) {
+Json gathered(const Story& story, std::string_view wanted, const TimeOf& time_of) {
     const std::string path = path_of(story, wanted);
     const auto first = std::find_if(story.stages.begin(), story.stages.end(),
                                     [&](const Stage& stage) { return stage.graph.find(path) >= 0; });
-    const Graph& graph = first->graph;
+    const Subject subject = story.subject(*first);
+    const Graph& graph = subject.graph;
     const ValueId id = graph.find(path);
     const ValueInfo& value = graph.value(id);
     Json out{{"path", path}, {"phase", story.phase}, {"kind", name(value.kind)}, {"type", to_string(value.type)}};
     Json symbols = Json::object();
     for (const Dim dim : value.type.shape)
-        if (dim.is_symbol()) symbols[std::string(1, dim.symbol)] = graph.bounds.at(dim.symbol);
+        if (dim.is_symbol()) symbols[std::string(1, dim.symbol)] = subject.bounds.at(dim.symbol);
     out["symbols_at_most"] = symbols;
-    out["bytes_at_most"] = bytes_of(graph, id);
+    out["bytes_at_most"] = bytes_of(subject, id);
     const std::string module(Modules(graph).of(path));
     for (const Module& each : graph.modules)
         if (each.path == module) out["module"] = {{"path", each.path}, {"type", each.type}, {"detail", each.detail}};
@@ -156,7 +163,7 @@ Json gathered(const Story& story, std::string_view wanted) {
                 {{"pass", finding.pass}, {"path", finding.path}, {"fired", finding.fired}, {"reason", finding.reason}});
     const std::string realized = journal.realized_by(path);
     if (const ValueId in_program = story.program.graph.find(realized); !realized.empty() && in_program >= 0)
-        out["program"] = life(story, in_program);
+        out["program"] = life(story, in_program, time_of);
     return out;
 }
 
@@ -172,10 +179,12 @@ void row(std::string& out, std::string_view what, std::string_view text) {
 
 }  // namespace
 
-std::string why_json(const Story& story, std::string_view path) { return gathered(story, path).dump(2) + "\n"; }
+std::string why_json(const Story& story, std::string_view path, const TimeOf& time_of) {
+    return gathered(story, path, time_of).dump(2) + "\n";
+}
 
-std::string why_text(const Story& story, std::string_view path) {
-    const Json life = gathered(story, path);
+std::string why_text(const Story& story, std::string_view path, const TimeOf& time_of) {
+    const Json life = gathered(story, path, time_of);
     const auto text = [](const Json& object, const char* key) {
         return object.contains(key) ? object[key].get<std::string>() : std::string{};
     };
@@ -220,6 +229,17 @@ std::string why_text(const Story& story, std::string_view path) {
             fmt::format("{} on {} writes {}: moves {}, {}", text(program, "op"), text(program, "device"),
                         text(program, "path"), human(program["moves_bytes"].get<std::int64_t>(), "B"),
                         human(program["flops"].get<std::int64_t>(), "FLOP")));
+    if (program.contains("time")) {
+        const Json& time = program["time"];
+        row(out, "time",
+            fmt::format("{:.4g} us, {:.1f}% of a step of the model, the mean of {}; {:.0f}% of the peak of {}",
+                        1e6 * time["seconds"].get<double>(), 100 * time["of_step"].get<double>(),
+                        time["runs"].get<std::int64_t>(), 100 * time["of_peak"].get<double>(), text(time, "bound")));
+    } else if (program.contains("op")) {
+        row(out, "time",
+            time_of ? "no step of this phase ran (--phase prefill: several tokens; decode: one)"
+                    : "-p TEXT runs the model and measures it");
+    }
     if (program.contains("stands_for")) row(out, "stands for", joined(program["stands_for"], ", "));
     if (program.contains("memory")) {
         const Json& memory = program["memory"];

@@ -63,6 +63,30 @@ TEST_CASE("what is written is read back: dtype, shape, every bit") {
     CHECK(files_in(directory.path()) == 1);
 }
 
+TEST_CASE("types of blocks are written as their bytes, behind what has wider elements") {
+    const TempDir directory;
+    std::vector<std::byte> blocks(18 * 3), packed(2 * 288);
+    for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i] = std::byte(i);
+    std::vector<float> values = {1, 2};
+    const std::vector<NamedTensor> tensors = {
+        {"a.blocks", {DType::q4_0, Shape{3, 32}, blocks.data()}},
+        {"b.packed", {DType::q4_0_r16, Shape{32, 32}, packed.data()}},
+        {"c.numbers", {DType::f32, Shape{2}, values.data()}},
+    };
+    write_safetensors(directory / "t.safetensors", tensors);
+    const SafetensorsFile file = SafetensorsFile::open(directory / "t.safetensors");
+    CHECK(file.names().front() == "c.numbers");
+    const auto raw = file.raw("a.blocks");
+    REQUIRE(raw.has_value());
+    CHECK(raw->dtype == "U8");
+    CHECK(raw->shape == Shape{3, 18});
+    CHECK(std::equal(raw->data.begin(), raw->data.end(), blocks.begin(), blocks.end()));
+    CHECK(file.raw("b.packed")->shape == Shape{2, 288});  // groups of 16 rows
+    CHECK(file.raw("c.numbers")->dtype == "F32");
+    CHECK(!file.raw("d").has_value());
+    CHECK_THROWS_AS(file.find("a.blocks"), Error);  // numbers they are not
+}
+
 TEST_CASE("the bytes are those of the format") {
     const TempDir directory;
     const std::string header = R"({"b":{"dtype":"BF16","shape":[2],"data_offsets":[4,8]},)"

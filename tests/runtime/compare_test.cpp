@@ -1,6 +1,7 @@
 // A fault in one of two runs is found where it is, by its cause.
 #include "runtime/compare.h"
 
+#include "base/rounded.h"
 #include "graph/text.h"
 #include "ops/attention/attention.h"
 #include "ops/linear/linear.h"
@@ -145,6 +146,14 @@ const KernelFault kKernelFaults[] = {
              out.as<float>()[i] = turned[static_cast<std::size_t>(i / d * d + place(i % d))];
      },
      "model.layers.1.self_attn.q_rope", "fuse_qkv_rope"},
+    {"the last tile of a product of three projections that were merged is left out", "llama_gqa_tied", "linear", 4, 9,
+     [](const Call& call, const KernelDef& real) {
+         real.run(call);
+         const Tensor& out = call.out();
+         for (std::int64_t row = 0; row < out.rows(); ++row)
+             std::fill_n(out.as<float>() + (row + 1) * out.dim(1) - 4, 4, 0.0f);
+     },
+     "model.layers.1.self_attn.v_proj", ""},
     {"a row of the embedding is the one before", "phi3_tied", "embed", 0, 1,
      [](const Call& call, const KernelDef& real) {
          std::vector<Tensor> inputs(call.inputs.begin(), call.inputs.end());
@@ -335,13 +344,22 @@ bool forget_residual(Graph& graph, PassContext& context) {
     return rewriter.finish();
 }
 
+/// Adds that pass to the list, once, and takes it in.
+void enable_forget_residual(LanguageModelOptions& options) {
+    static const bool is_added = [] {
+        add_pass({"forget_residual", "r + x·Wᵀ -> x·Wᵀ", forget_residual, true}, "remove_dead_code");
+        return true;
+    }();
+    CHECK(is_added);
+    options.passes.enabled.emplace("forget_residual");
+}
+
 }  // namespace
 
 TEST_CASE("a pass that changes a value is named") {
-    add_pass({"forget_residual", "r + x·Wᵀ -> x·Wᵀ", forget_residual, true}, "remove_dead_code");
     LanguageModelOptions options{.all_logits = true};
     LoadedModel a = load_golden("phi3_mqa", options);
-    options.passes.enabled.emplace("forget_residual");
+    enable_forget_residual(options);
     LoadedModel b = load_golden("phi3_mqa", options);
     const Parting parting = found_in(compared(a.model, b.model));
     CHECK(parting.value.path == "model.layers.1.mlp_residual");
@@ -349,6 +367,79 @@ TEST_CASE("a pass that changes a value is named") {
     CHECK(parting.cause.starts_with("the pass forget_residual changes the value: from then on it is "));
     CHECK(parting.passes.back() == "forget_residual");
     check_replay(parting);
+}
+
+namespace {
+
+/// Weights in blocks, which the CPU multiplies with activations that are rounded to 8 bits.
+LanguageModelOptions in_blocks() {
+    LanguageModelOptions options{.all_logits = true};
+    options.passes.enabled.emplace("weights_to_blocks");
+    return options;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "rounding of activations is laid to its pass where one side alone does it, not to one that moves its result") {
+    // Three projections, which merge_projections makes one.
+    LanguageModelOptions exact = in_blocks();
+    exact.passes.exact = true;
+    LoadedModel rounds = load_golden("gemma3", in_blocks()), does_not = load_golden("gemma3", exact);
+    const Parting first = found_in(compared(rounds.model, does_not.model));
+    CHECK(first.value.path == "model.layers.0.self_attn.q_proj");
+    CHECK(name(first.fault) == name(Fault::pass));
+    CHECK(first.side == 'a');
+    CHECK(first.cause.starts_with("the pass quantize_activations changes the value"));
+    CHECK(first.step == "model.layers.0.self_attn.q_proj+k_proj+v_proj");
+    CHECK(std::find(first.passes.begin(), first.passes.end(), "merge_projections") != first.passes.end());
+    check_replay(first);
+
+    LoadedModel without = load_golden("gemma3", exact), with = load_golden("gemma3", in_blocks());
+    const Parting turned = found_in(compared(without.model, with.model));
+    CHECK(turned.value.path == first.value.path);
+    CHECK(turned.side == 'b');
+    CHECK(turned.cause.starts_with("the pass quantize_activations changes the value"));
+}
+
+TEST_CASE("a pass that rounds on both sides is not the cause of what another one does") {
+    LanguageModelOptions options = in_blocks();
+    LoadedModel a = load_golden("phi3_partial_rotary", options);
+    enable_forget_residual(options);
+    LoadedModel b = load_golden("phi3_partial_rotary", options);
+    const Parting parting = found_in(compared(a.model, b.model));
+    CHECK(parting.value.path == "model.layers.1.mlp_residual");
+    CHECK(parting.cause.starts_with("the pass forget_residual changes the value"));
+}
+
+TEST_CASE("a wrong kernel of a step that the program alone has is found, and told of") {
+    const FaultyKernels faulty("quantize_activations", 3, 10, [](const Call& call, const KernelDef& real) {
+        real.run(call);
+        call.out().as<Rounded32>()->scale *= 2;
+    });
+    LoadedModel a = load_golden("gemma3", in_blocks()), b = load_golden("gemma3", in_blocks(), 2, faulty.kernels());
+    const Parting parting = found_in(compared(a.model, b.model));
+    CHECK(parting.value.path == "model.layers.1.self_attn.q_proj");
+    CHECK(name(parting.fault) == name(Fault::kernel));
+    CHECK(parting.cause.starts_with("the kernel of quantize_activations on cpu is wrong"));
+    CHECK(parting.step == "model.layers.1.input_layernorm.q8_32");
+    CHECK(parting.side == 'b');
+    check_replay(parting);
+}
+
+TEST_CASE("kernels of blocks and their references part nowhere") {
+    std::vector<KernelDef> references(cpu_kernels().begin(), cpu_kernels().end());
+    for (KernelDef& kernel : references) {
+        kernel.run = find_op(kernel.op)->reference;
+        kernel.scratch = nullptr;
+    }
+    for (const std::string name : {"gemma3", "phi3_partial_rotary", "phi3_old_config", "llama_head_dim"}) {
+        CAPTURE(name);
+        LoadedModel a = load_golden(name, in_blocks()), b = load_golden(name, in_blocks(), 2, references);
+        const Comparison comparison = compared(a.model, b.model);
+        if (comparison.first()) CAPTURE(comparison.first()->cause);
+        CHECK(!comparison.first());
+    }
 }
 
 TEST_CASE("rounding of weights to fp8 is laid to the pass that does it; a wrong preparation of them is told apart") {

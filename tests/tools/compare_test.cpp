@@ -1,6 +1,7 @@
 // vitro compare on the bundled model.
 #include "frontend/safetensors.h"
 #include "tests/frontend/temp_dir.h"
+#include "tests/paths.h"
 #include "tests/tools/process.h"
 
 #include <doctest/doctest.h>
@@ -69,6 +70,31 @@ TEST_CASE(
     CHECK(bytes_of(SafetensorsFile::open(again), path) == bytes_of(SafetensorsFile::open(taps), path));
 }
 
+TEST_CASE("compare: a step that reads blocks, packed ones and rounded activations is repeated bit for bit") {
+    const TempDir directory;
+    const std::string step = (directory / "step").string(), again = (directory / "again.safetensors").string(),
+                      taps = (directory / "taps.safetensors").string();
+    for (const std::string weights : {"q8_0", "q4_0", "q4_k"}) {
+        CAPTURE(weights);
+        const Json first = Json::parse(run_vitro({"compare", "-p", kText, "--weights", weights, "--a", "exact=yes",
+                                                  "--b", "exact=no", "--replay", step, "--json"})
+                                           .out)
+                               .at("first");
+        CHECK(first.at("fault") == "pass");
+        CHECK(contains(first.at("cause").get<std::string>(), "the pass quantize_activations changes the value"));
+        CHECK(first.at("side") == "b");
+        out_of({"exec", step + ".vt", "--inputs", step + ".safetensors", "--device", "cpu", "-o", again});
+        const std::string path = first.at("step");
+        out_of({"tap", path, "-p", kText, "--weights", weights, "-o", taps});
+        CHECK(bytes_of(SafetensorsFile::open(again), path) == bytes_of(SafetensorsFile::open(taps), path));
+
+        const SafetensorsFile inputs = SafetensorsFile::open(step + ".safetensors");
+        std::size_t of_blocks = 0;
+        for (const std::string& name : inputs.names()) of_blocks += inputs.raw(name)->dtype == "U8";
+        CHECK(of_blocks == 2);  // the weight and what it is multiplied with
+    }
+}
+
 TEST_CASE("compare --format html: the graph's page with a mark for every value") {
     const TempDir directory;
     const std::string page = (directory / "page.html").string();
@@ -134,6 +160,11 @@ TEST_CASE("compare says what it expected of a side") {
     CHECK(contains(refusal("passes=fuse_bias"), "passes: expected none, or names of passes with + or -"));
     CHECK(contains(refusal("passes=-fuse_bais"), "found '-fuse_bais'"));
     CHECK(contains(refusal("device=gpu"), "--b: device: expected auto, cpu"));
+    const ProcessResult other =
+        run_vitro({"compare", "-p", kText, "--b", "model=" + source_path("tests/golden/phi3_gqa").string()});
+    CHECK(other.exit_code == 1);
+    CHECK(
+        contains(other.err, "expected two models of one architecture and the same sizes, found Phi3ForCausalLM with "));
     CHECK(run_vitro({"compare", "-p", kText, "--b", "cpu-kernels=sse"}).exit_code == 1);
     CHECK(run_vitro({"compare", "--b", "none.safetensors"}).exit_code == 1);
     CHECK(run_vitro({"compare", "-p", kText, "--format", "html"}).exit_code == 2);

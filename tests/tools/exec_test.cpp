@@ -138,7 +138,7 @@ TEST_CASE("exec refuses what does not fit, naming it") {
     refuse({"tensor \"rows\": expected R in [1, 4], found 5"});
     const NamedTensor wrong[] = {tensor("x", DType::f32, {2, 3}, files.x)};
     write_safetensors(files.inputs, wrong);
-    refuse({"tensor \"x\": expected f32 [3, 2], found f32 [2, 3]"});
+    refuse({"tensor \"x\": expected F32 [3, 2], found F32 [2, 3]"});
     const NamedTensor unknown[] = {tensor("next", DType::f32, {3, 2}, files.x)};
     write_safetensors(files.inputs, unknown);
     refuse({"tensor \"next\"", "has no input or state of that name"});

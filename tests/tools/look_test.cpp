@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -72,6 +73,46 @@ TEST_CASE("tap writes what it prints to a safetensors file, steps of generated t
     CHECK(taps.find("model.layers.3.mlp_residual@7")->shape == std::vector<std::int64_t>{1, 256});
 }
 
+TEST_CASE("what is rounded to 8 bits is written as the numbers that it stands for") {
+    const TempDir directory;
+    const std::string file = (directory / "taps.safetensors").string();
+    out_of({"tap", "layers.0.input_layernorm*", "-p", kText, "--weights", "q8_0", "-o", file});
+    const SafetensorsFile taps = SafetensorsFile::open(file);
+    const TensorView *exact = taps.find("model.layers.0.input_layernorm"),
+                     *rounded = taps.find("model.layers.0.input_layernorm.q8_32");
+    REQUIRE(exact != nullptr);
+    REQUIRE(rounded != nullptr);
+    CHECK(rounded->shape == exact->shape);
+    float largest = 0, apart = 0;
+    for (std::int64_t i = 0; i < exact->tensor().elements(); ++i) {
+        largest = std::max(largest, std::abs(exact->tensor().as<float>()[i]));
+        apart = std::max(apart, std::abs(exact->tensor().as<float>()[i] - rounded->tensor().as<float>()[i]));
+    }
+    CHECK(apart > 0);
+    CHECK(apart <= 0.51f * largest / 127);
+}
+
+TEST_CASE("models without a language model's head are looked at, too: labels, hidden states, texts seen as a whole") {
+    for (const std::string name : {"bert", "bert_sequence", "modernbert", "roberta_tokens"}) {
+        CAPTURE(name);
+        const std::string golden = source_path("tests/golden/" + name).string();
+        const auto with = [&](std::vector<std::string> words) {
+            words.insert(words.end(), {"-m", golden, "--tokens", "5,17,3"});
+            return words;
+        };
+        CHECK(json_of(with({"attend"})).at("heads").size() >= 2);
+        CHECK(json_of(with({"tap", "*.attention_weights"})).at("steps")[0].at("values").size() >= 1);
+        CHECK(json_of(with({"tap", "--stop-on-nan"})).at("finite") == true);
+        CHECK(json_of(with({"compare", "--b", "passes=none"})).at("first") == nullptr);
+        const Json profile = json_of(with({"profile"}));
+        CHECK(profile.at("phases").size() == 1);
+        CHECK(profile.at("phases")[0].at("phase") == "prefill");
+        const ProcessResult more = run_vitro(with({"tap", "*", "-n", "3"}));
+        CHECK(more.exit_code == 2);
+        CHECK(contains(more.err, "which generates no text, found 3"));
+    }
+}
+
 TEST_CASE("tap says what it expected: a path that is not there, none at all, no text") {
     const ProcessResult unknown = run_vitro({"tap", "layers.0.mlp.gatde", "-p", kText});
     CHECK(unknown.exit_code == 1);
@@ -80,6 +121,8 @@ TEST_CASE("tap says what it expected: a path that is not there, none at all, no 
           std::string::npos);
     CHECK(run_vitro({"tap", "-p", kText}).exit_code == 2);
     CHECK(run_vitro({"tap", "logits", "-p", kText, "--tokens", "1"}).exit_code == 2);
+    CHECK(out_of({"tap", "--list", "-m", source_path("tests/golden/gpt2").string()}).find("attention_weights") !=
+          std::string::npos);
     CHECK(out_of({"tap", "--list"}).find("model.layers.0.self_attn.scores") != std::string::npos);
 }
 
@@ -90,13 +133,12 @@ TEST_CASE("a model of labels is looked at, but no text goes on by it") {
         return run_vitro(words);
     };
     const std::string expected =
-        "--predict: expected 0, since Qwen3ForSequenceClassification gives scores of labels, not the next token; found "
-        "2";
+        "--predict: expected 0 for Qwen3ForSequenceClassification, which generates no text, found 2";
     for (const std::vector<std::string>& words :
          {std::vector<std::string>{"compare", "-n", "2"}, {"tap", "logits", "-n", "2"}, {"trace", "-n", "2"}}) {
         CAPTURE(words[0]);
         const ProcessResult refused = run(words);
-        CHECK(refused.exit_code == 1);
+        CHECK(refused.exit_code == 2);
         CHECK(contains(refused.err, expected));
     }
     CHECK(run({"compare", "--b", "passes=none"}).exit_code == 0);
@@ -151,6 +193,21 @@ TEST_CASE("why tells where a value was written, which pass took it into what, an
     const std::string text = out_of({"why", "layers.2.mlp.gate_up_proj"});
     CHECK(text.find("became       elided in model.layers.2.mlp.gated, by fuse_gated_ffn") != std::string::npos);
     CHECK(std::count(text.begin(), text.end(), '\n') < 40);  // one screen
+
+    CHECK(contains(text, "\nmemory       arena, "));
+    CHECK(contains(text, "\ntime         -p TEXT runs the model and measures it\n"));
+    for (const std::string phase : {"prefill", "decode"}) {
+        const std::vector<std::string> timed{"why", "layers.2.mlp.gate_up_proj", "-p", kText, "--phase", phase};
+        CHECK(contains(out_of(timed), " us, "));
+        const Json time = json_of(timed).at("program").at("time");
+        CHECK(time.at("seconds").get<double>() > 0);
+        CHECK(time.at("of_step").get<double>() > 0);
+        CHECK(time.at("of_step").get<double>() < 1);
+        CHECK(time.at("runs") == (phase == "prefill" ? 1 : 16));
+    }
+    // Of a step with several outputs, each has its time.
+    CHECK(json_of({"why", "layers.0.self_attn.v_cache.append", "-p", kText}).at("program").at("time").at("runs") == 16);
+    CHECK(run_vitro({"why", "logits", "--phase", "load", "-p", kText}).exit_code == 2);
 
     CHECK(json_of({"why", "attention_mask"}).contains("program") == false);  // nothing wants it
     const ProcessResult ambiguous = run_vitro({"why", "mlp.gated"});
