@@ -104,6 +104,7 @@ TEST_CASE("models without a language model's head are looked at, too: labels, hi
         CHECK(json_of(with({"tap", "*.attention_weights"})).at("steps")[0].at("values").size() >= 1);
         CHECK(json_of(with({"tap", "--stop-on-nan"})).at("finite") == true);
         CHECK(json_of(with({"compare", "--b", "passes=none"})).at("first") == nullptr);
+        CHECK(contains(out_of(with({"trace", "-n", "0"})), "\"count\":3,\"next\":[]}"));
         const Json profile = json_of(with({"profile"}));
         CHECK(profile.at("phases").size() == 1);
         CHECK(profile.at("phases")[0].at("phase") == "prefill");
