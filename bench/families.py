@@ -1,5 +1,5 @@
 """Writes docs/families.md: of each family the steps of a layer and the bytes that one token moves, as the model is
-written and as it runs, on the CPU and on CUDA, and what keeps a fusion from firing.
+written and as it runs, on the CPU and on CUDA, which fusions fire, and what keeps the others from firing.
 
 usage: python3 bench/families.py [--vitro PATH] [-o FILE]
 
@@ -38,6 +38,8 @@ FAMILIES = [
     ("Llama 3.2 1B", "LlamaForCausalLM", sizes(2048, 8192, 16, 32, 8, 128256, tie_word_embeddings=True)),
     ("SmolLM3 3B", "SmolLM3ForCausalLM", sizes(2048, 11008, 36, 16, 4, 128256, tie_word_embeddings=True)),
     ("Mistral 7B", "MistralForCausalLM", sizes(4096, 14336, 32, 32, 8, 32768, sliding_window=None)),
+    ("Ministral 3 8B", "Ministral3ForCausalLM",
+     sizes(4096, 14336, 34, 32, 8, 131072, head_dim=128, rope_parameters=YARN | {"llama_4_scaling_beta": 0.1})),
     ("Ministral 8B", "MinistralForCausalLM", sizes(4096, 12288, 36, 32, 8, 131072, head_dim=128, sliding_window=2048)),
     ("Granite 3 2B", "GraniteForCausalLM",
      sizes(2048, 8192, 40, 32, 8, 49155, tie_word_embeddings=True, embedding_multiplier=12.0, logits_scaling=8.0,
@@ -57,10 +59,13 @@ FAMILIES = [
     ("OLMo 2 1B", "Olmo2ForCausalLM", sizes(2048, 8192, 16, 16, 16, 100352)),
     ("OLMo 3 7B", "Olmo3ForCausalLM", sizes(4096, 11008, 32, 32, 32, 100278, sliding_window=4096)),
     ("StableLM 3B", "StableLmForCausalLM", sizes(2560, 6912, 32, 32, 32, 50304)),
+    ("StarCoder 2 3B", "Starcoder2ForCausalLM",
+     sizes(3072, 12288, 30, 24, 2, 49152, tie_word_embeddings=True, sliding_window=4096)),
     ("Mixtral 8x7B", "MixtralForCausalLM", sizes(4096, 14336, 32, 32, 8, 32000)),
     ("GPT-OSS 20B", "GptOssForCausalLM",
      sizes(2880, 2880, 24, 64, 8, 201088, head_dim=64, sliding_window=128, num_local_experts=32,
-           num_experts_per_tok=4, rope_scaling=YARN, rope_theta=150000.0)),
+           num_experts_per_tok=4, rope_scaling=YARN, rope_theta=150000.0,
+           quantization_config={"quant_method": "mxfp4"})),
     ("GPT-2", "GPT2LMHeadModel",
      dict(vocab_size=50257, n_embd=768, n_layer=12, n_head=12, n_positions=1024, torch_dtype="float32")),
     ("BERT base", "BertModel", encoder(768, 3072, 12, 12, 30522)),
@@ -68,8 +73,32 @@ FAMILIES = [
     ("ModernBERT base", "ModernBertModel", encoder(768, 1152, 22, 12, 50368)),
 ]
 DEVICES = {"CPU": "cpu", "CUDA": "cuda-emulated"}
-# Each stands for one step less where it fires; the others tidy up, or prepare weights.
-FUSIONS = ("fuse_",)
+# Each stands for one step less where it fires; the other passes tidy up, or prepare weights.
+FUSIONS = ["fuse_norm_matmul", "fuse_bias", "fuse_activation", "fuse_gated_ffn", "fuse_residual", "fuse_residual_norm",
+           "fuse_attention", "fuse_qkv_rope", "fuse_qkv_projection"]
+# What stands behind a refusal, by the fusion and a part of the reason that `vitro graph --explain` gives. A refusal
+# without a row here is an error of this script.
+EXPLAINED = [
+    ("fuse_qkv_projection", "cpu has no kernel", "Only a GPU has this kernel: it saves a launch and a way through memory. "
+     "On the CPU the product and rope are two steps, which cost little next to the weights' bytes."),
+    ("fuse_qkv_rope", "does not go into rope", "Between the projection and the cache stands more than rope (norms of q "
+     "and k), or no rope at all (learned positions, layers without rope)."),
+    ("fuse_qkv_rope", "does not go into reshape", "The norm over all of q and k stands between projection and heads."),
+    ("fuse_norm_matmul", "is not a matmul with a weight", "The norm is not in front of a product: it is of q or k, or "
+     "stands behind a block."),
+    ("fuse_norm_matmul", "uses", "The router and the experts read the normed values; a product with experts takes no "
+     "norm inside."),
+    ("fuse_residual_norm", "is not a sum", "The norm reads a product or a sum that is part of one already, not a sum of "
+     "its own."),
+    ("fuse_residual", "neither side is a matmul", "What is added is no product: a norm, a multiplier or the sum over "
+     "experts stands between, or embeddings are added."),
+    ("fuse_activation", "is no matmul with a weight", "The activation is of products with experts, which take none "
+     "inside."),
+    ("fuse_gated_ffn", "not halves of one matmul", "Gate and up are products with experts, which are not joined."),
+    ("fuse_attention", "is not computed by add_mask", "It is the softmax of the router's choice, not of attention."),
+    ("fuse_attention", "has no sinks", "GPT-OSS has one more score in each softmax; no kernel of attention has it."),
+    ("fuse_attention", "without a softcap", "The CUDA kernels of attention have no softcap: it runs in simple ops."),
+]
 
 
 def run(vitro, *words):
@@ -79,9 +108,13 @@ def run(vitro, *words):
     return done.stdout
 
 
-def measure(vitro, model, is_encoder, device, stage):
+def phase_of(architecture):
+    """An encoder takes a text whole; of the others one token stands for all that they write."""
+    return "prefill" if architecture.endswith("Model") and not architecture.endswith("LMHeadModel") else "decode"
+
+
+def measure(vitro, model, phase, device, stage):
     """Nodes that run in one layer, on the average of all, and bytes of the whole step."""
-    phase = "prefill" if is_encoder else "decode"
     graph = json.loads(run(vitro, "graph", "-m", model, "--phase", phase, "--device", device, "--after", stage,
                            "--format", "json", "--chunk", "128"))
     per_layer, bytes_moved = collections.Counter(), 0
@@ -94,17 +127,18 @@ def measure(vitro, model, is_encoder, device, stage):
     return sum(per_layer.values()) / max(1, len(per_layer)), bytes_moved
 
 
-def refusals(vitro, model, is_encoder, device):
-    """Why fusions did not fire, a reason for each pass, layers left out."""
-    lines = run(vitro, "graph", "-m", model, "--phase", "prefill" if is_encoder else "decode", "--device", device,
-                "--explain").splitlines()
-    reasons = {}
-    for line in lines:
-        found = re.match(r"(\w+) +refused +([^:]+): (.*)", line)
-        if found and found[1].startswith(FUSIONS):
-            where = re.sub(r".*layers?\.[\d-]+\.", "", found[2])
-            reasons.setdefault(found[1], []).append((where, re.sub(r"\b(?:\w+\.)+N\.", "", found[3])))
-    return reasons
+def findings(vitro, model, phase, device):
+    """[(fusion, fired or refused, path, reason)]; layers that are alike stand once."""
+    lines = run(vitro, "graph", "-m", model, "--phase", phase, "--device", device, "--explain").splitlines()
+    found = [re.match(r"(\w+) +(fired|refused) +([^:]+): (.*)", line) for line in lines]
+    return [tuple(one.groups()) for one in found if one and one[1].startswith("fuse_")]
+
+
+def explanation(fusion, reason):
+    for name, part, text in EXPLAINED:
+        if name == fusion and part in reason:
+            return part, text
+    raise SystemExit(f"{fusion}: {reason}: expected a row of EXPLAINED, found none")
 
 
 def number(x):
@@ -115,41 +149,56 @@ def size(x):
     return f"{x / 2**30:.2f} GiB" if x >= 2**30 else f"{x / 2**20:.0f} MiB"
 
 
+def mark(both):
+    """✓ where it fires on both devices, · where it has nothing to do, else the refusal's letter."""
+    cells = []
+    for letters, fired in both:
+        cells.append(("✓" if fired else "") + "".join(sorted(letters)) or "·")
+    return cells[0] if cells[0] == cells[1] else " / ".join(cells)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--vitro", type=Path, default=ROOT / "build/release/vitro")
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "docs/families.md")
     options = parser.parse_args()
-    rows, reasons = [], []
+    letters = {(fusion, part): chr(ord("a") + i) for i, (fusion, part, _) in enumerate(EXPLAINED)}
+    rows, fusions, seen = [], [], collections.defaultdict(set)
     for name, architecture, config in FAMILIES:
+        phase = phase_of(architecture)
         with tempfile.TemporaryDirectory() as model:
             (Path(model) / "config.json").write_text(json.dumps({"architectures": [architecture], **config}))
-            is_encoder = architecture.endswith("Model") and not architecture.endswith("LMHeadModel")
-            cells = [name, f"`{architecture}`"]
-            for device in DEVICES.values():
-                naive, fused = (measure(options.vitro, model, is_encoder, device, stage) for stage in ("build", "program"))
-                cells.append(f"{number(naive[0])} → {number(fused[0])}")
-                cells.append(f"{size(naive[1])} → {size(fused[1])}")
-            rows.append(cells)
+            cells, marks = [name, f"`{architecture}`"], {fusion: [] for fusion in FUSIONS}
             for label, device in DEVICES.items():
-                for fusion, found in sorted(refusals(options.vitro, model, is_encoder, device).items()):
-                    for reason, where in sorted({(reason, where) for where, reason in found}):
-                        reasons.append((name, label, fusion, where, reason))
-        print(" | ".join(rows[-1]), flush=True)
+                naive, fused = (measure(options.vitro, model, phase, device, stage) for stage in ("build", "program"))
+                cells += [f"{number(naive[0])} → {number(fused[0])}", f"{size(naive[1])} → {size(fused[1])}"]
+                found = findings(options.vitro, model, phase, device)
+                for fusion in FUSIONS:
+                    refused = {letters[fusion, explanation(fusion, reason)[0]]
+                               for one, what, _, reason in found if one == fusion and what == "refused"}
+                    marks[fusion].append((refused, any(one[:2] == (fusion, "fired") for one in found)))
+                    for letter in refused:
+                        seen[letter].add(name)
+            rows.append(cells)
+            fusions.append([name, *(mark(marks[fusion]) for fusion in FUSIONS)])
+        print(" | ".join(cells), flush=True)
+    table = lambda cells: f"| {' | '.join(cells)} |"  # noqa: E731
     text = ["# Families: what fusion makes of each", "",
-            "Made by `bench/families.py`; its head says how. Bytes are those that must move: each input read once, each",
-            "output written once. One token with a cache of 4096; encoders 128 tokens.", "",
-            "| model | architecture | CPU: steps per layer | CPU: bytes | CUDA: steps per layer | CUDA: bytes |",
-            "| --- | --- | --- | --- | --- | --- |"]
-    text += [f"| {' | '.join(cells)} |" for cells in rows]
-    text += ["", "## Fusions that did not fire, and why", "",
-             "As `vitro graph --explain` says it; the same reason on both devices stands once.", "",
-             "| model | device | fusion | at | why not |", "| --- | --- | --- | --- | --- |"]
-    merged = collections.OrderedDict()
-    for name, label, *rest in reasons:
-        merged.setdefault((name, *rest), []).append(label)
-    text += [f"| {name} | {', '.join(labels)} | `{fusion}` | `{where}` | {reason} |"
-             for (name, fusion, where, reason), labels in merged.items()]
+            "Made by `bench/families.py` from configurations of published sizes. A step is one kernel; steps of a layer are",
+            "the average of all layers, as the model's equations say it and as it runs. Bytes are those that a whole step",
+            "must move, each input read once and each output written once, with bf16 weights (GPT-OSS: MXFP4, BERT and",
+            "GPT-2: f32) and activations and cache as each device has them by default: f32 on the CPU, the checkpoint's",
+            "type on CUDA. The step is one token with a full cache (4096 tokens; GPT-2 1024), of encoders a text of 128.", "",
+            table(["model", "architecture", "CPU: steps", "CPU: bytes", "CUDA: steps", "CUDA: bytes"]),
+            table(["---"] * 6), *(table(cells) for cells in rows), "",
+            "## Which fusions fire", "",
+            "✓ fires; · finds nothing that it could be about; a letter is a place where it is refused, for the reason",
+            "below; \"x / y\" is x on the CPU, y on CUDA. `./dev vitro graph -m MODEL --explain` tells each place and reason.", "",
+            table(["model", *(f"`{fusion.removeprefix('fuse_')}`" for fusion in FUSIONS)]),
+            table(["---"] * (1 + len(FUSIONS))), *(table(cells) for cells in fusions), "",
+            "## Why not", "", table(["", "fusion", "reason", "what stands behind it"]), table(["---"] * 4)]
+    text += [table([letters[fusion, part], f"`{fusion}`", f"… {part} …", why]) for fusion, part, why in EXPLAINED
+             if letters[fusion, part] in seen]
     options.output.write_text("\n".join(text) + "\n")
 
 

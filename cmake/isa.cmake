@@ -62,6 +62,9 @@ function(vitro_cpu_kernels target)
     target_link_libraries(${objects} PRIVATE vitro_graph)
     # Inline variables would be symbols that no linker makes local.
     target_compile_options(${objects} PRIVATE ${VITRO_ISA_OPTIONS_${isa}} $<$<CXX_COMPILER_ID:GNU>:-fno-gnu-unique>)
+    if(VITRO_ISAS STREQUAL "native" AND NOT isa STREQUAL best)  # this machine runs it in tests alone
+      target_compile_options(${objects} PRIVATE $<$<CONFIG:Release>:-O1>)
+    endif()
     target_precompile_headers(${objects} PRIVATE ${VITRO_COMMON_HEADERS})
     string(LENGTH ${isa} length)
     set(isolated ${CMAKE_CURRENT_BINARY_DIR}/${objects}.o)

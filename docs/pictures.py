@@ -51,7 +51,7 @@ def main():
         for token in [3, 4, 5, 6]:
             page.click(f"[data-token='{token}']")
             frame(800)
-        for chapter in [2, 7, 9, 12, 15]:
+        for chapter in [2, 3, 8, 10, 13, 16]:
             open_at(f"#stage=build&layer=1&lesson={chapter}")
             frame(1500)
         browser.close()

@@ -1,12 +1,13 @@
 #include "frontend/checkpoint.h"
 
+#include "base/checked.h"
 #include "base/error.h"
 #include "frontend/file.h"
 #include "frontend/gguf/gguf_model.h"
 #include "frontend/json.h"
 #include "frontend/model_directory.h"
 
-#include <cstring>
+#include <algorithm>
 #include <system_error>
 
 namespace vitro {
@@ -31,6 +32,20 @@ bool named_like_a_shard(const std::string& name) {
     return name.starts_with("model-") && name.find("-of-") != std::string::npos && name.ends_with(kExtension);
 }
 
+constexpr std::size_t kCodeBytes = 16;  // of a block of MXFP4
+
+/// Blocks of mxfp4 (base/blocks.h): a scale, then bytes with number i in the low half and number i + 16 in the high
+/// one.
+void interleave(std::span<const std::byte> codes, std::span<const std::byte> scales, std::byte* out) {
+    const std::byte* from = codes.data();
+    for (const std::byte scale : scales) {
+        const auto code = [&](std::size_t number) { return from[number / 2] >> number % 2 * 4 & std::byte{15}; };
+        *out++ = scale;
+        for (std::size_t i = 0; i < kCodeBytes; ++i) *out++ = code(i) | code(i + kCodeBytes) << 4;
+        from += kCodeBytes;
+    }
+}
+
 }  // namespace
 
 Checkpoint Checkpoint::open(const std::filesystem::path& directory) {
@@ -47,6 +62,7 @@ Checkpoint Checkpoint::open(const std::filesystem::path& directory) {
     } else {
         fail("{}: expected {} or {}, found neither{}", directory.string(), kSingle, kIndex, weights_hint(directory));
     }
+    checkpoint.join_halves();
     return checkpoint;
 }
 
@@ -101,10 +117,43 @@ void Checkpoint::open_shards(const std::filesystem::path& directory) {
     }
 }
 
+void Checkpoint::join_halves() {
+    constexpr std::string_view kCodes = "_blocks", kScales = "_scales";
+    const auto bytes_of = [&](const std::string& name) -> const TensorView* {
+        const auto shard = shard_of_.find(name);
+        return shard == shard_of_.end() ? nullptr : shards_[shard->second].find_bytes(name);
+    };
+    std::vector<std::string> joined;
+    for (const auto& [name, shard] : shard_of_) {
+        if (!name.ends_with(kCodes)) continue;
+        const std::string whole = name.substr(0, name.size() - kCodes.size()), other = whole + std::string(kScales);
+        const TensorView *codes = bytes_of(name), *scales = bytes_of(other);
+        if (codes == nullptr || scales == nullptr || scales->shape.empty()) continue;
+        std::vector<std::int64_t> shape = scales->shape;
+        shape.push_back(kCodeBytes);
+        if (codes->shape != shape)
+            fail("{}: tensor {}: expected the shape of {} and {} bytes for each scale", name_, quote(name),
+                 quote(other), kCodeBytes);
+        shape = scales->shape;
+        const auto columns = checked_mul(shape.back(), info(DType::mxfp4).block_elements);
+        if (!columns || shape.size() > kMaxRank)
+            fail("{}: tensor {}: expected at most {} dimensions, of less than 2^63 numbers", name_, quote(other),
+                 kMaxRank);
+        shape.back() = *columns;
+        halves_[whole] = {{DType::mxfp4, shape, nullptr, codes->bytes + scales->bytes, 0},
+                          {codes->data, codes->bytes},
+                          {scales->data, scales->bytes}};
+        joined.insert(joined.end(), {name, other});
+    }
+    for (const std::string& name : joined) shard_of_.erase(name);
+}
+
 std::vector<std::string> Checkpoint::names() const {
     std::vector<std::string> names;
     for (const auto& [name, own] : gguf_names_) names.push_back(name);
     for (const auto& [name, shard] : shard_of_) names.push_back(name);
+    for (const auto& [name, halves] : halves_) names.push_back(name);
+    std::sort(names.begin(), names.end());
     return names;
 }
 
@@ -128,6 +177,7 @@ const TensorView* Checkpoint::find(std::string_view model_name) const {
         const auto own = gguf_names_.find(name);
         return own == gguf_names_.end() ? nullptr : gguf_->find(own->second);
     }
+    if (const auto halves = halves_.find(name); halves != halves_.end()) return &halves->second.whole;
     const auto found = shard_of_.find(name);
     return found == shard_of_.end() ? nullptr : shards_[found->second].find(name);
 }
@@ -140,16 +190,33 @@ const TensorView& Checkpoint::at(std::string_view name) const {
 
 Tensor Checkpoint::tensor(std::string_view name) {
     const TensorView& view = at(name);
-    if (view.is_aligned()) return view.tensor();
+    if (view.data != nullptr && view.is_aligned()) return view.tensor();
     std::unique_ptr<std::byte[]>& copy = copies_[own_name(name)];
     if (copy == nullptr) {
         copy = std::make_unique_for_overwrite<std::byte[]>(view.bytes);
-        std::memcpy(copy.get(), view.data, view.bytes);
+        copy_to(name, copy.get());
     }
     return {view.dtype, view.shape, copy.get()};
 }
 
+void Checkpoint::copy_to(std::string_view name, std::byte* out) const {
+    if (const auto halves = halves_.find(own_name(name)); halves != halves_.end())
+        return interleave(halves->second.codes, halves->second.scales, out);
+    const TensorView& view = at(name);
+    std::copy_n(view.data, view.bytes, out);
+}
+
+std::vector<std::byte> Checkpoint::bytes(std::string_view name) const {
+    std::vector<std::byte> out(at(name).bytes);
+    copy_to(name, out.data());
+    return out;
+}
+
 void Checkpoint::unload(std::string_view name) {
+    if (const auto halves = halves_.find(own_name(name)); halves != halves_.end()) {
+        drop_pages(halves->second.codes);
+        return drop_pages(halves->second.scales);
+    }
     const TensorView& view = at(name);
     drop_pages({view.data, view.bytes});
 }

@@ -1,5 +1,9 @@
 // The weights of a model: of a directory, whether in one safetensors file or in shards, or of a GGUF file. Opening
 // reads headers only.
+//
+// Safetensors files have no type of blocks. A weight of MXFP4 is two tensors of bytes there, as GPT-OSS was published:
+// x_blocks [..., K / 32, 16], two codes of 4 bits in a byte, the first number's in the low half, and x_scales [...,
+// K / 32], E8M0. They are one tensor x here, mxfp4 [..., K].
 #pragma once
 
 #include "base/tensor.h"
@@ -11,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,13 +38,17 @@ public:
     std::string own_name(std::string_view name) const;
     // Below, a tensor may be given the name that the model has for it.
     /// Null when there is no such tensor; Error when there is one of a dtype or rank that vitro does not compute with.
+    /// Where a file has it in two tensors, the view has no data.
     const TensorView* find(std::string_view name) const;
     /// As find, but Error when there is no such tensor.
     const TensorView& at(std::string_view name) const;
 
-    /// The tensor for computing: mapped without a copy, except that data which the file does not align to its element
-    /// is copied once, and kept. Read-only memory, valid as long as this checkpoint.
+    /// The tensor for computing: mapped without a copy, except that data which the file does not align to its element,
+    /// or has in two tensors, is copied once, and kept. Read-only memory, valid as long as this checkpoint.
     Tensor tensor(std::string_view name);
+
+    /// A copy of the tensor's bytes.
+    std::vector<std::byte> bytes(std::string_view name) const;
 
     /// Drops the tensor from memory, as far as nobody else uses its pages, and its copy if there is one. What tensor()
     /// gave is no longer valid; it may be asked for again.
@@ -56,7 +65,17 @@ public:
     const std::string& name() const { return name_; }
 
 private:
-    bool has(std::string_view name) const { return gguf_names_.contains(name) || shard_of_.contains(name); }
+    /// A weight that a file has in two tensors.
+    struct Halves {
+        TensorView whole;  // without data
+        std::span<const std::byte> codes, scales;
+    };
+
+    bool has(std::string_view name) const {
+        return gguf_names_.contains(name) || shard_of_.contains(name) || halves_.contains(name);
+    }
+    void join_halves();
+    void copy_to(std::string_view name, std::byte* out) const;
     void open_gguf(const std::filesystem::path& path);
     void open_shards(const std::filesystem::path& directory);
 
@@ -65,6 +84,7 @@ private:
     std::map<std::string, std::string, std::less<>> gguf_names_;  // tensor -> its name in the GGUF file
     std::vector<SafetensorsFile> shards_;
     std::map<std::string, std::size_t, std::less<>> shard_of_;  // tensor -> index into shards_
+    std::map<std::string, Halves, std::less<>> halves_;
     std::map<std::string, std::unique_ptr<std::byte[]>, std::less<>> copies_;
 };
 

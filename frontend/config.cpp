@@ -8,6 +8,7 @@
 #include "frontend/json.h"
 #include "frontend/layer_config.h"
 #include "frontend/model_directory.h"
+#include "frontend/rope_config.h"
 #include "models/model.h"
 
 #include <algorithm>
@@ -215,12 +216,11 @@ ModelConfig read_model_config(const std::filesystem::path& directory) {
     const NamedArchitecture found = architecture_of(config);
     const Architecture& known = *found.architecture;
     const ConfigKeys& keys = known.keys;
-    if (const auto quantization = config.given("quantization_config")) {
-        quantization->refuse("no quantization: only f32, f16 and bf16 weights can be run");
-    }
+    const bool in_blocks = has_mxfp4_experts(config, known.experts);
     refuse_keys_not_heeded(config, known);
 
     ModelConfig model;
+    model.experts_in_blocks = in_blocks;
     const auto names = config.given("architectures");
     model.architecture = names ? names->array().front().string() : known.name;
     model.head = found.head;
@@ -242,7 +242,7 @@ ModelConfig read_model_config(const std::filesystem::path& directory) {
     model.tie_word_embeddings = boolean_or(config, "tie_word_embeddings", known.tie_word_embeddings);
     model.attention_bias =
         bias(config, keys.attention_bias, known.has_attention_bias, known, known.default_attention_bias);
-    model.mlp_bias = bias(config, "mlp_bias", known.has_mlp_bias, known);
+    model.mlp_bias = bias(config, keys.mlp_bias, known.has_mlp_bias, known, known.default_mlp_bias);
     // Where an architecture has a key for them, they are absent without it, but for those of logits.
     model.norm_bias = keys.norm_bias.empty() || boolean_or(config, keys.norm_bias, false);
     model.head_bias = keys.head_bias.empty() || boolean_or(config, keys.head_bias, false);
@@ -263,6 +263,7 @@ ModelConfig read_model_config(const std::filesystem::path& directory) {
     model.experts_are_stacked = known.experts.count > 0 && is_gguf(directory);
     model.original_max_positions =
         model.ropes.empty() ? model.max_positions : model.ropes.front().original_max_positions;
+    if (known.rope.has_query_scale) model.query_scale_beta = read_query_scale(config, known.rope);
     return model;
 }
 

@@ -19,6 +19,8 @@ constexpr Switch kSwitches[] = {
     {"alibi"},
     {"attention_chunk_size"},
     {"attention_multiplier"},
+    {"attention_stride"},
+    {"attention_summary"},
     {"attn_logit_softcapping"},
     {"attn_temperature_tuning", 0},
     {"classifier_activation", {}, "gelu"},
@@ -82,7 +84,8 @@ bool is_heeded(std::string_view key, const Architecture& known) {
         if (own == key) return true;
     if (key == "num_experts" || key == "num_local_experts") return known.experts.count > 0;
     if (key == "mlp_only_layers" || key == "decoder_sparse_step") return known.experts.has_dense_layers;
-    if (key == "layer_types") return known.sliding.has_layer_types;
+    if (key == "layer_types" || key == "attention_stride" || key == "attention_summary")
+        return known.sliding.has_layer_types;
     if (key == "use_sliding_window") return known.sliding.is_switched;
     if (key == "no_rope_layers" || key == "no_rope_layer_interval") return known.rope.none_every > 0;
     return false;

@@ -38,6 +38,15 @@ void take_from_dense_layers(const JsonValue& config, std::vector<LayerConfig>& l
 
 }  // namespace
 
+bool has_mxfp4_experts(const JsonValue& config, const ExpertDefaults& defaults) {
+    const auto quantization = config.given("quantization_config");
+    if (!quantization) return false;
+    const auto method = quantization->given("quant_method");
+    if (defaults.may_be_mxfp4 && method && method->string() == "mxfp4") return true;
+    quantization->refuse(defaults.may_be_mxfp4 ? "no quantization but \"quant_method\": \"mxfp4\""
+                                               : "no quantization: only f32, f16 and bf16 weights can be run");
+}
+
 void read_experts(const JsonValue& config, const ExpertDefaults& defaults, ModelConfig& model) {
     if (defaults.count == 0) return;
     model.n_experts = count_of(config, defaults.count);
@@ -53,6 +62,12 @@ void read_experts(const JsonValue& config, const ExpertDefaults& defaults, Model
         model.normalizes_experts = normalizes && normalizes->boolean();
     }
     if (defaults.has_dense_layers) take_from_dense_layers(config, model.layers);
+    if (model.experts_in_blocks)
+        for (const auto& [key, width] :
+             {std::pair{"hidden_size", model.hidden_size}, {"intermediate_size", model.expert_size}})
+            if (width % info(DType::mxfp4).block_elements != 0)
+                config.at(key).refuse(fmt::format("a multiple of {}, the numbers in a block of MXFP4",
+                                                  info(DType::mxfp4).block_elements));
     if (!defaults.has_clamped_swiglu) return;
     model.swiglu_scale = number_or(config, "swiglu_alpha", 1.702);
     model.swiglu_limit = number_or(config, "swiglu_limit", 7);

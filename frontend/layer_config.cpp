@@ -55,8 +55,6 @@ std::vector<bool> layers_that_slide(const JsonValue& config, const SlidingDefaul
         const std::vector<JsonValue> types = list_of_layers(*list, std::ssize(turns));
         for (std::size_t i = 0; i < types.size(); ++i) {
             slides[i] = types[i].string() == "sliding_attention";
-            if (!slides[i] && types[i].string() != "full_attention")
-                types[i].refuse("one of full_attention, sliding_attention");
             if (slides[i] && window == 0) types[i].refuse("full_attention, since there is no sliding_window");
         }
         return slides;
@@ -74,6 +72,23 @@ std::vector<bool> layers_that_slide(const JsonValue& config, const SlidingDefaul
         slides[i] = window > 0 && !is_full;
     }
     return slides;
+}
+
+/// vitro's own: layers of these types have a pattern of the Sparse Transformer, which transformers has no word for.
+void read_patterns(const JsonValue& config, ModelConfig& model) {
+    const auto list = config.given("layer_types");
+    if (!list) return;
+    const std::vector<JsonValue> types = list_of_layers(*list, model.n_layers);
+    for (std::size_t i = 0; i < types.size(); ++i) {
+        const std::string_view type = types[i].string();
+        const bool is_fixed = type == "fixed_attention";
+        if (type == "full_attention" || type == "sliding_attention") continue;
+        if (!is_fixed && type != "strided_attention")
+            types[i].refuse("one of full_attention, sliding_attention, strided_attention, fixed_attention");
+        LayerConfig& layer = model.layers[i];
+        layer.sparse_stride = config.at("attention_stride").integer(1, kMaxPositions);
+        if (is_fixed) layer.sparse_summary = config.at("attention_summary").integer(1, layer.sparse_stride);
+    }
 }
 
 }  // namespace
@@ -96,6 +111,7 @@ void read_layers(const JsonValue& config, const Architecture& known, std::int64_
                                         : has_local_rope && slides[i] ? 1
                                                                       : 0,
                                 .has_experts = known.experts.count > 0});
+    if (known.sliding.has_layer_types) read_patterns(config, model);
     for (const Rope& rope : model.ropes)
         if (!rope.is_static() && rope.original_max_positions != model.rope_by_length()->original_max_positions)
             fail("{}: \"rope_parameters\": expected one length at which the layers' factors change, found {} and {}",

@@ -69,9 +69,13 @@ std::string hint_for_missing(const fs::path& directory) {
         return fmt::format("; a model of the Hugging Face hub is downloaded first, as by hf download {}", text);
     }
     const std::vector<std::string> names = names_in(parent);
-    const std::vector<std::string_view> known(names.begin(), names.end());
+    std::vector<std::string_view> known(names.begin(), names.end());
+    if (!directory.has_parent_path()) known.insert(known.end(), kFetchedModels.begin(), kFetchedModels.end());
     const std::string name = directory.filename().string();
     const std::string_view near = nearest(name, known);
+    const bool is_fetched = std::find(names.begin(), names.end(), near) == names.end() && !near.empty();
+    if (is_fetched && near == name) return fmt::format("; ./dev fetch {} gets it", name);
+    if (is_fetched) return fmt::format(": did you mean '{}', which ./dev fetch {} gets?", near, near);
     return near.empty() || near == name
                ? ""  // a link that leads nowhere
                : fmt::format(": did you mean '{}'?", (directory.parent_path() / near).string());
@@ -108,6 +112,16 @@ void require_model_directory(const fs::path& directory) {
     if (is_there(directory / "config.json")) return;
     if (const std::string found = hint_for_container(directory); !found.empty())
         fail("{}: expected a model's directory, found {}", directory.string(), found);
+}
+
+fs::path find_model(const fs::path& given, std::span<const fs::path> places) {
+    if (is_there(given) || given.has_parent_path()) return given;
+    for (const fs::path& place : places) {
+        const fs::path model = place / given;
+        if (is_there(model / "model.gguf")) return model / "model.gguf";
+        if (is_there(model / "config.json")) return model;
+    }
+    return given;
 }
 
 std::string weights_hint(const fs::path& directory) {

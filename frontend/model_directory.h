@@ -1,8 +1,10 @@
 // What is wrong with a path that should be a model's directory, and what was probably meant.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -11,6 +13,13 @@ namespace vitro {
 /// Error, with what to do, when the path is no directory, or is one that holds models instead of being one: a file of a
 /// model, an organization and a name of the Hugging Face hub, a folder of the hub's cache. Other directories pass.
 void require_model_directory(const std::filesystem::path& directory);
+
+/// The models that `./dev fetch` gets; each has a directory of its name.
+inline constexpr std::array<std::string_view, 3> kFetchedModels{"gemma3-270m", "minilm", "smollm2"};
+
+/// What `given` is where something is there; else, of a plain name, the model that a directory of that name in one of
+/// `places` has: its model.gguf, or the directory itself, with a config.json. As it is where there is none.
+std::filesystem::path find_model(const std::filesystem::path& given, std::span<const std::filesystem::path> places);
 
 /// Why a directory may lack model.safetensors, to be appended to an error that says so: weights in another format.
 /// Empty when nothing is known.

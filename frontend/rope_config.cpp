@@ -246,4 +246,9 @@ Rope read_rope(const JsonValue& config, const RopeDefaults& defaults, RopeOf who
     return rope;
 }
 
+double read_query_scale(const JsonValue& config, const RopeDefaults& defaults) {
+    const RopeKeys keys = rope_keys(config, defaults, RopeOf::all_layers);
+    return keys.nested ? keys.nested->at("llama_4_scaling_beta").number(-1e3, 1e3) : 0;
+}
+
 }  // namespace vitro

@@ -17,4 +17,7 @@ enum class RopeOf : std::uint8_t { all_layers, sliding_layers };
 Rope read_rope(const JsonValue& config, const RopeDefaults& defaults, RopeOf whose, std::int64_t head_dim,
                std::int64_t max_positions);
 
+/// `llama_4_scaling_beta`: how much larger queries become as texts go on (ops/position_scale).
+double read_query_scale(const JsonValue& config, const RopeDefaults& defaults);
+
 }  // namespace vitro

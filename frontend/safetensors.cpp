@@ -181,6 +181,11 @@ const TensorView* SafetensorsFile::find(std::string_view name) const {
     return &found->second.view;
 }
 
+const TensorView* SafetensorsFile::find_bytes(std::string_view name) const {
+    const auto found = entries_.find(name);
+    return found != entries_.end() && found->second.dtype == "U8" ? &found->second.view : nullptr;
+}
+
 std::optional<SafetensorsFile::Raw> SafetensorsFile::raw(std::string_view name) const {
     const auto found = entries_.find(name);
     if (found == entries_.end()) return std::nullopt;

@@ -42,6 +42,8 @@ public:
     bool contains(std::string_view name) const { return entries_.find(name) != entries_.end(); }
     /// Null when there is no such tensor; Error when there is one that vitro has no dtype or rank for.
     const TensorView* find(std::string_view name) const;
+    /// A tensor of bytes (U8), whose meaning another one has; its dtype means nothing. Null when there is none.
+    const TensorView* find_bytes(std::string_view name) const;
     /// A tensor as the file has it, of any dtype.
     struct Raw {
         std::string_view dtype;  // as the format spells it: "U8"

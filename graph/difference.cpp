@@ -52,7 +52,7 @@ Difference difference(const Tensor& first, const Tensor& second) {
     if (finite > 0) out.rms = std::sqrt(power / static_cast<double>(finite));
     out.nmse = squares == 0 ? 0 : power == 0 ? kInfinity : squares / power;
     if (std::isinf(out.largest)) {
-        out.worst = kInfinity;
+        out.nmse = out.worst = kInfinity;
     } else if (out.largest > 0) {
         each(a, b, [&](std::int64_t, double x, double y) {
             if (!is_same(x, y)) out.worst = std::max(out.worst, std::abs(y - x) / (std::abs(x) + out.rms));

@@ -7,7 +7,7 @@ namespace vitro {
 
 struct Difference {
     std::int64_t elements = 0;
-    double nmse = 0;          // sum((b - a)²) / sum(a²) over what is finite in both; infinite where only a is 0
+    double nmse = 0;          // sum((b - a)²) / sum(a²); infinite where only a is 0, or where `largest` is
     double rms = 0;           // of a
     double largest = 0;       // |b - a|; infinite where one is no number, or another infinity
     std::int64_t where = -1;  // the element of it, in row-major order; -1 where there is no difference

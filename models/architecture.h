@@ -24,6 +24,7 @@ struct ConfigKeys {
     std::string_view norm_eps = "rms_norm_eps";
     std::string_view activation = "hidden_act";
     std::string_view attention_bias = "attention_bias";
+    std::string_view mlp_bias = "mlp_bias";
 
     // Multipliers; without a name the architecture has none, and the default of ModelConfig stays.
     std::string_view embedding_scale = {};
@@ -46,7 +47,7 @@ struct SlidingDefaults {
     std::string_view window_key = "sliding_window";
     bool has_both_sides = false;           // it counts the tokens on both sides: half of them on each, and the token
     std::int64_t window = 0;               // where it is absent; 0: none
-    bool has_layer_types = false;          // "layer_types" says of each layer whether it slides
+    bool has_layer_types = false;          // "layer_types" says of each layer whether it slides, or has a pattern
     std::int64_t full_every = 0;           // where that is absent, every so-many-th layer does not; 0: all slide
     std::string_view full_every_key = {};  // names it in config.json
     bool first_is_full = false;            // they are counted from the first layer on, which is one of them
@@ -66,6 +67,7 @@ struct RopeDefaults {
     bool has_partial_rotary = false;          // otherwise partial_rotary_factor must be 1
     double partial_rotary = 1;                // where config.json is silent
     bool must_be_given = false;               // there is no default
+    bool has_query_scale = false;             // with "llama_4_scaling_beta"
     bool only_longrope = false;               // Phi-3 knows no other scaling, and calls it su or yarn at times
 };
 
@@ -78,6 +80,7 @@ struct ExpertDefaults {
     std::string_view normalizes_key = {};  // whether their shares sum to 1; without a name they do
     bool has_dense_layers = false;         // "mlp_only_layers" and "decoder_sparse_step" say which layers have none
     bool has_clamped_swiglu = false;       // with "swiglu_alpha" and "swiglu_limit"
+    bool may_be_mxfp4 = false;             // "quantization_config" may say that their weights are
 };
 
 struct Architecture {
@@ -108,6 +111,7 @@ struct Architecture {
     bool has_attention_bias = false;
     bool default_attention_bias = false;  // where the key is absent
     bool has_mlp_bias = false;
+    bool default_mlp_bias = false;  // the same
     SlidingDefaults sliding = {};
     RopeDefaults rope = {};
     ExpertDefaults experts = {};

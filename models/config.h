@@ -78,6 +78,8 @@ struct LayerConfig {
     std::int64_t n_kv_heads = 0;      // divides n_heads
     std::int64_t head_dim = 0;        // n_heads * head_dim need not be hidden_size
     std::int64_t sliding_window = 0;  // position q sees k iff q - window < k <= q; 0: sees every k <= q
+    std::int64_t sparse_stride = 0;   // sees of these a pattern only (ops/attention_mask/visibility.h); 0: all
+    std::int64_t sparse_summary = 0;  // of the pattern; 0: the strided one, else the fixed one
     int rope = 0;                     // how q and k turn: an index into ModelConfig::ropes, or kNoRope: not at all
     bool has_experts = false;         // its feed-forward layer is a mixture of experts
 
@@ -116,10 +118,11 @@ struct ModelConfig {
     bool norm_from_one = false;  // the norms' weights are stored as their differences from 1: Gemma, but not in GGUF
     std::optional<DType> dtype;  // what the file says the weights are; the tensors themselves decide
 
-    double embedding_scale = 1;    // of the embedded tokens
-    double residual_scale = 1;     // of what a layer's blocks add to the residual stream
-    double attention_scale = 0;    // of q·k; 0: 1 / sqrt(head_dim)
-    double logit_scale = 1;        // of the logits
+    double embedding_scale = 1;  // of the embedded tokens
+    double residual_scale = 1;   // of what a layer's blocks add to the residual stream
+    double attention_scale = 0;  // of q·k; 0: 1 / sqrt(head_dim)
+    double query_scale_beta = 0;  // q at position p is multiplied by 1 + this · ln(1 + ⌊p / original_max_positions⌋)
+    double logit_scale = 1;       // of the logits
     double attention_softcap = 0;  // the scores are held within ± this; 0: they are not
     double logit_softcap = 0;      // the same of the logits
 
@@ -128,6 +131,7 @@ struct ModelConfig {
     std::int64_t expert_size = 0;        // width inside one
     bool normalizes_experts = false;     // the shares of a token's experts sum to 1
     bool experts_are_stacked = false;    // a weight of all experts is one tensor: GGUF files
+    bool experts_in_blocks = false;      // such a tensor is MXFP4, whose rows are not turned: published GPT-OSS
     double swiglu_scale = 1;             // of the gate in its sigmoid
     double swiglu_limit = 0;             // the gate is at most this, the other factor within ± this; 0: no limit
 

@@ -15,6 +15,7 @@
 #include "ops/masked_matmul/masked_matmul.h"
 #include "ops/matmul/matmul.h"
 #include "ops/mul/mul.h"
+#include "ops/position_scale/position_scale.h"
 #include "ops/relu/relu.h"
 #include "ops/repeat/repeat.h"
 #include "ops/reshape/reshape.h"
@@ -44,13 +45,26 @@ Decoder::Decoder(const ModelConfig& config, const BuildOptions& options)
     rows_ = input("rows", {'R'});
     if (config.rope_by_length() != nullptr) rope_lengths_ = input("rope_lengths", {'S'});
     for (const LayerConfig& layer : config.layers) {
-        const std::int64_t window = layer.sliding_window;
-        if (masks_.contains(window)) continue;
-        const At at =
-            masks_.empty() ? At(b) : b.named(fmt::format("attention_mask.{}", window > 0 ? "sliding" : "full"));
-        masks_[window] = attention_mask(at, positions_, sequences_, lengths_,
-                                        {.visibility = {.causal = config.is_causal, .window = window}});
+        const Visibility visibility = visibility_of(c, layer);
+        if (mask_of(layer).is_given()) continue;
+        const char* const kind = !visibility.is_range()  ? (visibility.summary > 0 ? "fixed" : "strided")
+                                 : visibility.window > 0 ? "sliding"
+                                                         : "full";
+        const At at = masks_.empty() ? At(b) : b.named(fmt::format("attention_mask.{}", kind));
+        masks_.emplace_back(visibility,
+                            attention_mask(at, positions_, sequences_, lengths_, {.visibility = visibility}));
     }
+    if (config.query_scale_beta != 0) {
+        const PositionScale by{static_cast<float>(config.query_scale_beta), config.original_max_positions};
+        query_scales_ = reshape(b, position_scale(b.named("query_scale"), positions_, by), {'T', 1, 1});
+    }
+}
+
+/// Absent where there is none yet.
+Value Decoder::mask_of(const LayerConfig& layer) const {
+    for (const auto& [visibility, mask] : masks_)
+        if (visibility == visibility_of(c, layer)) return mask;
+    return {};
 }
 
 DType Decoder::weight_dtype(std::string_view path) const {
@@ -222,6 +236,7 @@ Value Decoder::cached(std::string_view name, const LayerConfig& layer, Value x) 
 Value Decoder::attention(const LayerConfig& layer, Value q, Value k, Value v, Value sinks) {
     q = rotate(b.named("q_rope"), layer, heads("q_heads", q, c.n_heads));
     k = rotate(b.named("k_rope"), layer, heads("k_heads", k, layer.n_kv_heads));
+    if (query_scales_.is_given()) q = mul(b.named("q_scaled"), q, query_scales_);
     const Value keys = cached("k_cache", layer, k);  // [n_heads, C, head_dim]
     const Value values = cached("v_cache", layer, heads("v_heads", v, layer.n_kv_heads));
 

@@ -2,12 +2,14 @@
 #pragma once
 
 #include "graph/builder.h"
+#include "models/layer_visibility.h"
 #include "models/model.h"
 
 #include <functional>
-#include <map>
 #include <optional>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace vitro {
 
@@ -77,12 +79,13 @@ private:
     Value linear_of(At at, std::string_view name, Value x, std::int64_t out, bool bias, std::int64_t paired_heads);
     Value rotate(At at, const LayerConfig& layer, Value x);
     Value cached(std::string_view name, const LayerConfig& layer, Value x);
-    Value mask_of(const LayerConfig& layer) const { return masks_.at(layer.sliding_window); }
+    Value mask_of(const LayerConfig& layer) const;
 
     const BuildOptions& options_;
     Value tokens_, positions_, sequences_, page_table_, lengths_, rows_, table_;
-    Value rope_lengths_{};                 // absent where rope does not depend on lengths
-    std::map<std::int64_t, Value> masks_;  // by sliding window
+    Value rope_lengths_{};  // absent where rope does not depend on lengths
+    Value query_scales_{};  // [T, 1, 1], absent where there are none
+    std::vector<std::pair<Visibility, Value>> masks_;
 };
 
 }  // namespace vitro

@@ -3,6 +3,7 @@
 #include "models/experts.h"
 #include "ops/add/add.h"
 #include "ops/clamp/clamp.h"
+#include "ops/dequantize/dequantize.h"
 #include "ops/expert_linear/expert_linear.h"
 #include "ops/mul/mul.h"
 #include "ops/reshape/reshape.h"
@@ -23,8 +24,8 @@ Value self_attention(Decoder& d, const LayerConfig& layer, Value x) {
     return d.linear(d.b, "o_proj", d.attention(layer, q, k, v, sinks), d.c.hidden_size, bias);
 }
 
-/// Columns 2 i + part of each expert's matrix, which stands turned: `both` is [E, 2, out, in], the result [E, out, in].
-Value every_second_column(Decoder& d, const std::string& name, Value both, std::int64_t part) {
+/// Rows 2 i + part of each expert's matrix: `both` is [E, 2, out, in], the result [E, out, in].
+Value every_second_row(Decoder& d, const std::string& name, Value both, std::int64_t part) {
     const Shape& shape = d.b.type(both).shape;
     const Value x = slice(d.b, both, {.axis = 1, .begin = part, .end = part + 1});
     return reshape(d.b.named(name), x, {shape[0], shape[2], shape[3]});
@@ -41,6 +42,38 @@ struct Experts {
     Value weights;  // [E, out, in]
     Value biases;   // [E, out]
 };
+struct GatedExperts {
+    Experts gate, up, down;
+};
+
+/// As GGUF files have them, each by itself.
+Experts stacked_experts(Decoder& d, const std::string& name, std::int64_t out, std::int64_t in) {
+    return {expert_weights(d, name, out, in),
+            d.weight(fmt::format("experts.{}.bias", name).c_str(), {d.c.n_experts, out})};
+}
+
+/// As transformers has them: rows of gate and up take turns, and matrices stand turned unless they are in blocks.
+GatedExperts joined_experts(Decoder& d) {
+    const std::int64_t count = d.c.n_experts, size = d.c.expert_size, width = d.c.hidden_size;
+    const auto experts = d.b.scope("experts", "GptOssExperts");
+    Value both, down;
+    if (d.c.experts_in_blocks) {
+        const Value rows = d.b.weight("gate_up_proj", {DType::mxfp4, {count, 2 * size, width}});
+        both = transpose(d.b, reshape(d.b, rows, {count, size, 2, width}), {0, 2, 1, 3});
+        down = dequantize(d.b.named("down"), d.b.weight("down_proj", {DType::mxfp4, {count, width, size}}));
+    } else {
+        const Value stored = d.weight("gate_up_proj", {count, width, 2 * size});
+        both = transpose(d.b, reshape(d.b, stored, {count, width, size, 2}), {0, 3, 2, 1});
+        down = transpose(d.b.named("down"), d.weight("down_proj", {count, size, width}), {0, 2, 1});
+    }
+    const Value biases = reshape(d.b, d.weight("gate_up_proj_bias", {count, 2 * size}), {count, size, 2});
+    const auto part = [&](const std::string& name, std::int64_t index) {
+        Value rows = every_second_row(d, d.c.experts_in_blocks ? name + ".blocks" : name, both, index);
+        if (d.c.experts_in_blocks) rows = dequantize(d.b.named(name), rows);
+        return Experts{rows, every_second_bias(d, name + "_bias", biases, index)};
+    };
+    return {part("gate", 0), part("up", 1), {down, d.weight("down_proj_bias", {count, width})}};
+}
 
 /// (min(gate, limit) · σ(scale · min(gate, limit))) * (clamp(up, ± limit) + 1)
 Value clamped_swiglu(Decoder& d, Value gate, Value up) {
@@ -56,18 +89,11 @@ Value clamped_swiglu(Decoder& d, Value gate, Value up) {
 Value mixture(Decoder& d, Value x) {
     const auto scope = d.b.scope("mlp", "GptOssMLP");
     const Choice choice = choose_experts(d, d.linear(d.b, "router", x, d.c.n_experts, true));
-    const std::int64_t count = d.c.n_experts, size = d.c.expert_size, width = d.c.hidden_size;
-    Experts gate, up, down;
-    {
-        const auto experts = d.b.scope("experts", "GptOssExperts");
-        const Value stored = d.weight("gate_up_proj", {count, width, 2 * size});
-        const Value both = transpose(d.b, reshape(d.b, stored, {count, width, size, 2}), {0, 3, 2, 1});
-        const Value biases = reshape(d.b, d.weight("gate_up_proj_bias", {count, 2 * size}), {count, size, 2});
-        gate = {every_second_column(d, "gate", both, 0), every_second_bias(d, "gate_bias", biases, 0)};
-        up = {every_second_column(d, "up", both, 1), every_second_bias(d, "up_bias", biases, 1)};
-        const Value turned = d.weight("down_proj", {count, size, width});
-        down = {transpose(d.b.named("down"), turned, {0, 2, 1}), d.weight("down_proj_bias", {count, width})};
-    }
+    const std::int64_t size = d.c.expert_size, width = d.c.hidden_size;
+    const auto [gate, up, down] = d.c.experts_are_stacked ? GatedExperts{stacked_experts(d, "gate_proj", size, width),
+                                                                         stacked_experts(d, "up_proj", size, width),
+                                                                         stacked_experts(d, "down_proj", width, size)}
+                                                          : joined_experts(d);
     const auto product = [&](const char* name, Value from, const Experts& experts) {
         return expert_linear(d.b.named(name), from, experts.weights, choice.experts, experts.biases);
     };
@@ -101,7 +127,7 @@ const Architecture kGptOss{
     .default_attention_bias = true,
     .sliding = {.has_window = true, .window = 128, .has_layer_types = true, .full_every = 2},
     .rope = {.theta = 150000, .must_be_given = true},
-    .experts = {.count = 128, .per_token = 4, .has_clamped_swiglu = true},
+    .experts = {.count = 128, .per_token = 4, .has_clamped_swiglu = true, .may_be_mxfp4 = true},
 };
 
 }  // namespace vitro

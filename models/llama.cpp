@@ -53,6 +53,19 @@ const Architecture kMinistral{
     .sliding = {.has_window = true, .window = 4096, .has_layer_types = true},
 };
 
+const Architecture kMinistral3{
+    .name = "Ministral3ForCausalLM",
+    .model_type = "ministral3",
+    .build = build,
+    .n_kv_heads = 8,
+    .head_dim = 128,
+    .max_positions = 262144,
+    .norm_eps = 1e-5,
+    .pad_token_id = 11,
+    .sliding = {.has_window = true},
+    .rope = {.theta = 1e6, .must_be_given = true, .has_query_scale = true},
+};
+
 const Architecture kSmolLm3{
     .name = "SmolLM3ForCausalLM",
     .model_type = "smollm3",

@@ -8,8 +8,8 @@ namespace {
 
 Value self_attention(Decoder& d, const LayerConfig& layer, Value x) {
     const auto scope = d.b.scope("self_attn", "MixtralAttention");
-    const Value q = d.linear(d.b, "q_proj", x, d.c.n_heads * layer.head_dim);
-    const Value k = d.linear(d.b, "k_proj", x, layer.n_kv_heads * layer.head_dim);
+    const Value q = d.linear_to_heads(d.b, "q_proj", x, d.c.n_heads, layer.head_dim);
+    const Value k = d.linear_to_heads(d.b, "k_proj", x, layer.n_kv_heads, layer.head_dim);
     const Value v = d.linear(d.b, "v_proj", x, layer.n_kv_heads * layer.head_dim);
     return d.linear(d.b, "o_proj", d.attention(layer, q, k, v), d.c.hidden_size);
 }

@@ -12,6 +12,7 @@
 #include "models/phi3.h"
 #include "models/qwen.h"
 #include "models/stablelm.h"
+#include "models/starcoder2.h"
 
 #include <algorithm>
 
@@ -28,6 +29,7 @@ std::span<const Architecture* const> architectures() {
         &kGranite,
         &kLlama,
         &kMinistral,
+        &kMinistral3,
         &kMistral,
         &kMixtral,
         &kModernBert,
@@ -40,6 +42,7 @@ std::span<const Architecture* const> architectures() {
         &kRoberta,
         &kSmolLm3,
         &kStableLm,
+        &kStarcoder2,
         &kXlmRoberta,
     };
     // clang-format on

@@ -20,7 +20,8 @@ const std::vector<std::int64_t> kHeadsFirst{1, 0, 2};
 /// Walks from a softmax to what it stands between, noting the nodes on the way.
 class Match {
 public:
-    Match(Rewriter& rewriter, NodeId softmax) : rewriter_(rewriter), graph_(rewriter.graph()), softmax_(softmax) {}
+    Match(Rewriter& rewriter, const PassContext& context, NodeId softmax)
+        : rewriter_(rewriter), context_(context), graph_(rewriter.graph()), softmax_(softmax) {}
 
     bool fuse() {
         const ValueId weights = graph_.node(softmax_).outputs[0];
@@ -138,19 +139,24 @@ private:
             return rewriter_.refuse(at_, "the caches of keys and values differ in type");
         attributes_.visibility = mask_->attributes.as<AttentionMask>().visibility;
         attributes_.keys = mask_->attributes.as<AttentionMask>().keys;
+        Node node{&kAttention,
+                  attributes_,
+                  {q_, k_cache_, v_cache_, mask_->inputs[AttentionMask::kPositions],
+                   mask_->inputs[AttentionMask::kSequences], page_table_, lengths_},
+                  {out_},
+                  graph_.node(softmax_).source,
+                  {}};
+        // Its decomposition would be the same ops again, in fp32.
+        if (const std::string reason = context_.refuses(graph_, node); !reason.empty())
+            return rewriter_.refuse(at_, reason);
         rewriter_.fired(out_, fmt::format("{} nodes become one op that reads the cache's pages one after the other",
                                           matched_.size()));
-        rewriter_.replace(matched_, {&kAttention,
-                                     attributes_,
-                                     {q_, k_cache_, v_cache_, mask_->inputs[AttentionMask::kPositions],
-                                      mask_->inputs[AttentionMask::kSequences], page_table_, lengths_},
-                                     {out_},
-                                     graph_.node(softmax_).source,
-                                     {}});
+        rewriter_.replace(matched_, std::move(node));
         return true;
     }
 
     Rewriter& rewriter_;
+    const PassContext& context_;
     const Graph& graph_;
     NodeId softmax_;
     ValueId at_ = -1, q_ = -1, k_cache_ = -1, v_cache_ = -1, page_table_ = -1, lengths_ = -1, out_ = -1;
@@ -164,7 +170,7 @@ private:
 bool fuse_attention(Graph& graph, PassContext& context) {
     Rewriter rewriter(graph, context.journal, "fuse_attention");
     for (std::size_t n = 0; n < graph.nodes.size(); ++n)
-        if (graph.nodes[n].op == &kSoftmax) Match(rewriter, static_cast<NodeId>(n)).fuse();
+        if (graph.nodes[n].op == &kSoftmax) Match(rewriter, context, static_cast<NodeId>(n)).fuse();
     return rewriter.finish();
 }
 

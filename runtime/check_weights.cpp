@@ -53,7 +53,8 @@ void check_weights(const Checkpoint& checkpoint, const Graph& graph, std::span<c
 void check_tied_head(const Checkpoint& checkpoint, std::string_view table, std::string_view head) {
     const TensorView *rows = checkpoint.find(table), *other = checkpoint.find(head);
     if (rows == nullptr || other == nullptr) return;
-    if (rows->dtype == other->dtype && rows->bytes == other->bytes &&
+    const bool have_data = rows->data != nullptr && other->data != nullptr;
+    if (have_data && rows->dtype == other->dtype && rows->bytes == other->bytes &&
         std::memcmp(rows->data, other->data, rows->bytes) == 0)
         return;
     fail("{}: tensor \"{}\": expected {}, since config.json has \"tie_word_embeddings\": true, found other numbers",

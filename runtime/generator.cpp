@@ -3,6 +3,7 @@
 #include "frontend/tokenizer/detokenizer.h"
 #include "runtime/append.h"
 #include "runtime/errors.h"
+#include "runtime/expect.h"
 
 #include <algorithm>
 #include <chrono>
@@ -48,6 +49,7 @@ Generation generate_tokens(LanguageModel& model, std::int64_t sequence, std::spa
                            const GenerationOptions& options,
                            const std::function<bool(std::int32_t token, bool ends)>& on_token) {
     const auto context = static_cast<std::size_t>(model.context());
+    expect_language_model(model.config());
     if (prompt.empty()) fail("the prompt has no tokens: expected at least one");
     if (prompt.size() >= context)
         throw ContextError(

@@ -123,10 +123,7 @@ const KeptRun::Stages& KeptRun::stages() const {
 
 const Elements& KeptRun::checkpoint_tensor(const std::string& name) const {
     Elements& out = tensors_[name];
-    if (out.empty()) {
-        const TensorView& view = model_.checkpoint().at(name);
-        out.assign(view.data, view.data + view.bytes);
-    }
+    if (out.empty()) out = model_.checkpoint().bytes(name);
     return out;
 }
 

@@ -1,6 +1,7 @@
 #include "runtime/language_model.h"
 
 #include "runtime/errors.h"
+#include "runtime/expect.h"
 
 #include <algorithm>
 
@@ -73,8 +74,7 @@ void LanguageModel::check(std::span<const StepPart> work) const {
         if (config_.head == Head::none && part.want != Want::nothing && part.want != Want::hidden_states)
             fail("{}: expected a model with a head, such as a language model: this one gives hidden states",
                  config_.architecture);
-        if (part.want == Want::token && config_.head != Head::language_model)
-            fail("{}: expected a language model: this one gives scores of labels", config_.architecture);
+        if (part.want == Want::token || part.want == Want::log_probabilities) expect_language_model(config_);
         if (part.want == Want::hidden_states && !options_.hidden_states)
             fail("hidden states: expected a model that was opened with the option hidden_states");
         if (part.want != Want::nothing && part.all_rows && !options_.all_logits)

@@ -110,8 +110,7 @@ Elements ModelTaps::of_program(ValueId id) const {
 }
 
 Elements ModelTaps::weight(const std::string& path) const {
-    const TensorView& view = model_.checkpoint().at(source_.value(source_.find(path)).source);
-    return {view.data, view.data + view.bytes};
+    return model_.checkpoint().bytes(source_.value(source_.find(path)).source);
 }
 
 void ModelTaps::read(const std::function<void(const SeenValue&)>& take) const {

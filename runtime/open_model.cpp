@@ -1,6 +1,23 @@
 #include "runtime/open_model.h"
 
+#include <algorithm>
+
 namespace vitro {
+namespace {
+
+/// Whether a weight is what was asked for. Rows that are no whole blocks of a type become q8_0.
+bool has_weights_of(const Program& program, DType wanted) {
+    const auto is_wanted = [&](const ValueInfo& value) {
+        const DType dtype = value.type.dtype;
+        return dtype == wanted || (is_block_quantized(wanted) && dtype == DType::q8_0);
+    };
+    const auto& values = program.graph.values;
+    return std::any_of(program.load.values.begin(), program.load.values.end(), is_wanted) ||
+           std::any_of(values.begin(), values.end(),
+                       [&](const ValueInfo& value) { return value.kind == ValueKind::weight && is_wanted(value); });
+}
+
+}  // namespace
 
 LanguageModelOptions model_options(const OpenOptions& options, const ModelConfig& config, const Devices& devices) {
     LanguageModelOptions out = options.model;
@@ -22,6 +39,11 @@ OpenModel open_model(const std::filesystem::path& directory, const OpenOptions& 
     Devices devices = open_devices(options.device, options.threads, options.kernels);
     auto model =
         std::make_unique<LanguageModel>(directory, config, devices.targets, model_options(options, config, devices));
+    if (options.weights && !has_weights_of(model->program(Phase::prefill), *options.weights))
+        devices.warnings.push_back(
+            fmt::format("no weight became {0}, so all stay as they are stored: {1} has no kernel for {0}, or no matrix "
+                        "has rows that could",
+                        name(*options.weights), devices.targets.front().backend.name()));
     return {std::move(config), std::move(generation), std::move(devices), std::move(model)};
 }
 

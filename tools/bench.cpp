@@ -428,7 +428,7 @@ void add_bench(CommandLine& line) {
         "check that steps agree: decode with a prompt, equal sequences with each other, a batch with each alone",
         "BATCH:CONTEXT,…");
     command.list(
-        "--models", [flags](const std::string& text) { flags->models.emplace_back(text); },
+        "--models", [flags](const std::string& text) { flags->models.push_back(named_model(text)); },
         "measure each of several models, one after the other", "MODEL,…");
     command.choice("--format", flags->format, {"text", "markdown", "csv"},
                    "how to print what was measured (default text); a table has a row for each case");

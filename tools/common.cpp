@@ -1,6 +1,7 @@
 #include "tools/common.h"
 
 #include "frontend/file.h"
+#include "frontend/model_directory.h"
 #include "runtime/errors.h"
 
 #include <unistd.h>
@@ -10,17 +11,28 @@
 namespace vitro {
 namespace {
 
+std::filesystem::path program_directory() {
+    std::error_code ignored;
+    return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
+}
+
 /// Where `cmake --install` puts it, or beside the program where that was copied with it (bench/gpu/bundle.sh), else in
 /// the source tree.
 std::filesystem::path bundled_model() {
     std::error_code ignored;
-    const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
+    const std::filesystem::path program = program_directory();
     for (const char* place : {"../share/vitro/models/bundled/tiny-phi3", "models/bundled/tiny-phi3"})
         if (std::filesystem::exists(program / place, ignored)) return (program / place).lexically_normal();
     return VITRO_BUNDLED_MODEL;
 }
 
 }  // namespace
+
+std::filesystem::path named_model(const std::string& text) {
+    // Where ./dev fetch puts them.
+    const std::filesystem::path places[] = {"build/models", (program_directory() / "../models").lexically_normal()};
+    return find_model(text, places);
+}
 
 void ProgressBar::operator()(std::size_t done, std::size_t all) {
     const int percent = all == 0 ? shown : static_cast<int>(100 * done / all);
@@ -66,8 +78,11 @@ void add_device_flags(const Command& command, ModelFlags& flags) {
 
 void add_model_flags(const Command& command, ModelFlags& flags, bool runs) {
     flags.directory = bundled_model();
-    command.option("-m,--model", flags.directory,
-                   "model directory, as Hugging Face saves it, or a GGUF file (default: the bundled model)", "MODEL");
+    command.checked(
+        "-m,--model", [&flags](const std::string& text) { flags.directory = named_model(text); },
+        "model directory, as Hugging Face saves it, or a GGUF file, or the name of a model that ./dev fetch got "
+        "(default: the bundled model)",
+        "MODEL");
     if (!runs) return;
     command.number("-c,--ctx-size", flags.context, {1, 1 << 30},
                    "longest text in tokens (default: the model's, at most 4096)");

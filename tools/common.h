@@ -33,6 +33,9 @@ struct ProgressBar {
 /// Each on a line of stderr that begins with "warning: ".
 void print_warnings(const std::vector<std::string>& warnings);
 
+/// The model that the text names: a path, or what `./dev fetch` got under that name.
+std::filesystem::path named_model(const std::string& text);
+
 /// What --weights takes.
 inline constexpr std::array<std::string_view, 5> kWeightsChoices{"stored", "fp8", "q8_0", "q4_0", "q4_k"};
 
@@ -135,6 +138,7 @@ void add_tap(CommandLine& line);
 void add_trace(CommandLine& line);
 void add_why(CommandLine& line);
 void add_attend(CommandLine& line);
+void add_mask(CommandLine& line);
 void add_compare(CommandLine& line);
 void add_profile(CommandLine& line);
 void add_completion(CommandLine& line);

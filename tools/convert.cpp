@@ -43,7 +43,11 @@ void add_convert(CommandLine& line) {
                      run(*flags);
                      return 0;
                  });
-    command.option("model", flags->model, "model directory, as Hugging Face saves it, or a GGUF file", "MODEL")
+    command
+        .checked(
+            "model", [flags](const std::string& text) { flags->model = named_model(text); },
+            "model directory, as Hugging Face saves it, or a GGUF file, or the name of a model that ./dev fetch got",
+            "MODEL")
         .required();
     command.option("-o,--output", flags->out, "the file to write", "FILE").required();
     std::vector<std::string_view> names;

@@ -351,7 +351,9 @@ void add_exec(CommandLine& line) {
     command.option("--inputs", flags->inputs,
                    "values of inputs and states, by their paths; their shapes set the sizes of symbols",
                    "FILE.safetensors");
-    command.option("-m,--model", flags->model, "directory to read the weights from (default: random weights)", "DIR");
+    command.checked(
+        "-m,--model", [flags](const std::string& text) { flags->model = named_model(text); },
+        "model to read the weights from (default: random weights)", "MODEL");
     add_synthetic_flags(command, flags->synthetic);
     add_device_flags(command, flags->device);
     command.output("-o,--output", flags->output,

@@ -94,17 +94,11 @@ std::string dump(const Story& story, const Flags& flags) {
     return listing(subject, flags.unfold);
 }
 
-/// The page of all phases, of which `story` is the one that is shown at first.
-std::string page_of(const Story& story, const StoryFlags& flags, const Devices& devices) {
-    StoryFlags others = flags;
-    std::vector<Story> stories;
+/// The page of all phases, the one of `start` shown at first.
+std::string page_of(const std::vector<Story>& stories, const Story& start) {
     HtmlPage page;
-    stories.reserve(3);
-    for (const char* phase : {"prefill", "decode", "load"}) {
-        others.phase = phase;
-        if (phase == flags.phase) page.start = page.programs.size();
-        page.programs.push_back(phase == flags.phase ? &story : &stories.emplace_back(compile_story(others, devices)));
-    }
+    for (const Story& story : stories) page.programs.push_back(&story);
+    page.start = static_cast<std::size_t>(&start - stories.data());
     return html_of(page);
 }
 
@@ -130,14 +124,19 @@ int graph(Flags flags) {
         return 0;
     }
     const Devices devices = open_devices(flags.model);
-    Story story = compile_story(flags, devices);
+    std::vector<Story> stories;
+    if (flags.format == "html")
+        stories = compile_stories(flags, devices);
+    else
+        stories.push_back(compile_story(flags, devices));
+    Story& story = *std::ranges::find_if(stories, [&](const Story& each) { return each.phase == flags.phase; });
     const int exit_code = check_receipts(story.report, flags.receipts, story.program.graph.name, story.phase);
     explain_load(flags.phase == "load" ? story.program.graph : story.program.load, story.report.journal);
     const std::string scope = flags.scope.empty() ? "" : whole_path(story.stages.front().graph, flags.scope);
     const std::string text = flags.explain            ? explained(story.report, {flags.json, flags.unfold}, scope)
                              : flags.timings          ? timed(story.report, &story.program, flags.json)
                              : !flags.diff.empty()    ? diff_text(story, flags)
-                             : flags.format == "html" ? page_of(story, flags, devices)
+                             : flags.format == "html" ? page_of(stories, story)
                                                       : dump(story, flags);
     if (exit_code == 0) print_or_write(text, flags.output);
     return exit_code;

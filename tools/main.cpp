@@ -55,6 +55,7 @@ int run_command(int argc, char** argv) {
     add_trace(line);
     add_why(line);
     add_attend(line);
+    add_mask(line);
     add_compare(line);
     add_profile(line);
     add_completion(line);

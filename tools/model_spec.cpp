@@ -52,7 +52,7 @@ ModelSpec parse_model_spec(std::string_view side, const std::string& text, const
         const std::string key = text.substr(at, equals - at), value = text.substr(equals + 1, end - equals - 1);
         at = end + 1;
         if (key == "model") {
-            out.model.directory = value;
+            out.model.directory = named_model(value);
         } else if (key == "device") {
             if (const std::string wrong = why_no_device(value); !wrong.empty())
                 fail_usage("{}: device: {}", side, wrong);

@@ -1,5 +1,6 @@
 // vitro next: how a text becomes the next token, step by step.
 #include "runtime/append.h"
+#include "runtime/expect.h"
 #include "runtime/lens.h"
 #include "tools/common.h"
 #include "tools/next_steps.h"
@@ -113,6 +114,7 @@ void next(const Flags& flags) {
     const auto tokens = tokenizer.encode(prompt);
     if (tokens.empty()) fail("the prompt has no tokens: expected at least one");
     const OpenModel open = open_model(flags.model, {.chunk = std::ssize(tokens)});
+    expect_language_model(open.config);
     std::span<const float> logits;
     const auto feed = [&] { return logits = append(*open.model, {.tokens = tokens}).values; };
     const Sampler checked(flags.sampling, open.config.vocab_size);

@@ -23,30 +23,6 @@ LanguageModelOptions options_of(const StoryFlags& flags, const ModelConfig& conf
     return completed(model_options(options, config, devices), config);
 }
 
-/// Compiles both phases, and what they split off into one program. Its stages are what each of them needs, and that
-/// program.
-Story load_story(const StoryFlags& flags, const Devices& devices) {
-    const ModelConfig config = read_model_config(flags.model.directory);
-    const LanguageModelOptions options = options_of(flags, config, devices);
-    const std::optional<Checkpoint> checkpoint = checkpoint_if_any(flags.model.directory);
-    Story story;
-    story.phase = flags.phase;
-    story.backend = &devices.targets.back().backend;
-    const std::vector<Phase> phases{Phase::prefill, Phase::decode};
-    CompiledModel compiled =
-        compile_model(config, phases, options, devices.targets, checkpoint ? &*checkpoint : nullptr);
-    story.report = std::move(compiled.report);
-    for (std::size_t i = 0; i < phases.size(); ++i)
-        story.stages.emplace_back(std::string(name(phases[i])),
-                                  fmt::format("what {} reads that depends on weights alone", name(phases[i])),
-                                  compiled.programs[i].load);
-    const Program* const both[] = {&compiled.programs[0], &compiled.programs[1]};
-    story.program = LoadProgram(both, devices.targets).program();
-    if (options.verify_plan) require_sound(story.program);
-    story.stages.emplace_back("program", "all weights of both, equal ones once", story.program.graph);
-    return story;
-}
-
 }  // namespace
 
 void add_story_flags(const Command& command, StoryFlags& flags) {
@@ -60,47 +36,81 @@ void add_story_flags(const Command& command, StoryFlags& flags) {
 
 namespace {
 
-/// Compiles a phase and keeps every stage; `after` is told of each, too.
-Story compile_phase(const ModelConfig& config, Phase phase, LanguageModelOptions options,
-                    std::span<const Target> targets, const Checkpoint* checkpoint,
-                    const std::function<void(const Pass* pass, const Graph& now)>& after) {
-    Story story;
-    story.phase = name(phase);
-    story.backend = &targets.back().backend;
+/// Compiles phases and keeps every stage, which they share but for the last; `after` is told of each, too.
+std::vector<Story> compile_phases(const ModelConfig& config, const std::vector<Phase>& phases,
+                                  LanguageModelOptions options, std::span<const Target> targets,
+                                  const Checkpoint* checkpoint,
+                                  const std::function<void(const Pass* pass, const Graph& now)>& after) {
+    std::vector<Stage> stages;
     options.passes.after = [&](const Pass* pass, const Graph& now, bool changed) {
         after(pass, now);
         if (pass == nullptr)
-            story.stages.emplace_back("build", "the model's equations", now);
+            stages.emplace_back("build", "the model's equations", now);
         else if (changed)
-            story.stages.emplace_back(std::string(pass->name), std::string(pass->equation), now);
+            stages.emplace_back(std::string(pass->name), std::string(pass->equation), now);
         else
-            story.stages.emplace_back(std::string(pass->name), std::string(pass->equation), Stage(story.stages.back()));
+            stages.emplace_back(std::string(pass->name), std::string(pass->equation), Stage(stages.back()));
     };
-    CompiledModel compiled = compile_model(config, {phase}, options, targets, checkpoint);
-    story.report = std::move(compiled.report);
-    story.program = std::move(compiled.programs[0]);
-    story.stages.emplace_back("program", "devices, kernels, an order and places in memory", joined(story.program));
+    CompiledModel compiled = compile_model(config, phases, options, targets, checkpoint);
+    std::vector<Story> stories;
+    for (std::size_t i = 0; i < phases.size(); ++i) {
+        Story& story = stories.emplace_back(Story{.phase = std::string(name(phases[i])),
+                                                  .stages = stages,
+                                                  .report = compiled.report,
+                                                  .program = std::move(compiled.programs[i]),
+                                                  .backend = &targets.back().backend});
+        story.stages.emplace_back("program", "devices, kernels, an order and places in memory", joined(story.program));
+    }
+    return stories;
+}
+
+/// Of what the programs of `phases` split off: what each of them needs, and all of it in one program.
+Story load_story(const std::vector<Story>& phases, const Devices& devices, bool verify_plan) {
+    Story story;
+    story.phase = "load";
+    story.backend = &devices.targets.back().backend;
+    story.report = phases.back().report;
+    std::vector<const Program*> programs;
+    for (const Story& phase : phases) {
+        story.stages.emplace_back(phase.phase, fmt::format("what {} reads that depends on weights alone", phase.phase),
+                                  phase.program.load);
+        programs.push_back(&phase.program);
+    }
+    story.program = LoadProgram(programs, devices.targets).program();
+    if (verify_plan) require_sound(story.program);
+    story.stages.emplace_back("program", "all weights of both, equal ones once", story.program.graph);
     return story;
+}
+
+/// Compiles phases of the model that the flags name.
+std::vector<Story> compile_phases(const StoryFlags& flags, const Devices& devices, const std::vector<Phase>& phases) {
+    const ModelConfig config = read_model_config(flags.model.directory);
+    const std::optional<Checkpoint> checkpoint = checkpoint_if_any(flags.model.directory);
+    PassChecks checks(flags.passes, devices.targets.back().backend);
+    std::vector<Story> stories = compile_phases(config, phases, options_of(flags, config, devices), devices.targets,
+                                                checkpoint ? &*checkpoint : nullptr,
+                                                [&](const Pass* pass, const Graph& now) { checks.after(pass, now); });
+    checks.print(stories.front().report);
+    return stories;
 }
 
 }  // namespace
 
+std::vector<Story> compile_stories(const StoryFlags& flags, const Devices& devices) {
+    std::vector<Story> stories = compile_phases(flags, devices, {Phase::prefill, Phase::decode});
+    stories.push_back(load_story(stories, devices, flags.model.verify_plan));
+    return stories;
+}
+
 Story compile_story(const StoryFlags& flags, const Devices& devices) {
-    if (flags.phase == "load") return load_story(flags, devices);
-    const ModelConfig config = read_model_config(flags.model.directory);
+    if (flags.phase == "load") return std::move(compile_stories(flags, devices).back());
     const Phase phase = flags.phase == "prefill" ? Phase::prefill : Phase::decode;
-    const std::optional<Checkpoint> checkpoint = checkpoint_if_any(flags.model.directory);
-    PassChecks checks(flags.passes, devices.targets.back().backend);
-    Story story = compile_phase(config, phase, options_of(flags, config, devices), devices.targets,
-                                checkpoint ? &*checkpoint : nullptr,
-                                [&](const Pass* pass, const Graph& now) { checks.after(pass, now); });
-    checks.print(story.report);
-    return story;
+    return std::move(compile_phases(flags, devices, {phase})[0]);
 }
 
 Story story_of(const LanguageModel& model, Phase phase) {
-    return compile_phase(model.config(), phase, model.options(), model.targets(), &model.checkpoint(),
-                         [](const Pass*, const Graph&) {});
+    return std::move(compile_phases(model.config(), {phase}, model.options(), model.targets(), &model.checkpoint(),
+                                    [](const Pass*, const Graph&) {})[0]);
 }
 
 }  // namespace vitro

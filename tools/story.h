@@ -6,6 +6,7 @@
 #include "tools/pass_flags.h"
 
 #include <string>
+#include <vector>
 
 namespace vitro {
 
@@ -19,8 +20,10 @@ struct StoryFlags {
 /// The flags of a model that runs, --batch, --chunk, --phase and the passes'.
 void add_story_flags(const Command& command, StoryFlags& flags);
 
-/// Compiles the model's graph and keeps every stage. Works without weights.
+/// Compiles the model's graph and keeps every stage: the story of flags.phase. Works without weights.
 Story compile_story(const StoryFlags& flags, const Devices& devices);
+/// The stories of prefill, decode and load, from one compilation.
+std::vector<Story> compile_stories(const StoryFlags& flags, const Devices& devices);
 /// The same of a phase of a model that is open.
 Story story_of(const LanguageModel& model, Phase phase);
 

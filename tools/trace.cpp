@@ -54,6 +54,7 @@ double seconds_of(const std::function<void()>& work) {
 Json times_of(Looked& look, std::size_t prompt) {
     LanguageModel& model = *look.open.model;
     const std::span<const std::int32_t> tokens = look.tokens;
+    const Want want = usual_result(model.config());
     std::vector<double> cached, anew;
     const auto keep_least = [](std::vector<double>& all, std::size_t at, double seconds) {
         if (at == all.size())
@@ -65,11 +66,12 @@ Json times_of(Looked& look, std::size_t prompt) {
         model.truncate(0, 0);
         for (std::size_t end = prompt, begin = 0; end < tokens.size() || begin == 0; begin = end++) {
             const auto part = tokens.subspan(begin, end - begin);
-            keep_least(cached, end - prompt, seconds_of([&] { append(model, {.tokens = part}); }));
+            keep_least(cached, end - prompt, seconds_of([&] { append(model, {.tokens = part, .want = want}); }));
         }
         for (std::size_t end = prompt; end < std::max(tokens.size(), prompt + 1); ++end) {
             model.truncate(0, 0);
-            keep_least(anew, end - prompt, seconds_of([&] { append(model, {.tokens = tokens.first(end)}); }));
+            keep_least(anew, end - prompt,
+                       seconds_of([&] { append(model, {.tokens = tokens.first(end), .want = want}); }));
         }
     }
     return {{"cached", cached}, {"anew", anew}};
@@ -131,6 +133,7 @@ Json model_of(const ModelConfig& config) {
 /// there to be seen.
 Json recorded(Looked& look) {
     const std::size_t prompt = look.tokens.size();
+    const bool has_next = look.open.config.head == Head::language_model;
     Json steps = Json::array();
     std::string trouble;
     TraceValues values;
@@ -155,7 +158,7 @@ Json recorded(Looked& look) {
             steps.push_back({{"phase", name(phase)},
                              {"first", first},
                              {"count", count},
-                             {"next", logits.empty() ? Json::array() : rivals(logits, look)}});
+                             {"next", logits.empty() || !has_next ? Json::array() : rivals(logits, look)}});
             return logits;
         });
     }
@@ -177,14 +180,10 @@ int trace(const Flags& flags) {
     const std::int64_t chunk = look.open.model->options().chunk;
     Json run = recorded(look);
     if (flags.lesson) run["lesson"] = flags.language;
-    StoryFlags story{.model = flags.look.model, .step = {.batch = 1, .chunk = chunk}};
+    const StoryFlags story{.model = flags.look.model, .step = {.batch = 1, .chunk = chunk}};
     const Devices devices = open_devices(story.model);
-    std::vector<Story> stories;
+    const std::vector<Story> stories = compile_stories(story, devices);
     HtmlPage page;
-    for (const char* phase : {"prefill", "decode", "load"}) {
-        story.phase = phase;
-        stories.push_back(compile_story(story, devices));
-    }
     for (const Story& each : stories) page.programs.push_back(&each);
     page.run = run.dump(-1, ' ', false, Json::error_handler_t::replace);
     print_or_write(html_of(page), flags.output);

@@ -19,9 +19,10 @@ struct KnownArchitecture {
     bool has_paired_rows = false;
 };
 
-constexpr std::array<KnownArchitecture, 7> kArchitectures{{
+constexpr std::array<KnownArchitecture, 8> kArchitectures{{
     {"gemma2", "Gemma2ForCausalLM"},
     {"gemma3", "Gemma3ForCausalLM"},
+    {"gpt-oss", "GptOssForCausalLM"},
     {"llama", "LlamaForCausalLM", true},
     {"phi3", "Phi3ForCausalLM"},
     {"qwen2", "Qwen2ForCausalLM"},
@@ -57,7 +58,7 @@ constexpr std::array<Renamed, 10> kIntegers{{
     {"expert_feed_forward_length", "moe_intermediate_size"},
 }};
 /// Names of a layer's modules, and of the others.
-constexpr std::array<Renamed, 19> kModules{{
+constexpr std::array<Renamed, 18> kModules{{
     {"attn_norm", "input_layernorm"},
     {"ffn_norm", "post_attention_layernorm"},
     {"attn_q", "self_attn.q_proj"},
@@ -72,11 +73,24 @@ constexpr std::array<Renamed, 19> kModules{{
     {"ffn_gate", "mlp.gate_proj"},
     {"ffn_up", "mlp.up_proj"},
     {"ffn_down", "mlp.down_proj"},
-    {"ffn_gate_up", "mlp.gate_up_proj"},
     {"ffn_gate_inp", "mlp.gate"},
     {"ffn_gate_exps", "mlp.experts.gate_proj"},
     {"ffn_up_exps", "mlp.experts.up_proj"},
     {"ffn_down_exps", "mlp.experts.down_proj"},
+}};
+/// What one architecture calls otherwise than the others.
+struct OwnModule {
+    std::string_view architecture, gguf, transformers;
+};
+constexpr std::array<OwnModule, 8> kOwnModules{{
+    {"phi3", "ffn_up", "mlp.gate_up_proj"},  // both in one
+    {"gemma2", "ffn_norm", "pre_feedforward_layernorm"},
+    {"gemma3", "ffn_norm", "pre_feedforward_layernorm"},
+    {"gpt-oss", "ffn_gate_inp", "mlp.router"},
+    {"llama", "ffn_gate_inp", "block_sparse_moe.gate"},  // Mixtral
+    {"llama", "ffn_gate_exps", "block_sparse_moe.experts.w1"},
+    {"llama", "ffn_up_exps", "block_sparse_moe.experts.w3"},
+    {"llama", "ffn_down_exps", "block_sparse_moe.experts.w2"},
 }};
 constexpr std::array<Renamed, 3> kOthers{{
     {"token_embd", "model.embed_tokens"},
@@ -115,6 +129,7 @@ Json rope_scaling(const GgufFile& file, const std::string& prefix) {
     if (type == nullptr || type->string() == "none") return nullptr;
     Json scaling{{"rope_type", type->string()}};
     if (const GgufValue* factor = given("rope.scaling.factor")) scaling["factor"] = factor->number();
+    if (prefix == "gpt-oss.") scaling["truncate"] = false;  // as it was trained; the files have no key for it
     return scaling;
 }
 
@@ -158,8 +173,13 @@ JsonValue gguf_config(const GgufFile& file) {
     const auto given = [&](std::string_view key) { return file.find_key(prefix + std::string(key)); };
     const GgufValue* window = given("attention.sliding_window");
     const bool has_window = window != nullptr && window->integer() > 0;
-    // Mistral is Llama with a window.
-    Json config{{"architectures", {has_window && known.gguf == "llama" ? "MistralForCausalLM" : known.transformers}}};
+    const GgufValue* experts = given("expert_count");
+    // Mistral is Llama with a window, Mixtral with experts.
+    const std::string_view architecture = known.gguf != "llama"                          ? known.transformers
+                                          : experts != nullptr && experts->integer() > 0 ? "MixtralForCausalLM"
+                                          : has_window                                   ? "MistralForCausalLM"
+                                                                                         : known.transformers;
+    Json config{{"architectures", {architecture}}};
     for (const auto& [gguf, transformers] : kIntegers)
         if (const GgufValue* value = given(gguf)) {
             const bool is_none = gguf.starts_with("expert_") && value->integer() == 0;  // of models without experts
@@ -174,6 +194,10 @@ JsonValue gguf_config(const GgufFile& file) {
     config["attention_bias"] = file.entry("blk.0.attn_output.bias") != nullptr;
     config["mlp_bias"] = file.entry("blk.0.ffn_down.bias") != nullptr;
 
+    if (known.gguf != "qwen3moe" && config.contains("moe_intermediate_size")) {  // the others have no other layers
+        config["intermediate_size"] = config["moe_intermediate_size"];
+        config.erase("moe_intermediate_size");
+    }
     if (known.gguf == "qwen3moe") config["norm_topk_prob"] = true;  // llama.cpp knows no other
 
     if (known.gguf.starts_with("gemma")) {
@@ -209,9 +233,10 @@ std::string model_tensor_name(std::string_view gguf_name, std::string_view archi
     if (layer_end == std::string_view::npos) return std::string(gguf_name);
     const std::string_view layer = module.substr(4, layer_end - 4);
     module.remove_prefix(layer_end + 1);
-    if (architecture == "phi3" && module == "ffn_up") module = "ffn_gate_up";  // both in one
-    if (architecture.starts_with("gemma") && module == "ffn_norm")
-        return fmt::format("model.layers.{}.pre_feedforward_layernorm{}", layer, kind);
+    if (module == "attn_sinks") return fmt::format("model.layers.{}.self_attn.sinks", layer);
+    for (const auto& [own, gguf, transformers] : kOwnModules)
+        if (own == architecture && module == gguf)
+            return fmt::format("model.layers.{}.{}{}", layer, transformers, kind);
     for (const auto& [gguf, transformers] : kModules)
         if (module == gguf) return fmt::format("model.layers.{}.{}{}", layer, transformers, kind);
     return std::string(gguf_name);

@@ -67,7 +67,7 @@ void require_known_layers(const ModelConfig& config, const Written& written) {
         const LayerConfig& layer = config.layers[static_cast<std::size_t>(i)];
         const bool slides = written.full_every == 0 || (i + 1) % written.full_every != 0;
         const bool is_known = layer.n_kv_heads == full.n_kv_heads && layer.head_dim == full.head_dim &&
-                              layer.sliding_window == (slides ? window : 0) &&
+                              layer.sliding_window == (slides ? window : 0) && layer.sparse_stride == 0 &&
                               (layer.rope == full.rope || (written.gguf == "gemma3" && slides));
         if (!is_known)
             fail(
@@ -144,6 +144,9 @@ void GgufSource::take_directory(const std::filesystem::path& directory) {
             fail("{}: tensor {}: expected a weight of {}, which a GGUF file has a name for", checkpoint_->name(),
                  quote(name), config.architecture);
         const TensorView& view = checkpoint_->at(name);
+        if (view.data == nullptr)
+            fail("{}: tensor {}: expected numbers, found codes and scales in two tensors, which are not converted",
+                 checkpoint_->name(), quote(name));
         tensor.shape = view.shape;
         tensor.dtype = view.dtype;
         tensor.data = view.data;

@@ -19,7 +19,7 @@ std::string_view frame_of(const std::string& device) { return device.starts_with
 class Drawing {
 public:
     Drawing(const Subject& subject, bool unfold)
-        : subject_(subject), graph_(subject.graph), modules_(graph_), works_(works_of(subject)) {
+        : subject_(subject), graph_(subject.graph), modules_(graph_), works_(subject) {
         if (!unfold) repeats_ = find_repeats(graph_);
         for (const Node& node : graph_.nodes)
             if (is_drawn(path(node.outputs[0])))
@@ -130,7 +130,7 @@ private:
         }
         if (!node.source.file.empty()) tip += fmt::format("\n{}:{}", node.source.file, node.source.line);
         put(own, fmt::format("n{} [label=<{}> fillcolor=\"{}\" color=\"{}\"{} tooltip=\"{}\"]", n, rows,
-                             colour_of(works_[static_cast<std::size_t>(n)]), frame_of(device_of(subject_, node)),
+                             colour_of(works_.of(static_cast<NodeId>(n))), frame_of(device_of(subject_, node)),
                              node.op->is_view ? " style=\"rounded,dashed\"" : "", escaped(tip)));
     }
 
@@ -176,7 +176,7 @@ private:
                         "fillcolor=\"{}\" color=\"#5f6b7a\" tooltip=\"{}\"]",
                         id, name(value.kind), escaped(short_path(value.path)), escaped(to_string(value.type)),
                         value.kind == ValueKind::state ? "cylinder" : "ellipse", colour_of(value.kind),
-                        escaped(fmt::format("{}, {}", value.path, human(bytes_of(graph_, id), "B")))));
+                        escaped(fmt::format("{}, {}", value.path, human(bytes_of(subject_, id), "B")))));
     }
 
     void add_result(ValueId id) {
@@ -214,7 +214,8 @@ private:
                                           ? fmt::format("{}: {} ×", repeat->name(), repeat->count())
                                           : child;
             text += fmt::format(
-                "{0}subgraph \"cluster_{1}\" {{\n{0}  label=\"\" style=\"filled,rounded\" color=\"#b0bec5\" fillcolor=\"{2}\" "
+                "{0}subgraph \"cluster_{1}\" {{\n{0}  label=\"\" style=\"filled,rounded\" color=\"#b0bec5\" "
+                "fillcolor=\"{2}\" "
                 "tooltip=\"{3}\"\n{0}  \"title {1}\" [label=<<b>{4}</b> {5}> shape=plaintext style=\"\" margin=0 "
                 "height=0.2 tooltip=\"\"]\n",
                 indent, escaped(child), depth % 2 == 0 ? "#ffffff" : "#f6f8fa", escaped(info->detail), escaped(shown),
@@ -242,7 +243,7 @@ private:
     const Subject& subject_;
     const Graph& graph_;
     Modules modules_;
-    std::vector<Work> works_;
+    Works works_;
     std::vector<Repeat> repeats_;
     std::map<ValueId, std::size_t> readers_;                  // by the value that is drawn
     std::map<std::string, std::vector<std::string>> inside_;  // statements, by module

@@ -45,7 +45,7 @@ Json value_json(const Subject& subject, ValueId id) {
              {"kind", name(value.kind)},
              {"dtype", name(value.type.dtype)},
              {"shape", shape_json(value.type.shape)},
-             {"bytes", bytes_of(subject.graph, id)}};
+             {"bytes", bytes_of(subject, id)}};
     if (value.kind == ValueKind::weight) out["source"] = value.source;
     if (value.prepared) out["prepared"] = true;
     if (const auto place = place_of(subject, id)) out["place"] = place_json(subject.program->plan, *place);
@@ -95,7 +95,7 @@ std::string json_of(const Subject& subject) {
              {"phase", subject.phase},
              {"stage", subject.stage}};
     out["symbols"] = Json::object();
-    for (const auto& [symbol, bound] : graph.bounds) out["symbols"][std::string(1, symbol)] = bound;
+    for (const auto& [symbol, bound] : subject.bounds) out["symbols"][std::string(1, symbol)] = bound;
     Json& ops = out["ops"] = Json::object();
     for (const Node& node : graph.nodes)
         ops[std::string(node.op->name)] = {{"doc", node.op->doc},
@@ -109,10 +109,10 @@ std::string json_of(const Subject& subject) {
     for (std::size_t i = 0; i < graph.values.size(); ++i)
         values.push_back(value_json(subject, static_cast<ValueId>(i)));
     Json& nodes = out["nodes"] = Json::array();
-    const std::vector<Work> works = works_of(subject);
+    const Works works(subject);
     const Modules by_path(graph);
     for (std::size_t n = 0; n < graph.nodes.size(); ++n)
-        nodes.push_back(node_json(subject, by_path, graph.nodes[n], works[n]));
+        nodes.push_back(node_json(subject, by_path, graph.nodes[n], works.of(static_cast<NodeId>(n))));
     out["results"] = paths_json(graph, graph.results);
     Json& updates = out["updates"] = Json::array();
     for (const StateUpdate& update : graph.updates)

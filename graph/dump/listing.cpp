@@ -160,7 +160,7 @@ private:
                 text += fmt::format(", {} {}", region, human(static_cast<std::int64_t>(bytes), "B"));
         }
         text += "\n";
-        for (const auto& [symbol, bound] : graph_.bounds) text += fmt::format("symbol {} <= {}\n", symbol, bound);
+        for (const auto& [symbol, bound] : subject_.bounds) text += fmt::format("symbol {} <= {}\n", symbol, bound);
         return text;
     }
 
@@ -210,7 +210,7 @@ private:
             if (value.prepared) row.meaning += " prepared";
             if (value.kind == ValueKind::constant) row.meaning += " " + constant_text(value);
             if (subject_.program != nullptr && value.kind != ValueKind::constant)
-                row.comment = human(bytes_of(graph_, id), "B");
+                row.comment = human(bytes_of(subject_, id), "B");
             out.push_back(std::move(row));
         }
         return out;

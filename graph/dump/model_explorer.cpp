@@ -33,14 +33,14 @@ private:
     Json::object_t members_;
 };
 
-Json metadata(const Graph& graph, const std::vector<ValueId>& ids) {
+Json metadata(const Subject& subject, const std::vector<ValueId>& ids) {
     Json out = Json::array();
     for (std::size_t i = 0; i < ids.size(); ++i) {
-        const ValueInfo& value = graph.value(ids[i]);
+        const ValueInfo& value = subject.graph.value(ids[i]);
         out.push_back(
             {{"id", std::to_string(i)},
              {"attrs", Json::array({pair("tensor_name", value.path), pair("tensor_shape", to_string(value.type)),
-                                    pair("bytes", std::to_string(bytes_of(graph, ids[i])))})}});
+                                    pair("bytes", std::to_string(bytes_of(subject, ids[i])))})}});
     }
     return out;
 }
@@ -61,7 +61,7 @@ Json leaf_json(const Subject& subject, const Modules& modules, ValueId id) {
             {"label", value.kind == ValueKind::input ? std::string_view(value.path) : name(value.kind)},
             {"namespace", namespace_of(modules.of(value.path))},
             {"attrs", std::move(attributes)},
-            {"outputsMetadata", metadata(subject.graph, {id})},
+            {"outputsMetadata", metadata(subject, {id})},
             {"style", {{"backgroundColor", colour_of(value.kind)}}}};
 }
 
@@ -104,7 +104,7 @@ Json node_json(const Subject& subject, const Modules& modules, const Node& node,
             {"attrs", std::move(attributes)},
             {"incomingEdges", std::move(edges)},
             {"inputsMetadata", std::move(inputs)},
-            {"outputsMetadata", metadata(graph, node.outputs)},
+            {"outputsMetadata", metadata(subject, node.outputs)},
             {"style", {{"backgroundColor", colour_of(work)}}}};
 }
 
@@ -121,9 +121,9 @@ std::string model_explorer_json(const Subject& subject) {
     for (std::size_t i = 0; i < graph.values.size(); ++i)
         if (graph.values[i].kind != ValueKind::result)
             nodes.push_back(leaf_json(subject, modules, static_cast<ValueId>(i)));
-    const std::vector<Work> works = works_of(subject);
+    const Works works(subject);
     for (std::size_t n = 0; n < graph.nodes.size(); ++n)
-        nodes.push_back(node_json(subject, modules, graph.nodes[n], works[n]));
+        nodes.push_back(node_json(subject, modules, graph.nodes[n], works.of(static_cast<NodeId>(n))));
     Members groups;
     std::unordered_set<std::string_view> known;
     for (const Module& module : graph.modules) {

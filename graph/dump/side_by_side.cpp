@@ -47,7 +47,7 @@ Column column_of(const Side& side) {
     const Stage& stage = side.story->stage(side.stage);
     const Subject subject = side.story->subject(stage);
     const Graph& graph = stage.graph;
-    const std::vector<Work> works = works_of(subject);
+    const Works works(subject);
     Column out;
     const auto add = [&](ValueId id, SideValue value) {
         const ValueInfo& info = graph.value(id);
@@ -60,12 +60,14 @@ Column column_of(const Side& side) {
         const Node& node = graph.nodes[n];
         const Cost cost = cost_of(subject, node);
         const std::int64_t bytes = node.op->is_view ? 0 : cost.bytes;
-        SideValue value{
-            .op = op_text(node), .realizes = node.realizes, .at_load = works[n] == Work::load, .bytes = bytes};
+        SideValue value{.op = op_text(node),
+                        .realizes = node.realizes,
+                        .at_load = works.of(static_cast<NodeId>(n)) == Work::load,
+                        .bytes = bytes};
         for (const ValueId id : present(node.inputs)) {
             value.inputs.push_back(graph.value(id).path);
             if (graph.value(id).kind != ValueKind::result)
-                add(id, {.op = std::string(name(graph.value(id).kind)), .bytes = bytes_of(graph, id)});
+                add(id, {.op = std::string(name(graph.value(id).kind)), .bytes = bytes_of(subject, id)});
         }
         for (const ValueId id : node.outputs) add(id, value);
         ++out.totals.ops;

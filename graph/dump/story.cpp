@@ -13,7 +13,7 @@ const Stage& Story::stage(std::string_view name) const {
 
 Subject Story::subject(const Stage& stage, const Graph& graph) const {
     const bool is_planned = &stage == &stages.back();
-    return {graph, *backend, is_planned ? &program : nullptr, &report.journal, phase, stage.name};
+    return {graph, *backend, is_planned ? &program : nullptr, &report.journal, phase, stage.name, program.graph.bounds};
 }
 
 }  // namespace vitro

@@ -1,23 +1,32 @@
 // The whole story of one compilation: the graph after every pass, and why.
 #pragma once
 
+#include "graph/dump/repeat.h"
 #include "graph/dump/subject.h"
 #include "graph/pass.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace vitro {
 
-/// A moment of the compilation. Stages between which no pass changed anything share one graph.
+/// A moment of the compilation. Stages between which no pass changed anything share one graph, and so do the stages of
+/// phases that were compiled together: then its bounds are those of the first one. What tells of a stage asks
+/// Story::subject for the phase's.
 class Stage {
+    struct Kept {
+        Graph graph;
+        std::optional<std::vector<Repeat>> repeats;  // once somebody has asked
+    };
+
 public:
     std::string name;      // "build", a pass, "program"
     std::string equation;  // what it does
 
 private:
-    std::shared_ptr<const Graph> kept_;
+    std::shared_ptr<Kept> kept_;
 
 public:
     const Graph& graph;
@@ -25,13 +34,18 @@ public:
     Stage(std::string its_name, std::string its_equation, Graph its_graph)
         : name(std::move(its_name)),
           equation(std::move(its_equation)),
-          kept_(std::make_shared<const Graph>(std::move(its_graph))),
-          graph(*kept_) {}
+          kept_(std::make_shared<Kept>(std::move(its_graph), std::nullopt)),
+          graph(kept_->graph) {}
     /// With the graph of the stage before.
     Stage(std::string its_name, std::string its_equation, const Stage& before)
-        : name(std::move(its_name)), equation(std::move(its_equation)), kept_(before.kept_), graph(*kept_) {}
+        : name(std::move(its_name)), equation(std::move(its_equation)), kept_(before.kept_), graph(kept_->graph) {}
 
     bool is_same_as(const Stage& other) const { return kept_ == other.kept_; }
+    /// Of its graph, found when they are first asked for.
+    const std::vector<Repeat>& repeats() const {
+        if (!kept_->repeats) kept_->repeats = find_repeats(graph);
+        return *kept_->repeats;
+    }
 };
 
 struct Story {

@@ -29,40 +29,51 @@ std::string_view name(ValueKind kind) {
     return kNames[static_cast<std::size_t>(kind)];
 }
 
-std::int64_t bytes_of(const Graph& graph, ValueId id) { return bytes_of(graph.value(id).type, graph.bound_values()); }
+SymbolValues Subject::bound_values() const {
+    SymbolValues out;
+    for (const auto& [symbol, bound] : bounds) out[symbol] = bound;
+    return out;
+}
+
+std::int64_t bytes_of(const Subject& subject, ValueId id) {
+    return bytes_of(subject.graph.value(id).type, subject.bound_values());
+}
 
 Cost cost_of(const Subject& subject, const Node& node) {
-    const auto inputs = tensors_at_bounds(subject.graph, node.inputs),
-               outputs = tensors_at_bounds(subject.graph, node.outputs);
+    const SymbolValues bounds = subject.bound_values();
+    const auto tensors = [&](const std::vector<ValueId>& ids) {
+        std::vector<Tensor> out;
+        for (const TensorType& type : types_of(subject.graph, ids)) out.push_back(tensor_of(type, bounds));
+        return out;
+    };
+    const std::vector<Tensor> inputs = tensors(node.inputs), outputs = tensors(node.outputs);
     return cost_of(*node.op, {inputs, outputs, node.attributes, subject.backend});
 }
 
-std::vector<Work> works_of(const Subject& subject) {
+Works::Works(const Subject& subject)
+    : subject_(subject), at_load_(load_nodes(subject.graph)), is_state_(subject.graph.values.size()) {
     const Graph& graph = subject.graph;
-    std::vector<bool> is_state(graph.values.size());
-    for (std::size_t i = 0; i < graph.values.size(); ++i) is_state[i] = graph.values[i].kind == ValueKind::state;
-    const std::vector<bool> at_load = load_nodes(graph);
-    std::vector<Work> out;
-    for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
-        const Node& node = graph.nodes[n];
+    for (std::size_t i = 0; i < graph.values.size(); ++i) is_state_[i] = graph.values[i].kind == ValueKind::state;
+    for (const Node& node : graph.nodes)
         for (const auto& [output, input] : node.op->aliases)
-            is_state[static_cast<std::size_t>(node.outputs[output])] =
-                is_state[static_cast<std::size_t>(node.inputs[input])];
-        const auto any = [&](const auto& is) { return std::ranges::any_of(present(node.inputs), is); };
-        const auto is_matrix = [&](ValueId id) {
-            const ValueInfo& value = graph.value(id);
-            return value.type.rank() > 1 &&
-                   (value.kind == ValueKind::weight ||
-                    (value.producer >= 0 && at_load[static_cast<std::size_t>(value.producer)]));
-        };
-        out.push_back(node.op->is_view                                                                ? Work::view
-                      : at_load[n]                                                                    ? Work::load
-                      : any(is_matrix)                                                                ? Work::weights
-                      : any([&](ValueId id) { return bool(is_state[static_cast<std::size_t>(id)]); }) ? Work::cache
-                      : cost_of(subject, node).flops > 0                                              ? Work::compute
-                                                                                                      : Work::movement);
-    }
-    return out;
+            is_state_[static_cast<std::size_t>(node.outputs[output])] =
+                is_state_[static_cast<std::size_t>(node.inputs[input])];
+}
+
+Work Works::of(NodeId id) const {
+    const Graph& graph = subject_.graph;
+    const Node& node = graph.node(id);
+    const auto any = [&](const auto& is) { return std::ranges::any_of(present(node.inputs), is); };
+    const auto is_matrix = [&](ValueId input) {
+        const ValueInfo& value = graph.value(input);
+        return value.type.rank() > 1 && (value.kind == ValueKind::weight ||
+                                         (value.producer >= 0 && at_load_[static_cast<std::size_t>(value.producer)]));
+    };
+    if (node.op->is_view) return Work::view;
+    if (at_load_[static_cast<std::size_t>(id)]) return Work::load;
+    if (any(is_matrix)) return Work::weights;
+    if (any([&](ValueId input) { return bool(is_state_[static_cast<std::size_t>(input)]); })) return Work::cache;
+    return cost_of(subject_, node).flops > 0 ? Work::compute : Work::movement;
 }
 
 std::optional<Place> place_of(const Subject& subject, ValueId id) {

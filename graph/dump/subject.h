@@ -4,6 +4,7 @@
 #include "graph/program.h"
 #include "graph/rewrite.h"
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,10 @@ struct Subject {
     const Journal* journal = nullptr;  // what became of the source graph's values
     std::string phase;                 // "decode"
     std::string stage;                 // "build", a pass, "program"
+    /// Of the symbols: the phase's, also where `graph` was written for another one.
+    std::map<char, std::int64_t> bounds = graph.bounds;
+
+    SymbolValues bound_values() const;
 };
 
 /// What a node has to do with memory, which is what its time depends on: how dumps colour it.
@@ -35,11 +40,21 @@ inline constexpr std::size_t kWorks = 6;
 std::string_view name(Work work);
 std::string_view name(ValueKind kind);
 
-/// By NodeId.
-std::vector<Work> works_of(const Subject& subject);
+/// What each node of a graph has to do with memory. The subject must outlive it.
+class Works {
+public:
+    explicit Works(const Subject& subject);
+
+    Work of(NodeId id) const;
+
+private:
+    const Subject& subject_;
+    std::vector<bool> at_load_;   // by NodeId
+    std::vector<bool> is_state_;  // by ValueId: a state, or one that was written to
+};
 
 /// Bytes at the symbols' bounds.
-std::int64_t bytes_of(const Graph& graph, ValueId id);
+std::int64_t bytes_of(const Subject& subject, ValueId id);
 /// Work at the symbols' bounds.
 Cost cost_of(const Subject& subject, const Node& node);
 /// Where the value is, if there is a plan and it has a place there.

@@ -120,15 +120,16 @@ Json gathered(const Story& story, std::string_view wanted, const TimeOf& time_of
     const std::string path = path_of(story, wanted);
     const auto first = std::find_if(story.stages.begin(), story.stages.end(),
                                     [&](const Stage& stage) { return stage.graph.find(path) >= 0; });
-    const Graph& graph = first->graph;
+    const Subject subject = story.subject(*first);
+    const Graph& graph = subject.graph;
     const ValueId id = graph.find(path);
     const ValueInfo& value = graph.value(id);
     Json out{{"path", path}, {"phase", story.phase}, {"kind", name(value.kind)}, {"type", to_string(value.type)}};
     Json symbols = Json::object();
     for (const Dim dim : value.type.shape)
-        if (dim.is_symbol()) symbols[std::string(1, dim.symbol)] = graph.bounds.at(dim.symbol);
+        if (dim.is_symbol()) symbols[std::string(1, dim.symbol)] = subject.bounds.at(dim.symbol);
     out["symbols_at_most"] = symbols;
-    out["bytes_at_most"] = bytes_of(graph, id);
+    out["bytes_at_most"] = bytes_of(subject, id);
     const std::string module(Modules(graph).of(path));
     for (const Module& each : graph.modules)
         if (each.path == module) out["module"] = {{"path", each.path}, {"type", each.type}, {"detail", each.detail}};

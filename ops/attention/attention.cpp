@@ -61,7 +61,13 @@ void reference(const Call& call) {
         const Q* query = q.as<Q>() + (t * heads + head) * d;
         double largest = -std::numeric_limits<double>::infinity(), sum = 0;
         weights.clear();
+        bool sees_any = false;
         for (std::int64_t key = begin; key < end; ++key) {
+            if (!visible.sees(t, key)) {
+                weights.push_back(-std::numeric_limits<double>::infinity());
+                continue;
+            }
+            sees_any = true;
             double score = 0;
             for (std::int64_t i = 0; i < d; ++i) score += double(float(query[i])) * double(float(row(k_cache, key)[i]));
             weights.push_back(cap > 0 ? cap * std::tanh(score * scale / cap) : score * scale);
@@ -69,13 +75,14 @@ void reference(const Call& call) {
         }
         std::fill(sums.begin(), sums.end(), 0.0);
         for (std::int64_t key = begin; key < end; ++key) {
+            if (!visible.sees(t, key)) continue;
             const double weight = std::exp(weights[std::size_t(key - begin)] - largest);
             sum += weight;
             for (std::int64_t i = 0; i < d; ++i) sums[std::size_t(i)] += weight * double(float(row(v_cache, key)[i]));
         }
         for (std::int64_t i = 0; i < d; ++i)
             call.out().as<Q>()[(t * heads + head) * d + i] =
-                Q(begin < end ? static_cast<float>(sums[std::size_t(i)] / sum) : 0.0f);
+                Q(sees_any ? static_cast<float>(sums[std::size_t(i)] / sum) : 0.0f);
     };
     dispatch_float(q.dtype, [&]<class Q>(Q) {
         dispatch_stored_float(k_cache.dtype, [&]<class T>(T) {
@@ -93,7 +100,8 @@ std::int64_t sum_within(std::int64_t first, std::int64_t last, std::int64_t most
     return inside + capped_product({most, std::max<std::int64_t>(0, last - std::max(most, first - 1))});
 }
 
-/// How many positions the last `tokens` tokens of a sequence of `length` positions see, all together.
+/// How many positions the last `tokens` tokens of a sequence of `length` positions see, all together; of a pattern, how
+/// many its range has.
 std::int64_t seen_by_last(std::int64_t tokens, std::int64_t length, Visibility visibility) {
     const std::int64_t first = length - tokens, last = length - 1, window = visibility.window;
     const auto ends = [&](std::int64_t behind) { return sum_within(first + behind, last + behind, length); };
@@ -219,6 +227,9 @@ std::vector<Example> examples(Random& random) {
         // Tokens that see what follows them.
         example(random, {{some(20, 60), 20}, {some(9, 40), 2}}, {4, 2, some(1, 35)}, 5, {.causal = false}),
         example(random, {{some(70, 90), 40}}, {2, 1, 64}, 16, {.causal = false, .window = some(1, 30)}),
+        // Patterns, which no kernel has.
+        example(random, {{some(20, 40), 9}, {some(9, 40), 1}}, {2, 1, 4}, 5, {.stride = some(1, 9)}),
+        example(random, {{some(20, 40), 9}}, {2, 2, 4}, 5, {.stride = 6, .summary = 2}),
     };
 }
 
@@ -259,9 +270,10 @@ const OpDef kAttention{
         "limited by softcap if it is set; k[p] and v[p] "
         "are head h / (H / K) of page page_table[s, p / page], slot p % page of the caches, s = sequences[t]. Position "
         "p is visible iff p < lengths[s], p <= positions[t] unless causal is false, and window is 0 or "
-        "|p - positions[t]| < window. Positions that are not visible have no effect, even if the caches hold NaN "
-        "there; "
-        "a token that sees no position gets 0. All in fp32; out has q's dtype, [T, H * d]. `keys` is the sum of "
+        "|p - positions[t]| < window, and stride is 0 or the pattern has it, as attention_mask says. Positions that "
+        "are "
+        "not visible have no effect, even if the caches hold NaN there; a token that sees no position gets 0. All in "
+        "fp32; out has q's dtype, [T, H * d]. `keys` is the sum of "
         "lengths, which only the decomposition needs.",
     .inputs = {"q",
                {"k_cache", InputRole::shared},

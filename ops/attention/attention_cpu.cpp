@@ -446,8 +446,14 @@ std::size_t scratch(const Call& call) {
            static_cast<std::size_t>(s.tokens + 1) * sizeof(std::int64_t);
 }
 
+std::string refuses(std::span<const TensorType>, std::span<const TensorType>, const Attributes& attributes) {
+    return attributes.as<Attention>().visibility.is_range()
+               ? ""
+               : "expected keys that are seen to be neighbours, found a pattern";
+}
+
 }  // namespace
 
-extern const KernelDef kAttentionCpu{.op = "attention", .run = run, .scratch = scratch};
+extern const KernelDef kAttentionCpu{.op = "attention", .run = run, .refuses = refuses, .scratch = scratch};
 
 }  // namespace vitro::inline VITRO_ISA

@@ -114,7 +114,9 @@ void run(const Call& call) {
 }
 
 std::string refuses(std::span<const TensorType> inputs, std::span<const TensorType>, const Attributes& attributes) {
-    if (attributes.as<Attention>().softcap > 0) return "expected scores without a softcap";
+    const auto& attention = attributes.as<Attention>();
+    if (attention.softcap > 0) return "expected scores without a softcap";
+    if (!attention.visibility.is_range()) return "expected keys that are seen to be neighbours, found a pattern";
     constexpr std::int64_t kMostElements = 8192;  // of a head, in shared memory
     const std::int64_t d = inputs[Attention::kQ].dim(2).size;
     return d <= kMostElements ? "" : fmt::format("expected heads of at most {} elements, found {}", kMostElements, d);

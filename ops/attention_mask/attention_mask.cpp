@@ -25,7 +25,8 @@ void reference(const Call& call) {
         const Range seen = visible(t);
         for (std::int64_t s = 0; s < lengths.dim(0); ++s)
             for (std::int64_t key = 0; key < visible.lengths[s]; ++key) {
-                const bool sees = s == visible.sequences[t] && key >= seen.begin && key < seen.end;
+                const bool sees =
+                    s == visible.sequences[t] && key >= seen.begin && key < seen.end && visible.sees(t, key);
                 *out++ = sees ? 0.0f : -std::numeric_limits<float>::infinity();
             }
     }
@@ -53,6 +54,9 @@ std::vector<Example> examples(Random& random) {
             example(random.integer(1, 20), random.integer(2, 5), random.integer(20, 70), {.window = window()}),
             example(random.integer(1, 20), random.integer(2, 5), random.integer(20, 70), {.causal = false}),
             example(random.integer(1, 20), 2, random.integer(20, 70), {.causal = false, .window = window()}),
+            example(random.integer(1, 20), 2, random.integer(20, 70), {.stride = window()}),
+            example(random.integer(1, 20), 2, random.integer(20, 70), {.window = 20, .stride = 6, .summary = 2}),
+            example(random.integer(1, 20), 2, random.integer(20, 70), {.causal = false, .stride = 5, .summary = 1}),
             example(1, 1, 1, {.window = 1})};
 }
 
@@ -64,8 +68,10 @@ const OpDef kAttentionMask{
         "out[t, c] = 0 if token t sees key c, else -inf. The keys are the cached tokens of sequence 0, then those of "
         "sequence 1, …: key c belongs to the sequence s with start <= c < start + lengths[s], where start is the sum "
         "of the lengths before s, and its position p is c - start. It is visible iff s = sequences[t], p <= "
-        "positions[t] unless causal is false, and window is 0 or |p - positions[t]| < window. `keys` is the number of "
-        "keys, the sum of lengths.",
+        "positions[t] unless causal is false, and window is 0 or |p - positions[t]| < window, and stride is 0 or the "
+        "pattern has it: without summary |p - positions[t]| < stride or a multiple of stride, else p / stride = "
+        "positions[t] / stride or p mod stride >= stride - summary. `keys` is the number of keys, the sum of "
+        "lengths.",
     .inputs = {{"positions", InputRole::positions},
                {"sequences", InputRole::sequences, "lengths"},
                InputDef("lengths", InputRole::lengths).summing_to([](const Attributes& attributes) {

@@ -18,7 +18,10 @@ void run(const Call& call) {
         std::fill(row, row + keys, -std::numeric_limits<float>::infinity());
         float* own = row + std::accumulate(visible.lengths, visible.lengths + visible.sequences[t], std::int64_t{0});
         const Range seen = visible(t);
-        if (!seen.empty()) std::fill(own + seen.begin, own + seen.end, 0.0f);
+        if (seen.empty()) return;
+        if (visible.visibility.is_range()) return std::fill(own + seen.begin, own + seen.end, 0.0f);
+        for (std::int64_t key = seen.begin; key < seen.end; ++key)
+            if (visible.sees(t, key)) own[key] = 0.0f;
     });
 }
 

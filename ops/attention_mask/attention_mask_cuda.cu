@@ -14,7 +14,9 @@ __global__ void attention_mask_kernel(const std::int32_t* positions, const std::
     const Range seen = visibility.range(positions[blockIdx.x], lengths[sequence]);
     float* row = out + std::int64_t(blockIdx.x) * keys;
     for (int c = int(threadIdx.x); c < keys; c += int(blockDim.x))
-        row[c] = c >= start + seen.begin && c < start + seen.end ? 0.0f : -INFINITY;
+        row[c] = c >= start + seen.begin && c < start + seen.end && visibility.sees(positions[blockIdx.x], c - start)
+                     ? 0.0f
+                     : -INFINITY;
 }
 
 void run(const Call& call) {

@@ -44,6 +44,7 @@ constexpr Row kRows[] = {
     {"graph/attributes.h", 1, "an op's own attributes: its parse_attributes makes them, or its builder function"},
     {"graph/difference.cpp", 1, kOwnCode},
     {"graph/dump/html.cpp", 2, "the page is compiled in; its callers give the number of a program that they put there"},
+    {"graph/dump/side_by_side.cpp", 1, "vitro graph --compare takes two graphs or more"},
     {"graph/evaluate.cpp", 1, kOwnCode},
     {"graph/executor.cpp", 5, "memory, weights and sizes come from the program's own plan, bounded by its symbols"},
     {"graph/graph.h", 1, "verify checks the ids that a graph was given, before anything looks them up"},

@@ -280,6 +280,57 @@ TEST_CASE("keys that change the result where they are heeded are refused where t
     CHECK(error("LlamaForCausalLM", R"("use_sliding_window": false)") == "no error");
     CHECK(error("LlamaForCausalLM", R"("use_sliding_window": true)") != "no error");
     CHECK(error("LlamaForCausalLM", R"("num_local_experts": 8)") != "no error");
+    CHECK(error("LlamaForCausalLM", R"("attention_stride": 8)") != "no error");
+    CHECK(error("LlamaForCausalLM", R"("model_type": "mistral")") ==
+          "config.json: \"model_type\": expected llama, the type of LlamaForCausalLM, found \"mistral\"");
+}
+
+TEST_CASE("layers may have patterns, which need a stride, and fixed ones a summary") {
+    const auto read = [](std::string_view keys) {
+        return config_text("MinistralForCausalLM",
+                           R"(, "num_key_value_heads": 1, "layer_types": )" + std::string(keys));
+    };
+    const LayerConfig strided = model_of(read(R"(["strided_attention"], "attention_stride": 8)")).layers[0];
+    CHECK(strided.sparse_stride == 8);
+    CHECK(strided.sparse_summary == 0);
+    CHECK(strided.sliding_window == 0);
+    const LayerConfig fixed =
+        model_of(read(R"(["fixed_attention"], "attention_stride": 8, "attention_summary": 2)")).layers[0];
+    CHECK(fixed.sparse_stride == 8);
+    CHECK(fixed.sparse_summary == 2);
+    CHECK(error_of(read(R"(["strided_attention"])")) ==
+          "config.json: expected the key \"attention_stride\", found no such key");
+    CHECK(error_of(read(R"(["fixed_attention"], "attention_stride": 8, "attention_summary": 9)")) ==
+          "config.json: \"attention_summary\": expected an integer in [1, 8], found 9");
+}
+
+TEST_CASE("Ministral 3 says how queries become larger, GPT-OSS that its experts are MXFP4") {
+    const auto ministral = [](std::string_view more) {
+        return config_text("Ministral3ForCausalLM",
+                           R"(, "num_key_value_heads": 1, "rope_parameters": {"rope_type": "yarn", "factor": 4.0,
+                              "original_max_position_embeddings": 16)" +
+                               std::string(more) + "}");
+    };
+    const ModelConfig model = model_of(ministral(R"(, "llama_4_scaling_beta": 0.25)"));
+    CHECK(model.query_scale_beta == 0.25);
+    CHECK(model.original_max_positions == 16);
+    CHECK(error_of(ministral("")).find("expected the key \"llama_4_scaling_beta\"") != std::string::npos);
+
+    const auto gpt_oss = [](int width, std::string_view method) {
+        std::string text = config_text("GptOssForCausalLM",
+                                       fmt::format(
+                                           R"(, "num_key_value_heads": 1, "rope_parameters": {{"rope_type": "default"}},
+               "quantization_config": {{"quant_method": "{}"}})",
+                                           method));
+        text.replace(text.find("\"intermediate_size\": 24"), 23, fmt::format("\"intermediate_size\": {}", width));
+        return text.replace(text.find("\"hidden_size\": 16"), 17, "\"hidden_size\": 64");
+    };
+    CHECK(model_of(gpt_oss(32, "mxfp4")).experts_in_blocks);
+    CHECK(error_of(gpt_oss(33, "mxfp4")) ==
+          "config.json: \"intermediate_size\": expected a multiple of 32, the numbers "
+          "in a block of MXFP4, found 33");
+    CHECK(error_of(gpt_oss(32, "fp8")).find("expected no quantization but \"quant_method\": \"mxfp4\"") !=
+          std::string::npos);
 }
 
 TEST_CASE("each layer has its window and its rope") {
@@ -323,7 +374,8 @@ TEST_CASE("each layer has its window and its rope") {
     CHECK(ropes(layers("SmolLM3ForCausalLM", R"("no_rope_layers": [0, 1, 1, 1, 1, 0])")) == List{-1, 0, 0, 0, 0, -1});
     CHECK(layers("GPT2LMHeadModel", R"("n_embd": 16, "n_layer": 2, "n_head": 2)").ropes.empty());
     CHECK(error_of(config_text("Gemma2ForCausalLM", R"(, "num_key_value_heads": 1, "layer_types": ["diagonal"])")) ==
-          "config.json: \"layer_types[0]\": expected one of full_attention, sliding_attention, found \"diagonal\"");
+          "config.json: \"layer_types[0]\": expected one of full_attention, sliding_attention, "
+          "strided_attention, fixed_attention, found \"diagonal\"");
     CHECK(error_of(config_text("Gemma2ForCausalLM", R"(, "num_key_value_heads": 1, "layer_types": [])")) ==
           "config.json: \"layer_types\": expected an array of 1, one for each layer, found an array of 0");
 }

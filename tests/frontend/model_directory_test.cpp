@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "frontend/checkpoint.h"
 #include "frontend/config.h"
+#include "tests/paths.h"
 #include "tests/runtime/tiny_text_model.h"
 
 #include <doctest/doctest.h>
@@ -54,6 +55,32 @@ TEST_CASE("a directory that is not there: the nearest one, or the hub's name for
     CHECK(refusal("some/Model-1b") ==
           "some/Model-1b" + kExpected + "nothing; the Hugging Face hub's cache has it in " + snapshot.string());
     ::unsetenv("HF_HUB_CACHE");
+}
+
+TEST_CASE("a plain name is that of a model which ./dev fetch got, where nothing else is there") {
+    const TempDir directory;
+    const std::filesystem::path places[] = {directory / "none", directory / "models"};
+    CHECK(find_model("smollm2", places) == "smollm2");
+    for (const char* file : {"smollm2/model.gguf", "minilm/config.json", "gpt2/ranks.tiktoken"}) {
+        std::filesystem::create_directories((directory / "models" / file).parent_path());
+        write_bytes(directory / "models" / file, "");
+    }
+    CHECK(find_model("smollm2", places) == directory / "models/smollm2/model.gguf");
+    CHECK(find_model("minilm", places) == directory / "models/minilm");
+    CHECK(find_model("gpt2", places) == "gpt2");  // a tokenizer only
+    CHECK(find_model("./smollm2", places) == "./smollm2");
+    const std::filesystem::path own[] = {directory / "models/.."};
+    CHECK(find_model(directory / "models", own) == directory / "models");
+
+    CHECK(refusal("smollm2") == "smollm2" + kExpected + "nothing; ./dev fetch smollm2 gets it");
+    CHECK(refusal("smollm") ==
+          "smollm" + kExpected + "nothing: did you mean 'smollm2', which ./dev fetch smollm2 gets?");
+    CHECK(refusal("./smollm2") == "./smollm2" + kExpected + "nothing");
+    const std::string script = read_bytes(source_path("bench/fetch/fetch.py"));
+    for (const std::string_view name : kFetchedModels) {
+        CAPTURE(name);
+        CHECK(script.find(fmt::format("    \"{}\": (", name)) != std::string::npos);
+    }
 }
 
 TEST_CASE("what holds a model instead of being one says where it is") {

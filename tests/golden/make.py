@@ -16,11 +16,11 @@ import transformers
 from safetensors.numpy import save_file
 from transformers import (AutoConfig, AutoModelForCausalLM, AutoTokenizer, BertConfig, BertForMaskedLM,
                           BertForSequenceClassification, BertModel, Gemma2Config, Gemma3TextConfig, GPT2Config,
-                          GptOssConfig, GraniteConfig, LlamaConfig, MinistralConfig, MistralConfig, MixtralConfig,
-                          ModernBertConfig, ModernBertForMaskedLM, ModernBertForSequenceClassification,
+                          GptOssConfig, GraniteConfig, LlamaConfig, Ministral3Config, MinistralConfig, MistralConfig,
+                          MixtralConfig, ModernBertConfig, ModernBertForMaskedLM, ModernBertForSequenceClassification,
                           ModernBertModel, Olmo2Config, Olmo3Config, Phi3Config, Qwen2Config, Qwen3Config,
                           Qwen3ForSequenceClassification, Qwen3MoeConfig, RobertaConfig,
-                          RobertaForTokenClassification, RobertaModel, SmolLM3Config, StableLmConfig)
+                          RobertaForTokenClassification, RobertaModel, SmolLM3Config, StableLmConfig, Starcoder2Config)
 
 import reference
 
@@ -53,6 +53,8 @@ class Case:
     layers with a window, where they have a rope of their own (`local_rope`), with "local.".
     `old_rope_type` asks for a config.json with the keys used before transformers 5, with this type in rope_scaling if
     it has one, and without the keys in `omit`.
+    Of layers with a pattern of the Sparse Transformer, `values` have "attention_stride" and "attention_summary", and
+    layers with full attention become strided ones, those with a window fixed ones (reference.patterns).
     """
 
     name: str
@@ -67,6 +69,7 @@ class Case:
     old_rope_type: str | None = None
     omit: tuple = ()
     shard: str = "1GB"
+    mxfp4_experts: bool = False  # their weights are saved as codes and scales, as GPT-OSS was published
 
 
 def sizes(vocab, hidden, ffn, heads, kv_heads, layers=2, **more):
@@ -192,6 +195,19 @@ CASES = [
     Case("stablelm", "LayerNorm, half of each head rotated, biases of q, k, v", StableLmConfig,
          sizes(97, 48, 40, 4, 2, use_qkv_bias=True, layer_norm_eps=0.01), rope=dict(partial_rotary_factor=0.5),
          near_misses=[{"rope.partial_rotary_factor": 1.0}, {"layer_norm_eps": 1e-5}]),
+    Case("starcoder2", "LayerNorm, biases everywhere, a feed-forward layer without a gate, a window of 6",
+         Starcoder2Config, sizes(97, 48, 40, 4, 2, norm_epsilon=0.01, sliding_window=6),
+         near_misses=[{"norm_epsilon": 1e-5}, {"sliding_window": 7}, {"hidden_act": "relu"}]),
+    Case("ministral3", "queries that become larger every 16 tokens; rope scaled by yarn", Ministral3Config,
+         sizes(97, 48, 40, 4, 2, head_dim=12),
+         rope=dict(rope_type="yarn", factor=8.0, original_max_position_embeddings=16, mscale=1.0, mscale_all_dim=1.0,
+                   llama_4_scaling_beta=0.5),
+         near_misses=[{"rope.llama_4_scaling_beta": 0.0}, {"rope.llama_4_scaling_beta": 0.3}]),
+    Case("ministral_patterns", "the Sparse Transformer's patterns: strided by 5 in one layer, fixed with a summary of 2 in "
+         "the other", MinistralConfig,
+         sizes(97, 48, 40, 4, 2, head_dim=12, layer_types=["full_attention", "sliding_attention"], sliding_window=384,
+               attention_stride=5, attention_summary=2),
+         near_misses=[{"attention_stride": 4}, {"attention_stride": 6}, {"attention_summary": 1}]),
     Case("qwen3_moe", "two of four experts for a token, whose shares sum to 1; the first of two layers has none",
          Qwen3MoeConfig, sizes(97, 40, 44, 4, 2, head_dim=12, moe_intermediate_size=24, num_experts=4,
                                num_experts_per_tok=2, norm_topk_prob=True, mlp_only_layers=[0]),
@@ -208,6 +224,10 @@ CASES = [
          rope=dict(rope_type="yarn", factor=8.0, original_max_position_embeddings=16, truncate=False),
          near_misses=[{"swiglu_limit": 7.0}, {"swiglu_alpha": 1.0}, {"sliding_window": 7},
                       {"num_experts_per_tok": 1}]),
+    Case("gpt_oss_mxfp4", "experts as codes and scales of MXFP4, two blocks wide", GptOssConfig,
+         sizes(97, 64, 32, 4, 2, head_dim=12, sliding_window=6, num_local_experts=3, num_experts_per_tok=2),
+         rope=dict(rope_type="yarn", factor=8.0, original_max_position_embeddings=16, truncate=False),
+         near_misses=[{"num_experts_per_tok": 1}], mxfp4_experts=True),
 ]
 
 
@@ -248,6 +268,9 @@ ENCODERS = [
     Encoder("qwen3_sequence", "scores of three labels of the text, from its last token",
             Qwen3ForSequenceClassification, Qwen3Config,
             dict(sizes(97, 40, 44, 4, 2, head_dim=16), id2label={0: "no", 1: "maybe", 2: "yes"}, pad_token_id=0)),
+    Encoder("qwen3_reward", "one score of the text, from its last token: what a reward model gives",
+            Qwen3ForSequenceClassification, Qwen3Config,
+            dict(sizes(97, 40, 44, 4, 2, head_dim=16), num_labels=1, pad_token_id=0)),
     Encoder("modernbert", "hidden states; a window of 4 on each side in two of four layers, with their own rope",
             ModernBertModel, ModernBertConfig, modernbert_sizes(4, local_attention=8, norm_eps=0.05),
             near_misses=[{"local_attention": 6}, {"norm_eps": 1e-5}]),
@@ -316,12 +339,16 @@ def save_model(case, seed, directory):
     model = AutoModelForCausalLM.from_config(configuration(case), dtype=torch.float32)
     reference.randomize(model, seed)
     model.to(reference.DTYPES[case.dtype]).save_pretrained(directory, max_shard_size=case.shard)
+    if case.mxfp4_experts:
+        reference.experts_to_mxfp4(directory)
 
 
 def continue_greedily(model, prompt):
     """The greedy continuation and its margin; the three ways to compute it must agree."""
     tokens, margin = reference.greedy(model, prompt, GREEDY_TOKENS)
     assert tokens == reference.greedy(model, prompt, GREEDY_TOKENS, use_cache=False)[0], "with and without cache differ"
+    if reference.has_patterns(model.config):  # generate() knows of none
+        return tokens, margin
     assert tokens == reference.generate(model, prompt, GREEDY_TOKENS), "generate() differs"
     return tokens, margin
 
@@ -378,6 +405,8 @@ def make(case):
                 continue
             if case.old_rope_type is not None:
                 rewrite_config(directory, case, tensors)
+            if "attention_stride" in case.values:
+                reference.name_patterns(directory)
             save_file(tensors, directory / "golden.safetensors")
             assert (size := reference.bytes_below(directory)) < MAX_BYTES, f"{case.name}: {size} bytes"
             shutil.rmtree(HERE / case.name, ignore_errors=True)

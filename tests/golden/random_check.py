@@ -1,6 +1,6 @@
 """Compares `vitro logits` with transformers on random models: sizes, heads, windows, rope, biases, dtypes, config keys.
 
-usage: .venv/bin/python tests/golden/random_check.py [-n 20] [--seed S] [--only TYPE] [--vitro PATH] [--device D]
+usage: .venv/bin/python tests/golden/random_check.py [-n 20] [--seed S] [--only TYPE | --each] [--vitro PATH] [--device D]
        [--greedy] [--keep DIR]
 
 An f32 checkpoint must agree within rtol = atol = 1e-4. A bf16 or f16 one is held against the f32 run of the same
@@ -22,10 +22,10 @@ import torch
 import transformers
 from safetensors.numpy import load_file
 from transformers import (AutoModelForCausalLM, BertConfig, BertForMaskedLM, Gemma2Config, Gemma3TextConfig,
-                          GPT2Config, GptOssConfig, GraniteConfig, LlamaConfig, MinistralConfig, MistralConfig,
-                          MixtralConfig, ModernBertConfig, ModernBertForMaskedLM, Olmo2Config, Olmo3Config,
-                          Phi3Config, Qwen2Config, Qwen3Config, Qwen3MoeConfig, RobertaConfig, RobertaForMaskedLM,
-                          SmolLM3Config, StableLmConfig)
+                          GPT2Config, GptOssConfig, GraniteConfig, LlamaConfig, Ministral3Config, MinistralConfig,
+                          MistralConfig, MixtralConfig, ModernBertConfig, ModernBertForMaskedLM, Olmo2Config,
+                          Olmo3Config, Phi3Config, Qwen2Config, Qwen3Config, Qwen3MoeConfig, RobertaConfig,
+                          RobertaForMaskedLM, SmolLM3Config, StableLmConfig, Starcoder2Config)
 
 TOLERANCE = 1e-4
 GREEDY_TOKENS = 32
@@ -63,8 +63,13 @@ def random_rope(rng, architecture, head_dim):
         return {"full_attention": full, "sliding_attention": sliding}, lengths
     if architecture is GptOssConfig:
         return rope | random_scaling(rng, head_dim, lengths), lengths
+    if architecture is Ministral3Config:
+        lengths["max_position_embeddings"] = 4096
+        return rope | {"rope_type": "yarn", "factor": rng.choice([4.0, 16.0]), "mscale": 1.0, "mscale_all_dim": 1.0,
+                       "original_max_position_embeddings": rng.choice([5, 12, 64]),
+                       "llama_4_scaling_beta": rng.choice([0.1, 0.7])}, lengths
     if architecture is StableLmConfig:
-        rope["partial_rotary_factor"] = rng.choice([0.5, 1.0])
+        rope["partial_rotary_factor"] = rng.choice([part for part in (0.25, 0.5, 1.0) if head_dim * part % 2 == 0])
         return rope, lengths
     if architecture is not Phi3Config:
         if rng.random() < 0.4 and head_dim > 2:
@@ -87,6 +92,7 @@ def random_rope(rng, architecture, head_dim):
 DECODERS = {
     "gpt2": GPT2Config,
     "phi3": Phi3Config, "llama": LlamaConfig, "mistral": MistralConfig, "ministral": MinistralConfig,
+    "ministral3": Ministral3Config, "starcoder2": Starcoder2Config,
     "smollm3": SmolLM3Config, "qwen2": Qwen2Config, "qwen3": Qwen3Config, "granite": GraniteConfig,
     "olmo2": Olmo2Config, "olmo3": Olmo3Config, "gemma2": Gemma2Config, "gemma3": Gemma3TextConfig,
     "stablelm": StableLmConfig, "qwen3_moe": Qwen3MoeConfig, "mixtral": MixtralConfig, "gpt_oss": GptOssConfig,
@@ -115,7 +121,10 @@ def random_extras(rng, architecture, layers):
                    "decoder_sparse_step": rng.choice([1, 1, 2]), "mlp_only_layers": rng.choice([[], [0]])}
     if architecture is GptOssConfig:
         extras |= {"swiglu_limit": rng.choice([0.5, 7.0]), "swiglu_alpha": rng.choice([1.702, 1.0])}
-    if architecture in (Phi3Config, MistralConfig, MixtralConfig):
+    if architecture is Starcoder2Config:
+        extras |= {"use_bias": rng.random() < 0.7, "norm_epsilon": rng.choice([1e-5, 1e-3]),
+                   "hidden_act": rng.choice(["gelu_pytorch_tanh", "gelu", "relu"])}
+    if architecture in (Phi3Config, MistralConfig, MixtralConfig, Ministral3Config, Starcoder2Config):
         extras["sliding_window"] = rng.choice([None, rng.randint(1, 30), 100])
     if architecture in WITH_LAYER_TYPES:
         extras["sliding_window"] = rng.randint(1, 30)
@@ -125,6 +134,10 @@ def random_extras(rng, architecture, layers):
             extras["max_window_layers"] = rng.randint(0, layers)
         if rng.random() < 0.5 and extras.get("use_sliding_window", True):
             extras["layer_types"] = [rng.choice(["sliding_attention", "full_attention"]) for _ in range(layers)]
+    if architecture is MinistralConfig and rng.random() < 0.4:  # patterns of the Sparse Transformer (reference.patterns)
+        extras["attention_stride"] = rng.randint(1, 9)
+        extras["attention_summary"] = rng.randint(1, extras["attention_stride"])
+        extras["layer_types"] = [rng.choice(["sliding_attention", "full_attention"]) for _ in range(layers)]
     if architecture is SmolLM3Config:
         extras["no_rope_layer_interval"] = rng.randint(1, 4)
     if architecture is GraniteConfig:
@@ -192,8 +205,10 @@ def random_config(rng, only=None):
         "eos_token_id": 2,
         "pad_token_id": None,
     }
-    if architecture in (Qwen3Config, MinistralConfig, Gemma2Config, Gemma3TextConfig, GptOssConfig):
+    if architecture in (Qwen3Config, MinistralConfig, Ministral3Config, Gemma2Config, Gemma3TextConfig, GptOssConfig):
         sizes["head_dim"] = head_dim
+    if architecture is GptOssConfig and rng.random() < 0.5:  # whole blocks of MXFP4
+        sizes |= {"hidden_size": 32 * rng.randint(1, 3), "intermediate_size": 32 * rng.randint(1, 3)}
     if architecture in (LlamaConfig, MistralConfig, Qwen3Config, Gemma2Config, Gemma3TextConfig) and rng.random() < 0.4:
         sizes["hidden_size"] = heads * rng.randint(1, 20)
         sizes["head_dim"] = head_dim
@@ -222,6 +237,8 @@ def describe(config, dtype, tokens):
         parts.append(rope["rope_type"])
     if rope.get("partial_rotary_factor", 1.0) != 1.0:
         parts.append(f"rotary={rope['partial_rotary_factor']}")
+    if reference.has_patterns(config):
+        parts.append(f"patterns={config.attention_stride}/{config.attention_summary}")
     parts += [key for key in ("tie_word_embeddings", "attention_bias", "mlp_bias") if getattr(config, key, False)]
     return " ".join(parts)
 
@@ -237,10 +254,10 @@ def vitro_logits(vitro, directory, tokens, *flags):
     return load_file(output)["logits"]
 
 
-def compare_logits(vitro, directory, dtype, tokens, flags):
-    """(agrees, what to print) for all positions of `tokens`."""
+def compare_logits(vitro, own, directory, dtype, tokens, flags):
+    """(agrees, what to print) for all positions of `tokens`. vitro reads the model in `own`, transformers `directory`."""
     expected = reference.logits(reference.load(directory, "f32"), tokens)
-    found = vitro_logits(vitro, directory, tokens, *flags)
+    found = vitro_logits(vitro, own, tokens, *flags)
     if found.shape != expected.shape:
         return False, f"shape {found.shape}, expected {expected.shape}"
     if dtype == "f32":
@@ -251,14 +268,14 @@ def compare_logits(vitro, directory, dtype, tokens, flags):
     return error <= max(TOLERANCE, 1.5 * own), f"nmse {error:.1e} (transformers {own:.1e})"
 
 
-def compare_greedy(vitro, directory, prompt):
+def compare_greedy(vitro, own, directory, prompt):
     """(agrees, what to print) for the greedy continuation, up to where rounding could decide."""
     model, tokens = reference.load(directory, "f32"), list(prompt)
     for count in range(GREEDY_TOKENS):
         expected, margin = reference.greedy(model, tokens, 1, use_cache=False)
         if margin < 1e-3:
             return True, f"greedy equal for {count}, then a tie"
-        found = int(vitro_logits(vitro, directory, tokens)[-1].argmax())
+        found = int(vitro_logits(vitro, own, tokens)[-1].argmax())
         if found != expected[0]:
             return False, f"greedy token {count} is {found}, expected {expected[0]}"
         tokens += expected
@@ -275,19 +292,28 @@ def check(seed, directory, options):
     else:
         model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     reference.randomize(model, seed)
-    model.to(reference.DTYPES[dtype]).save_pretrained(directory, max_shard_size=rng.choice(["1GB", "20KB"]))
+    in_codes = config.model_type == "gpt_oss" and config.hidden_size % 32 == 0 and config.intermediate_size % 32 == 0
+    shard = rng.choice(["1GB", "20KB"])
+    model.to(reference.DTYPES[dtype]).save_pretrained(directory, max_shard_size="1GB" if in_codes else shard)
+    if in_codes:
+        reference.experts_to_mxfp4(directory)
     rope = getattr(config, "rope_parameters", None)
     if rng.random() < 0.3 and rope and "full_attention" not in rope:
         reference.rewrite_with_old_keys(directory)
+    own = directory
+    if reference.has_patterns(config):
+        own = directory / "named"
+        shutil.copytree(directory, own)
+        reference.name_patterns(own)
     first = 4 if is_encoder else 0  # RoBERTa gives a padding token no position
     tokens = [rng.randrange(first, config.vocab_size) for _ in range(rng.randint(1, 40))]
     print(f"{seed:6}  {describe(config, dtype, tokens)}", end="", flush=True)
     try:
         # A GPU would compute in the checkpoint's dtype.
         flags = ["--device", options.device, "--activations", "f32", "--kv-type", "f32"] if options.device else []
-        agrees, text = compare_logits(options.vitro, directory, dtype, tokens, flags)
+        agrees, text = compare_logits(options.vitro, own, directory, dtype, tokens, flags)
         if agrees and options.greedy and dtype == "f32" and not is_encoder:
-            agrees, more = compare_greedy(options.vitro, directory, tokens)
+            agrees, more = compare_greedy(options.vitro, own, directory, tokens)
             text += f"; {more}"
     except RuntimeError as error:
         agrees, text = False, str(error)
@@ -300,6 +326,7 @@ def main():
     parser.add_argument("-n", type=int, default=20, help="how many models (default 20)")
     parser.add_argument("--seed", type=int, help="seed of the first model, the next has the next (default: random)")
     parser.add_argument("--only", choices=DECODERS | ENCODERS, help="models of this type only")
+    parser.add_argument("--each", action="store_true", help="-n models of every type in turn")
     parser.add_argument("--vitro", type=Path, default=ROOT / "build/release/vitro", help="the binary")
     parser.add_argument("--device", help="where vitro runs, as its --device says; cuda-emulated takes seconds for each")
     parser.add_argument("--greedy", action="store_true", help="compare greedy tokens of f32 models too")
@@ -312,7 +339,9 @@ def main():
 
     first = options.seed if options.seed is not None else random.randrange(1_000_000)
     failed = []
-    for seed in range(first, first + options.n):
+    types = [*DECODERS, *ENCODERS] if options.each else [options.only]
+    for seed in range(first, first + options.n * len(types)):
+        options.only = types[(seed - first) % len(types)]
         with tempfile.TemporaryDirectory() as temporary:
             directory = Path(temporary) / f"model-{seed}"
             if check(seed, directory, options):
@@ -320,7 +349,8 @@ def main():
             failed.append(seed)
             if options.keep:
                 shutil.copytree(directory, options.keep / directory.name, dirs_exist_ok=True)
-    print(f"{options.n - len(failed)} of {options.n} agree" + (f"; seeds that do not: {failed}" if failed else ""))
+    count = options.n * len(types)
+    print(f"{count - len(failed)} of {count} agree" + (f"; seeds that do not: {failed}" if failed else ""))
     sys.exit(1 if failed else 0)
 
 

@@ -79,10 +79,68 @@ def load(directory, dtype, attention="eager"):
     return model.eval()
 
 
+def experts_to_mxfp4(directory):
+    """Rewrites the experts' matrices of a GPT-OSS as codes and scales of MXFP4, rounded by the gguf package.
+
+    The dequantized numbers are checked twice: by gguf, and by the model that transformers makes of the new file.
+    """
+    import gguf
+    from safetensors.torch import load_file, save_file
+
+    path = Path(directory) / "model.safetensors"
+    tensors, plain = load_file(path), {}
+    for name in [name for name in tensors if name.endswith(("experts.gate_up_proj", "experts.down_proj"))]:
+        rows = tensors.pop(name).float().transpose(1, 2).contiguous().numpy()  # [experts, out, in]
+        blocks = gguf.quants.quantize(rows, gguf.GGMLQuantizationType.MXFP4).reshape(*rows.shape[:2], -1, 17)
+        numbers = gguf.quants.dequantize(blocks.reshape(*rows.shape[:2], -1), gguf.GGMLQuantizationType.MXFP4)
+        plain[name] = torch.from_numpy(numbers.reshape(rows.shape)).transpose(1, 2)
+        codes = np.concatenate([blocks[..., 1:] & 15, blocks[..., 1:] >> 4], axis=-1)  # number by number
+        tensors[f"{name}_blocks"] = torch.from_numpy(codes[..., 0::2] | codes[..., 1::2] << 4)
+        tensors[f"{name}_scales"] = torch.from_numpy(np.ascontiguousarray(blocks[..., 0]))
+    save_file(tensors, path, metadata={"format": "pt"})
+    path = Path(directory) / "config.json"
+    config = json.loads(path.read_text()) | {"quantization_config": {"quant_method": "mxfp4"}}
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    weights = load(directory, "f32").state_dict()
+    for name, numbers in plain.items():
+        assert torch.equal(weights[name], numbers), f"{name}: transformers and gguf read other numbers"
+
+
+def has_patterns(config):
+    """Whether layers have patterns of the Sparse Transformer, which transformers runs by masks that it is given."""
+    return hasattr(config, "attention_stride")
+
+
+def patterns(config, queries, keys):
+    """What a model is called with beside tokens: masks of its layers for the last `queries` of `keys` tokens.
+
+    Child et al. 2019, section 4.3, of token i the union of both steps: strided, j with i - l <= j <= i or (i - j) mod l
+    = 0; fixed, j with floor(j / l) = floor(i / l) or j mod l in [l - c, l).
+    """
+    if not has_patterns(config):
+        return {}
+    stride, summary = config.attention_stride, config.attention_summary
+    i, j = torch.arange(keys - queries, keys)[:, None], torch.arange(keys)[None, :]
+    strided = (i - j <= stride) | ((i - j) % stride == 0)
+    fixed = (j // stride == i // stride) | (j % stride >= stride - summary)
+    mask = lambda seen: torch.where(seen & (j <= i), 0.0, -torch.inf)[None, None]  # noqa: E731
+    return {"attention_mask": {"full_attention": mask(strided), "sliding_attention": mask(fixed)}}
+
+
+def name_patterns(directory):
+    """Gives layers the types that vitro knows them by."""
+    path = Path(directory) / "config.json"
+    config = json.loads(path.read_text())
+    names = {"full_attention": "strided_attention", "sliding_attention": "fixed_attention"}
+    config["layer_types"] = [names[kind] for kind in config["layer_types"]]
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+
+
 @torch.inference_mode()
 def logits(model, tokens):
     """The logits of all positions as f32 [tokens, vocab]; no cache."""
     options = {} if "ForMaskedLM" in type(model).__name__ else {"use_cache": False}
+    options |= patterns(model.config, len(tokens), len(tokens))
     return model(torch.tensor([list(tokens)]), **options).logits[0].float().numpy()
 
 
@@ -113,7 +171,8 @@ def greedy(model, prompt, count, use_cache=True):
         if len(tokens) == rope_switch_length(model.config):
             cache = None
         fresh = tokens[cache.get_seq_length() :] if cache is not None else tokens
-        output = model(torch.tensor([fresh]), past_key_values=cache, use_cache=use_cache)
+        masks = patterns(model.config, len(fresh), len(tokens))
+        output = model(torch.tensor([fresh]), past_key_values=cache, use_cache=use_cache, **masks)
         cache = output.past_key_values
         best = torch.topk(output.logits[0, -1].float(), 2)
         margin = min(margin, (best.values[0] - best.values[1]).item())

@@ -11,13 +11,12 @@ namespace {
 
 /// One text a row: 'x' visible, '.' not.
 std::vector<std::string> mask(const std::vector<float>& positions, const std::vector<float>& sequences,
-                              const std::vector<float>& lengths, std::int64_t window, int threads, bool causal = true) {
+                              const std::vector<float>& lengths, Visibility visibility, int threads) {
     float keys = 0;
     for (const float length : lengths) keys += length;
     const auto c = static_cast<std::size_t>(keys);
-    const Data out =
-        run_op(kAttentionMask, {ints(positions), ints(sequences), ints(lengths)},
-               AttentionMask{{.causal = causal, .window = window}}, threads, static_cast<std::int64_t>(c))[0];
+    const Data out = run_op(kAttentionMask, {ints(positions), ints(sequences), ints(lengths)},
+                            AttentionMask{visibility}, threads, static_cast<std::int64_t>(c))[0];
     std::vector<std::string> rows;
     const std::vector<float> values = out.floats();
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -25,6 +24,11 @@ std::vector<std::string> mask(const std::vector<float>& positions, const std::ve
         rows.back() += values[i] == 0.0f ? 'x' : values[i] == -INFINITY ? '.' : '?';
     }
     return rows;
+}
+
+std::vector<std::string> mask(const std::vector<float>& positions, const std::vector<float>& sequences,
+                              const std::vector<float>& lengths, std::int64_t window, int threads, bool causal = true) {
+    return mask(positions, sequences, lengths, {.causal = causal, .window = window}, threads);
 }
 
 using Rows = std::vector<std::string>;
@@ -56,6 +60,28 @@ TEST_CASE("a token that is not causal sees what follows it, in a window as far a
         CAPTURE(threads);
         CHECK(mask({0, 2}, {0, 0}, {3}, 0, threads, false) == Rows{"xxx", "xxx"});
         CHECK(mask({0, 2, 4}, {0, 0, 0}, {5}, 2, threads, false) == Rows{"xx...", ".xxx.", "...xx"});
+    }
+}
+
+TEST_CASE("strided: the last `stride` positions, and each that is a multiple of it away") {
+    for (const int threads : {0, 1, 2}) {
+        CAPTURE(threads);
+        CHECK(mask({0, 1, 2, 3, 4, 5, 6}, {0, 0, 0, 0, 0, 0, 0}, {7}, {.stride = 3}, threads) ==
+              Rows{"x......", "xx.....", "xxx....", "xxxx...", ".xxxx..", "..xxxx.", "x..xxxx"});
+        CHECK(mask({1, 6}, {1, 1}, {2, 7}, {.stride = 4}, threads) == Rows{"..xx.....", "....xxxxx"});
+        CHECK(mask({5}, {0}, {7}, {.causal = false, .stride = 2}, threads) == Rows{".x.xxxx"});
+        CHECK(mask({9}, {0}, {10}, {.window = 7, .stride = 3}, threads) == Rows{"...x..xxxx"});
+    }
+}
+
+TEST_CASE("fixed: the token's own block of `stride` positions, and the last `summary` of each block") {
+    for (const int threads : {0, 1, 2}) {
+        CAPTURE(threads);
+        CHECK(mask({0, 1, 2, 3, 4, 5, 6, 7, 8}, {0, 0, 0, 0, 0, 0, 0, 0, 0}, {9}, {.stride = 3, .summary = 1},
+                   threads) == Rows{"x........", "xx.......", "xxx......", "..xx.....", "..xxx....", "..xxxx...",
+                                    "..x..xx..", "..x..xxx.", "..x..xxxx"});
+        CHECK(mask({8}, {0}, {9}, {.stride = 4, .summary = 2}, threads) == Rows{"..xx..xxx"});
+        CHECK(mask({3}, {0}, {9}, {.stride = 3, .summary = 3}, threads) == Rows{"xxxx....."});  // all of it
     }
 }
 

@@ -118,9 +118,8 @@ struct Compiled {
 
     std::int64_t weight_bytes() const {
         std::int64_t bytes = 0;
-        for (std::size_t i = 0; i < program.graph.values.size(); ++i)
-            if (program.graph.values[i].kind == ValueKind::weight)
-                bytes += bytes_of(program.graph, static_cast<ValueId>(i));
+        for (const ValueInfo& value : program.graph.values)
+            if (value.kind == ValueKind::weight) bytes += bytes_of(value.type, program.graph.bound_values());
         return bytes;
     }
 };

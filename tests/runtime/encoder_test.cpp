@@ -4,8 +4,10 @@
 #include "frontend/json.h"
 #include "frontend/pooling_config.h"
 #include "ops/op_list.h"
+#include "runtime/expect.h"
 #include "runtime/generator.h"
 #include "runtime/open_model.h"
+#include "runtime/text_score.h"
 #include "runtime/text_vectors.h"
 #include "tests/frontend/temp_dir.h"
 #include "tests/paths.h"
@@ -14,6 +16,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 using namespace vitro;
@@ -117,6 +120,32 @@ TEST_CASE("a model whose tokens see what follows takes a text in one step only, 
                          "BertModel: expected a model with a head, such as a language model: this one gives hidden "
                          "states",
                          Error);
+}
+
+TEST_CASE("models without a next token are not taken for language models") {
+    for (const Golden& golden : encoders()) {
+        CAPTURE(golden.name);
+        const OpenModel open_model = open(golden);
+        LanguageModel& model = *open_model.model;
+        const auto error = [&](const std::function<void()>& of) -> std::string {
+            try {
+                of();
+            } catch (const Error& e) {
+                return e.what();
+            }
+            return "(no error)";
+        };
+        const bool has_head = open_model.config.head != Head::none;
+        const std::string expected = open_model.config.architecture + ": expected a language model: this one gives " +
+                                     (has_head ? "scores of labels" : "hidden states");
+        CHECK(error([&] { expect_language_model(open_model.config); }) == expected);
+        CHECK(error([&] { generate_tokens(model, 0, golden.tokens, {}, [](auto, bool) { return true; }); }) ==
+              expected);
+        if (!has_head) continue;
+        // Rows of scores are shorter than the vocabulary.
+        CHECK(error([&] { score_text(model, nullptr, golden.tokens, 16); }) == expected);
+        CHECK(error([&] { score_text(model, &model, golden.tokens, 16); }) == expected);
+    }
 }
 
 TEST_CASE("vectors are means or single rows, of length 1 where that is asked for") {

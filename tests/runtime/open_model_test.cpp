@@ -67,6 +67,29 @@ TEST_CASE("an opened model has its devices, and says without a flag's name what 
           "max_sequences: expected 1 to 1048576, found 0");
 }
 
+TEST_CASE("weights of a type that no weight can become are not taken for it without a word") {
+    const auto warnings = [](const char* golden, DType weights, const OpenOptions& options) {
+        OpenOptions all = options;
+        all.weights = weights;
+        return open_model(source_path(std::string("tests/golden/") + golden), all).devices.warnings;
+    };
+    const OpenOptions cpu{.device = "cpu", .threads = 1}, emulated{.device = "cuda-emulated", .threads = 1},
+        references{.device = "cpu", .threads = 1, .kernels = "reference"};
+    for (const DType dtype : {DType::q8_0, DType::q4_0, DType::q4_k, DType::f8e4m3})
+        CHECK(warnings("gemma3", dtype, cpu).empty());
+    CHECK(warnings("phi3_gqa", DType::f8e4m3, cpu).empty());
+    CHECK(warnings("gemma3", DType::f8e4m3, emulated).empty());
+    const auto ignored = [](const std::vector<std::string>& found, const std::string& type, const std::string& device) {
+        return found.size() == 1 && found[0] == "no weight became " + type +
+                                                    ", so all stay as they are stored: " + device +
+                                                    " has no kernel for " + type + ", or no matrix has rows that could";
+    };
+    CHECK(ignored(warnings("phi3_gqa", DType::q4_0, cpu), "q4_0", "cpu"));  // rows of 60 elements
+    CHECK(ignored(warnings("gemma3", DType::q8_0, emulated), "q8_0", "cuda-emulated"));
+    CHECK(ignored(warnings("gemma3", DType::f8e4m3, references), "f8e4m3", "cpu"));
+    CHECK(ignored(warnings("gemma3", DType::q4_k, references), "q4_k", "cpu"));
+}
+
 TEST_CASE("no error of the library speaks of a command-line flag: tools add what helps") {
     const std::regex flag(R"re("[^"]*--[a-z]|"[^"]*\(-[a-z]\))re");
     CHECK(std::regex_search("fail(\"no room: give a larger context (-c)\");", flag));

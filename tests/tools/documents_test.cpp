@@ -181,11 +181,11 @@ TEST_CASE("every command in the README's table runs") {
         CHECK(result.out.empty() == (writes || words[0] == "chat"));
         if (writes) CHECK(fs::file_size(out / "output") > 0);
     }
-    CHECK(subcommands == std::set<std::string>{"attend",  "bench",      "chat",       "classify",   "compare",
-                                               "profile", "completion", "convert",    "detokenize", "devices",
-                                               "embed",   "exec",       "graph",      "logits",     "next",
-                                               "ops",     "opt",        "perplexity", "plan",       "run",
-                                               "show",    "tap",        "tokenize",   "trace",      "why"});
+    CHECK(subcommands == std::set<std::string>{"attend",     "bench",   "chat",       "classify", "compare", "profile",
+                                               "completion", "convert", "detokenize", "devices",  "embed",   "exec",
+                                               "graph",      "logits",  "mask",       "next",     "ops",     "opt",
+                                               "perplexity", "plan",    "run",        "show",     "tap",     "tokenize",
+                                               "trace",      "why"});
 }
 
 TEST_CASE("files and names in backticks exist") {

@@ -104,6 +104,7 @@ TEST_CASE("models without a language model's head are looked at, too: labels, hi
         CHECK(json_of(with({"tap", "*.attention_weights"})).at("steps")[0].at("values").size() >= 1);
         CHECK(json_of(with({"tap", "--stop-on-nan"})).at("finite") == true);
         CHECK(json_of(with({"compare", "--b", "passes=none"})).at("first") == nullptr);
+        CHECK(contains(out_of(with({"trace", "-n", "0"})), "\"count\":3,\"next\":[]}"));
         const Json profile = json_of(with({"profile"}));
         CHECK(profile.at("phases").size() == 1);
         CHECK(profile.at("phases")[0].at("phase") == "prefill");
@@ -124,6 +125,27 @@ TEST_CASE("tap says what it expected: a path that is not there, none at all, no 
     CHECK(out_of({"tap", "--list", "-m", source_path("tests/golden/gpt2").string()}).find("attention_weights") !=
           std::string::npos);
     CHECK(out_of({"tap", "--list"}).find("model.layers.0.self_attn.scores") != std::string::npos);
+}
+
+TEST_CASE("a model of labels is looked at, but no text goes on by it") {
+    const std::string model = source_path("tests/golden/qwen3_sequence").string();
+    const auto run = [&](std::vector<std::string> words) {
+        words.insert(words.end(), {"-m", model, "--tokens", "1,5,2"});
+        return run_vitro(words);
+    };
+    const std::string expected =
+        "--predict: expected 0 for Qwen3ForSequenceClassification, which generates no text, found 2";
+    for (const std::vector<std::string>& words :
+         {std::vector<std::string>{"compare", "-n", "2"}, {"tap", "logits", "-n", "2"}, {"trace", "-n", "2"}}) {
+        CAPTURE(words[0]);
+        const ProcessResult refused = run(words);
+        CHECK(refused.exit_code == 2);
+        CHECK(contains(refused.err, expected));
+    }
+    CHECK(run({"compare", "--b", "passes=none"}).exit_code == 0);
+    const ProcessResult page = run({"trace", "-n", "0"});
+    CHECK(page.exit_code == 0);
+    CHECK(contains(page.out, "\"count\":3,\"next\":[]}"));
 }
 
 TEST_CASE("tap --stop-on-nan: 0 where all is finite, else 1 and the value, its inputs and the cause") {

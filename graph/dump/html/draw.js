@@ -144,11 +144,13 @@ function labelPlace(segments, start, value, taken, crossed) {
     const x = a.x + (b.x - a.x) * share, y = a.y + (b.y - a.y) * share;
     places.push([x + 5, y + 4], [x - w - 5, y + 4]);
   }
-  for (const [x, y] of places) {
-    const box = {x: x - 1, y: y - 9, w: w + 2, h: 11};
-    if (taken.hits(box) || crossed.hits(box, (point) => point.of !== value.path)) continue;
-    taken.add(box);
-    return {x, y};
+  for (const counts of [() => true, (point) => point.of !== value.path]) {  // not over its own line either, if that can be
+    for (const [x, y] of places) {
+      const box = {x: x - 1, y: y - 9, w: w + 2, h: 11};
+      if (taken.hits(box) || crossed.hits(box, counts)) continue;
+      taken.add(box);
+      return {x, y};
+    }
   }
   return null;
 }

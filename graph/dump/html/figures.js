@@ -8,10 +8,19 @@ const MATH = {
   rope: `<math display="block"><mo>(</mo><mi>a</mi><mo>,</mo><mi>b</mi><mo>)</mo><mo>→</mo><mo>(</mo><mi>a</mi><mi>cos</mi><mi>φ</mi><mo>−</mo><mi>b</mi><mi>sin</mi><mi>φ</mi><mo>,</mo><mspace width=".3em"/><mi>a</mi><mi>sin</mi><mi>φ</mi><mo>+</mo><mi>b</mi><mi>cos</mi><mi>φ</mi><mo>)</mo><mo>,</mo><mspace width="1em"/><mi>φ</mi><mo>=</mo><mi>p</mi><msup><mi>θ</mi><mrow><mo>−</mo><mn>2</mn><mi>i</mi><mo>/</mo><mi>d</mi></mrow></msup></math>`,
   residual: `<math display="block"><mi>h</mi><mo>=</mo><mi>x</mi><mo>+</mo><mi>attention</mi><mo>(</mo><mi>norm</mi><mo>(</mo><mi>x</mi><mo>)</mo><mo>)</mo><mo>,</mo><mspace width="1em"/><msup><mi>x</mi><mo>′</mo></msup><mo>=</mo><mi>h</mi><mo>+</mo><mi>ffn</mi><mo>(</mo><mi>norm</mi><mo>(</mo><mi>h</mi><mo>)</mo><mo>)</mo></math>`,
 };
-const tableHtml = (head, rows) => `<div class="table"><table><thead><tr>${head.map((each) => (each === "" ? "<td></td>" : `<th>${each}</th>`)).join("")}</tr></thead><tbody>${rows.map((row) => `<tr>${row.map((each) => `<td>${each}</td>`).join("")}</tr>`).join("")}</tbody></table></div>`;
+const tableHtml = (head, rows) => `<div class="table" tabindex="0"><table><thead><tr>${head.map((each) => (each === "" ? "<td></td>" : `<th>${each}</th>`)).join("")}</tr></thead><tbody>${rows.map((row) => `<tr>${row.map((each) => `<td>${each}</td>`).join("")}</tr>`).join("")}</tbody></table></div>`;
 const strip = (row, w = 340) => (row ? stripSvg(row, w) : "");
 const fedTokens = () => Array.from({length: lastToken() + 1}, (_, i) => i);
 const kvHead = () => Math.floor(tour.head / (run.model.heads / run.model.layers[blockIndex()].kv_heads));
+/** Whether the first token is a mark such as <s>, which no text has. */
+const beginsByMark = () => /^<.*>$|^\[.*\]$/.test(run.tokens[0][1]);
+/** The last token of the step that computed the chosen one: it decides what comes next. */
+const lastOfStep = () => { const {first, count} = run.steps[stepOf(ui.token)]; return first + count - 1; };
+/** Whether scores are divided by the square root of their length, as the formula says. */
+function scalesByRoot() {
+  const raw = rowOf("model.layers.0.self_attn.scores", 0, 0)?.[0], scaled = rowOf("model.layers.0.self_attn.scaled_scores", 0, 0)?.[0];
+  return raw !== undefined && scaled !== undefined && Math.abs(scaled * Math.sqrt(run.model.layers[0].head_dim) - raw) <= 1e-2 * Math.abs(raw);
+}
 const rmsAt = (path, token = ui.token) => { const value = valueAt(path, token); return value ? short(value.rms) : "–"; };
 
 function piecesFigure(words) {
@@ -19,7 +28,7 @@ function piecesFigure(words) {
 }
 function loopFigure() {
   return run.steps.map(({first, count, next}) => {
-    const before = run.tokens.slice(0, first + count).map((_, i) => piece(i)).join("");
+    const before = run.tokens.slice(0, first + count).map((_, i) => piece(i)).join("<wbr>");
     return `<div class="loop"><p>${before} → ${next.length ? `<b class="piece made">${escaped(pieceText(next[0][1]))}</b>` : "–"}</p>${barsHtml(next.slice(0, 3).map(([, text, , p]) => [pieceText(text), p, percent(p)]))}</div>`;
   }).join("");
 }

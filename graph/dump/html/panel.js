@@ -76,7 +76,7 @@ function placeHtml(story, path) {
 }
 
 function valueRow(stage, value, name) {
-  return `<li><span class="path">${name ? `<span class="doc">${escaped(name)}:</span> ` : ""}${link(value.path)}</span>
+  return `<li><span class="path">${name && name !== value.path ? `<span class="doc">${escaped(name)}:</span> ` : ""}${link(value.path)}</span>
     <span class="why">${escaped(value.kind)} ${escaped(value.type)}, ${human(value.bytes, "B")}</span></li>`;
 }
 

@@ -1,0 +1,13 @@
+#include "runtime/expect.h"
+
+#include "base/error.h"
+
+namespace vitro {
+
+void expect_language_model(const ModelConfig& config) {
+    if (config.head != Head::language_model)
+        fail("{}: expected a language model: this one gives {}", config.architecture,
+             config.head == Head::none ? "hidden states" : "scores of labels");
+}
+
+}  // namespace vitro
