@@ -167,7 +167,7 @@ std::vector<KeptRun::Change> KeptRun::changes_of(const std::string& path) const 
     std::map<std::string, std::pair<TensorType, Elements>> before;
     std::vector<Change> out;
     for (const auto& [pass, graph] : stages().graphs) {
-        for (const std::string& name : {path, last}) {
+        for (const std::string& name : {last, path}) {
             const ValueId wanted = graph.find(name);
             if (wanted < 0 || graph.value(wanted).producer < 0) continue;
             const TensorType& type = graph.value(wanted).type;
