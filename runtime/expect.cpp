@@ -5,9 +5,11 @@
 namespace vitro {
 
 void expect_language_model(const ModelConfig& config) {
-    if (config.head != Head::language_model)
-        fail("{}: expected a language model: this one gives {}", config.architecture,
-             config.head == Head::none ? "hidden states" : "scores of labels");
+    if (config.head == Head::language_model && config.is_causal) return;
+    fail("{}: expected a language model: this one gives {}", config.architecture,
+         config.head == Head::none             ? "hidden states"
+         : config.head == Head::language_model ? "tokens for places in a text"
+                                               : "scores of labels");
 }
 
 }  // namespace vitro

@@ -5,8 +5,8 @@
 
 namespace vitro {
 
-/// Error unless the logits are of the next token: where they are scores of labels, nothing can be generated or
-/// predicted, and a row of them is shorter than the vocabulary.
+/// Error unless the logits are of the next token: nothing is generated or predicted of a model that sees a text as a
+/// whole, nor of scores of labels, whose rows are shorter than the vocabulary.
 void expect_language_model(const ModelConfig& config);
 
 }  // namespace vitro
