@@ -176,7 +176,11 @@ Steps expected_steps(const std::string& name, const ModelConfig& config, std::si
         {"qwen3_moe_shares", {45, 45}},  // the same in both
         {"mixtral", {33, 31}},           // a mixture of experts
         {"gpt_oss", {69, 67}},  // that with biases and a clamped SwiGLU, and attention with sinks in simple ops
-        {"gpt2", {26, 26}},     // LayerNorm, learned positions, nothing that turns
+        {"gpt_oss_mxfp4", {69, 67}},
+        {"starcoder2", {20, 18}},          // LayerNorm, an activation without a gate
+        {"ministral3", {18, 16}},          // the scale of queries, made once, and its product in each layer
+        {"ministral_patterns", {41, 39}},  // attention in simple ops
+        {"gpt2", {26, 26}},                // LayerNorm, learned positions, nothing that turns
     };
     if (const auto found = kOthers.find(name); found != kOthers.end()) return found->second;
     const std::size_t steps = of_layer * static_cast<std::size_t>(config.n_layers) + 3;
