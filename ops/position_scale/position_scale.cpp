@@ -52,7 +52,7 @@ const OpDef kPositionScale{
     .doc =
         "out[t] = 1 + beta * ln(1 + floor(positions[t] / original)): 1 for the first `original` positions, then a "
         "little more for each so many. positions: i32 [T], out: f32 [T].",
-    .inputs = {{"positions", InputRole::positions}},
+    .inputs = {"positions"},
     .infer = infer,
     .parse_attributes = &Attributes::parse<PositionScale>,
     .reference = reference,

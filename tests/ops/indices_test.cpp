@@ -197,7 +197,7 @@ TEST_CASE("an index that is none is an error, of every op that takes indices, wh
         });
     }
     CHECK(ops == std::set<std::string>{"attention", "attention_mask", "embed", "gather_rows", "kv_append", "kv_gather",
-                                       "position_scale", "qkv_projection", "qkv_rope_append", "rope"});
+                                       "qkv_projection", "qkv_rope_append", "rope"});
 }
 
 TEST_CASE("two tokens in one row of a cache are an error, wherever their places come from") {
