@@ -5,9 +5,11 @@
 namespace vitro {
 
 void expect_language_model(const ModelConfig& config) {
-    if (config.head != Head::language_model)
-        fail("{}: expected a language model: this one gives {}", config.architecture,
-             config.head == Head::none ? "hidden states" : "scores of labels");
+    const char* const gives = config.head == Head::none             ? "gives hidden states"
+                              : config.head != Head::language_model ? "gives scores of labels"
+                              : !config.is_causal                   ? "sees a text as a whole, and has no next token"
+                                                                    : nullptr;
+    if (gives != nullptr) fail("{}: expected a language model: this one {}", config.architecture, gives);
 }
 
 }  // namespace vitro

@@ -5,8 +5,8 @@
 
 namespace vitro {
 
-/// Error unless the logits are of the next token: where they are scores of labels, nothing can be generated or
-/// predicted, and a row of them is shorter than the vocabulary.
+/// Error unless the logits are of the next token, as whatever generates or predicts takes them: scores of labels are not,
+/// whose rows are shorter than the vocabulary, nor what a model says of tokens that it sees.
 void expect_language_model(const ModelConfig& config);
 
 }  // namespace vitro
