@@ -203,7 +203,7 @@ std::vector<std::int64_t> shape_of_blocks(DType dtype, std::span<const std::int6
     std::vector<std::int64_t> out(shape.begin(), shape.end());
     const DTypeInfo& type = info(dtype);
     if (type.block_elements == 1) return out;
-    out.back() = bytes_of(dtype, type.block_rows * out.back());
+    out.back() = capped_product({out.back() / block_columns(dtype), type.block_bytes});
     if (type.block_rows > 1) out[out.size() - 2] /= type.block_rows;
     return out;
 }

@@ -5,11 +5,11 @@
 namespace vitro {
 
 void expect_language_model(const ModelConfig& config) {
-    const char* const gives = config.head == Head::none             ? "gives hidden states"
-                              : config.head != Head::language_model ? "gives scores of labels"
-                              : !config.is_causal                   ? "sees a text as a whole, and has no next token"
-                                                                    : nullptr;
-    if (gives != nullptr) fail("{}: expected a language model: this one {}", config.architecture, gives);
+    if (config.head == Head::language_model && config.is_causal) return;
+    fail("{}: expected a language model: this one gives {}", config.architecture,
+         config.head == Head::none             ? "hidden states"
+         : config.head == Head::language_model ? "tokens for places in a text"
+                                               : "scores of labels");
 }
 
 }  // namespace vitro

@@ -5,8 +5,8 @@
 
 namespace vitro {
 
-/// Error unless the logits are of the next token, as whatever generates or predicts takes them: scores of labels are not,
-/// whose rows are shorter than the vocabulary, nor what a model says of tokens that it sees.
+/// Error unless the logits are of the next token: nothing is generated or predicted of a model that sees a text as a
+/// whole, nor of scores of labels, whose rows are shorter than the vocabulary.
 void expect_language_model(const ModelConfig& config);
 
 }  // namespace vitro

@@ -65,12 +65,13 @@ Elements KeptRun::elements(ValueId id) const {
 
 ValueId KeptRun::holder_of(ValueId id) const {
     const Graph& graph = taps().recovery().graph();
-    while (id >= 0 && !is_copied(id) && graph.value(id).producer >= 0) {
+    while (id >= 0 && graph.value(id).producer >= 0) {
         const Node& node = graph.node(graph.value(id).producer);
-        if (!node.op->is_view && (node.op->locality != Locality::moves || node.outputs.size() < 2)) return -1;
+        const bool takes_apart = node.op->locality == Locality::moves && node.outputs.size() > 1;
+        if (!takes_apart && (is_copied(id) || !node.op->is_view)) break;
         id = node.inputs[0];
     }
-    return id;
+    return id >= 0 && is_copied(id) ? id : -1;
 }
 
 KeptRun::Maker KeptRun::maker_of(ValueId id) const {
@@ -150,8 +151,10 @@ std::vector<KeptRun::Change> KeptRun::changes_of(const std::string& path) const 
         if (value.kind == ValueKind::weight) return &checkpoint_tensor(value.source);
         const ValueId there = recovered.find(value.path), in_program = final_graph.find(value.path);
         const bool is_leaf = value.producer < 0;
-        // A step in front of the one in question has it. What is made of weights is computed here.
-        const bool is_before = in_program >= 0 && final_graph.value(in_program).kind == ValueKind::result &&
+        // A step in front of the one in question has it, as the source graph does. What is made of weights, and what
+        // the program alone has, is computed here.
+        const bool is_before = taps().source().find(value.path) >= 0 && in_program >= 0 &&
+                               final_graph.value(in_program).kind == ValueKind::result &&
                                final_graph.value(in_program).producer < maker.node &&
                                final_graph.value(in_program).type == value.type;
         if (there < 0 || (!is_leaf && !is_before)) return nullptr;
@@ -164,7 +167,7 @@ std::vector<KeptRun::Change> KeptRun::changes_of(const std::string& path) const 
     std::map<std::string, std::pair<TensorType, Elements>> before;
     std::vector<Change> out;
     for (const auto& [pass, graph] : stages().graphs) {
-        for (const std::string& name : {path, last}) {
+        for (const std::string& name : {last, path}) {
             const ValueId wanted = graph.find(name);
             if (wanted < 0 || graph.value(wanted).producer < 0) continue;
             const TensorType& type = graph.value(wanted).type;

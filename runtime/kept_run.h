@@ -40,7 +40,7 @@ public:
     ValueId find(const std::string& path) const;
     bool is_copied(ValueId id) const;
     Elements elements(ValueId id) const;
-    /// The copied value that a value of the recovery is, or is a part of; -1 where it is computed again.
+    /// The copied value that a value of the recovery is, or is taken apart from; -1 where it is computed again.
     ValueId holder_of(ValueId id) const;
 
     /// The step of the program that computed a value of the recovery: the output that holds it, or that it went into.

@@ -1,7 +1,7 @@
 #include "runtime/lens.h"
 
 #include "graph/dump/repeat.h"
-#include "graph/interpret.h"
+#include "graph/evaluate.h"
 
 #include <algorithm>
 #include <cmath>
@@ -64,16 +64,23 @@ std::vector<float> Lens::logits(const SeenValue& residual, Backend& host) const 
     for (const auto& [symbol, bound] : graph.bounds) one[symbol] = 1;
     std::map<ValueId, Elements> known;
     known[residual_] = last_row(residual);
+    std::map<std::string, Elements> read;
+    const Known weights = [&](const ValueInfo& value) -> const Elements* {
+        if (value.kind != ValueKind::weight) return nullptr;
+        const auto [at, is_new] = read.try_emplace(value.path);
+        if (is_new) at->second = taps_.weight(value.path);
+        return &at->second;
+    };
     for (const NodeId n : head_) {
         const Node& node = graph.node(n);
         std::vector<const Elements*> inputs;
         for (const ValueId id : node.inputs) {
             if (id >= 0 && !known.contains(id)) {
                 const ValueInfo& value = graph.value(id);
-                // An input can only be the rows that are wanted: the one there is.
+                // An input can only be the rows that are wanted: the one there is. The rest is made of weights alone.
                 known[id] = value.kind == ValueKind::input      ? Elements(sizeof(std::int32_t))
                             : value.kind == ValueKind::constant ? value.data
-                                                                : taps_.weight(value.path);
+                                                                : evaluate(graph, id, one, host, weights);
             }
             inputs.push_back(id >= 0 ? &known[id] : nullptr);
         }

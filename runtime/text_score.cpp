@@ -94,9 +94,8 @@ private:
 
 TextScore score_text(LanguageModel& model, LanguageModel* other, std::span<const std::int32_t> tokens,
                      std::int64_t window, const std::function<void(std::int64_t done)>& progress) {
-    for (const LanguageModel* each :
-         {static_cast<const LanguageModel*>(&model), static_cast<const LanguageModel*>(other)})
-        if (each != nullptr) expect_language_model(each->config());
+    expect_language_model(model.config());
+    if (other != nullptr) expect_language_model(other->config());
     if (tokens.size() < 2) fail("expected a text of at least 2 tokens, found {}", tokens.size());
     if (window < 2 || window > model.context())
         fail("windows: expected 2 to {} tokens, the model's context, found {}", model.context(), window);

@@ -78,8 +78,12 @@ void add_device_flags(const Command& command, ModelFlags& flags) {
 
 void add_model_flags(const Command& command, ModelFlags& flags, bool runs) {
     flags.directory = bundled_model();
+    const auto take = [&flags](const std::string& text) {
+        if (text.empty()) fail("expected a path, found ''");
+        flags.directory = named_model(text);
+    };
     command.checked(
-        "-m,--model", [&flags](const std::string& text) { flags.directory = named_model(text); },
+        "-m,--model", take,
         "model directory, as Hugging Face saves it, or a GGUF file, or the name of a model that ./dev fetch got "
         "(default: the bundled model)",
         "MODEL");

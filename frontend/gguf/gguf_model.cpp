@@ -194,7 +194,7 @@ JsonValue gguf_config(const GgufFile& file) {
     config["attention_bias"] = file.entry("blk.0.attn_output.bias") != nullptr;
     config["mlp_bias"] = file.entry("blk.0.ffn_down.bias") != nullptr;
 
-    if (known.gguf == "gpt-oss" && config.contains("moe_intermediate_size")) {  // it has no other layers
+    if (known.gguf != "qwen3moe" && config.contains("moe_intermediate_size")) {  // the others have no other layers
         config["intermediate_size"] = config["moe_intermediate_size"];
         config.erase("moe_intermediate_size");
     }

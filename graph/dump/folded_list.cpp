@@ -5,7 +5,7 @@
 
 #include <fmt/core.h>
 
-#include <charconv>
+#include <algorithm>
 #include <utility>
 
 namespace vitro {
@@ -14,16 +14,14 @@ namespace {
 /// `text` as layer `index` of `layers` says it. Whatever it holds, putting that layer back gives `text` again.
 std::string as_in_layer(std::string_view text, const std::string& layers, std::int64_t index) {
     std::string out;
-    const std::string start = layers + ".";
+    const std::string start = layers + ".", own = std::to_string(index), before = std::to_string(index - 1);
     std::size_t done = 0;
     for (std::size_t at = text.find(start); at != std::string_view::npos; at = text.find(start, done)) {
         const std::size_t digits = at + start.size();
-        std::int64_t number = -1;
-        const auto [end, error] = std::from_chars(text.data() + digits, text.data() + text.size(), number);
-        const auto past = static_cast<std::size_t>(end - text.data());
-        const bool is_whole = error == std::errc{} && (text[digits] != '0' || past == digits + 1);
-        if (is_whole && (number == index || number == index - 1)) {
-            out.append(text.substr(done, at - done)).append(number == index ? "\\u0001" : "\\u0002");
+        const std::size_t past = std::min(text.find_first_not_of("-0123456789", digits), text.size());
+        const std::string_view number = text.substr(digits, past - digits);
+        if (number == own || number == before) {
+            out.append(text.substr(done, at - done)).append(number == own ? "\\u0001" : "\\u0002");
             done = past;
         } else {
             out.append(text.substr(done, digits - done));

@@ -1,6 +1,5 @@
 #include "graph/dump/script_json.h"
 
-#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -15,7 +14,7 @@ std::string ends_no_script(std::string_view json) {
 
 std::string json_string(std::string_view text) {
     const auto stands_as_it_is = [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\' && c != '<'; };
-    if (std::all_of(text.begin(), text.end(), stands_as_it_is)) return fmt::format("\"{}\"", text);
+    if (std::all_of(text.begin(), text.end(), stands_as_it_is)) return std::string("\"").append(text) += '"';
     return ends_no_script(nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 

@@ -9,13 +9,14 @@
 namespace vitro::test {
 namespace {
 
+// With activations rounded to 8 bits this file of 4 bits answers with French poetry, and so it does in llama.cpp.
 TEST_CASE("SmolLM2, called by its name, answers") {
     if (!std::filesystem::exists(source_path("build/models/smollm2/model.gguf"))) {
         MESSAGE("SKIPPED: it is not there; ./dev fetch smollm2");
         return;
     }
     const ProcessResult result =
-        run_vitro({"run", "-m", "smollm2", "--chat", "What is the capital of France?", "-n", "24"});
+        run_vitro({"run", "-m", "smollm2", "--chat", "What is the capital of France?", "-n", "24", "--exact"});
     CAPTURE(result.err);
     CHECK(result.exit_code == 0);
     CHECK(result.out == "The capital of France is Paris.\n");

@@ -249,6 +249,14 @@ TEST_CASE("next --lens ends with the token that the model does choose, and its p
     CHECK(std::abs(lens[4].at("probability").get<double>() - json.at("next")[0].at("probability").get<double>()) <
           1e-4);
     CHECK(lens[4].at("rms").get<double>() > lens[0].at("rms").get<double>());
+    // Of a head whose weights are blocks, too: as a file has them.
+    const TempDir directory;
+    const std::string gguf = (directory / "model.gguf").string();
+    out_of({"convert", source_path("models/bundled/tiny-phi3").string(), "-o", gguf, "--type", "q8_0"});
+    const Json of_blocks = json_of({"next", kText, "--lens", "--top", "1", "--exact", "-m", gguf});
+    CHECK(of_blocks.at("lens")[4].at("id") == of_blocks.at("next")[0].at("id"));
+    CHECK(std::abs(of_blocks.at("lens")[4].at("probability").get<double>() -
+                   of_blocks.at("next")[0].at("probability").get<double>()) < 1e-4);
     // As the lens is off, so is all that it costs: the same answer.
     CHECK(json_of({"next", kText, "--top", "1"}).at("next") == json.at("next"));
 }
