@@ -177,6 +177,13 @@ Json recorded(Looked& look) {
 
 int trace(const Flags& flags) {
     Looked look = open_to_look(flags.look);
+    const ModelConfig& config = look.open.config;
+    if (flags.lesson && !config.is_causal)
+        fail(
+            "--lesson: expected a model that goes on with a text token by token; {} sees a text as a whole. Without "
+            "--lesson the page shows its values",
+            config.architecture);
+    if (!config.is_causal) look.predict = 0;  // nothing follows
     const std::int64_t chunk = look.open.model->options().chunk;
     Json run = recorded(look);
     if (flags.lesson) run["lesson"] = flags.language;
@@ -203,7 +210,8 @@ void add_trace(CommandLine& line) {
                  [flags] { return trace(*flags); });
     add_look_flags(command, flags->look);
     command.number("-n,--predict", flags->look.predict, {0},
-                   "tokens to generate after the text (default 3), the most probable ones");
+                   "tokens to generate after the text (default 3), the most probable ones; none by a model that sees a "
+                   "text as a whole");
     const Option lesson =
         command.flag("--lesson", flags->lesson,
                      "with a guided tour of what happens in this model with this text, from text to token");

@@ -177,6 +177,16 @@ TEST_CASE("tap --stop-on-nan: 0 where all is finite, else 1 and the value, its i
     CHECK(run_vitro({"tap", "logits", "--stop-on-nan", "-p", kText}).exit_code == 2);
 }
 
+TEST_CASE("trace of a model that sees a text as a whole: its values, no lesson") {
+    const TempDir directory;
+    const std::string page = (directory / "page.html").string(), model = source_path("tests/golden/bert_masked").string();
+    out_of({"trace", "-m", model, "--tokens", "1,5,3,7", "-o", page});
+    CHECK(contains(read_bytes(page), "\"prompt\":4"));
+    const ProcessResult refused = run_vitro({"trace", "--lesson", "-m", model, "--tokens", "1,5,3,7"});
+    CHECK(refused.exit_code == 1);
+    CHECK(contains(refused.err, "BertForMaskedLM sees a text as a whole"));
+}
+
 TEST_CASE("why tells where a value was written, which pass took it into what, and who reads it then") {
     const Json json = json_of({"why", "layers.2.mlp.gate_up_proj"});
     CHECK(json.at("path") == "model.layers.2.mlp.gate_up_proj");

@@ -238,6 +238,22 @@ def check_lesson(browser, vitro, directory):
     assert figures["en"] == figures["zh"]
 
 
+def check_other_models(browser, vitro, directory):
+    """Chapters stand only where what they say is so: of a softmax with sinks or a cap, of experts, of a scaled sum, none."""
+    golden = pathlib.Path(__file__).parents[1] / "golden"
+    plain, block, feed = "Attention, step one: how relevant is each token?", "The residual stream, then and now", "The feed-forward layer"
+    for model, missing in [("phi3_odd", []), ("gpt_oss", [plain, block, feed]), ("gemma2", [plain, block, feed]), ("mixtral", [block, feed]), ("granite", [plain, block])]:
+        file = f"{directory}/{model}.html"
+        subprocess.run([vitro, "trace", "--lesson", "-m", golden / model, "--tokens", "1,5,3,7", "-o", file], check=True)
+        with Page(browser, file) as page:
+            titles = page.evaluate("chapters().map(({title}) => title)")
+            assert [title for title in [plain, block, feed] if title not in titles] == missing, (model, titles)
+            for chapter in range(len(titles)):
+                page.evaluate(f"toChapter({chapter})")
+                text = page.text("#lesson-text")
+                assert not [bad for bad in ["undefined", "NaN", "[object", "null"] if bad in text], (model, titles[chapter], text)
+
+
 def check_nan(browser, vitro, directory):
     """A weight that is NaN: boxes after it are red and say how many."""
     file = f"{directory}/nan.html"
@@ -287,6 +303,8 @@ def main():
                     assert page.inside("#forward") and page.inside("#token")
         check_lesson(browser, vitro, directory)
         print("check_lesson: passed")
+        check_other_models(browser, vitro, directory)
+        print("check_other_models: passed")
         said = check_nan(browser, vitro, directory)
         assert not said, said
         browser.close()

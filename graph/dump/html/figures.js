@@ -16,10 +16,25 @@ const kvHead = () => Math.floor(tour.head / (run.model.heads / run.model.layers[
 const beginsByMark = () => /^<.*>$|^\[.*\]$/.test(run.tokens[0][1]);
 /** The last token of the step that computed the chosen one: it decides what comes next. */
 const lastOfStep = () => { const {first, count} = run.steps[stepOf(ui.token)]; return first + count - 1; };
-/** Whether scores are divided by the square root of their length, as the formula says. */
-function scalesByRoot() {
-  const raw = rowOf("model.layers.0.self_attn.scores", 0, 0)?.[0], scaled = rowOf("model.layers.0.self_attn.scaled_scores", 0, 0)?.[0];
-  return raw !== undefined && scaled !== undefined && Math.abs(scaled * Math.sqrt(run.model.layers[0].head_dim) - raw) <= 1e-2 * Math.abs(raw);
+/** Whether scores are divided by the square root of their length and go through a softmax alone, as the formula says. */
+function isPlainSoftmax() {
+  const row = (name) => rowOf(`model.layers.0.self_attn.${name}`, lastToken(), 0), raw = row("scores"), scaled = row("scaled_scores"), weights = row("attention_weights");
+  if (!raw || !scaled || !weights) return false;
+  const keys = fedTokens().filter((key) => weights[key] > 0), root = Math.sqrt(run.model.layers[0].head_dim);
+  const sum = keys.reduce((all, key) => all + Math.exp(scaled[key]), 0);
+  return keys.every((key) => Math.abs(scaled[key] * root - raw[key]) <= 1e-2 * Math.abs(raw[key]) + 1e-6 && Math.abs(Math.exp(scaled[key]) / sum - weights[key]) < 1e-3);
+}
+/** Whether the feed-forward layer is one gated pair of matrices, not experts, with SiLU alone. */
+function isPlainFeedForward() {
+  const gated = story.stages[0].node("model.layers.0.mlp.gated");
+  return opOf("mlp.act_fn") === "silu" && opOf("mlp.down_proj") === "matmul" && gated?.op === "mul" && gated.inputs.some(({path}) => path === "model.layers.0.mlp.act_fn");
+}
+/** Whether a block adds what attention and the feed-forward layer give to its stream, each behind an RMSNorm, and nothing else. */
+function isPlainBlock() {
+  const first = (name) => `model.layers.0.${name}`;
+  const adds = (to, ...parts) => opOf(to) === "add" && parts.every((part) => story.stages[0].node(first(to)).inputs.some(({path}) => path === first(part)));
+  return adds("attention_residual", "self_attn.o_proj") && adds("mlp_residual", "attention_residual", "mlp.down_proj") &&
+    ["input_layernorm", "post_attention_layernorm"].every((name) => opOf(name) === "rms_norm");
 }
 const rmsAt = (path, token = ui.token) => { const value = valueAt(path, token); return value ? short(value.rms) : "–"; };
 

@@ -35,7 +35,7 @@ LESSONS.en = {
       <p>Three matrices make of each normed stream a query, a key and a value for every head. The query says what this token looks for, a key what a token offers to be found by, a value what is then taken from it. Each has ${run.model.layers[blockIndex()].head_dim} numbers.${opOf("self_attn.qkv_proj") ? " In this model’s files the three stand one below the other, as a single matrix, qkv_proj." : ""}</p>
       <p>Head ${tour.head} of block ${blockIndex()} uses head ${kvHead()} of keys and values. Below is the query of ${piece(ui.token)}, and the keys and values of all tokens up to it.${queryPath().endsWith("q_rope") ? " Queries and keys are shown as attention reads them: turned by their positions, of which a later chapter tells." : ""}</p>
       ${projectionsFigure(["", "numbers"])}`},
-    {title: "Attention, step one: how relevant is each token?", needs: ["self_attn.scores", "self_attn.scaled_scores", "self_attn.attention_weights"], when: () => scalesByRoot(), html: () => `
+    {title: "Attention, step one: how relevant is each token?", needs: ["self_attn.scores", "self_attn.scaled_scores", "self_attn.attention_weights"], when: () => isPlainSoftmax(), html: () => `
       <p>The query of ${piece(ui.token)} is multiplied with every key, number by number, and summed: a score. The scores are divided by the square root of d = ${run.model.layers[blockIndex()].head_dim}, which is ${short(Math.sqrt(run.model.layers[blockIndex()].head_dim))}; the softmax turns them into weights that sum to 1.</p>
       ${MATH.scores}${scoresFigure(["key of", "q · k", "scaled", "weight"])}
       <p>In the graph: ${toGraph("build", inBlock("self_attn.scores"), "scores")}, ${toGraph("build", inBlock("self_attn.attention_weights"), "softmax")}.</p>`},
@@ -58,10 +58,10 @@ LESSONS.en = {
       ${ropeControls("Position")}
       <p>Learned tables of positions cannot say what lies beyond their end, and count on from one packed text into the next. A turn is counted from the start of each text. If the prompt were two texts in one context, cut in its middle, the positions would be:</p>
       ${packFigure({through: "counted through", own: "of each text"})}`},
-    {title: "The feed-forward layer", needs: ["mlp.gated", "mlp.down_proj"], when: () => opOf("mlp.act_fn") === "silu", html: () => `
+    {title: "The feed-forward layer", needs: ["mlp.gated", "mlp.down_proj"], when: () => isPlainFeedForward(), html: () => `
       <p>After attention has mixed in other tokens, each stream is worked on alone. Two matrices widen it from ${run.model.hidden} to ${run.model.intermediate} numbers: one makes a gate, the other what the gate lets through. A third brings it back. In this block ${weightsOf(inBlock("mlp")).toLocaleString("en")} weights are in the feed-forward layer and ${weightsOf(inBlock("self_attn")).toLocaleString("en")} in attention. Much of what a model remembers is stored in the feed-forward layers.</p>
       ${MATH.gate}${gateFigure("the first 64 numbers")}`},
-    {title: "The residual stream, then and now", needs: ["attention_residual", "mlp_residual", "input_layernorm", "post_attention_layernorm"], when: () => opOf("input_layernorm") === "rms_norm", html: () => `
+    {title: "The residual stream, then and now", needs: ["attention_residual", "mlp_residual", "input_layernorm", "post_attention_layernorm", "mlp.down_proj"], when: () => isPlainBlock(), html: () => `
       <p>Attention and the feed-forward layer do not replace the stream, they add to it. So every block finds what earlier ones left.</p>
       ${MATH.residual}${blockFigure({attention: "attention", relu: "feed-forward, ReLU", gated: "feed-forward, gated", then: "2017", now: "this block"})}${residualFigure()}
       ${tableHtml(["", "2017", "today"], [["norm", "LayerNorm, after the sum", "RMSNorm, before each part"], ["feed-forward", "ReLU", "gated, with SiLU (SwiGLU)"], ["attention", "multi-head", "grouped-query"], ["positions", "added to the embedding", "RoPE"], ["residuals", "yes", "yes"]])}`},

@@ -34,7 +34,7 @@ LESSONS.zh = {
       <p>三个矩阵由每条归一化后的流为每个头算出查询、键和值。查询表示这个词元在寻找什么，键表示一个词元凭什么被找到，值表示随后从它那里取走什么。每个都有 ${run.model.layers[blockIndex()].head_dim} 个数。${opOf("self_attn.qkv_proj") ? "在本模型的文件中，三个矩阵上下相接，合成一个矩阵 qkv_proj。" : ""}</p>
       <p>第 ${blockIndex()} 块的第 ${tour.head} 个头使用第 ${kvHead()} 个键值头。下面是 ${piece(ui.token)} 的查询，以及到它为止所有词元的键和值。${queryPath().endsWith("q_rope") ? "查询和键按注意力读取时的样子显示：已按位置旋转，后面有一章讲述。" : ""}</p>
       ${projectionsFigure(["", "数值"])}`},
-    {title: "注意力第一步：每个词元有多相关？", needs: ["self_attn.scores", "self_attn.scaled_scores", "self_attn.attention_weights"], when: () => scalesByRoot(), html: () => `
+    {title: "注意力第一步：每个词元有多相关？", needs: ["self_attn.scores", "self_attn.scaled_scores", "self_attn.attention_weights"], when: () => isPlainSoftmax(), html: () => `
       <p>${piece(ui.token)} 的查询与每个键逐数相乘再求和，得到分数。分数除以 d = ${run.model.layers[blockIndex()].head_dim} 的平方根 ${short(Math.sqrt(run.model.layers[blockIndex()].head_dim))}，再由 softmax 变成总和为 1 的权重。</p>
       ${MATH.scores}${scoresFigure(["键的词元", "q · k", "缩放后", "权重"])}
       <p>在图中：${toGraph("build", inBlock("self_attn.scores"), "scores")}，${toGraph("build", inBlock("self_attn.attention_weights"), "softmax")}。</p>`},
@@ -57,10 +57,10 @@ LESSONS.zh = {
       ${ropeControls("位置")}
       <p>学得的位置表说不出表尾之外的位置，也会从一段打包文本一直数到下一段。旋转则从每段文本的开头算起。假如提示从中间切开，是一个上下文中的两段文本，位置将是：</p>
       ${packFigure({through: "一直数下去", own: "每段文本自己的"})}`},
-    {title: "前馈层", needs: ["mlp.gated", "mlp.down_proj"], when: () => opOf("mlp.act_fn") === "silu", html: () => `
+    {title: "前馈层", needs: ["mlp.gated", "mlp.down_proj"], when: () => isPlainFeedForward(), html: () => `
       <p>注意力混入其他词元之后，每条流单独被加工。两个矩阵把它从 ${run.model.hidden} 个数扩展到 ${run.model.intermediate} 个：一个产生门，另一个产生由门放行的内容；第三个矩阵再把它变回来。在这一块中，前馈层有 ${weightsOf(inBlock("mlp")).toLocaleString("en")} 个权重，注意力有 ${weightsOf(inBlock("self_attn")).toLocaleString("en")} 个。模型记住的许多内容存放在前馈层中。</p>
       ${MATH.gate}${gateFigure("前 64 个数")}`},
-    {title: "残差流，过去与现在", needs: ["attention_residual", "mlp_residual", "input_layernorm", "post_attention_layernorm"], when: () => opOf("input_layernorm") === "rms_norm", html: () => `
+    {title: "残差流，过去与现在", needs: ["attention_residual", "mlp_residual", "input_layernorm", "post_attention_layernorm", "mlp.down_proj"], when: () => isPlainBlock(), html: () => `
       <p>注意力和前馈层不替换数据流，而是加到它上面，所以每个块都能找到之前各块留下的内容。</p>
       ${MATH.residual}${blockFigure({attention: "注意力", relu: "前馈层，ReLU", gated: "前馈层，带门", then: "2017 年", now: "本块"})}${residualFigure()}
       ${tableHtml(["", "2017 年", "今天"], [["归一化", "LayerNorm，在求和之后", "RMSNorm，在每部分之前"], ["前馈层", "ReLU", "带门，用 SiLU（SwiGLU）"], ["注意力", "多头", "分组查询"], ["位置", "加到嵌入上", "RoPE"], ["残差", "有", "有"]])}`},
