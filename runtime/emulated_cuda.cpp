@@ -2,8 +2,10 @@
 
 #include <dlfcn.h>
 
-#include <algorithm>
+#include <shared_headers.h>
+
 #include <filesystem>
+#include <string_view>
 
 namespace vitro {
 namespace {
@@ -27,12 +29,11 @@ void* open_library() {
 
 const EmulatedCuda& emulated_cuda() {
     static const EmulatedCuda& loaded = []() -> const EmulatedCuda& {
-        void* const found = dlsym(open_library(), "vitro_emulated_cuda");
-        if (found == nullptr) fail("cuda-emulated: {} belongs to another build", kLibrary);
-        const EmulatedCuda& functions = *static_cast<const EmulatedCuda*>(found);
-        if (!std::equal(std::begin(functions.sizes), std::end(functions.sizes), std::begin(EmulatedCuda::kSizes)))
+        void* const found = dlsym(open_library(), "vitro_emulation");
+        const auto* functions = static_cast<const EmulatedCuda*>(found);
+        if (functions == nullptr || std::string_view(functions->headers) != VITRO_SHARED_HEADERS)
             fail("cuda-emulated: {} belongs to another build; `./dev build` makes it again", kLibrary);
-        return functions;
+        return *functions;
     }();
     return loaded;
 }

@@ -11,15 +11,7 @@ namespace vitro {
 
 /// What the library provides: the functions of vitro::cuda_emulated and vitro::emulation with these names.
 struct EmulatedCuda {
-    /// Sizes of the types shared with the program, to refuse a library that was built from other sources.
-    static constexpr std::size_t kSizes[] = {sizeof(KernelDef),
-                                             sizeof(OpDef),
-                                             sizeof(Call),
-                                             sizeof(Tensor),
-                                             sizeof(DeviceLimits),
-                                             sizeof(emulation::Options),
-                                             sizeof(emulation::AccessCounts)};
-    std::size_t sizes[std::size(kSizes)];
+    const char* headers;  // VITRO_SHARED_HEADERS: a library that was built with others than the program is refused
 
     std::unique_ptr<Backend> (*make_backend)(int device);
     std::span<const KernelDef> (*kernels)();

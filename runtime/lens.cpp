@@ -13,14 +13,15 @@ namespace {
 /// The longest run of like layers, and the name of what each hands to the next (".mlp_residual"), with what stands for
 /// it in front of the first.
 struct Stream {
-    Repeat layers;
+    AlikeLayers layers;
     std::string name, before;
 };
 
 Stream stream_of(const Graph& graph) {
-    const std::vector<Repeat> repeats = find_repeats(graph);
-    const auto most = std::max_element(repeats.begin(), repeats.end(),
-                                       [](const Repeat& a, const Repeat& b) { return a.count() < b.count(); });
+    const std::vector<AlikeLayers> repeats = find_repeats(graph);
+    const auto most = std::max_element(repeats.begin(), repeats.end(), [](const AlikeLayers& a, const AlikeLayers& b) {
+        return a.count() < b.count();
+    });
     if (most == repeats.end() || most->carried.empty())
         fail("{}: expected layers that are alike and follow each other, found none", graph.name);
     const auto& [name, before] = *most->carried.begin();

@@ -48,14 +48,14 @@ class Report {
 public:
     Report(const Tokenizer& ours, const Tokenizer& theirs, bool json) : ours_(ours), theirs_(theirs), json_(json) {}
 
-    void add(std::string_view name, std::string_view text, const std::vector<Parting>& partings) {
+    void add(std::string_view name, std::string_view text, const std::vector<TokenParting>& partings) {
         ++texts_;
         bytes_ += text.size();
         const auto began = std::chrono::steady_clock::now();
         tokens_ += ours_.encode(text).size();
         seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
         different_ += !partings.empty();
-        for (const Parting& parting : partings) {
+        for (const TokenParting& parting : partings) {
             ++rules_[parting.rule];
             const std::string_view stretch = text.substr(parting.begin, parting.end - parting.begin);
             if (json_) {

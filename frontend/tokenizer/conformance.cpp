@@ -66,7 +66,7 @@ std::string spelled(const Tokenizer& tokenizer, std::span<const std::int32_t> id
 }
 
 /// The rule by which `parting` of a table came about, as far as the spellings tell it.
-std::string rule_of_ids(const Tokenizer& ours, const Tokenizer::Trace& trace, const Parting& parting) {
+std::string rule_of_ids(const Tokenizer& ours, const Tokenizer::Trace& trace, const TokenParting& parting) {
     const auto known = [&](std::int32_t id) { return id >= 0 && id < ours.vocab_size() && !ours.piece(id).empty(); };
     if (!std::all_of(parting.theirs.begin(), parting.theirs.end(), known)) return "vocabulary: no such id";
     if (parting.begin == parting.end) return "tokens around the text (post-processor)";
@@ -84,9 +84,9 @@ std::string rule_of_ids(const Tokenizer& ours, const Tokenizer::Trace& trace, co
 
 }  // namespace
 
-std::vector<Parting> compare_tokenizers(const Tokenizer& ours, const Tokenizer& theirs, std::string_view text) {
+std::vector<TokenParting> compare_tokenizers(const Tokenizer& ours, const Tokenizer& theirs, std::string_view text) {
     const Tokenizer::Trace a = ours.trace(text), b = theirs.trace(text);
-    std::vector<Parting> partings;
+    std::vector<TokenParting> partings;
     const auto same = [&](const Piece& x, const Piece& y) {
         return x.begin == y.begin && x.end == y.end && ours.piece(x.id) == theirs.piece(y.id);
     };
@@ -120,10 +120,11 @@ std::vector<Parting> compare_tokenizers(const Tokenizer& ours, const Tokenizer& 
     return partings;
 }
 
-std::vector<Parting> compare_with_ids(const Tokenizer& ours, std::span<const std::int32_t> ids, std::string_view text) {
+std::vector<TokenParting> compare_with_ids(const Tokenizer& ours, std::span<const std::int32_t> ids,
+                                           std::string_view text) {
     const Tokenizer::Trace trace = ours.trace(text);
     const std::vector<std::int32_t> own = ids_of(trace.pieces);
-    std::vector<Parting> partings;
+    std::vector<TokenParting> partings;
     std::size_t i = 0, j = 0;
     while (i < own.size() || j < ids.size()) {
         if (i < own.size() && j < ids.size() && own[i] == ids[j]) {
@@ -132,7 +133,7 @@ std::vector<Parting> compare_with_ids(const Tokenizer& ours, std::span<const std
         }
         const auto [skip_i, skip_j] = skip(std::span(own).subspan(i), ids.subspan(j));
         const auto place = [&](std::size_t at) { return at < own.size() ? trace.pieces[at].begin : text.size(); };
-        Parting parting{place(i), skip_i == 0 ? place(i) : trace.pieces[i + skip_i - 1].end, {}, {}, {}};
+        TokenParting parting{place(i), skip_i == 0 ? place(i) : trace.pieces[i + skip_i - 1].end, {}, {}, {}};
         parting.ours.assign(own.begin() + static_cast<std::ptrdiff_t>(i),
                             own.begin() + static_cast<std::ptrdiff_t>(i + skip_i));
         const auto found = ids.subspan(j, skip_j);

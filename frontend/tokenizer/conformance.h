@@ -13,7 +13,7 @@
 namespace vitro {
 
 /// A stretch of the text that two tokenizers cut or name differently.
-struct Parting {
+struct TokenParting {
     std::size_t begin = 0;  // in the text
     std::size_t end = 0;
     std::string rule;  // the first stage whose result differs
@@ -23,9 +23,10 @@ struct Parting {
 
 /// The partings of two tokenizers on `text` (valid UTF-8), in order. Tokens are compared by spelling and place; where
 /// those agree, by id.
-std::vector<Parting> compare_tokenizers(const Tokenizer& ours, const Tokenizer& theirs, std::string_view text);
+std::vector<TokenParting> compare_tokenizers(const Tokenizer& ours, const Tokenizer& theirs, std::string_view text);
 
 /// The partings of what `ours` makes of the text and of `ids`. The rule is told from how the ids are spelled.
-std::vector<Parting> compare_with_ids(const Tokenizer& ours, std::span<const std::int32_t> ids, std::string_view text);
+std::vector<TokenParting> compare_with_ids(const Tokenizer& ours, std::span<const std::int32_t> ids,
+                                           std::string_view text);
 
 }  // namespace vitro

@@ -10,10 +10,10 @@ namespace vitro {
 namespace {
 
 template <class... Stages>
-Decoder decoder_of(Stages... stages) {
+TokenDecoder decoder_of(Stages... stages) {
     std::vector<std::unique_ptr<DecodeStage>> all;
     (all.push_back(std::move(stages)), ...);
-    return Decoder(std::move(all));
+    return TokenDecoder(std::move(all));
 }
 
 bool flag(const JsonValue& value, std::string_view key, bool otherwise) {
@@ -104,28 +104,28 @@ std::string DecodeStream::finish() {
     return text;
 }
 
-Decoder::Decoder() { stages_.push_back(decode_join(" ")); }
+TokenDecoder::TokenDecoder() { stages_.push_back(decode_join(" ")); }
 
-DecodeStream Decoder::stream() const {
+DecodeStream TokenDecoder::stream() const {
     std::vector<std::unique_ptr<DecodeStage>> stages;
     for (const auto& stage : stages_) stages.push_back(stage->clone());
     return DecodeStream(std::move(stages));
 }
 
-Decoder read_decoder(const JsonValue& value) {
+TokenDecoder read_decoder(const JsonValue& value) {
     std::vector<std::unique_ptr<DecodeStage>> stages;
     read_stages(value, stages);
-    return Decoder(std::move(stages));
+    return TokenDecoder(std::move(stages));
 }
 
-Decoder sentencepiece_decoder(bool strip_leading_space) {
+TokenDecoder sentencepiece_decoder(bool strip_leading_space) {
     return decoder_of(decode_replace(Pattern(std::string(kSpaceMark)), " "), decode_byte_fallback(), decode_fuse(),
                       decode_strip(" ", strip_leading_space ? 1 : 0, 0));
 }
 
-Decoder byte_level_decoder() { return decoder_of(decode_byte_level()); }
+TokenDecoder byte_level_decoder() { return decoder_of(decode_byte_level()); }
 
-Decoder wordpiece_decoder() { return decoder_of(decode_wordpiece("##", true)); }
+TokenDecoder wordpiece_decoder() { return decoder_of(decode_wordpiece("##", true)); }
 
 std::optional<unsigned char> byte_of_token(std::string_view token) {
     if (token.size() != 6 || !token.starts_with("<0x") || token.back() != '>') return std::nullopt;

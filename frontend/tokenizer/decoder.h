@@ -48,11 +48,11 @@ private:
 };
 
 /// The stages in order, at the start of a text; a stream works on a copy.
-class Decoder {
+class TokenDecoder {
 public:
     /// Tokens with a space between, as Hugging Face's tokenizers decode without a decoder.
-    Decoder();
-    explicit Decoder(std::vector<std::unique_ptr<DecodeStage>> stages) : stages_(std::move(stages)) {}
+    TokenDecoder();
+    explicit TokenDecoder(std::vector<std::unique_ptr<DecodeStage>> stages) : stages_(std::move(stages)) {}
 
     DecodeStream stream() const;
 
@@ -62,15 +62,15 @@ private:
 
 /// The "decoder" of a tokenizer.json, with the meaning it has in Hugging Face's tokenizers, but for bytes that are no
 /// text: only those are replaced, one U+FFFD each, not the characters around them. Error, by name, for one not known.
-Decoder read_decoder(const JsonValue& value);
+TokenDecoder read_decoder(const JsonValue& value);
 
 /// The decoder of sentencepiece vocabularies: "▁" is a space, <0x0A> a byte, and the space at the start of the text
 /// goes when `strip_leading_space`.
-Decoder sentencepiece_decoder(bool strip_leading_space);
+TokenDecoder sentencepiece_decoder(bool strip_leading_space);
 /// The decoder of byte-level vocabularies.
-Decoder byte_level_decoder();
+TokenDecoder byte_level_decoder();
 /// The decoder of WordPiece vocabularies.
-Decoder wordpiece_decoder();
+TokenDecoder wordpiece_decoder();
 
 /// The byte that a token stands for ("<0x0A>"), if it is of that form.
 std::optional<unsigned char> byte_of_token(std::string_view token);

@@ -31,7 +31,7 @@ struct TokenizerParts {
     PreTokenizer pre_tokenizer;       // may be absent: a section is one word
     std::shared_ptr<const TokenModel> model;
     PostProcessor post_processor;
-    Decoder decoder;
+    TokenDecoder decoder;
     std::optional<std::int32_t> bos_id;
     std::optional<std::int32_t> eos_id;
 };
@@ -124,7 +124,7 @@ private:
     PreTokenizer pre_tokenizer_;
     std::shared_ptr<const TokenModel> model_;
     PostProcessor around_;
-    Decoder decoder_;
+    TokenDecoder decoder_;
     std::optional<std::int32_t> bos_id_;
     std::optional<std::int32_t> eos_id_;
 };

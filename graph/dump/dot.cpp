@@ -47,19 +47,19 @@ public:
 private:
     const std::string& path(ValueId id) const { return graph_.value(id).path; }
 
-    const Repeat* repeat_of(std::string_view of) const {
-        for (const Repeat& repeat : repeats_)
+    const AlikeLayers* repeat_of(std::string_view of) const {
+        for (const AlikeLayers& repeat : repeats_)
             if (repeat.index_of(of) >= 0) return &repeat;
         return nullptr;
     }
     /// Of layers that are alike the first is drawn.
     bool is_drawn(std::string_view of) const {
-        const Repeat* repeat = repeat_of(of);
+        const AlikeLayers* repeat = repeat_of(of);
         return repeat == nullptr || repeat->index_of(of) == repeat->first;
     }
     /// The value that is drawn for this one.
     ValueId drawn(ValueId id) const {
-        const Repeat* repeat = repeat_of(path(id));
+        const AlikeLayers* repeat = repeat_of(path(id));
         if (repeat == nullptr) return id;
         const std::string layer = repeat->layer(repeat->index_of(path(id)));
         return graph_.find(repeat->layer(repeat->first) + path(id).substr(layer.size()));
@@ -156,7 +156,7 @@ private:
         if (value.kind != ValueKind::result && leaves_.insert(from).second) add_leaf(from);
         edges_.push_back(fmt::format("{} -> n{} [label=\" {}\" tooltip=\"{}\"]", id_of(from), n,
                                      escaped(to_string(value.type)), escaped(value.path)));
-        const Repeat* repeat = repeat_of(path(node.outputs[0]));
+        const AlikeLayers* repeat = repeat_of(path(node.outputs[0]));
         if (repeat == nullptr) return;
         for (const auto& [carried, initial] : repeat->carried) {
             if (path(node.inputs[i]) != initial) continue;
@@ -209,7 +209,7 @@ private:
         for (const std::string& child : below->second) {
             const auto info = std::find_if(graph_.modules.begin(), graph_.modules.end(),
                                            [&](const Module& each) { return each.path == child; });
-            const Repeat* repeat = repeat_of(child + ".");
+            const AlikeLayers* repeat = repeat_of(child + ".");
             const std::string shown = repeat != nullptr && repeat->layer(repeat->first) == child
                                           ? fmt::format("{}: {} ×", repeat->name(), repeat->count())
                                           : child;
@@ -244,7 +244,7 @@ private:
     const Graph& graph_;
     Modules modules_;
     Works works_;
-    std::vector<Repeat> repeats_;
+    std::vector<AlikeLayers> repeats_;
     std::map<ValueId, std::size_t> readers_;                  // by the value that is drawn
     std::map<std::string, std::vector<std::string>> inside_;  // statements, by module
     std::map<std::string, std::set<std::string>> children_;   // modules that are drawn, by the one around them

@@ -118,7 +118,7 @@ std::string json_of(const Subject& subject) {
     for (const StateUpdate& update : graph.updates)
         updates.push_back({{"state", graph.value(update.state).path}, {"next", graph.value(update.next).path}});
     Json& repeats = out["repeats"] = Json::array();
-    for (const Repeat& repeat : find_repeats(graph))
+    for (const AlikeLayers& repeat : find_repeats(graph))
         repeats.push_back(
             {{"layers", repeat.layers}, {"first", repeat.first}, {"last", repeat.last}, {"carried", repeat.carried}});
     if (subject.journal != nullptr) {

@@ -13,7 +13,7 @@ constexpr std::size_t kWidest = 120;  // columns of lists that may be broken
 
 /// What is said together: a layer, layers that are alike, or what stands between those.
 struct Segment {
-    std::optional<Repeat> repeat;
+    std::optional<AlikeLayers> repeat;
     std::string heading;  // of a layer
     std::vector<const Module*> modules;
     std::vector<ValueId> before;  // leaves of the whole model that a repeat is the first to read
@@ -54,7 +54,7 @@ private:
     const std::string& path_of_node(std::size_t n) const { return path(graph_.nodes[n].outputs[0]); }
 
     /// How many nodes each layer of the repeat has, if they stand together, layer by layer, from node `begin` on.
-    std::optional<std::size_t> nodes_a_layer(const Repeat& repeat, std::size_t begin) const {
+    std::optional<std::size_t> nodes_a_layer(const AlikeLayers& repeat, std::size_t begin) const {
         std::size_t end = begin;
         while (end < graph_.nodes.size() && repeat.index_of(path_of_node(end)) >= 0) ++end;
         const auto layers = static_cast<std::size_t>(repeat.count());
@@ -70,11 +70,11 @@ private:
 
     /// Nodes to segments, in order.
     void divide(bool unfold) {
-        const std::vector<Repeat> repeats = unfold ? std::vector<Repeat>{} : find_repeats(graph_);
+        const std::vector<AlikeLayers> repeats = unfold ? std::vector<AlikeLayers>{} : find_repeats(graph_);
         segments_.emplace_back();
         segment_of_node_.resize(graph_.nodes.size());
         for (std::size_t n = 0; n < graph_.nodes.size();) {
-            const auto begins = [&](const Repeat& r) { return r.index_of(path_of_node(n)) >= 0; };
+            const auto begins = [&](const AlikeLayers& r) { return r.index_of(path_of_node(n)) >= 0; };
             const auto repeat = std::find_if(repeats.begin(), repeats.end(), begins);
             const auto size = repeat == repeats.end() ? std::nullopt : nodes_a_layer(*repeat, n);
             if (size) {
@@ -178,7 +178,7 @@ private:
         if (!segment.before.empty()) text += "\n" + table(rows(segment.before, nullptr), "");
         std::string indent;
         if (segment.repeat) {
-            const Repeat& repeat = *segment.repeat;
+            const AlikeLayers& repeat = *segment.repeat;
             indent = "  ";
             text += fmt::format("\nrepeat {}: {} ×\n", repeat.name(), repeat.count());
             for (const auto& [value, initial] : repeat.carried)

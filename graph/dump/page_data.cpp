@@ -149,7 +149,7 @@ private:
 
     void look_at(const Stage& stage) {
         nodes_of_stage_ = nodes_text(story_.subject(stage), folds_of(stage));
-        repeats_of_stage_ = json_list(stage.repeats(), [](const Repeat& repeat) {
+        repeats_of_stage_ = json_list(stage.repeats(), [](const AlikeLayers& repeat) {
             return fmt::format("[{},{},{},{}]", json_string(repeat.layers), repeat.first, repeat.last,
                                json_list(repeat.members, json_string));
         });
@@ -158,7 +158,7 @@ private:
     /// The same layer stands for the others in every stage, so that nodes that are the same keep their numbers.
     std::vector<Fold> folds_of(const Stage& stage) {
         std::vector<Fold> folds;
-        for (const Repeat& repeat : stage.repeats()) {
+        for (const AlikeLayers& repeat : stage.repeats()) {
             // The first layer reads what the others do not, and the last may be followed by nodes with paths in it.
             const std::int64_t from = repeat.first + 1, to = repeat.last - 1;
             const std::int64_t of = of_.try_emplace(repeat.layers, from + (to - from) / 2).first->second;

@@ -204,8 +204,8 @@ bool begins_with(const std::vector<Token>& tokens, const std::vector<Token>& lay
 }
 
 /// What carries over from layer to layer, if `first` and `second` are alike but for that.
-std::optional<std::map<std::string, std::string>> carried(const Repeat& repeat, const Texts& texts, const Layer& first,
-                                                          const Layer& second) {
+std::optional<std::map<std::string, std::string>> carried(const AlikeLayers& repeat, const Texts& texts,
+                                                          const Layer& first, const Layer& second) {
     if (first.tokens.size() != second.tokens.size()) return {};
     std::map<std::string, std::string> out;
     const auto text = [&](const Token& token) -> const std::string& { return texts[static_cast<int>(token.number)]; };
@@ -227,16 +227,16 @@ std::optional<std::map<std::string, std::string>> carried(const Repeat& repeat, 
 
 }  // namespace
 
-std::string Repeat::layer(std::int64_t index) const { return fmt::format("{}.{}", layers, index); }
-std::string Repeat::name() const { return fmt::format("{}.{}-{}", layers, first, last); }
+std::string AlikeLayers::layer(std::int64_t index) const { return fmt::format("{}.{}", layers, index); }
+std::string AlikeLayers::name() const { return fmt::format("{}.{}-{}", layers, first, last); }
 
-std::int64_t Repeat::index_of(std::string_view path) const {
+std::int64_t AlikeLayers::index_of(std::string_view path) const {
     const LayerOfPath at = layer_of(path);
     if (at.index < first || at.index > last || at.layers != layers) return -1;
     return members.contains(path.substr(layer(at.index).size())) ? at.index : -1;
 }
 
-std::string Repeat::relative(std::string_view path, std::int64_t index) const {
+std::string AlikeLayers::relative(std::string_view path, std::int64_t index) const {
     const std::string own = layer(index), before = layer(index - 1) + ".";
     if (path == own) return ".";
     if (path.starts_with(own + ".")) return std::string(path.substr(own.size()));
@@ -255,12 +255,12 @@ LayerOfPath layer_of(std::string_view path) {
     return {};
 }
 
-std::vector<Repeat> find_repeats(const Graph& graph) {
-    std::vector<Repeat> out;
+std::vector<AlikeLayers> find_repeats(const Graph& graph) {
+    std::vector<AlikeLayers> out;
     Texts texts;
     for (const auto& [path, layers] : LayerReader(graph, texts).read()) {
         for (auto at = layers.begin(); at != layers.end();) {
-            Repeat repeat{path, at->first, at->first, {}, {}};
+            AlikeLayers repeat{path, at->first, at->first, {}, {}};
             const Layer& first = at->second;
             auto next = std::next(at);
             const auto follows = [&] {

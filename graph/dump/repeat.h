@@ -14,7 +14,7 @@ namespace vitro {
 /// Layers `first` to `last` of `layers` ("model.layers"): the same nodes, weights and modules in the same order, equal
 /// but for their number, what they take from the layer before, and (in the first one) what stands for that. After the
 /// last one's nodes may come others with paths in it; they do not belong to the repeat.
-struct Repeat {
+struct AlikeLayers {
     std::string layers;
     std::int64_t first = 0, last = 0;
     /// What a layer has: ".mlp.gated" for a value, ".mlp." for a module, "." for the layer itself.
@@ -36,7 +36,7 @@ struct Repeat {
 };
 
 /// The repeats of a graph, each of two layers or more.
-std::vector<Repeat> find_repeats(const Graph& graph);
+std::vector<AlikeLayers> find_repeats(const Graph& graph);
 
 /// Where a path's layer number stands: "model.layers.3.mlp" is 3 of "model.layers". The number is never the last part.
 struct LayerOfPath {

@@ -18,7 +18,7 @@ namespace vitro {
 class Stage {
     struct Kept {
         Graph graph;
-        std::optional<std::vector<Repeat>> repeats;  // once somebody has asked
+        std::optional<std::vector<AlikeLayers>> repeats;  // once somebody has asked
     };
 
 public:
@@ -42,7 +42,7 @@ public:
 
     bool is_same_as(const Stage& other) const { return kept_ == other.kept_; }
     /// Of its graph, found when they are first asked for.
-    const std::vector<Repeat>& repeats() const {
+    const std::vector<AlikeLayers>& repeats() const {
         if (!kept_->repeats) kept_->repeats = find_repeats(graph);
         return *kept_->repeats;
     }

@@ -206,6 +206,28 @@ Sources read_project() {
     return sources;
 }
 
+/// Types of one name in one namespace, in two headers: which of them a program gets would be chance.
+Complaints name_complaints(const Sources& sources) {
+    static const std::regex space("namespace ([\\w:]+) \\{"),
+        type("(?:class|struct) (\\w+)(?: final)?(?: : .*)? \\{.*");
+    std::map<std::string, std::string> homes;  // of "vitro::Graph"
+    Complaints out;
+    for (const auto& [path, text] : sources) {
+        if (!path.ends_with(".h")) continue;
+        std::istringstream lines(text);
+        std::string line, inside;
+        for (std::smatch match; std::getline(lines, line);) {
+            if (std::regex_match(line, match, space)) inside = match[1];
+            if (!std::regex_match(line, match, type)) continue;
+            const std::string name = fmt::format("{}::{}", inside, match[1].str());
+            const auto [home, is_new] = homes.emplace(name, path);
+            if (!is_new && home->second != path)
+                out.push_back(fmt::format("{} is in {} and {}", name, home->second, path));
+        }
+    }
+    return out;
+}
+
 Sources code_of(const Sources& sources) {
     Sources out;
     for (const auto& [path, text] : sources)
@@ -231,6 +253,8 @@ TEST_CASE("no file includes itself, not by any way") { check_none(circle_complai
 TEST_CASE("no folder of ops includes from itself by way of another") {
     check_none(folder_complaints(code_of(read_project())));
 }
+
+TEST_CASE("no two headers have types of one name") { check_none(name_complaints(code_of(read_project()))); }
 
 TEST_CASE("no file is over 500 lines") { check_none(length_complaints(read_project())); }
 
@@ -285,4 +309,9 @@ TEST_CASE("each of these checks can fail") {
     CHECK(complains("ops/op_list.def", row + "VITRO_OP(Silu, NONE, NONE)\n") == 1);
     CHECK(complains("ops/rms_norm/rms_norm.cpp", "") == 1);
     CHECK(complains("ops/silu/silu.h", "") == 2);
+
+    const auto header = [](const std::string& space) { return "namespace " + space + " {\nstruct A : B {\n};\n"; };
+    CHECK(name_complaints({{"base/a.h", header("vitro")}, {"ops/b.h", header("vitro::other")}}).empty());
+    CHECK(name_complaints({{"base/a.h", header("vitro")}, {"ops/b.h", header("vitro")}}) ==
+          Complaints{"vitro::A is in base/a.h and ops/b.h"});
 }

@@ -70,7 +70,7 @@ TEST_CASE("decoders give the text that tokenizers gives") {
     CHECK(all.at("decoders").size() >= 15);
     for (const json& row : all.at("decoders")) {
         CAPTURE(row.at("config").dump());
-        const Decoder decoder = row.at("config").is_null() ? Decoder() : read_decoder(stage(row.at("config")));
+        const TokenDecoder decoder = row.at("config").is_null() ? TokenDecoder() : read_decoder(stage(row.at("config")));
         for (const json& example : row.at("rows")) {
             CAPTURE(example.dump());
             DecodeStream stream = decoder.stream();

@@ -113,7 +113,7 @@ TEST_CASE("what comes after the last layer is not the layer's, whatever its path
 TEST_CASE("layers that differ in anything are not folded") {
     const auto names = [&](std::string_view what, std::string_view by) {
         std::string out;
-        for (const Repeat& repeat : find_repeats(parsed(replaced(kLayers, what, by)))) out += repeat.name() + " ";
+        for (const AlikeLayers& repeat : find_repeats(parsed(replaced(kLayers, what, by)))) out += repeat.name() + " ";
         return out;
     };
     CHECK(names("three", "3") == "m.layers.0-2 ");
