@@ -1,6 +1,7 @@
 // vitro compare: where two runs of one text part, and why.
 #include "runtime/compare.h"
 
+#include "frontend/json.h"
 #include "graph/dump/html.h"
 #include "graph/dump/repeat.h"
 #include "graph/text.h"
@@ -159,9 +160,11 @@ void print(const Flags& flags, const Outcome& out) {
         std::count_if(out.values.begin(), out.values.end(), [](const ComparedValue& v) { return v.parts; });
     print_out("a: {}\nb: {}\n{} values of {} step{} and {} tokens compared, {} part\n", out.a, out.b, out.values.size(),
               out.steps, out.steps == 1 ? "" : "s", out.tokens.size(), parting == 0 ? "none" : std::to_string(parting));
-    if (!out.unknown.empty())
-        print_out("the model has no value for {} of the file's tensors: {}\n", out.unknown.size(),
-                  fmt::join(out.unknown, ", "));
+    std::vector<std::string> unknown;
+    for (const std::string& each : out.unknown) unknown.push_back(quote(each));
+    if (!unknown.empty())
+        print_out("the model has no value for {} of the file's tensors: {}\n", unknown.size(),
+                  fmt::join(unknown, ", "));
     print_out("\n{:<8} {:<46} {:>9} {:>10}  {:<20} {}\n", "phase", "value", "nmse", "largest", "at", "parts");
     for (const Row& row : rows_of(out.values, flags.all)) {
         const ComparedValue& worst = *row.worst;

@@ -22,7 +22,11 @@ std::string escaped(std::string_view text) {
                 out += "&#10;";
                 break;
             default:
-                out += c;
+                // XML has no other control characters, not even as references.
+                if (static_cast<unsigned char>(c) >= ' ' || c == '\t')
+                    out += c;
+                else
+                    out += "\xef\xbf\xbd";
         }
     }
     return out;

@@ -1,6 +1,7 @@
 // The dumps' model of a graph: layers that are alike, scopes, differences, and the listing, which parses back.
 #include "graph/dump/diff.h"
 #include "graph/dump/listing.h"
+#include "graph/dump/markup.h"
 #include "graph/dump/repeat.h"
 #include "graph/text.h"
 #include "graph/verify.h"
@@ -78,6 +79,11 @@ CpuBackend& cpu() {
     return backend;
 }
 std::string listed(const Graph& graph, bool unfold = false) { return listing({graph, cpu()}, unfold); }
+
+TEST_CASE("texts in markup keep every character that XML has") {
+    CHECK(escaped("a\n\t<b> & \"c\"") == "a&#10;\t&lt;b&gt; &amp; &quot;c&quot;");
+    CHECK(escaped("\x1b[31m") == "\xef\xbf\xbd[31m");
+}
 
 TEST_CASE("layers that are alike are found, with what the first one reads in the place of a layer before") {
     const auto repeats = find_repeats(parsed(kLayers));

@@ -140,7 +140,7 @@ TEST_CASE("compare: a file of another program's values is told from the model's 
     write(0);
     const std::string same = out_of({"compare", "--b", dump});
     CHECK(contains(same, "5 values of 1 step and 6 tokens compared, none part\n"));
-    CHECK(contains(same, "the model has no value for 1 of the file's tensors: model.nothing\n"));
+    CHECK(contains(same, "the model has no value for 1 of the file's tensors: \"model.nothing\"\n"));
     write(0.5f);
     const ProcessResult other = run_vitro({"compare", "--b", dump});
     CHECK(other.exit_code == 1);
