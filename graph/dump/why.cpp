@@ -80,7 +80,7 @@ Json changes(const Story& story, const std::string& path) {
 Json life(const Story& story, ValueId id, const TimeOf& time_of) {
     const Program& program = story.program;
     const Graph& graph = program.graph;
-    const Subject subject = story.subject(story.stages.back());
+    const Subject subject = story.subject(story.stages.back(), graph);  // the stage's own has what load makes, too
     Json out{{"path", graph.value(id).path}};
     const NodeId producer = graph.value(id).producer;
     if (const auto place = place_of(subject, id)) {

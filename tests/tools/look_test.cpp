@@ -216,6 +216,10 @@ TEST_CASE("why tells where a value was written, which pass took it into what, an
         CHECK(time.at("of_step").get<double>() < 1);
         CHECK(time.at("runs") == (phase == "prefill" ? 1 : 16));
     }
+    // Where load makes weights, too: the value's own place, and the bytes of its own step.
+    const Json merged = json_of({"why", "layers.1.mlp.gated", "-m", source_path("tests/golden/llama_bias").string()});
+    CHECK(merged.at("program").at("memory").at("region") == "arena");
+    CHECK(merged.at("program").at("device") == "cpu");
     // Of a step with several outputs, each has its time.
     CHECK(json_of({"why", "layers.0.self_attn.v_cache.append", "-p", kText}).at("program").at("time").at("runs") == 16);
     CHECK(run_vitro({"why", "logits", "--phase", "load", "-p", kText}).exit_code == 2);
