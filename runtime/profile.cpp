@@ -60,6 +60,11 @@ std::string key_of(const ProfiledStep& step, ProfileBy by) {
 
 }  // namespace
 
+std::string ProfileRow::of_peak_text() const {
+    if (!of_peak()) return "read from a cache";
+    return fmt::format("{:.0f}% of the {} peak", 100 * *of_peak(), bound_by());
+}
+
 std::string_view name(ProfileBy by) {
     static constexpr std::string_view kNames[] = {"step", "path", "op", "module", "layer"};
     return kNames[static_cast<std::size_t>(by)];

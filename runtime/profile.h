@@ -91,9 +91,17 @@ struct ProfileRow {
 
     double bytes_per_second() const { return seconds > 0 ? static_cast<double>(cost.bytes) / seconds : 0; }
     double flops_per_second() const { return seconds > 0 ? static_cast<double>(cost.flops) / seconds : 0; }
-    /// Share of the peak that binds them; above 1 where what they read is in a cache.
-    double of_peak() const { return seconds > 0 ? bound / seconds : 0; }
-    bool is_bound_by_memory() const { return bytes_bound >= flops_bound; }
+    /// "compute", "memory", or "cache", where they took less time than memory needs for their bytes.
+    std::string_view bound_by() const {
+        return bytes_bound < flops_bound ? "compute" : bound > seconds ? "cache" : "memory";
+    }
+    /// Share of the peak that binds them; nothing where that is a cache, whose peak is not measured.
+    std::optional<double> of_peak() const {
+        if (seconds <= 0 || bound_by() == "cache") return std::nullopt;
+        return bound / seconds;
+    }
+    /// "87% of the memory peak"
+    std::string of_peak_text() const;
 };
 
 /// How steps are put together: each by itself (layers apart, or told as one), by op, by module (layers told as one), by

@@ -39,10 +39,9 @@ std::string legend(const std::map<std::string, std::string_view>& fills, double 
 }
 
 std::string rates(const ProfileRow& row) {
-    return fmt::format("{} {:.1f} µs, {:.1f} GB/s, {:.1f} GFLOP/s, {:.0f}% of the {} peak", row.name,
+    return fmt::format("{} {:.1f} µs, {:.1f} GB/s, {:.1f} GFLOP/s, {}", row.name,
                        1e6 * row.seconds / static_cast<double>(std::max<std::int64_t>(1, row.calls)),
-                       row.bytes_per_second() / 1e9, row.flops_per_second() / 1e9, 100 * row.of_peak(),
-                       row.is_bound_by_memory() ? "memory" : "compute");
+                       row.bytes_per_second() / 1e9, row.flops_per_second() / 1e9, row.of_peak_text());
 }
 
 /// Whole powers of ten around some numbers.

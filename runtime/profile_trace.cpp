@@ -78,7 +78,7 @@ std::string trace_json(const Profile& profile, const std::map<std::string, Peaks
                         {"flops", time.cost.flops},
                         {"bytes_per_second", static_cast<double>(time.cost.bytes) / seconds},
                         {"flops_per_second", static_cast<double>(time.cost.flops) / seconds},
-                        {"of_peak", bound / seconds}});
+                        {"of_peak", bound > seconds ? Json() : Json(bound / seconds)}});
         }
     }
     return events.text();

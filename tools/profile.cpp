@@ -77,8 +77,8 @@ Json json_of(const ProfileRow& row) {
             {"flops", row.cost.flops},
             {"bytes_per_second", row.bytes_per_second()},
             {"flops_per_second", row.flops_per_second()},
-            {"of_peak", row.of_peak()},
-            {"bound", row.is_bound_by_memory() ? "memory" : "compute"}};
+            {"of_peak", row.of_peak() ? Json(*row.of_peak()) : Json()},
+            {"bound", row.bound_by()}};
 }
 
 Json json_of(const Profile& profile, const std::map<std::string, Peaks>& peaks, const Flags& flags) {
@@ -138,10 +138,10 @@ void print_phase(const Profile& profile, const std::map<std::string, Peaks>& pea
         }
         const std::string name =
             row.device == profile.steps(phase).front().device ? row.name : fmt::format("{} ({})", row.name, row.device);
-        print_out("  {:<42} {:>7.5g} {:>10.1f} {:>6.1f}% {:>8.1f} {:>9.1f} {:>7.0f}%  {}\n", name,
+        print_out("  {:<42} {:>7.5g} {:>10.1f} {:>6.1f}% {:>8.1f} {:>9.1f} {:>8}  {}\n", name,
                   per_run(static_cast<double>(row.calls)), 1e6 * per_run(row.seconds), 100 * row.seconds / totals.wall,
-                  row.bytes_per_second() / 1e9, row.flops_per_second() / 1e9, 100 * row.of_peak(),
-                  row.is_bound_by_memory() ? "memory" : "compute");
+                  row.bytes_per_second() / 1e9, row.flops_per_second() / 1e9,
+                  row.of_peak() ? fmt::format("{:.0f}%", 100 * *row.of_peak()) : "", row.bound_by());
     }
 }
 
@@ -164,9 +164,7 @@ std::string page_of(const Profile& profile, const std::map<std::string, Peaks>& 
     for (const ProfileRow& row : rows_of(profile, phase, ProfileBy::step, peaks)) {
         const double microseconds = 1e6 * row.seconds / static_cast<double>(row.calls);
         paint.most = std::max(paint.most, microseconds);
-        paint.marks[row.name] = {microseconds,
-                                 fmt::format("{:.1f} µs, {:.0f}% of the {} peak", microseconds, 100 * row.of_peak(),
-                                             row.is_bound_by_memory() ? "memory" : "compute")};
+        paint.marks[row.name] = {microseconds, fmt::format("{:.1f} µs, {}", microseconds, row.of_peak_text())};
     }
     for (const auto& [device, peak] : peaks)
         paint.drawings.emplace_back(fmt::format("Roofline of {}, {}", device, name(phase)),

@@ -41,7 +41,7 @@ TimeOf measured(const Flags& flags) {
         times[row.name] = {.seconds = row.seconds / static_cast<double>(row.calls),
                            .of_step = row.seconds / wall,
                            .of_peak = row.of_peak(),
-                           .bound = row.is_bound_by_memory() ? "memory" : "compute",
+                           .bound = row.bound_by(),
                            .runs = row.calls};
     return [times = std::move(times)](const std::string& step) {
         const auto found = times.find(step);

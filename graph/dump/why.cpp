@@ -107,7 +107,7 @@ Json life(const Story& story, ValueId id, const TimeOf& time_of) {
         if (const auto time = time_of ? time_of(graph.value(node.outputs[0]).path) : std::nullopt)
             out["time"] = {{"seconds", time->seconds},
                            {"of_step", time->of_step},
-                           {"of_peak", time->of_peak},
+                           {"of_peak", time->of_peak ? Json(*time->of_peak) : Json()},
                            {"bound", time->bound},
                            {"runs", time->runs}};
         if (node.realizes.size() > 1) out["stands_for"] = node.realizes;
@@ -232,9 +232,12 @@ std::string why_text(const Story& story, std::string_view path, const TimeOf& ti
     if (program.contains("time")) {
         const Json& time = program["time"];
         row(out, "time",
-            fmt::format("{:.4g} us, {:.1f}% of a step of the model, the mean of {}; {:.0f}% of the peak of {}",
-                        1e6 * time["seconds"].get<double>(), 100 * time["of_step"].get<double>(),
-                        time["runs"].get<std::int64_t>(), 100 * time["of_peak"].get<double>(), text(time, "bound")));
+            fmt::format(
+                "{:.4g} us, {:.1f}% of a step of the model, the mean of {}; {}", 1e6 * time["seconds"].get<double>(),
+                100 * time["of_step"].get<double>(), time["runs"].get<std::int64_t>(),
+                time["of_peak"].is_null()
+                    ? "read from a cache"
+                    : fmt::format("{:.0f}% of the {} peak", 100 * time["of_peak"].get<double>(), text(time, "bound"))));
     } else if (program.contains("op")) {
         row(out, "time",
             time_of ? "no step of this phase ran (--phase prefill: several tokens; decode: one)"

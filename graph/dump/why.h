@@ -13,10 +13,10 @@ namespace vitro {
 
 /// What the step of the program that makes the value took in a run.
 struct StepTime {
-    double seconds = 0;      // the mean of its runs
-    double of_step = 0;      // share of the time of the model's whole step
-    double of_peak = 0;      // share of what the device does at most; above 1 where what it reads is in a cache
-    std::string_view bound;  // what that is: "memory" or "compute"
+    double seconds = 0;             // the mean of its runs
+    double of_step = 0;             // share of the time of the model's whole step
+    std::optional<double> of_peak;  // share of what the device does at most; nothing where what it reads is in a cache
+    std::string_view bound;         // what that is: "memory", "compute" or "cache"
     std::int64_t runs = 0;
 };
 /// By the path of the step's first output; nothing for a step that was not timed.
