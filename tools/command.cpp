@@ -89,17 +89,28 @@ std::vector<std::string> flags_of(const CLI::App& app) {
         const std::string flag = word.substr(0, word.find('='));
         names = flags_of(command);
         const std::vector<std::string_view> known(names.begin(), names.end());
-        const std::string hint = did_you_mean(flag, known);
+        // Any letter is as near as any other.
+        const std::string hint = flag.size() > 2 ? did_you_mean(flag, known) : "";
+        const auto has_it = [&](const CLI::App* each) { return each->get_option_no_throw(flag) != nullptr; };
+        const std::vector<const CLI::App*> commands = program.get_subcommands([](const CLI::App*) { return true; });
+        const bool is_of_commands =
+            has_it(&command) || (is_program && std::any_of(commands.begin(), commands.end(), has_it));
         fail_usage("{}no option is called '{}'{}", where, flag,
-                   !hint.empty()                         ? hint
+                   is_of_commands                        ? " before the command: options of a command go behind it"
+                   : !hint.empty()                       ? hint
                    : word.find(' ') != std::string::npos ? ": a text that begins with a dash goes behind --"
                    : is_program                          ? ": vitro --help lists those there are"
                                 : fmt::format(": vitro {} --help lists those there are", command.get_name()));
     }
     if (!is_program) {
         const CLI::Option* prompt = command.get_option_no_throw("--prompt");
+        const CLI::Option* words = command.get_option_no_throw("prompt");  // without a flag
+        const CLI::Option* model = command.get_option_no_throw("--model");
         fail_usage("{}expected no further word, found '{}'{}", where, word,
-                   prompt != nullptr && prompt->count() == 0 ? ": a text goes behind -p" : "");
+                   words != nullptr && words->count() > 0      ? ": a text of several words goes in quotes"
+                   : prompt != nullptr && prompt->count() == 0 ? ": a text goes behind -p"
+                   : model != nullptr && model->count() == 0   ? ": a model goes behind -m"
+                                                               : "");
     }
     if (word == "help" || word == "version") fail_usage("no command is called '{}': did you mean '--{}'?", word, word);
     for (const CLI::App* each : program.get_subcommands({})) names.push_back(each->get_name());

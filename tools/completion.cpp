@@ -29,6 +29,8 @@ Values values_of(const std::string& command, const std::string& kind) {
         values.directories = true;
     } else if (kind.starts_with("FILE") || kind.starts_with("LIB") || kind == "GRAPH") {
         values.files = true;
+    } else if (kind.starts_with("MODEL")) {  // a directory or a GGUF file
+        values.files = true;
     } else if (kind == "NAME" && command == "ops") {
         for (const OpDef* op : all_ops()) values.words.emplace_back(op->name);
     } else if (kind == "PASS,…") {
@@ -76,7 +78,7 @@ std::string bash_completion(const std::vector<CommandText>& commands) {
             if (option.is_positional && !action.empty())
                 positionals += fmt::format("        {}) {}return ;;\n", command.name, action);
             for (const std::string& flag : option.flags)
-                cases += fmt::format("        {}/{}) {}return ;;\n", command.name, flag, action);
+                cases += fmt::format("        {}/{}) {}return ;;\n", is_program ? "" : command.name, flag, action);
         }
         flags += fmt::format("        {}) _vitro_words {}{} ;;\n", is_program ? "''" : command.name,
                              fmt::join(all, " "), is_program ? " $commands" : "");
@@ -84,8 +86,8 @@ std::string bash_completion(const std::vector<CommandText>& commands) {
     return fmt::format(R"(# bash completion of vitro, as `vitro completion bash` prints it
 
 _vitro_words() {{ local IFS=$' \t\n'; COMPREPLY+=($(compgen -W "$*" -- "$cur")); }}
-_vitro_files() {{ local found; mapfile -t found < <(compgen -f -- "$cur"); COMPREPLY+=("${{found[@]}}"); }}
-_vitro_directories() {{ local found; mapfile -t found < <(compgen -d -- "$cur"); COMPREPLY+=("${{found[@]}}"); }}
+_vitro_files() {{ local found; compopt -o filenames; mapfile -t found < <(compgen -f -- "$cur"); COMPREPLY+=("${{found[@]}}"); }}
+_vitro_directories() {{ local found; compopt -o filenames; mapfile -t found < <(compgen -d -- "$cur"); COMPREPLY+=("${{found[@]}}"); }}
 
 _vitro() {{
     local cur=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} command='' i
@@ -110,7 +112,7 @@ _vitro() {{
     case $command in
 {}    esac
 }}
-complete -o filenames -F _vitro vitro
+complete -F _vitro vitro
 )",
                        names, cases, positionals, flags);
 }
