@@ -52,11 +52,16 @@ using Layout = OwnedLt<cublasLtMatrixLayout_t, &CublasLt::cublasLtMatrixLayoutDe
 using Operation = OwnedLt<cublasLtMatmulDesc_t, &CublasLt::cublasLtMatmulDescDestroy>;
 using Preference = OwnedLt<cublasLtMatmulPreference_t, &CublasLt::cublasLtMatmulPreferenceDestroy>;
 
+/// nvcc 13.0 fails at vectors of the library's own type, a struct without a name.
+struct Algorithm {
+    cublasLtMatmulAlgo_t value;
+};
+
 /// What one shape needs at each call.
 struct Plan {
     Operation operation;
     Layout a, b, c;
-    FirstThatWorks<cublasLtMatmulAlgo_t> algorithms;
+    FirstThatWorks<Algorithm> algorithms;
 };
 
 using Key = std::array<std::int64_t, 10>;
@@ -105,10 +110,10 @@ struct Gemm::Impl {
                                                    plan.c.handle, plan.c.handle, preference.handle, kMostAlgorithms,
                                                    results.data(), &found),
                  "cublasLtMatmulAlgoGetHeuristic");
-        std::vector<cublasLtMatmulAlgo_t> algorithms;
+        std::vector<Algorithm> algorithms;
         for (int i = 0; i < found; ++i)
             if (results[std::size_t(i)].state == CUBLAS_STATUS_SUCCESS)
-                algorithms.push_back(results[std::size_t(i)].algo);
+                algorithms.push_back({results[std::size_t(i)].algo});
         if (algorithms.empty()) fail("cublasLtMatmulAlgoGetHeuristic: it has no algorithm");
         plan.algorithms = FirstThatWorks(std::move(algorithms));
         return plan;
@@ -147,10 +152,10 @@ std::string Gemm::run(const GemmCall& given, cudaStream_t stream) try {
     const float one = 1.0f, beta = call.residual != nullptr ? 1.0f : 0.0f;
     const void* added = call.residual != nullptr ? call.residual : call.c;
     cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
-    const bool done = plan.algorithms.run([&](const cublasLtMatmulAlgo_t& algorithm) {
+    const bool done = plan.algorithms.run([&](const Algorithm& algorithm) {
         status = impl_->lt.cublasLtMatmul(impl_->handle, plan.operation.handle, &one, call.b, plan.b.handle, call.a,
-                                          plan.a.handle, &beta, added, plan.c.handle, call.c, plan.c.handle, &algorithm,
-                                          impl_->workspace, impl_->workspace_bytes, stream);
+                                          plan.a.handle, &beta, added, plan.c.handle, call.c, plan.c.handle,
+                                          &algorithm.value, impl_->workspace, impl_->workspace_bytes, stream);
         return status == CUBLAS_STATUS_SUCCESS;
     });
     return done ? std::string{} : fmt::format("cublasLtMatmul: {}", impl_->lt.cublasLtGetStatusString(status));
