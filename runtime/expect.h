@@ -5,8 +5,11 @@
 
 namespace vitro {
 
-/// Error unless the logits are of the next token: nothing is generated or predicted of a model that sees a text as a
-/// whole, nor of scores of labels, whose rows are shorter than the vocabulary.
+/// Whether the logits are of the next token.
+bool is_language_model(const ModelConfig& config);
+
+/// Error unless they are: nothing is generated or predicted of a model that sees a text as a whole, nor of scores of
+/// labels, whose rows are shorter than the vocabulary.
 void expect_language_model(const ModelConfig& config);
 
 }  // namespace vitro

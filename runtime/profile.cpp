@@ -3,6 +3,7 @@
 #include "graph/dump/repeat.h"
 #include "graph/dump/subject.h"
 #include "runtime/append.h"
+#include "runtime/expect.h"
 
 #include <algorithm>
 #include <chrono>
@@ -80,7 +81,7 @@ double ProfiledRun::between() const { return steps.empty() ? 0 : steps.back().en
 
 Profile::Profile(LanguageModel& model)
     : model_(model),
-      wanted_(model.config().head == Head::language_model ? Want::token : usual_result(model.config())),
+      wanted_(is_language_model(model.config()) ? Want::token : usual_result(model.config())),
       start_(now()) {
     VITRO_CHECK(model.options().max_sequences == 1);
     for (const Phase phase : {Phase::prefill, Phase::decode})
