@@ -86,8 +86,8 @@ std::string bash_completion(const std::vector<CommandText>& commands) {
     return fmt::format(R"(# bash completion of vitro, as `vitro completion bash` prints it
 
 _vitro_words() {{ local IFS=$' \t\n'; COMPREPLY+=($(compgen -W "$*" -- "$cur")); }}
-_vitro_files() {{ local found; compopt -o filenames; mapfile -t found < <(compgen -f -- "$cur"); COMPREPLY+=("${{found[@]}}"); }}
-_vitro_directories() {{ local found; compopt -o filenames; mapfile -t found < <(compgen -d -- "$cur"); COMPREPLY+=("${{found[@]}}"); }}
+_vitro_files() {{ local found; compopt -o filenames 2>/dev/null; mapfile -t found < <(compgen -f -- "$cur"); COMPREPLY+=("${{found[@]}}"); }}
+_vitro_directories() {{ local found; compopt -o filenames 2>/dev/null; mapfile -t found < <(compgen -d -- "$cur"); COMPREPLY+=("${{found[@]}}"); }}
 
 _vitro() {{
     local cur=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} command='' i

@@ -124,7 +124,8 @@ int graph(Flags flags) {
         return 0;
     }
     const Devices devices = open_devices(flags.model);
-    std::vector<Story> stories;
+    // Kept until the process ends: to take the graphs of thousands of layers apart is a tenth of the time.
+    static std::vector<Story>& stories = *new std::vector<Story>;
     if (flags.format == "html")
         stories = compile_stories(flags, devices);
     else

@@ -35,7 +35,7 @@ TEST_CASE("an instruction set that is unknown, not compiled or not there is refu
     CHECK(refusal("") == "VITRO_ISA: expected one of baseline, avx2, found ''");
     CHECK(refusal("avx512", runs_all) ==
           "VITRO_ISA: expected one of baseline, avx2, avx512_vnni, found avx512, which this program was not compiled "
-          "for (the build option VITRO_ISAS)");
+          "for (cmake --preset release -DVITRO_ISAS=all)");
     CHECK(refusal("avx512_vnni") ==
           "VITRO_ISA: expected one of baseline, avx2, found avx512_vnni; this CPU lacks it (AVX-512 with VNNI)");
 }
