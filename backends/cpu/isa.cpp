@@ -56,8 +56,8 @@ Isa choose_isa(std::span<const Isa> compiled, std::optional<std::string_view> wa
     const std::string expected = fmt::format("expected one of {}", fmt::join(usable, ", "));
     if (row == std::end(kIsas)) fail("{}: {}, found '{}'", setting, expected, chosen);
     if (std::find(compiled.begin(), compiled.end(), row->isa) == compiled.end())
-        fail("{}: {}, found {}, which this program was not compiled for (cmake --preset release -DVITRO_ISAS=all)", setting,
-             expected, chosen);
+        fail("{}: {}, found {}, which this program was not compiled for (cmake --preset release -DVITRO_ISAS=all)",
+             setting, expected, chosen);
     if (!runs_here(row->isa))
         fail("{}: {}, found {}; this CPU lacks it ({})", setting, expected, chosen, row->description);
     return row->isa;

@@ -70,7 +70,8 @@ TEST_CASE("decoders give the text that tokenizers gives") {
     CHECK(all.at("decoders").size() >= 15);
     for (const json& row : all.at("decoders")) {
         CAPTURE(row.at("config").dump());
-        const TokenDecoder decoder = row.at("config").is_null() ? TokenDecoder() : read_decoder(stage(row.at("config")));
+        const TokenDecoder decoder =
+            row.at("config").is_null() ? TokenDecoder() : read_decoder(stage(row.at("config")));
         for (const json& example : row.at("rows")) {
             CAPTURE(example.dump());
             DecodeStream stream = decoder.stream();

@@ -62,7 +62,8 @@ TEST_CASE("products wait for the matrix that the kernel in front writes") {
         const Attributes cast = Cast{.dtype = DType::bf16};
         const Tensor none = Tensor::none(), all[] = {x, b, none, none, none, none};
         kernel_of("cast").run({{&ones, 1}, {&b, 1}, cast, *backend});
-        kernel_of(op).run({std::span(all).first(std::string_view(op) == "linear" ? 6 : 2), {&out, 1}, attributes, *backend});
+        kernel_of(op).run(
+            {std::span(all).first(std::string_view(op) == "linear" ? 6 : 2), {&out, 1}, attributes, *backend});
         CHECK(memory.floats(out) == std::vector<float>(kN, kK / 2));
     }
 }

@@ -190,8 +190,8 @@ TEST_CASE("matmul refuses shapes that do not fit, saying which") {
     CHECK_THROWS_WITH_AS(infer({4, 'T', 8}, {5, 8, 8}, true), "dimension 0: expected equal sizes, found 4 and 5",
                          Error);
     CHECK_THROWS_WITH_AS(infer({8}, {8, 8}, true), "a: expected at least 2 dimensions, found 1", Error);
-    CHECK_THROWS_WITH_AS(infer({2, 2, 2, 8}, {2, 8, 8}, true), "b: expected 2 dimensions or as many as a has (4), found 3",
-                         Error);
+    CHECK_THROWS_WITH_AS(infer({2, 2, 2, 8}, {2, 8, 8}, true),
+                         "b: expected 2 dimensions or as many as a has (4), found 3", Error);
     CHECK_THROWS_WITH_AS(infer({'T', 8}, {8, 8}, true, DType::i32), "expected floats", Error);
 }
 

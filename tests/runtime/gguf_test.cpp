@@ -228,7 +228,8 @@ TEST_CASE("what a GGUF file lacks for a model is an error that names the key or 
     const std::string llama = gguf_key("general.architecture", "llama");
     CHECK(error_of({}) == "x.gguf: expected the key \"general.architecture\", found no such key");
     CHECK(error_of({gguf_key("general.architecture", "mamba")}) ==
-          "x.gguf: \"general.architecture\": expected one of gemma2, gemma3, gpt-oss, llama, phi3, qwen2, qwen3, qwen3moe, "
+          "x.gguf: \"general.architecture\": expected one of gemma2, gemma3, gpt-oss, llama, phi3, qwen2, qwen3, "
+          "qwen3moe, "
           "found \"mamba\"");
     CHECK(error_of({llama, gguf_key("llama.vocab_size", 10)}) ==
           "x.gguf: expected the key \"llama.embedding_length\", found no such key");

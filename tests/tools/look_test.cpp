@@ -179,7 +179,8 @@ TEST_CASE("tap --stop-on-nan: 0 where all is finite, else 1 and the value, its i
 
 TEST_CASE("trace of a model that sees a text as a whole: its values, no lesson") {
     const TempDir directory;
-    const std::string page = (directory / "page.html").string(), model = source_path("tests/golden/bert_masked").string();
+    const std::string page = (directory / "page.html").string(),
+                      model = source_path("tests/golden/bert_masked").string();
     out_of({"trace", "-m", model, "--tokens", "1,5,3,7", "-o", page});
     CHECK(contains(read_bytes(page), "\"prompt\":4"));
     const ProcessResult refused = run_vitro({"trace", "--lesson", "-m", model, "--tokens", "1,5,3,7"});
