@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "frontend/config_keys.h"
+#include "frontend/config_values.h"
 #include "frontend/expert_config.h"
 #include "frontend/file.h"
 #include "frontend/gguf/gguf_model.h"
@@ -92,12 +93,6 @@ NamedArchitecture architecture_of(const JsonValue& config) {
     for (const Architecture* known : architectures())
         if (known->model_type == config.at("model_type").string()) return {known, Head::language_model};
     refuse_architecture(*type, &Architecture::model_type);
-}
-
-std::int64_t integer_or(const JsonValue& config, std::string_view key, std::int64_t low, std::int64_t high,
-                        std::int64_t otherwise) {
-    const auto value = config.given(key);
-    return value ? value->integer(low, high) : otherwise;
 }
 
 bool boolean_or(const JsonValue& config, std::string_view key, bool otherwise) {

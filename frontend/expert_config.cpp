@@ -1,18 +1,13 @@
 #include "frontend/expert_config.h"
 
 #include "base/error.h"
+#include "frontend/config_values.h"
 
 namespace vitro {
 namespace {
 
 constexpr std::int64_t kMaxExperts = 4096;
 constexpr std::int64_t kMaxWidth = std::int64_t{1} << 20;
-
-std::int64_t integer_or(const JsonValue& config, std::string_view key, std::int64_t low, std::int64_t high,
-                        std::int64_t otherwise) {
-    const auto value = config.given(key);
-    return value ? value->integer(low, high) : otherwise;
-}
 
 double number_or(const JsonValue& config, std::string_view key, double otherwise) {
     const auto value = config.given(key);

@@ -50,8 +50,7 @@ Outcome compare_models(const Flags& flags) {
     Outcome out{.a = text_of(spec_a), .b = text_of(spec_b), .tokens = flags.look.tokens};
     if (out.tokens.empty()) out.tokens = open_tokenizer(spec_a.model).encode(flags.look.prompt);
     if (out.tokens.empty()) fail("the text has no tokens: expected at least one");
-    const std::int64_t count = std::ssize(out.tokens), predict = flags.look.predict;
-    check_predict(spec_a.model, predict);
+    const std::int64_t count = std::ssize(out.tokens), predict = tokens_to_predict(spec_a.model, flags.look.predict, 0);
     const OpenModel a = open_side(spec_a, count, predict);
     OpenModel b = open_side(spec_b, count, predict);
     Comparison comparison(*a.model, *b.model);
@@ -63,8 +62,8 @@ Outcome compare_models(const Flags& flags) {
 }
 
 Outcome compare_dump(const Flags& flags) {
-    if (flags.look.predict > 0)
-        fail_usage("--predict: expected none where --b is a file, found {}", flags.look.predict);
+    if (flags.look.predict.value_or(0) > 0)
+        fail_usage("--predict: expected none where --b is a file, found {}", *flags.look.predict);
     const SafetensorsFile dump = SafetensorsFile::open(flags.b);
     const ModelSpec spec = parse_model_spec("--a", flags.a, flags.look.model);
     const TensorView* tokens = dump.find("tokens");

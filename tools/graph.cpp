@@ -181,8 +181,7 @@ void add_graph(CommandLine& line) {
                                          "with --compare: run this text on all sides, and show by how much the values "
                                          "of each are off the first side's",
                                          "TEXT");
-    const Option tokens =
-        command.list("--tokens", flags->compare.tokens, "with --compare: token ids in place of a text", "1,2,3");
+    const Option tokens = command.list("--tokens", flags->compare.tokens, "token ids in place of a text", "1,2,3");
     const Option predict = command.number("-n,--predict", flags->compare.predict, {0},
                                           "with -p: steps after the text (default 1; 0 with --phase prefill)");
     for (const Option& option : {prompt, tokens, predict}) option.needs(compare);

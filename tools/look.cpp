@@ -1,6 +1,7 @@
 #include "tools/look.h"
 
 #include "runtime/append.h"
+#include "runtime/expect.h"
 
 #include <algorithm>
 
@@ -13,18 +14,20 @@ void add_look_flags(const Command& command, LookFlags& flags) {
             command.list("--tokens", flags.tokens, "token ids instead of a text; no tokenizer is needed", "1,2,3"));
 }
 
-void check_predict(const ModelFlags& model, std::int64_t predict) {
-    if (predict == 0) return;
+std::int64_t tokens_to_predict(const ModelFlags& model, std::optional<std::int64_t> asked, std::int64_t usual) {
+    const std::int64_t wanted = asked.value_or(usual);
+    if (wanted == 0) return 0;
     const ModelConfig config = read_model_config(model.directory);
-    if (config.head != Head::language_model)
-        fail_usage("--predict: expected 0 for {}, which generates no text, found {}", config.architecture, predict);
+    if (is_language_model(config)) return wanted;
+    if (asked)
+        fail_usage("--predict: expected 0 for {}, which generates no text, found {}", config.architecture, wanted);
+    return 0;
 }
 
 Looked open_to_look(const LookFlags& flags, bool needs_text) {
     if (needs_text && flags.tokens.empty() && flags.prompt.empty())
         fail_usage("expected a text behind -p, or --tokens, found neither");
     Looked look;
-    look.predict = flags.predict;
     if (flags.tokens.empty() && !flags.prompt.empty()) {
         look.tokenizer = open_tokenizer(flags.model);
         look.tokens = look.tokenizer->encode(flags.prompt);
@@ -32,8 +35,8 @@ Looked open_to_look(const LookFlags& flags, bool needs_text) {
         look.tokens = flags.tokens;
     }
     if (needs_text && look.tokens.empty()) fail("the text has no tokens: expected at least one");
-    check_predict(flags.model, flags.predict);
-    look.open = open_model(flags.model, {.chunk = std::max<std::int64_t>(std::ssize(look.tokens), 1) + flags.predict});
+    look.predict = tokens_to_predict(flags.model, flags.predict, flags.usual_predict);
+    look.open = open_model(flags.model, {.chunk = std::max<std::int64_t>(std::ssize(look.tokens), 1) + look.predict});
     return look;
 }
 

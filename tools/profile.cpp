@@ -191,9 +191,7 @@ int profile(Flags flags) {
         flags.tokens = tokenizer->encode(flags.prompt);
     }
     if (flags.tokens.empty()) fail("the text has no tokens: expected at least one");
-    const bool generates = read_model_config(flags.model.directory).head == Head::language_model;
-    const std::int64_t predict = flags.predict.value_or(generates ? 16 : 0);
-    check_predict(flags.model, predict);
+    const std::int64_t predict = tokens_to_predict(flags.model, flags.predict, 16);
     const std::int64_t chunk = std::min<std::int64_t>(std::ssize(flags.tokens), LanguageModelOptions{}.chunk);
     const OpenModel open = open_model(flags.model, {.chunk = chunk});
     const std::map<std::string, Peaks> peaks = peaks_of(open.devices);

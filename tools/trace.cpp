@@ -183,7 +183,6 @@ int trace(const Flags& flags) {
             "--lesson: expected a model that goes on with a text token by token; {} sees a text as a whole. Without "
             "--lesson the page shows its values",
             config.architecture);
-    if (!config.is_causal) look.predict = 0;  // nothing follows
     const std::int64_t chunk = look.open.model->options().chunk;
     Json run = recorded(look);
     if (flags.lesson) run["lesson"] = flags.language;
@@ -201,7 +200,7 @@ int trace(const Flags& flags) {
 
 void add_trace(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
-    flags->look.predict = 3;
+    flags->look.usual_predict = 3;
     const Command command =
         line.add("trace",
                  "write one HTML page of the model computing a text: every stage of the graph, with the values of\n"
@@ -210,8 +209,8 @@ void add_trace(CommandLine& line) {
                  [flags] { return trace(*flags); });
     add_look_flags(command, flags->look);
     command.number("-n,--predict", flags->look.predict, {0},
-                   "tokens to generate after the text (default 3), the most probable ones; none by a model that sees a "
-                   "text as a whole");
+                   "tokens to generate after the text (default 3; by a model that generates none, 0), the most "
+                   "probable ones");
     const Option lesson =
         command.flag("--lesson", flags->lesson,
                      "with a guided tour of what happens in this model with this text, from text to token");

