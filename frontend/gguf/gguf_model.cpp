@@ -20,7 +20,8 @@ struct KnownArchitecture {
     bool has_paired_rows = false;
 };
 
-constexpr std::array<KnownArchitecture, 14> kArchitectures{{
+constexpr std::array<KnownArchitecture, 15> kArchitectures{{
+    {"bert", "BertModel"},
     {"gemma2", "Gemma2ForCausalLM"},
     {"gemma3", "Gemma3ForCausalLM"},
     {"gpt-oss", "GptOssForCausalLM"},
@@ -126,7 +127,8 @@ void add_gemma(const GgufFile& file, const std::string& prefix, Json& config) {
 struct OwnNumber {
     std::string_view architecture, gguf, transformers;
 };
-constexpr std::array<OwnNumber, 6> kOwnNumbers{{
+constexpr std::array<OwnNumber, 7> kOwnNumbers{{
+    {"bert", "attention.layer_norm_epsilon", "layer_norm_eps"},
     {"granite", "embedding_scale", "embedding_multiplier"},
     {"granite", "residual_scale", "residual_multiplier"},
     {"granite", "attention.scale", "attention_multiplier"},
@@ -144,6 +146,12 @@ void add_own(const GgufFile& file, std::string_view architecture, std::int64_t h
     const auto has = [&](std::string_view tensor) { return file.entry(tensor) != nullptr; };
     if (architecture == "granite" && !config.contains("attention_multiplier"))
         config["attention_multiplier"] = 1 / std::sqrt(static_cast<double>(head_dim));
+    if (architecture == "bert") {
+        if (const GgufValue* causal = given("attention.causal"); causal != nullptr && causal->boolean())
+            causal->refuse("false: an encoder's tokens see all others");
+        const GgufValue* types = file.find_key("tokenizer.ggml.token_type_count");
+        config["type_vocab_size"] = types == nullptr ? 1 : types->integer(1, 1 << 20);
+    }
     if (architecture == "smollm3") config["no_rope_layer_interval"] = 4;
     if (architecture == "stablelm") {
         config["use_qkv_bias"] = has("blk.0.attn_q.bias");
@@ -209,7 +217,8 @@ JsonValue gguf_config(const GgufFile& file) {
     config["vocab_size"] = vocabulary != nullptr ? vocabulary->integer(1, std::int64_t{1} << 24)
                                                  : static_cast<std::int64_t>(file.at("tokenizer.ggml.tokens").size());
     config["tie_word_embeddings"] = file.entry("output.weight") == nullptr;
-    if (known.gguf != "stablelm" && known.gguf != "starcoder2") {  // these have words of their own
+    if (known.gguf != "bert" && known.gguf != "stablelm" &&
+        known.gguf != "starcoder2") {  // these have words of their own
         config["attention_bias"] = file.entry("blk.0.attn_output.bias") != nullptr;
         config["mlp_bias"] = file.entry("blk.0.ffn_down.bias") != nullptr;
     }

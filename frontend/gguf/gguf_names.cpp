@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <span>
 
 namespace vitro {
 namespace {
@@ -36,7 +37,15 @@ constexpr std::array<Renamed, 18> kModules{{
 struct OwnModule {
     std::string_view architecture, gguf, transformers;
 };
-constexpr std::array<OwnModule, 10> kOwnModules{{
+constexpr std::array<OwnModule, 18> kOwnModules{{
+    {"bert", "attn_q", "attention.self.query"},
+    {"bert", "attn_k", "attention.self.key"},
+    {"bert", "attn_v", "attention.self.value"},
+    {"bert", "attn_output", "attention.output.dense"},
+    {"bert", "attn_output_norm", "attention.output.LayerNorm"},
+    {"bert", "ffn_up", "intermediate.dense"},
+    {"bert", "ffn_down", "output.dense"},
+    {"bert", "layer_output_norm", "output.LayerNorm"},
     {"phi3", "ffn_up", "mlp.gate_up_proj"},  // both in one
     {"gemma2", "ffn_norm", "pre_feedforward_layernorm"},
     {"gemma3", "ffn_norm", "pre_feedforward_layernorm"},
@@ -53,6 +62,12 @@ constexpr std::array<Renamed, 3> kOthers{{
     {"output_norm", "model.norm"},
     {"output", "lm_head"},
 }};
+constexpr std::array<Renamed, 4> kOthersOfBert{{
+    {"token_embd", "bert.embeddings.word_embeddings"},
+    {"token_types", "bert.embeddings.token_type_embeddings"},
+    {"position_embd", "bert.embeddings.position_embeddings"},
+    {"token_embd_norm", "bert.embeddings.LayerNorm"},
+}};
 
 }  // namespace
 
@@ -62,7 +77,8 @@ std::string model_tensor_name(std::string_view gguf_name, std::string_view archi
     if (dot == std::string_view::npos) return std::string(gguf_name);
     std::string_view module = gguf_name.substr(0, dot);
     const std::string_view kind = gguf_name.substr(dot);  // ".weight", ".bias"
-    for (const auto& [gguf, transformers] : kOthers)
+    const bool is_bert = architecture == "bert";
+    for (const auto& [gguf, transformers] : is_bert ? std::span<const Renamed>(kOthersOfBert) : kOthers)
         if (module == gguf) return std::string(transformers) + std::string(kind);
     const std::size_t layer_end = module.starts_with("blk.") ? module.find('.', 4) : std::string_view::npos;
     if (layer_end == std::string_view::npos) return std::string(gguf_name);
@@ -71,7 +87,8 @@ std::string model_tensor_name(std::string_view gguf_name, std::string_view archi
     if (module == "attn_sinks") return fmt::format("model.layers.{}.self_attn.sinks", layer);
     for (const auto& [own, gguf, transformers] : kOwnModules)
         if (own == architecture && module == gguf)
-            return fmt::format("model.layers.{}.{}{}", layer, transformers, kind);
+            return fmt::format("{}.{}.{}{}", is_bert ? "bert.encoder.layer" : "model.layers", layer, transformers,
+                               kind);
     for (const auto& [gguf, transformers] : kModules)
         if (module == gguf) return fmt::format("model.layers.{}.{}{}", layer, transformers, kind);
     return std::string(gguf_name);

@@ -42,7 +42,7 @@ KINDS = {
     "BertModel": ("bert", False, False), "RobertaModel": ("bert", False, False),
     "ModernBertModel": ("modern-bert", False, False),
 }
-READ_BY_VITRO = set(name for name, *_ in KINDS.values()) - {"gpt2", "bert", "modern-bert"}
+READ_BY_VITRO = set(name for name, *_ in KINDS.values()) - {"gpt2", "modern-bert"}
 GOLDENS = ["llama_gqa_tied", "llama_bias", "llama_head_dim", "mistral_full", "mixtral", "granite", "smollm3_no_rope",
            "qwen2_yarn", "qwen3_norms", "qwen3_moe_shares", "gemma2", "gemma3", "phi3_gqa", "phi3_partial_rotary", "olmo2",
            "stablelm", "starcoder2", "gpt2", "gpt_oss", "gpt_oss_mxfp4", "olmo3",
@@ -125,6 +125,7 @@ def add_keys(writer, name, config):
         writer.add_causal_attention(False)
         writer.add_token_type_count(config.get("type_vocab_size", 1))
         writer.add_pooling_type(gguf.PoolingType.NONE)
+        writer.add_bos_token_id(0)
     if name == "modern-bert":
         writer.add_sliding_window(config["local_attention"])
         writer.add_rope_freq_base_swa(config["rope_parameters"]["sliding_attention"]["rope_theta"])
@@ -183,7 +184,7 @@ def write(path, directory, config, in_blocks=False):
     for file in sorted(directory.glob("model*.safetensors")):
         tensors |= load_file(file)
     for key, value in renamed(plain_experts(tensors), config).items():
-        if key == "lm_head.weight" and config.get("tie_word_embeddings") or key.startswith("pooler."):
+        if key == "lm_head.weight" and config.get("tie_word_embeddings") or key.startswith("pooler.") or key.endswith("position_ids"):
             continue
         if "position_embeddings" in key:
             value = value[not_positions(config):]
@@ -231,11 +232,17 @@ def by_transformers(directory, changes, tokens):
     return (reference.logits if hasattr(model, "lm_head") else reference.encoded)(model, tokens)
 
 
-def by_vitro(vitro, path, tokens, *flags):
+def mean(vectors):
+    """Of length 1, as `vitro embed` gives it; vectors of each token it does not print."""
+    whole = np.float64(vectors).mean(axis=0, keepdims=True)
+    return whole / np.linalg.norm(whole)
+
+
+def by_vitro(vitro, path, tokens, *flags, tool="logits", result="logits"):
     out = path.with_suffix(".logits.safetensors")
-    subprocess.run([vitro, "logits", "-m", path, "--tokens", ",".join(map(str, tokens)), "-o", out, *flags], check=True,
+    subprocess.run([vitro, tool, "-m", path, "--tokens", ",".join(map(str, tokens)), "-o", out, *flags], check=True,
                    capture_output=True, text=True)
-    return load_numpy(out)["logits"]
+    return load_numpy(out)[result]
 
 
 def nmse(found, expected):
@@ -263,7 +270,8 @@ def main():
             write(path, directory, config)
             errors = {"llama.cpp": nmse(by_llama_cpp(path, tokens, is_encoder), expected)}
             if options.vitro and KINDS[config["architectures"][0]][0] in READ_BY_VITRO:
-                errors["vitro"] = nmse(by_vitro(options.vitro, path, tokens), expected)
+                errors["vitro"] = (nmse(by_vitro(options.vitro, path, tokens, tool="embed", result="embeddings"), mean(expected))
+                                   if is_encoder else nmse(by_vitro(options.vitro, path, tokens), expected))
             rounded = {}
             if name.endswith("mxfp4"):
                 write(path, directory, config, in_blocks=True)

@@ -246,7 +246,8 @@ TEST_CASE("what a GGUF file lacks for a model is an error that names the key or 
     const std::string llama = gguf_key("general.architecture", "llama");
     CHECK(error_of({}) == "x.gguf: expected the key \"general.architecture\", found no such key");
     CHECK(error_of({gguf_key("general.architecture", "mamba")}) ==
-          "x.gguf: \"general.architecture\": expected one of gemma2, gemma3, gpt-oss, granite, llama, mistral3, olmo2, "
+          "x.gguf: \"general.architecture\": expected one of bert, gemma2, gemma3, gpt-oss, granite, llama, mistral3, "
+          "olmo2, "
           "phi3, qwen2, qwen3, qwen3moe, smollm3, stablelm, starcoder2, found \"mamba\"");
     CHECK(error_of({llama, gguf_key("llama.vocab_size", 10)}) ==
           "x.gguf: expected the key \"llama.embedding_length\", found no such key");
