@@ -60,7 +60,9 @@ struct BlockInRow {
     const std::uint8_t* block;
 
     __device__ float half(int i) const {
-        return to_float(__ushort_as_half(*reinterpret_cast<const unsigned short*>(block + kLayout.halves[i])));
+        constexpr int kFirst = kLayout.halves[0], kSecond = kLayout.halves[1];
+        const std::uint8_t* const from = block + (i == 0 ? kFirst : kSecond);
+        return to_float(__ushort_as_half(*reinterpret_cast<const unsigned short*>(from)));
     }
     __device__ int byte(int i) const { return block[kLayout.bytes + i]; }
     /// Four bytes of a plane.

@@ -4,6 +4,7 @@
 #include "ops/matmul/block_product_cuda.h"
 
 #include "ops/common/blocks_cuda.h"
+#include "ops/matmul/large_product_cuda.h"
 
 namespace vitro::VITRO_DEVICE {
 namespace {
@@ -20,6 +21,10 @@ struct Span {
     static constexpr int kCount = kGroups == 1 ? 4 : 1;  // blocks
     static constexpr int kBytes = int(info(kBlocks).block_bytes) * kPackedRows;
     static constexpr int kLow = kLayout.plane_words(kLayout.low) / 4, kHigh = kLayout.plane_words(kLayout.high) / 4;
+    // Groups that share words, and how many words these are.
+    static constexpr int kTurn =
+        std::max({kGroupColumns, kLayout.low.period(), kHigh == 0 ? 0 : kLayout.high.period()}) / kGroupColumns;
+    static constexpr int kLowInTurn = kLow * kTurn / kGroups, kHighInTurn = kHigh * kTurn / kGroups;
     static constexpr int kScales = kCode.by_halves ? 2 : 1, kKinds = kScales * (kCode.has_offset ? 2 : 1);
     // The staged scales of a block: the halves of 16 rows, then the bytes.
     static constexpr int kStagedHalves = kLayout.n_halves * kPackedRows * 2;
@@ -65,19 +70,14 @@ __device__ __forceinline__ void unpack_codes(unsigned codes, int centre, unsigne
     }
 }
 
-/// Four values of x at an address that need not be a multiple of 8.
-__device__ __forceinline__ uint2 load_four(const unsigned short* x, bool aligned) {
-    if (aligned) return *reinterpret_cast<const uint2*>(x);
-    return make_uint2(x[0] | unsigned(x[1]) << 16, x[2] | unsigned(x[3]) << 16);
-}
-
-/// Warp w takes spans w, w + kWarps, …; while one is multiplied, the weights of the next are on their way. A lane gets
-/// of x, which stays in the first cache, what belongs to its words.
+/// Warp w takes spans w, w + kWarps, …; what is multiplied makes room for weights of the next, on their way. A lane
+/// gets of x, which stays in the first cache, what belongs to its words.
 template <class X, DType kBlocks, int kTokens>
 __global__ void __launch_bounds__(kWarps * 32, 2)
-    block_product_kernel(const Product p, bool aligned, const __grid_constant__ LinearEpilogue epilogue) {
+    block_product_kernel(const Product p, const __grid_constant__ LinearEpilogue epilogue) {
     using S = Span<kBlocks>;
     constexpr BlockCode kCode = S::kCode;
+    constexpr PackedLayout kLayout = S::kLayout;
     constexpr bool kTwoHalves = kTokens == 16;
     VITRO_SHARED(uint4, staged_all, kWarps * 2 * S::kCount * S::kStaged / 16);
     VITRO_SHARED(float, scales_all, kWarps* S::kCount* S::kGroups* S::kKinds* kPackedRows);
@@ -85,77 +85,84 @@ __global__ void __launch_bounds__(kWarps * 32, 2)
     const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32, group = lane / 4, part = lane % 4;
     auto* const staged = reinterpret_cast<std::uint8_t*>(staged_all) + warp * 2 * S::kCount * S::kStaged;
     float* const scales = scales_all + warp * S::kCount * S::kGroups * S::kKinds * kPackedRows;
-    const int blocks = p.k / S::kColumns, spans = (blocks + S::kCount - 1) / S::kCount;
+    const int blocks = p.k / S::kColumns;
 
-    // Of both groups of rows: the packed blocks that hold them, and the group's first row in these.
-    const std::uint8_t* rows[2];
-    int in_block[2];
+    // Of both groups of rows: where their packed blocks of this warp's next span begin, the group's first row in these,
+    // and blocks from there to the end of the rows.
+    constexpr int kStep = kWarps * S::kCount;
+    const std::uint8_t* next[2];
+    int in_block[2], left = blocks - warp * S::kCount;
     {
         const RowGroups output = epilogue.rows(int(blockIdx.x));
         for (int r = 0; r < 2; ++r) {
-            rows[r] = static_cast<const std::uint8_t*>(p.weight.data) +
-                      std::int64_t(output.first[r] / kPackedRows) * blocks * S::kBytes;
+            next[r] =
+                static_cast<const std::uint8_t*>(p.weight.data) +
+                (std::int64_t(output.first[r] / kPackedRows) * blocks + warp * S::kCount) * std::int64_t{S::kBytes};
             in_block[r] = output.first[r] % kPackedRows;
         }
     }
-    S next;
-    const auto fetch = [&](int span) {
-#pragma unroll
-        for (int b = 0; b < S::kCount; ++b) {
-            const int block = span * S::kCount + b;
-            if (block >= blocks) break;
-            for (int r = 0; r < 2; ++r) {
-                const auto* words = reinterpret_cast<const unsigned*>(rows[r] + std::int64_t(block) * S::kBytes) +
-                                    part * kPackedRows + in_block[r] + group;
-#pragma unroll
-                for (int j = 0; j < S::kLow; ++j) next.low[b][r][j] = load_once(words + j * 4 * kPackedRows);
-#pragma unroll
-                for (int j = 0; j < S::kHigh; ++j)
-                    next.high[b][r][j] = load_once(words + (S::kLow + j) * 4 * kPackedRows);
-            }
+    S held;
+    const auto fetch = [&](int b, int turn) {
+        if (b >= left) return;
+        for (int r = 0; r < 2; ++r) {
+            const auto* words =
+                reinterpret_cast<const unsigned*>(next[r] + b * S::kBytes) + (part * kPackedRows + in_block[r] + group);
+            for (int j = turn * S::kLowInTurn; j < (turn + 1) * S::kLowInTurn; ++j)
+                held.low[b][r][j] = load_once(words + j * 4 * kPackedRows);
+            for (int j = turn * S::kHighInTurn; j < (turn + 1) * S::kHighInTurn; ++j)
+                held.high[b][r][j] = load_once(words + (S::kLow + j) * 4 * kPackedRows);
         }
     };
-    const auto stage_scales = [&](int span, int buffer) {
-        constexpr int kHalfCopies = S::kLayout.n_halves * 2, kCopies = kHalfCopies + S::kLayout.n_bytes * 2;
+    const auto stage_scales = [&](int buffer) {
+        constexpr int kHalfCopies = kLayout.n_halves * 2, kCopies = kHalfCopies + kLayout.n_bytes * 2;
+#pragma unroll 1  // once for most types
         for (int at = lane; at < S::kCount * kCopies; at += 32) {
-            const int b = at / kCopies, copy = at % kCopies, block = span * S::kCount + b;
-            const bool is_there = block < blocks;
+            const int b = at / kCopies, copy = at % kCopies, r = copy % 2;
+            const int i = (copy < kHalfCopies ? copy : copy - kHalfCopies) / 2;
+            const int first = r == 0 ? in_block[0] : in_block[1];
+            const std::uint8_t* const from = (r == 0 ? next[0] : next[1]) + (b < left ? b * S::kBytes : 0);
             std::uint8_t* const to = staged + (buffer * S::kCount + b) * S::kStaged;
-            const int r = copy % 2, i = (copy < kHalfCopies ? copy : copy - kHalfCopies) / 2;
-            const std::uint8_t* const from = rows[r] + std::int64_t(is_there ? block : 0) * S::kBytes;
             if (copy < kHalfCopies)
                 cp_async<16>(to + i * 2 * kPackedRows + r * 16,
-                             from + S::kLayout.halves_at() + (i * kPackedRows + in_block[r]) * 2, is_there);
+                             from + kLayout.halves_at() + (i * kPackedRows + first) * 2, b < left);
             else
                 cp_async<8>(to + S::kStagedHalves + i * kPackedRows + r * 8,
-                            from + S::kLayout.bytes_at() + i * kPackedRows + in_block[r], is_there);
+                            from + kLayout.bytes_at() + i * kPackedRows + first, b < left);
         }
         cp_async_commit();
     };
-    if (warp < spans) {
-        fetch(warp);
-        stage_scales(warp, 0);
-    }
+    const auto next_span = [&] {
+        left -= kStep;
+        for (int r = 0; r < 2; ++r) next[r] += std::int64_t{kStep} * S::kBytes;
+    };
+#pragma unroll
+    for (int b = 0; b < S::kCount; ++b)
+#pragma unroll
+        for (int turn = 0; turn < S::kGroups / S::kTurn; ++turn) fetch(b, turn);
+    stage_scales(0);
+    next_span();
     allow_next_kernel();
     wait_for_previous_kernel();
     const OutputRows output{epilogue.rows(int(blockIdx.x)), int(threadIdx.x) / 8, int(threadIdx.x) % 8};
     const bool finishes = output.token < p.tokens && output.i < max(output.rows.count[0], output.rows.count[1]);
     typename LinearEpilogue::Loaded loaded{};
-    if (finishes) loaded = epilogue.load(output);
+    constexpr bool kLoadEarly = S::kGroups == 1;  // else registers do not last
+    if (kLoadEarly && finishes) loaded = epilogue.load(output);
 
-    const auto* const all_x = static_cast<const unsigned short*>(p.x.data);
-    const unsigned short* const x = all_x + std::int64_t(min(group, p.tokens - 1)) * p.k + 4 * part;
-    const unsigned short* const x_8 = all_x + std::int64_t(min(group + 8, p.tokens - 1)) * p.k + 4 * part;
+    const auto row_of_x = [&](int token) {
+        return static_cast<const uint2*>(p.x.data) +
+               (std::int64_t(min(token, p.tokens - 1)) * p.k + warp * S::kCount * S::kColumns) / 4 + part;
+    };
+    const uint2 *x = row_of_x(group), *x_8 = row_of_x(group + 8);
     const unsigned one = pack<X>(1.0f, 1.0f), ones[2] = {one, one};
 
     float total[2][4] = {};
-    int buffer = 0;
-    for (int span = warp; span < spans; span += kWarps, buffer ^= 1) {
-        const S now = next;
+    for (int buffer = 0; left > -kStep; buffer ^= 1) {
         cp_async_wait<0>();
         __syncwarp();
         for (int b = 0; b < S::kCount; ++b) {
             const StagedRow<kBlocks> row{staged + (buffer * S::kCount + b) * S::kStaged, lane % kPackedRows};
+#pragma unroll 1
             for (int g = lane / kPackedRows; g < S::kGroups; g += 2)
                 for (int h = 0; h < S::kScales; ++h) {
                     float* const to = scales + ((b * S::kGroups + g) * S::kKinds + h) * kPackedRows + row.row;
@@ -163,32 +170,29 @@ __global__ void __launch_bounds__(kWarps * 32, 2)
                     if constexpr (kCode.has_offset) to[S::kScales * kPackedRows] = block_offset<kBlocks>(row, g, h);
                 }
         }
-        if (span + kWarps < spans) {
-            fetch(span + kWarps);
-            stage_scales(span + kWarps, buffer ^ 1);
-        }
+        stage_scales(buffer ^ 1);
         __syncwarp();
 #pragma unroll
         for (int b = 0; b < S::kCount; ++b) {
-            const int block = span * S::kCount + b;
-            if (block >= blocks) break;
+            if (b >= left + kStep) break;
 #pragma unroll
             for (int g = 0; g < S::kGroups; ++g) {
                 float acc[2][4] = {}, of_x[4] = {};
 #pragma unroll
                 for (int h = 0; h < 2; ++h) {
                     const int column = g * kGroupColumns + h * kHalfColumns;
-                    const uint2 four = load_four(x + block * S::kColumns + column, aligned);
+                    const int at = (b * S::kColumns + column) / 4;
+                    const uint2 four = x[at];
                     uint2 four_8{};
-                    if constexpr (kTwoHalves) four_8 = load_four(x_8 + block * S::kColumns + column, aligned);
+                    if constexpr (kTwoHalves) four_8 = x_8[at];
                     const unsigned a[4] = {four.x, four_8.x, four.y, four_8.y};
                     for (int r = 0; r < 2; ++r) {
                         unsigned high = 0;
-                        if constexpr (S::kHigh != 0) high = now.high[b][r][S::kLayout.high.byte(column) / kHalfColumns];
-                        const unsigned low = now.low[b][r][S::kLayout.low.byte(column) / kHalfColumns];
+                        if constexpr (S::kHigh != 0) high = held.high[b][r][kLayout.high.byte(column) / kHalfColumns];
+                        const unsigned low = held.low[b][r][kLayout.low.byte(column) / kHalfColumns];
                         unsigned w[2];
-                        unpack_codes<X, S::kLayout.low.bits + S::kLayout.high.bits>(
-                            block_codes<kBlocks>(low, high, column), kCode.centre, w);
+                        unpack_codes<X, kLayout.low.bits + kLayout.high.bits>(block_codes<kBlocks>(low, high, column),
+                                                                              kCode.centre, w);
                         mma_m16n8k16<X>(acc[r], a, w);
                     }
                     if constexpr (kCode.has_offset) mma_m16n8k16<X>(of_x, a, ones);
@@ -210,8 +214,13 @@ __global__ void __launch_bounds__(kWarps * 32, 2)
                     }
                     for (float& sum : of_x) sum = 0;
                 }
+                if ((g + 1) % S::kTurn == 0) fetch(b, g / S::kTurn);
+                __syncwarp();  // keeps the compiler from loading all of x at once: registers do not last
             }
         }
+        next_span();
+        x += kStep * S::kColumns / 4;
+        x_8 += kStep * S::kColumns / 4;
     }
 
     for (int r = 0; r < 2; ++r)
@@ -219,6 +228,7 @@ __global__ void __launch_bounds__(kWarps * 32, 2)
             sums[((warp * 2 + r) * kTokens + group + i / 2 * 8) * 8 + 2 * part + i % 2] = total[r][i];
     __syncthreads();
     if (!finishes) return;
+    if (!kLoadEarly) loaded = epilogue.load(output);
     float first = 0, second = 0;
     for (int w = 0; w < kWarps; ++w) {
         first += sums[(w * 2 * kTokens + output.token) * 8 + output.i];
@@ -229,8 +239,12 @@ __global__ void __launch_bounds__(kWarps * 32, 2)
 
 }  // namespace
 
-void launch_block_product(const Product& p, const LinearEpilogue& epilogue, CudaBackend& backend) {
-    const bool aligned = reinterpret_cast<std::uintptr_t>(p.x.data) % 8 == 0;
+void launch_block_product(Product p, std::byte* scratch, const LinearEpilogue& epilogue, CudaBackend& backend) {
+    if (reinterpret_cast<std::uintptr_t>(p.x.data) % sizeof(uint2) != 0) {  // a view may begin anywhere
+        const Elements copy{scratch, p.x.dtype};
+        launch_convert(p.x, copy, std::int64_t(p.tokens) * p.k, backend.stream());
+        p.x = copy;
+    }
     const auto launch_it = [&](auto kernel) {
         launch(kernel,
                {.name = "linear",
@@ -238,7 +252,7 @@ void launch_block_product(const Product& p, const LinearEpilogue& epilogue, Cuda
                 .block = kWarps * 32,
                 .stream = backend.stream(),
                 .programmatic = p.fixed_weights},
-               p, aligned, epilogue);
+               p, epilogue);
     };
     with_blocks(p.weight.dtype, [&]<DType kBlocks>(std::integral_constant<DType, kBlocks>) {
         const auto with_type = [&]<class X>(X) {

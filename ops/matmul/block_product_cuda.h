@@ -6,7 +6,8 @@
 
 namespace vitro::VITRO_DEVICE {
 
-/// p.weight is of a packed type that reads_blocks(), without scale and norm; p.x f16 or bf16, at least one token.
-void launch_block_product(const Product& p, const LinearEpilogue& epilogue, CudaBackend& backend);
+/// p.weight is of a packed type that reads_blocks(), without scale and norm; p.x f16 or bf16, at least one token. The
+/// scratch is as large as x.
+void launch_block_product(Product p, std::byte* scratch, const LinearEpilogue& epilogue, CudaBackend& backend);
 
 }  // namespace vitro::VITRO_DEVICE

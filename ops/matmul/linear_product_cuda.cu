@@ -59,7 +59,10 @@ LargeProductScratch scratch_of(const LinearProduct& p) {
 
 bool LinearProduct::is_large() const { return is_large_product(x.dim(0), x.dtype, weight.dtype); }
 
-std::size_t LinearProduct::scratch() const { return is_large() ? scratch_of(*this).all() : 0; }
+std::size_t LinearProduct::scratch() const {
+    if (is_large()) return scratch_of(*this).all();
+    return is_packed(weight.dtype) ? static_cast<std::size_t>(x.bytes()) : 0;
+}
 
 void LinearProduct::run(const Call& call) const {
     if (out.elements() == 0) return;
@@ -81,7 +84,7 @@ void LinearProduct::run(const Call& call) const {
     CudaBackend& backend = backend_of(call);
     if (!is_large()) {
         if (is_packed(weight.dtype))
-            launch_block_product(p, epilogue, backend);
+            launch_block_product(p, call.scratch.data(), epilogue, backend);
         else
             launch_product("linear", p, epilogue.units(), epilogue, backend);
         return;
