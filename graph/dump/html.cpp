@@ -28,7 +28,8 @@ std::string html_of(const HtmlPage& page) {
     if (names.empty())
         for (const Story* story : page.programs) names.push_back(story->phase);
     std::string data = data_script("page-data", json_object({"\"programs\":" + json_list(names, json_string),
-                                                             fmt::format("\"start\":{}", page.start)}));
+                                                             fmt::format("\"start\":{}", page.start),
+                                                             "\"language\":" + json_string(page.language)}));
     for (std::size_t i = 0; i < page.programs.size(); ++i)
         data += data_script(fmt::format("program-{}", i), page_data(*page.programs[i], page.paint));
     if (!page.comparison.empty()) data += data_script("comparison-data", ends_no_script(page.comparison));
@@ -47,10 +48,14 @@ std::string html_of(const HtmlPage& page) {
         else
             out.append(html_file(name)) += '\n';
     }
-    const std::string_view mark = "@TITLE@";
-    const std::size_t at = out.find(mark);
-    VITRO_CHECK(at != std::string::npos, "page.html has no {}", mark);
-    return out.replace(at, mark.size(), escaped(page.programs.front()->stages.front().graph.name));
+    const auto put = [&](std::string_view mark, const std::string& text) {
+        const std::size_t at = out.find(mark);
+        VITRO_CHECK(at != std::string::npos, "page.html has no {}", mark);
+        out.replace(at, mark.size(), text);
+    };
+    put("@LANGUAGE@", page.language);
+    put("@TITLE@", escaped(page.programs.front()->stages.front().graph.name));
+    return out;
 }
 
 }  // namespace vitro
