@@ -39,6 +39,12 @@ private:
     std::vector<Clock::time_point> times_;
 };
 
+/// New memory, or null.
+void* map(std::size_t bytes) {
+    void* const memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? nullptr : memory;
+}
+
 void pause_briefly() {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
@@ -125,26 +131,22 @@ CpuBackend::CpuBackend(int threads) : pool_(threads > 0 ? threads : usable_threa
 
 Buffer CpuBackend::allocate(std::size_t bytes, std::string_view what) {
     refuse_beyond_all_memory(bytes, what);
-    // calloc leaves large blocks untouched until they are used; it aligns to 16 bytes only.
-    void* memory = bytes > SIZE_MAX - alignment() ? nullptr : std::calloc(bytes + alignment(), 1);
+    constexpr std::size_t kLargePage = std::size_t{2} << 20;
+    const bool is_large = bytes >= kLargePage;
+    const std::size_t align = is_large ? kLargePage : alignment();
+    if (bytes > SIZE_MAX - align) fail("not enough memory for {}: {} bytes", what, bytes);
+    const std::size_t all = bytes + align;  // so that the first byte can be an aligned one
+    // Either leaves memory untouched until it is used.
+    void* const memory = is_large ? map(all) : std::calloc(all, 1);
     if (memory == nullptr) fail("not enough memory for {}: {} bytes", what, bytes);
     count_allocated(bytes);
-    const auto address = round_up(reinterpret_cast<std::uintptr_t>(memory), alignment());
-    return {reinterpret_cast<void*>(address), bytes, [memory](void*) { std::free(memory); }};
+    void* const aligned = reinterpret_cast<void*>(round_up(reinterpret_cast<std::uintptr_t>(memory), align));
+    if (!is_large) return {aligned, bytes, [memory](void*) { std::free(memory); }};
+    ::madvise(aligned, bytes, MADV_HUGEPAGE);  // an advice: small pages do, too
+    return {aligned, bytes, [memory, all](void*) { ::munmap(memory, all); }};
 }
 
-Buffer CpuBackend::allocate_weights(std::size_t bytes, std::string_view what) {
-    constexpr std::size_t kLargePage = std::size_t{2} << 20;
-    if (bytes < kLargePage || bytes > SIZE_MAX - 2 * kLargePage) return allocate(bytes, what);
-    refuse_beyond_all_memory(bytes, what);
-    const std::size_t mapped = bytes + kLargePage;  // so that the first large page begins with the first byte
-    void* const memory = ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) fail("not enough memory for {}: {} bytes", what, bytes);
-    count_allocated(bytes);
-    const auto address = round_up(reinterpret_cast<std::uintptr_t>(memory), kLargePage);
-    ::madvise(reinterpret_cast<void*>(address), bytes, MADV_HUGEPAGE);  // an advice: small pages do, too
-    return {reinterpret_cast<void*>(address), bytes, [memory, mapped](void*) { ::munmap(memory, mapped); }};
-}
+Buffer CpuBackend::allocate_weights(std::size_t bytes, std::string_view what) { return allocate(bytes, what); }
 
 std::optional<std::size_t> CpuBackend::free_bytes() const {
     const auto memory = host_memory();

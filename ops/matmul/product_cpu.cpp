@@ -18,19 +18,15 @@ using simd::Floats4;
 using simd::kLanes;
 using simd::Rows;
 
-constexpr std::int64_t kBlockK = 32 * kLanes;
+constexpr std::int64_t kBlockK = 64 * kLanes;
 constexpr int kTileA = kLanes == 16 ? 6 : 3, kTileB = 4;  // rows of a register tile: sums, a's and one of b's fill them
 constexpr std::int64_t kFewRows = 4 * kTileA;             // up to so many rows of a, b is read where it lies
 constexpr std::int64_t kStream = 96 << 10;  // bytes of b that a thread reads front to back, kTileB such streams at once
-constexpr std::int64_t kGroupM = 6;         // rows of a that stay in the first cache, a multiple of kTileA
-constexpr std::int64_t kBlockM = 132;       // rows of a in a block of the product
+constexpr std::int64_t kBlockM = 132;       // rows of a in a block of the product, a multiple of kTileA
 constexpr std::int64_t kMaxBlockN = ProductBlock::kRow;  // rows of b in it, a multiple of kTileB
-constexpr std::int64_t kRowA =
-    kBlockK + 16;  // floats from one converted row to the next: not all in one set of a cache
 
-/// One thread's memory for a block of each matrix.
+/// One thread's memory for a block of b and of the product.
 struct Scratch {
-    alignas(64) float a[kBlockM * kRowA];         // [kBlockM, kRowA]
     alignas(64) float b[kMaxBlockN * kBlockK];    // [kMaxBlockN / kTileB, kBlockK / kLanes, kTileB, kLanes]
     alignas(64) float out[kBlockM * kMaxBlockN];  // [kBlockM, kMaxBlockN]
 };
@@ -38,6 +34,7 @@ struct Scratch {
 /// A product on its way: a few rows of a are fp32.
 struct Work : Product {
     Scratch* scratch;  // one a thread
+    float* converted;  // what of a is converted
     ThreadPool& pool;
     FinishBlock finish_block;
     void* context;
@@ -47,37 +44,10 @@ struct Work : Product {
     std::int64_t max_columns() const { return parts == 1 ? kMaxBlockN : ProductBlock::kPart; }
 };
 
-/// out [kA, kTileB], rows `out_row` apart, = (+ what is there, but for the first block) the sums of a block of k, at
-/// most kBlockK, for kA rows of a (`a_row` elements apart) and kTileB rows of b: `b_row` elements apart, or where
-/// `tiled` as InTiles puts them.
-template <int kA, bool tiled, class B>
-[[gnu::noinline]] void add_dots(const float* a, std::int64_t a_row, const B* b, std::int64_t b_row, std::int64_t k,
-                                bool first, float* out, std::int64_t out_row) {
-    constexpr std::int64_t kAhead = 1024 / sizeof(B), kLine = 64 / sizeof(B), kStep = tiled ? kTileB * kLanes : kLanes;
-    constexpr std::int64_t kTurn = std::max(kLine / kLanes, std::int64_t{2});  // steps, a cache line or two
-    if (tiled) b_row = kLanes;
-    Floats acc[kA][kTileB] = {};
-    std::int64_t i = 0;
-    for (; i + kTurn * kLanes <= k; i += kTurn * kLanes, b += kTurn * kStep) {
-        for (int j = 0; j < kTileB; ++j)
-            for (std::int64_t line = 0; line < kTurn * kLanes; line += kLine)
-                __builtin_prefetch(tiled ? b + kTileB * kAhead + j * kTurn * kLanes + line
-                                         : b + j * b_row + kAhead + line);
-        simd::multiply_tile<kA, kTileB>(Rows<float>{a + i, a_row, kLanes}, Rows<B>{b, b_row, kStep}, kTurn, acc);
-    }
-    const std::int64_t steps = (k - i) / kLanes;
-    simd::multiply_tile<kA, kTileB>(Rows<float>{a + i, a_row, kLanes}, Rows<B>{b, b_row, kStep}, steps, acc);
-    i += steps * kLanes;
-    b += steps * kStep;
-    if (i < k) {
-        const simd::First rest{k - i};
-        simd::unrolled<kTileB>([&](auto j) __attribute__((always_inline)) {
-            const Floats y = tiled ? simd::load(b + j * b_row) : simd::load(b + j * b_row, rest);
-            simd::unrolled<kA>([&](auto r) __attribute__((always_inline)) {
-                acc[r][j] = simd::multiply_add(simd::load(a + r * a_row + i, rest), y, acc[r][j]);
-            });
-        });
-    }
+/// out [kA, kTileB], rows `out_row` apart, = (+ what is there, but for the first block) the sums of the lanes.
+template <int kA>
+[[gnu::always_inline]] inline void add_sums(const Floats (&acc)[kA][kTileB], bool first, float* out,
+                                            std::int64_t out_row) {
     simd::unrolled<kA>([&](auto r) __attribute__((always_inline)) {
         Floats4 total = {};
         if (!first) std::memcpy(&total, out + r * out_row, sizeof total);
@@ -86,17 +56,58 @@ template <int kA, bool tiled, class B>
     });
 }
 
-/// add_dots for m rows of a.
-template <bool tiled, class B>
-void add_rows(const float* a, std::int64_t a_row, std::int64_t m, const B* b, std::int64_t b_row, std::int64_t k,
-              bool first, float* out, std::int64_t out_row) {
+/// Adds to out [kA, kTileB] the sums of a block of k, at most kBlockK, for kA rows of a (`a_row` elements apart) and
+/// kTileB rows of b (`b_row` elements apart).
+template <int kA, class B>
+[[gnu::noinline]] void add_dots(const float* a, std::int64_t a_row, const B* b, std::int64_t b_row, std::int64_t k,
+                                bool first, float* out) {
+    constexpr std::int64_t kAhead = 1024 / sizeof(B), kLine = 64 / sizeof(B);
+    constexpr std::int64_t kTurn = std::max(kLine / kLanes, std::int64_t{2});  // steps, a cache line or two
+    Floats acc[kA][kTileB] = {};
     std::int64_t i = 0;
-    for (; i + kTileA <= m; i += kTileA)
-        add_dots<kTileA, tiled>(a + i * a_row, a_row, b, b_row, k, first, out + i * out_row, out_row);
+    for (; i + kTurn * kLanes <= k; i += kTurn * kLanes) {
+        for (int j = 0; j < kTileB; ++j)
+            for (std::int64_t line = 0; line < kTurn * kLanes; line += kLine)
+                __builtin_prefetch(b + i + j * b_row + kAhead + line);
+        simd::multiply_tile<kA, kTileB>(Rows<float>{a + i, a_row, kLanes}, Rows<B>{b + i, b_row, kLanes}, kTurn, acc);
+    }
+    const std::int64_t steps = (k - i) / kLanes;
+    simd::multiply_tile<kA, kTileB>(Rows<float>{a + i, a_row, kLanes}, Rows<B>{b + i, b_row, kLanes}, steps, acc);
+    i += steps * kLanes;
+    if (i < k) {
+        const simd::First rest{k - i};
+        simd::unrolled<kTileB>([&](auto j) __attribute__((always_inline)) {
+            const Floats y = simd::load(b + i + j * b_row, rest);
+            simd::unrolled<kA>([&](auto r) __attribute__((always_inline)) {
+                acc[r][j] = simd::multiply_add(simd::load(a + r * a_row + i, rest), y, acc[r][j]);
+            });
+        });
+    }
+    add_sums(acc, first, out, kTileB);
+}
+
+/// The same sums from tiles: of `steps` vectors each, kTileA rows of a, of which kA are multiplied, and kTileB of b.
+template <int kA>
+[[gnu::noinline]] void multiply_tiles(const float* a, const float* b, std::int64_t steps, bool first, float* out,
+                                      std::int64_t out_row) {
+    constexpr std::int64_t kStepA = kTileA * kLanes, kStepB = kTileB * kLanes, kTurn = 2;
+    Floats acc[kA][kTileB] = {};
+    const std::int64_t rest = steps % kTurn;
+    for (std::int64_t turn = steps / kTurn; turn > 0; --turn, a += kTurn * kStepA, b += kTurn * kStepB) {
+        simd::multiply_tile<kA, kTileB>(Rows<float>{a, kLanes, kStepA}, Rows<float>{b, kLanes, kStepB}, kTurn, acc);
+    }
+    simd::multiply_tile<kA, kTileB>(Rows<float>{a, kLanes, kStepA}, Rows<float>{b, kLanes, kStepB}, rest, acc);
+    add_sums(acc, first, out, out_row);
+}
+
+/// Calls body(i, n) for 0, kTileA, … below m, n the rows from i on, at most kTileA, as a constant.
+template <class Body>
+void each_tile(std::int64_t m, Body&& body) {
+    std::int64_t i = 0;
+    for (; i + kTileA <= m; i += kTileA) body(i, std::integral_constant<int, kTileA>{});
     simd::unrolled<kTileA>([&](auto rest) {
         if constexpr (rest > 0)
-            if (m - i == rest)
-                add_dots<rest, tiled>(a + i * a_row, a_row, b, b_row, k, first, out + i * out_row, out_row);
+            if (m - i == rest) body(i, rest);
     });
 }
 
@@ -105,7 +116,9 @@ template <class B>
 void dots(const float* a, std::int64_t m, const B* b, std::int64_t b_row, std::int64_t k, float* total) {
     std::int64_t at = 0;
     do {
-        add_rows<false>(a + at, k, m, b + at, b_row, std::min(kBlockK, k - at), at == 0, total, kTileB);
+        each_tile(m, [&](std::int64_t i, auto n) {
+            add_dots<n>(a + i * k + at, k, b + at, b_row, std::min(kBlockK, k - at), at == 0, total + i * kTileB);
+        });
         at += kBlockK;
     } while (at < k);
 }
@@ -148,7 +161,7 @@ void multiply_few(const Work& w) {
     });
 }
 
-/// Rows of b that are on their way from memory to the second cache while others are multiplied.
+/// Rows of b that are on their way from memory while others are multiplied.
 class RowsAhead {
 public:
     RowsAhead() = default;
@@ -158,9 +171,16 @@ public:
 
     std::int64_t lines() const { return left_; }
     void fetch(std::int64_t lines) {
-        for (std::int64_t i = std::min(lines, left_); i > 0; --i, --left_) {
-            __builtin_prefetch(row_ + line_ * kLine, 0, 2);
-            if (++line_ == lines_) row_ += stride_, line_ = 0;
+        lines = std::min(lines, left_);
+        left_ -= lines;
+        while (lines > 0) {
+            const std::int64_t run = std::min(lines, lines_ - line_);
+            const std::byte* const from = row_ + line_ * kLine;
+#pragma GCC unroll 4
+            for (std::int64_t i = 0; i < run; ++i) __builtin_prefetch(from + i * kLine);
+            lines -= run;
+            line_ += run;
+            if (line_ == lines_) row_ += stride_, line_ = 0;
         }
     }
 
@@ -170,29 +190,12 @@ private:
     std::int64_t stride_ = 0, lines_ = 0, left_ = 0, line_ = 0;
 };
 
-/// out [m, kMaxBlockN] = (+) m rows of a times n rows of b, k elements of each; b as InTiles puts them, filled up with
-/// zeros. A few rows of a stay in the first cache while all of b passes.
-void multiply_block(const float* a, std::int64_t a_row, std::int64_t m, const float* b, std::int64_t n, std::int64_t k,
-                    bool first, RowsAhead ahead, float* out) {
-    const std::int64_t tiles = ((m + kGroupM - 1) / kGroupM) * ((n + kTileB - 1) / kTileB);
-    const std::int64_t lines = (ahead.lines() + tiles - 1) / tiles;
-    for (std::int64_t i = 0; i < m; i += kGroupM)
-        for (std::int64_t j = 0; j < n; j += kTileB) {
-            ahead.fetch(lines);
-            add_rows<true>(a + i * a_row, a_row, std::min(kGroupM, m - i), b + j * kBlockK, 0, k, first,
-                           out + i * kMaxBlockN + j, kMaxBlockN);
-        }
-}
-
-/// Where element i of row r of a converted block stands: rows on end, or kTileB of them together, vector by vector.
-struct OnEnd {
-    static constexpr std::int64_t kPanel = 1;
-    static constexpr std::int64_t at(std::int64_t r, std::int64_t i) { return r * kRowA + i; }
-};
+/// Where element i of row r of a converted block stands, `k` elements a row: kRows rows together, vector by vector.
+template <std::int64_t kRows>
 struct InTiles {
-    static constexpr std::int64_t kPanel = kTileB;
-    static constexpr std::int64_t at(std::int64_t r, std::int64_t i) {
-        return r / kTileB * kTileB * kBlockK + i * kTileB + r % kTileB * kLanes;
+    static constexpr std::int64_t kPanel = kRows;
+    static constexpr std::int64_t at(std::int64_t r, std::int64_t i, std::int64_t k) {
+        return r / kRows * kRows * round_up(k, kLanes) + i * kRows + r % kRows * kLanes;
     }
 };
 
@@ -207,7 +210,7 @@ void convert_rows(DType, const void* from, std::int64_t at, std::int64_t stride,
     for (std::int64_t r = 0; r < round_up<std::int64_t>(n, To::kPanel); ++r) {
         const T* const x = static_cast<const T*>(from) + at + r * stride;
         simd::each(k, [&](std::int64_t i, auto lanes) {
-            simd::store(to + To::at(r, i), r < n ? simd::load(x + i, lanes) : Floats{});
+            simd::store(to + To::at(r, i, k), r < n ? simd::load(x + i, lanes) : Floats{});
         });
     }
 }
@@ -224,7 +227,7 @@ void convert_columns(DType, const void* from, std::int64_t at, std::int64_t stri
                 square[l] = simd::load(x + (i + l) * stride + r, lanes);
             simd::transpose(square);
             const std::int64_t end = std::min(r + kLanes, round_up<std::int64_t>(n, To::kPanel));
-            for (std::int64_t l = 0; l < end - r; ++l) simd::store(to + To::at(r + l, i), square[l]);
+            for (std::int64_t l = 0; l < end - r; ++l) simd::store(to + To::at(r + l, i, k), square[l]);
         });
     }
 }
@@ -236,7 +239,7 @@ void convert_blocks(DType dtype, const void* from, std::int64_t at, std::int64_t
     for (std::int64_t r = 0; r < round_up<std::int64_t>(n, To::kPanel); ++r) {
         if (r < n) dequantize(dtype, static_cast<const std::byte*>(from) + bytes_of(dtype, at + r * stride), k, row);
         simd::each(k, [&](std::int64_t i, auto lanes) {
-            simd::store(to + To::at(r, i), r < n ? simd::load(row + i, lanes) : Floats{});
+            simd::store(to + To::at(r, i, k), r < n ? simd::load(row + i, lanes) : Floats{});
         });
     }
 }
@@ -248,20 +251,30 @@ Convert convert_of(DType dtype, bool rows) {
         dtype, [&]<class T>(T) -> Convert { return rows ? convert_rows<To, T> : convert_columns<To, T>; });
 }
 
-/// Blocks of b are converted to fp32 and multiplied with all rows of a of the block.
+/// All of a is converted to fp32 once, block after block of k; kTileB rows of b are, and stay in the first cache while
+/// a block's rows of a pass, which come from the second one.
 class BlockProduct {
 public:
     explicit BlockProduct(const Work& w)
         : w_(w),
-          convert_a_(convert_of<OnEnd>(w.a_dtype, true)),
-          convert_b_(convert_of<InTiles>(w.b_dtype, w.transpose_b)),
+          convert_a_(convert_of<InTiles<kTileA>>(w.a_dtype, true)),
+          convert_b_(convert_of<InTiles<kTileB>>(w.b_dtype, w.transpose_b)),
           blocks_m_((w.m + kBlockM - 1) / kBlockM) {
         const std::int64_t share = w.batch * blocks_m_ * w.n / (4 * w.pool.threads());  // four blocks a thread at least
         block_n_ = std::clamp<std::int64_t>(round_up<std::int64_t>(share, kTileB), 24, w.max_columns());
         blocks_n_ = (w.n + block_n_ - 1) / block_n_;
     }
 
+    static std::int64_t converted(const Product& p) {
+        return p.batch * round_up<std::int64_t>(p.m, kTileA) * round_up(p.k, kLanes);
+    }
+
     void run() const {
+        const std::int64_t groups = (w_.m + kTileA - 1) / kTileA;
+        w_.pool.parallel_for(w_.batch * groups, 1, [&](std::int64_t begin, std::int64_t end, int) {
+            for (std::int64_t group = begin; group < end; ++group)
+                convert_group(group / groups, group % groups * kTileA);
+        });
         w_.pool.parallel_for(blocks(), 1, [&](std::int64_t begin, std::int64_t end, int thread) {
             for (std::int64_t block = begin; block < end; ++block) multiply(block, w_.scratch[thread]);
         });
@@ -272,38 +285,73 @@ private:
     std::int64_t column(std::int64_t block) const { return block / blocks_m_ % blocks_n_ * block_n_; }
     std::int64_t columns(std::int64_t block) const { return std::min(block_n_, w_.n - column(block)); }
 
-    /// The first element that a block reads of a part of b, from `at` of the summed dimension on, and from row to row.
-    std::int64_t b_at(std::int64_t block, std::int64_t part, std::int64_t at) const {
-        const std::int64_t matrix = block / blocks_m_ / blocks_n_ * w_.b_stride, row = part * w_.n + column(block);
+    /// Where converted rows of a matrix a stand, from row `row`, a multiple of kTileA, and element `at`, one of
+    /// kBlockK, on: [kBlockK at a time, tile, vector, row, lane].
+    float* a(std::int64_t item, std::int64_t row, std::int64_t at) const {
+        const std::int64_t rows = round_up<std::int64_t>(w_.m, kTileA), k = round_up(w_.k, kLanes);
+        return w_.converted + item * rows * k + at * rows + row * std::min(kBlockK, k - at);
+    }
+
+    void convert_group(std::int64_t item, std::int64_t row) const {
+        for (std::int64_t at = 0; at < w_.k; at += kBlockK)
+            convert_a_(w_.a_dtype, w_.a, (item * w_.m + row) * w_.k + at, w_.k,
+                       std::min<std::int64_t>(kTileA, w_.m - row), std::min(kBlockK, w_.k - at), a(item, row, at));
+    }
+
+    /// The first element that a block reads of a part of b, from its row `row` and from `at` of the summed dimension
+    /// on.
+    std::int64_t b_at(std::int64_t block, std::int64_t part, std::int64_t row, std::int64_t at) const {
+        const std::int64_t matrix = block / blocks_m_ / blocks_n_ * w_.b_stride;
+        row += part * w_.n + column(block);
         return matrix + (w_.transpose_b ? row * w_.k + at : at * w_.n + row);
     }
     std::int64_t b_stride() const { return w_.transpose_b ? w_.k : w_.n; }
 
-    /// What is read after part `part` from `at` on: the next part, then more of the summed dimension, then what this
-    /// thread may get for its next block.
-    RowsAhead ahead(std::int64_t block, std::int64_t part, std::int64_t at) const {
-        if (++part == w_.parts) part = 0, at += kBlockK;
-        if (at >= w_.k) at = 0, block += w_.pool.threads() * blocks_m_;
-        if (block >= blocks() || !w_.transpose_b) return {};
-        return {static_cast<const std::byte*>(w_.b) + bytes_of(w_.b_dtype, b_at(block, part, at)),
-                bytes_of(w_.b_dtype, b_stride()), columns(block), bytes_of(w_.b_dtype, std::min(kBlockK, w_.k - at))};
+    /// What is converted after a part's `rows` rows from row `row` and element `at` on: more rows, the next part, more
+    /// of the summed dimension, or what this thread may get for its next block.
+    RowsAhead ahead(std::int64_t block, std::int64_t part, std::int64_t row, std::int64_t rows, std::int64_t at) const {
+        if (!w_.transpose_b) return {};
+        if ((row += rows) >= columns(block)) {
+            row = 0;
+            if (++part == w_.parts) part = 0, at += kBlockK;
+            if (at >= w_.k) at = 0, block += w_.pool.threads() * blocks_m_;
+            if (block >= blocks()) return {};
+        }
+        return {static_cast<const std::byte*>(w_.b) + bytes_of(w_.b_dtype, b_at(block, part, row, at)),
+                bytes_of(w_.b_dtype, b_stride()), std::min(rows, columns(block) - row),
+                bytes_of(w_.b_dtype, std::min(kBlockK, w_.k - at))};
     }
 
     void multiply(std::int64_t block, Scratch& mine) const {
-        const std::int64_t row = block / blocks_m_ / blocks_n_ * w_.m + block % blocks_m_ * kBlockM;
-        const std::int64_t m = std::min(kBlockM, w_.m - block % blocks_m_ * kBlockM), n = columns(block);
+        const std::int64_t item = block / blocks_m_ / blocks_n_, row = block % blocks_m_ * kBlockM;
+        const std::int64_t m = std::min(kBlockM, w_.m - row), n = columns(block);
+        const std::int64_t rows = w_.transpose_b ? kTileB : n;  // of b at a time: columns are turned many together
         std::int64_t at = 0;
         do {
             const std::int64_t k = std::min(kBlockK, w_.k - at);
-            convert_a_(w_.a_dtype, w_.a, row * w_.k + at, w_.k, m, k, mine.a);
-            for (std::int64_t part = 0; part < w_.parts; ++part) {
-                convert_b_(w_.b_dtype, w_.b, b_at(block, part, at), b_stride(), n, k, mine.b);
-                multiply_block(mine.a, kRowA, m, mine.b, n, k, at == 0, ahead(block, part, at),
-                               mine.out + part * ProductBlock::kPart);
-            }
+            for (std::int64_t part = 0; part < w_.parts; ++part)
+                for (std::int64_t j = 0; j < n; j += rows) {
+                    convert_b_(w_.b_dtype, w_.b, b_at(block, part, j, at), b_stride(), std::min(rows, n - j), k,
+                               mine.b);
+                    multiply_rows(a(item, row, at), m, mine.b, std::min(rows, n - j), k, at == 0,
+                                  ahead(block, part, j, rows, at), mine.out + part * ProductBlock::kPart + j);
+                }
             at += k;
         } while (at < w_.k);
-        w_.finish({row, m, column(block), n, mine.out});
+        w_.finish({item * w_.m + row, m, column(block), n, mine.out});
+    }
+
+    /// out [m, kMaxBlockN] = (+) m rows of a times n rows of b, k elements of each.
+    static void multiply_rows(const float* a, std::int64_t m, const float* b, std::int64_t n, std::int64_t k,
+                              bool first, RowsAhead ahead, float* out) {
+        const std::int64_t whole = round_up(k, kLanes), tiles = (m + kTileA - 1) / kTileA;
+        const std::int64_t lines = (ahead.lines() + tiles - 1) / tiles;
+        for (std::int64_t j = 0; j < n; j += kTileB)
+            each_tile(m, [&](std::int64_t i, auto n_a) {
+                ahead.fetch(lines);
+                multiply_tiles<n_a>(a + i * whole, b + j * whole, whole / kLanes, first, out + i * kMaxBlockN + j,
+                                    kMaxBlockN);
+            });
     }
 
     const Work& w_;
@@ -316,7 +364,8 @@ bool few_rows(const Product& p) { return p.transpose_b && !is_block_quantized(p.
 
 /// Elements of a that are converted before the product begins.
 std::int64_t converted(const Product& p) {
-    return p.a_dtype == DType::f32 ? 0 : p.batch * std::min(p.m, kFewRows) * p.k;
+    if (!few_rows(p)) return BlockProduct::converted(p);
+    return p.a_dtype == DType::f32 ? 0 : p.batch * p.m * p.k;
 }
 
 }  // namespace
@@ -330,10 +379,11 @@ std::size_t product_scratch(const Product& product, const ThreadPool& pool) {
 void multiply(const Product& product, std::span<std::byte> scratch, ThreadPool& pool, FinishBlock finish,
               void* context) {
     if (is_rounded(product.a_dtype)) return multiply_rounded(product, scratch, pool, finish, context);
-    Work work{product, reinterpret_cast<Scratch*>(scratch.data()), pool, finish, context};
+    auto* const scratches = reinterpret_cast<Scratch*>(scratch.data());
+    auto* const a = reinterpret_cast<float*>(scratches + pool.threads());
+    Work work{product, scratches, a, pool, finish, context};
     if (!few_rows(product)) return BlockProduct(work).run();
     if (product.a_dtype != DType::f32) {
-        auto* a = reinterpret_cast<float*>(work.scratch + pool.threads());
         constexpr std::int64_t kGrain = 16384;
         dispatch_float(product.a_dtype, [&]<class A>(A) {
             const A* from = static_cast<const A*>(product.a);
