@@ -97,7 +97,6 @@ EXPLAINED = [
     ("fuse_gated_ffn", "not halves of one matmul", "Gate and up are products with experts, which are not joined."),
     ("fuse_attention", "is not computed by add_mask", "It is the softmax of the router's choice, not of attention."),
     ("fuse_attention", "has no sinks", "GPT-OSS has one more score in each softmax; no kernel of attention has it."),
-    ("fuse_attention", "without a softcap", "The CUDA kernels of attention have no softcap: it runs in simple ops."),
 ]
 
 

@@ -1,5 +1,7 @@
 #include "graph/executor.h"
 
+#include "graph/early_inputs.h"
+
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -73,14 +75,15 @@ std::span<const std::byte> Executor::weights_of(std::size_t step) const {
     return largest;
 }
 
-/// Call::fixed_inputs: weights, constants and their views.
+/// Call::fixed_inputs: weights, constants and their views, and what else may be read early.
 std::uint64_t Executor::fixed_inputs_of(const Node& node) const {
     std::uint64_t fixed = 0;
     for (std::size_t i = 0; i < std::min<std::size_t>(node.inputs.size(), 64); ++i) {
         const ValueId id = node.inputs[i];
         if (id == kAbsent) continue;
         const bool is_fixed = weight_of_value_[static_cast<std::size_t>(id)] != nullptr ||
-                              program_.graph.value(id).kind == ValueKind::constant;
+                              program_.graph.value(id).kind == ValueKind::constant ||
+                              may_be_read_early(program_.graph, node, i);
         fixed |= std::uint64_t{is_fixed} << i;
     }
     return fixed;

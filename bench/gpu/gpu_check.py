@@ -146,7 +146,7 @@ class Check:
 
     def describe(self):
         """Asks `vitro devices`, and keeps why it says nothing if it does not."""
-        self.until = time.monotonic() + DESCRIBE_SECONDS
+        self.until = time.monotonic() + DESCRIBE_SECONDS * (QUICK_LIMITS if self.options.quick else 1)
         try:
             self.devices = json.loads(self.vitro("devices", "--json"))
         except Failure as failure:

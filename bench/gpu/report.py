@@ -190,12 +190,13 @@ def prefill(found, limits):
 def rest(found):
     rows = []
     bench = found.get("generate", {})
-    if bench:
+    if "generate" in bench:
         count = bench["generate"]["tokens"]
         rows.append([f"{count} tokens with the KV cache, s", f"{bench['generate']['seconds']:.3f}",
                      seconds(theirs(found, "eager", f"generate {count}"))])
         rows.append([f"{count} tokens without it, s", f"{bench['generate']['seconds_without_cache']:.3f}",
                      seconds(theirs(found, "eager", f"generate {count} without cache"))])
+    if "load_seconds" in bench:  # which a run that failed later has, too
         rows.append(["load, s", f"{bench['load_seconds']:.3f}",
                      seconds(found.get("transformers", {}).get("load_seconds"))])
     if found.get("start"):

@@ -45,6 +45,7 @@ class Counts:
     local: int = 0         # loads and stores of local memory: spilled registers, arrays that are indexed
     prefetches: int = 0    # to the L2 cache
     eager: int = 0         # times that loads of 16 bytes are waited for before the next kernel may start
+    early_copies: int = 0  # of `copies`, those before the last wait for the kernel in front: ACQBULK
     allows_next: bool = False  # the next kernel may start: PREEXIT
     waiting: set[int] = field(default_factory=set)  # registers that loads on their way will fill
     run: int = 0           # those loads
@@ -66,6 +67,8 @@ class Counts:
                 self.run += 1
                 self.in_flight = max(self.in_flight, self.run)
         self.copies += name == "LDGSTS" and "128" in parts
+        if name == "ACQBULK":
+            self.early_copies = self.copies
         self.tensor_core += name in TENSOR_CORE
         self.local += name in ("LDL", "STL")
         self.prefetches += name == "UBLKPF" or (name == "CCTL" and not L2_PREFETCHES.isdisjoint(parts))
@@ -175,11 +178,12 @@ class Binary:
 
 
 def main() -> None:
-    """usage: sass.py CUBIN: for each kernel that lets the next one start early, whether it waits for weights before."""
+    """usage: sass.py CUBIN: for each kernel that lets the next one start early, whether it waits for weights before, and
+    what it copies before it waits for the kernel in front."""
     binary = Binary(Path(sys.argv[1]), "sm_90a", find_cuobjdump())
     found = {name: counts for name, counts in binary.sass(None).items() if counts.allows_next}
     for name, counts in zip(demangled(list(found)), found.values()):
-        print(f"{short_name(name)}: {counts.eager} waits before PREEXIT")
+        print(f"{short_name(name)}: {counts.eager} waits before PREEXIT, {counts.early_copies} copies before ACQBULK")
 
 
 if __name__ == "__main__":

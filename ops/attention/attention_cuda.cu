@@ -60,6 +60,8 @@ float cap_of_products(const Attention& attention) {
 
 AttentionTensors tensors_of(const Call& call) {
     constexpr float kLog2E = 1.44269504f;
+    constexpr Attention::Input kEarly[] = {Attention::kKCache,    Attention::kVCache,    Attention::kPositions,
+                                           Attention::kSequences, Attention::kPageTable, Attention::kLengths};
     const auto& attention = call.attributes.as<Attention>();
     const float cap = cap_of_products(attention);
     const Tensor &q = call.in(Attention::kQ), &cache = call.in(Attention::kKCache);
@@ -78,7 +80,8 @@ AttentionTensors tensors_of(const Call& call) {
             .visibility = attention.visibility,
             .log2_scale = attention.scale * kLog2E,
             .cap = cap,
-            .by_cap = cap == 0.0f ? 0.0f : 2.0f * kLog2E / cap};
+            .by_cap = cap == 0.0f ? 0.0f : 2.0f * kLog2E / cap,
+            .reads_early = std::all_of(std::begin(kEarly), std::end(kEarly), [&](auto i) { return call.is_fixed(i); })};
 }
 
 bool on_tensor_cores(const Call& call) {

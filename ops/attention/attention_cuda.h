@@ -34,6 +34,19 @@ struct AttentionTensors {
         return cap * (1.0f - __fdividef(2.0f, 1.0f + fast_exp2(product * by_cap)));
     }
 
+    /// Whether positions, sequences, lengths and pages may be read before the kernel in front has ended, and the rows
+    /// of the caches that no token of this step has: it writes at most those of the step's tokens (Call::fixed_inputs).
+    bool reads_early;
+
+    /// The first position that a token of the step has in this sequence: what the caches hold before it is old. All
+    /// lanes of a warp call together.
+    __device__ int first_new(int sequence) const {
+        int first = 0x7fffffff;
+        for (int i = int(threadIdx.x) % 32; i < tokens; i += 32)
+            if (sequences[i] == sequence) first = min(first, positions[i]);
+        return __reduce_min_sync(0xffffffffu, first);
+    }
+
     /// The positions [x, y) that a token sees; y <= x: none.
     __device__ int2 visible(int token) const {
         const Range seen = visibility.range(positions[token], lengths[sequences[token]]);

@@ -72,11 +72,11 @@ __global__ void __launch_bounds__(kWarps * 32, resident_blocks(kD))
     const int heads = min(kDecodeHeads, heads_per_key - first_head);
     const int token = int(blockIdx.z), head = kv_head * heads_per_key + first_head;
     allow_next_kernel();
-    wait_for_previous_kernel();
-    const int2 seen = a.visible(token);
-    const Share share(seen, int(blockIdx.x), int(gridDim.x));
+    if (!a.reads_early) wait_for_previous_kernel();
+    const Share share(a.visible(token), int(blockIdx.x), int(gridDim.x));
     if (int(blockIdx.x) >= share.active) {
         next.prefetch(share.active);
+        if (a.reads_early) wait_for_previous_kernel();
         return;
     }
 
@@ -101,9 +101,17 @@ __global__ void __launch_bounds__(kWarps * 32, resident_blocks(kD))
         }
         cp_async_commit();
     };
-    int rows = 0;
-    for (int tile = 0; tile < kStages<kD> - 1; ++tile) copy(tile, look_up(tile));
-    rows = look_up(kStages<kD> - 1);
+    int copied = 0;
+    if (a.reads_early) {
+        const int first_new = a.first_new(sequence);
+        for (; copied < kStages<kD> - 1 && min(tile_begin(copied) + kKeys, share.end) <= first_new; ++copied)
+            copy(copied, look_up(copied));
+        wait_for_previous_kernel();
+    }
+    for (; copied < kStages<kD> - 1; ++copied) copy(copied, look_up(copied));
+    const bool asks_ahead = share.active == int(gridDim.x);  // for the next weights; else the blocks without keys do
+    if (asks_ahead && tiles < kStages<kD>) next.prefetch(0);
+    int rows = look_up(kStages<kD> - 1);
 
     unsigned q_held[kQInShared ? 1 : kD / 16][2];  // rows 8 … 15 are zeros
     {
@@ -132,6 +140,7 @@ __global__ void __launch_bounds__(kWarps * 32, resident_blocks(kD))
         cp_async_wait<kStages<kD> - 2>();
         __syncwarp();
         copy(tile + kStages<kD> - 1, rows);
+        if (asks_ahead && tile + kStages<kD> == tiles) next.prefetch(0);
         rows = look_up(tile + kStages<kD>);
         const C* const k = ring + tile % kStages<kD> * kStage;
         float scores[2][4] = {};

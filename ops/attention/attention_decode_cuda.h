@@ -19,8 +19,8 @@ struct DecodeSplits {
                  int multiprocessors);
 };
 
-/// Weights that the step after this one reads first. Blocks that have no keys to read ask for them while the others
-/// wait for theirs, and bring them into L2: with few keys the memory would be idle.
+/// Weights that the step after this one reads first. Blocks that have no keys to read, or all where each has some, ask
+/// for them once there is nothing else to ask for, and bring them into L2: the memory would be idle while blocks end.
 struct NextWeights {
     static constexpr std::size_t kMost = 24 << 20;  // half of the L2 cache of a large card
     static constexpr int kLine = 128;
@@ -31,11 +31,11 @@ struct NextWeights {
     explicit NextWeights(std::span<const std::byte> weights)
         : data(weights.data()), lines(static_cast<int>(std::min(weights.size(), kMost) / kLine)) {}
 
-    /// Called by every thread of the blocks with blockIdx.x >= active; they share the lines.
-    __device__ __forceinline__ void prefetch(int active) const {
-        const int others = int(gridDim.x) - active, rows = int(gridDim.y * gridDim.z);
+    /// Called by every thread of the blocks with blockIdx.x >= first; they share the lines.
+    __device__ __forceinline__ void prefetch(int first) const {
+        const int others = int(gridDim.x) - first, rows = int(gridDim.y * gridDim.z);
         const int row = int(blockIdx.z * gridDim.y + blockIdx.y);
-        const int block = row * others + int(blockIdx.x) - active;
+        const int block = row * others + int(blockIdx.x) - first;
         for (int i = block * int(blockDim.x) + int(threadIdx.x); i < lines; i += rows * others * int(blockDim.x))
             prefetch_l2(data + std::int64_t(i) * kLine);
     }

@@ -1,6 +1,7 @@
-// One block a row, and no sorting: the k-th candidate, the last one of top-p and the one that is drawn are each found
-// by descending through the digits of sample_order, with a histogram of how many candidates have each digit and what
-// they weigh together. The sums are of whole numbers, so that the order in which threads add does not matter.
+// A block a row once its largest logit is known, and no sorting: the k-th candidate, the last one of top-p and the one
+// that is drawn are each found by descending through the digits of sample_order, with a histogram of how many
+// candidates have each digit and what they weigh together. The sums are of whole numbers, so that the order in which
+// threads add does not matter.
 #include "ops/sample/sample.h"
 
 #include "ops/common/largest_cuda.h"
@@ -159,8 +160,8 @@ __device__ void descend(Candidates& candidates, const Shared& shared, Stage stag
 }
 
 __global__ void __launch_bounds__(kThreads)
-    sample_kernel(Elements logits, Elements options, const std::int32_t* integers, std::int32_t* out, int n,
-                  bool wide) {
+    sample_kernel(Elements logits, Elements options, const std::int32_t* integers, std::int32_t* out, int n, bool wide,
+                  const LargestParts parts) {
     VITRO_SHARED(uint2, counts, kThreads);
     VITRO_SHARED(ulonglong2, weights, kThreads);
     VITRO_SHARED(int, list, kListed);
@@ -168,7 +169,10 @@ __global__ void __launch_bounds__(kThreads)
     VITRO_SHARED(Weight, warp_weights, 32);
     VITRO_SHARED(int, list_size, 1);
     const std::int64_t begin = std::int64_t(blockIdx.x) * n;
-    const Largest largest = largest_of_row(logits, begin, n, wide, warp_weights);
+    allow_next_kernel();
+    wait_for_previous_kernel();
+    Largest largest;
+    if (!largest_of_row(logits, n, wide, parts, warp_weights, largest)) return;
     const std::int32_t* own = integers + blockIdx.x * SampleRow::kIntegers;
     const std::int64_t own_options = blockIdx.x * SampleRow::kOptions;
     SampleRow row;
@@ -199,19 +203,32 @@ __global__ void __launch_bounds__(kThreads)
     if (threadIdx.x == 0) out[blockIdx.x] = token_of_order(*last);
 }
 
+LargestParts parts_of(const Call& call) {
+    const Tensor& logits = call.in(0);
+    return {logits.dim(0), kernel_int(logits.dim(1)), backend_of(call), call.scratch};
+}
+
+std::size_t scratch(const Call& call) {
+    return LargestParts::bytes(call.in(0).dim(0), kernel_int(call.in(0).dim(1)), backend_of(call));
+}
+
 void run(const Call& call) {
     const Tensor &logits = call.in(0), &out = call.out();
     if (out.elements() == 0) return;
     const int n = kernel_int(logits.dim(1));
-    launch(
-        sample_kernel,
-        {.name = "sample", .grid = unsigned(kernel_int(logits.dim(0))), .block = kThreads, .stream = stream_of(call)},
-        elements_of(logits), elements_of(call.in(1)), call.in(2).as<std::int32_t>(), out.as<std::int32_t>(), n,
-        takes_wide({&logits}, n));
+    const LargestParts parts = parts_of(call);
+    launch(sample_kernel,
+           {.name = "sample",
+            .grid = {unsigned(kernel_int(logits.dim(0))), unsigned(parts.count)},
+            .block = kThreads,
+            .stream = stream_of(call),
+            .programmatic = true},
+           elements_of(logits), elements_of(call.in(1)), call.in(2).as<std::int32_t>(), out.as<std::int32_t>(), n,
+           takes_wide({&logits}, n), parts);
 }
 
 }  // namespace
 
-extern const KernelDef kSampleCuda{.op = "sample", .run = run};
+extern const KernelDef kSampleCuda{.op = "sample", .run = run, .scratch = scratch};
 
 }  // namespace vitro::VITRO_DEVICE

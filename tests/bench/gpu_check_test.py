@@ -304,6 +304,13 @@ echo "error: the card is gone" >&2; exit 1
         report.write(self.folder / "r", whole | {"parts": {"transformers": {"status": "failed"}}})
         self.assertIn("could not be made of the JSON: KeyError", (self.folder / "r.md").read_text())
 
+    def test_the_report_shows_what_a_generation_that_failed_had_measured(self) -> None:
+        part = {"about": "", "status": "failed", "why": "a fault", "seconds": 1, "found": {"load_seconds": 0.25}}
+        whole = {"date": "2026-01-01T00:00:00+00:00", "device": "cuda", "name": "a card", "quick": False, "command": "",
+                 "seconds": 1, "not_run": [], "parts": {"generate": part}}
+        report.write(self.folder / "r", whole)
+        self.assertIn("| load, s | 0.250 |", (self.folder / "r.md").read_text())
+
     @unittest.skipUnless(importlib.util.find_spec("transformers"), "there is no transformers")
     def test_the_static_cache_is_there_before_the_compiled_step(self) -> None:
         import torch

@@ -82,6 +82,17 @@ class Sass(unittest.TestCase):
             found = sass.parse_sass(text.replace("{first}", str(first)).splitlines())["_Zkernel"]
             self.assertEqual((found.eager, found.allows_next), (eager, True))
 
+    def test_copies_before_the_wait_for_the_kernel_in_front(self) -> None:
+        text = """
+		Function : _Zkernel
+        /*0000*/                   LDGSTS.E.BYPASS.128 [R5], desc[UR6][R2.64] ;
+        /*0010*/                   ACQBULK ;
+        /*0020*/                   LDGSTS.E.BYPASS.128 [R5+0x200], desc[UR6][R2.64] ;
+        /*0030*/                   EXIT ;
+"""
+        found = sass.parse_sass(text.splitlines())["_Zkernel"]
+        self.assertEqual((found.copies, found.early_copies), (2, 1))
+
     def test_resources_without_the_kilobyte_that_the_system_keeps(self) -> None:
         found = sass.parse_resources(RESOURCES)
         self.assertEqual(found["_Zfirst"], sass.Resources(registers=40, stack=16, static_shared=128, local=8))

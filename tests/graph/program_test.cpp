@@ -1,5 +1,6 @@
 #include "graph/program.h"
 
+#include "graph/early_inputs.h"
 #include "graph/executor.h"
 #include "graph/text.h"
 #include "ops/op_list.h"
@@ -142,11 +143,45 @@ TEST_CASE("a step is told of the weights that the next one reads") {
 
 TEST_CASE("a step is told which of its inputs no step writes") {
     const Running running(cpu_kernels());
-    CHECK(running.executor.call(0).fixed_inputs == 0b10);  // x, the constant
+    CHECK(running.executor.call(0).fixed_inputs == 0b11);  // x, an input; the constant
     CHECK(running.executor.call(1).fixed_inputs == 0b10);  // what the first step has written, the weight
     CHECK_FALSE(running.executor.call(1).is_fixed(0));
     CHECK(running.executor.call(1).is_fixed(1));
     CHECK_FALSE(running.executor.call(1).is_fixed(64));
+}
+
+TEST_CASE("a cache may be read early where the steps in front write the rows of the reader's own tokens alone") {
+    const auto may_read = [](std::string_view appended, std::string_view positions) {
+        const std::string text = fmt::format(R"(graph "a cache"
+symbol T <= 4
+%q = input f32 [T, 1, 4]
+%cache = state f32 [3, 2, 1, 4]
+%values = state f32 [3, 2, 1, 4]
+%positions = input i32 [T]
+%others = input i32 [T]
+%sequences = input i32 [T]
+%pages = input i32 [1, 3]
+%lengths = input i32 [1]
+%best = argmax(%q) : i32 [T, 1]
+%computed = reshape(%best) {{shape = [T]}} : i32 [T]
+%more = mul(%values, %values) : f32 [3, 2, 1, 4]
+%next = kv_append(%cache, %q, %positions, %sequences, %pages) : f32 [3, 2, 1, 4]
+%last = kv_append(%next, %q, %{}, %sequences, %pages) : f32 [3, 2, 1, 4]
+%y = attention(%q, %last, {}, %{}, %sequences, %pages, %lengths) : f32 [T, 4]
+return %y
+)",
+                                             appended, positions == "more" ? "%more" : "%values",
+                                             positions == "more" ? "positions" : positions);
+        const Graph graph = parse(text, "g", find_op);
+        const Node& node = graph.nodes.back();
+        std::vector<bool> out;
+        for (std::size_t i = 0; i < node.inputs.size(); ++i) out.push_back(may_be_read_early(graph, node, i));
+        return out;
+    };
+    CHECK(may_read("positions", "positions") == std::vector<bool>{true, true, true, true, true, true, true});
+    CHECK(may_read("others", "positions") == std::vector<bool>{true, false, true, true, true, true, true});
+    CHECK(may_read("positions", "computed") == std::vector<bool>{true, false, false, false, true, true, true});
+    CHECK(may_read("positions", "more") == std::vector<bool>{true, true, false, true, true, true, true});
 }
 
 TEST_CASE("references in place of kernels give the same, up to rounding: whole models") {

@@ -7,11 +7,13 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <regex>
 #include <string>
 #include <vector>
 
 #include <sys/wait.h>
+#include <unistd.h>
 
 namespace {
 
@@ -76,6 +78,36 @@ std::vector<std::string> spills(const std::string& said, int& kernels) {
     return out;
 }
 
+/// What bench/gpu/sass.py prints of a source's kernels for sm_90a; empty where a tool is missing, which is said aloud.
+std::string sass_of(const std::string& source) {
+    const std::string path = nvcc();
+    if (path.empty()) return {};
+    const fs::path cubin = fs::temp_directory_path() / fmt::format("vitro_{}.cubin", getpid());
+    const Said compiled =
+        run(fmt::format("cd '{}' && '{}' -std=c++20 -O3 -DFMT_USE_CONSTEXPR=1 --expt-relaxed-constexpr -I. -gencode "
+                        "arch=compute_90a,code=sm_90a -cubin -o '{}' '{}'",
+                        kSource.string(), path, cubin.string(), source));
+    REQUIRE_MESSAGE(compiled.status == 0, compiled.text);
+    const Said said = run(fmt::format("python3 '{}/bench/gpu/sass.py' '{}'", kSource.string(), cubin.string()));
+    fs::remove(cubin);
+    if (said.text.find("cuobjdump is not there") != std::string::npos) {
+        MESSAGE("skipped: ", said.text);
+        return {};
+    }
+    REQUIRE_MESSAGE(said.status == 0, said.text);
+    return said.text;
+}
+
+/// Calls body(kernel, number) for each line of `said` that matches; how many do.
+int each_line(const std::string& said, const char* pattern,
+              const std::function<void(const std::string& kernel, int number)>& body) {
+    const std::regex expected(pattern);
+    int kernels = 0;
+    for (std::sregex_iterator line(said.begin(), said.end(), expected), end; line != end; ++line, ++kernels)
+        body((*line)[1], std::stoi((*line)[2]));
+    return kernels;
+}
+
 }  // namespace
 
 TEST_CASE("nvcc compiles all kernels for all architectures, without warnings and spills") {
@@ -94,28 +126,21 @@ TEST_CASE("nvcc compiles all kernels for all architectures, without warnings and
 }
 
 TEST_CASE("no product waits for its weights before the next kernel may start") {
-    const std::string path = nvcc();
-    if (path.empty()) return;
-    const fs::path cubin = fs::temp_directory_path() / "vitro_products.cubin";
     for (const char* source : {"ops/matmul/linear_product_cuda.cu", "ops/qkv_projection/qkv_projection_cuda.cu"}) {
-        const Said compiled = run(
-            fmt::format("cd '{}' && '{}' -std=c++20 -O3 -DFMT_USE_CONSTEXPR=1 --expt-relaxed-constexpr -I. -gencode "
-                        "arch=compute_90a,code=sm_90a -cubin -o '{}' '{}'",
-                        kSource.string(), path, cubin.string(), source));
-        REQUIRE_MESSAGE(compiled.status == 0, compiled.text);
-        const Said said = run(fmt::format("python3 '{}/bench/gpu/sass.py' '{}'", kSource.string(), cubin.string()));
-        if (said.text.find("cuobjdump is not there") != std::string::npos) {
-            MESSAGE("skipped: ", said.text);
-            return;
-        }
-        REQUIRE_MESSAGE(said.status == 0, said.text);
-        static const std::regex kLine("(skinny_product_kernel<.*>): (\\d+) waits before PREEXIT");
-        int kernels = 0;
-        for (std::sregex_iterator line(said.text.begin(), said.text.end(), kLine), end; line != end; ++line, ++kernels)
-            CHECK_MESSAGE((*line)[2] == "0", (*line)[1].str());
+        const std::string said = sass_of(source);
+        if (said.empty()) return;
+        const int kernels = each_line(said, "(skinny_product_kernel<.*>): (\\d+) waits before PREEXIT",
+                                      [](const std::string& kernel, int waits) { CHECK_MESSAGE(waits == 0, kernel); });
         CHECK(kernels == 16);  // bf16 and f16, fp8 weights or the same, up to 8 tokens or 16, with a norm or without
     }
-    fs::remove(cubin);
+}
+
+TEST_CASE("attention of single tokens asks for what the caches hold before it waits for the kernel in front") {
+    const std::string said = sass_of("ops/attention/attention_decode_cuda.cu");
+    if (said.empty()) return;
+    const int kernels = each_line(said, "(attention_decode_kernel<.*>): .* (\\d+) copies before ACQBULK",
+                                  [](const std::string& kernel, int copies) { CHECK_MESSAGE(copies > 0, kernel); });
+    CHECK(kernels == 20);  // bf16 and f16, caches of fp8 or the same, five sizes of heads
 }
 
 TEST_CASE("a spill is noticed") {
