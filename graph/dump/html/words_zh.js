@@ -70,7 +70,8 @@ WORDS.zh = {
   "copied from the program’s memory": "从程序内存中复制", "computed again from copies of what the fused op read": "由融合算子所读数据的副本重新算出", "{0}: blue below 0, red above": "{0}：蓝色小于 0，红色大于 0",
   "What each head looks at": "每个头看什么", "A row for each token, a column for each that it takes from; dark is much. Rows sum to 1.": "每个词元一行，它所取自的每个词元一列；越深越多。每行之和为 1。",
   "{0}: {1} at {2}, steps {3} to {4}": "{0}：{1}，偏移 {2}，第 {3} 步到第 {4} 步", "The {0} over time": "{0} 随时间的变化", "Blocks of the {0} by step and offset": "{0} 的各块，按步和偏移",
-  "{0} from bottom to top, steps 1 to {1} from left to right. Click a block to go to its box.": "从下到上 {0}，从左到右为第 1 到 {1} 步。点击一块可转到它的方框。",
+  "{0} from bottom to top, steps 1 to {1} from left to right; bytes that no block of this program has are drawn short. Click a block to go to its box.":
+    "从下到上 {0}，从左到右为第 1 到 {1} 步；本程序没有任何块占用的字节画得较短。点击一块可转到它的方框。",
 
   // Buttons.
   "Program": "程序", "Search a path or an op  ( / )": "搜索路径或算子  ( / )", "Search a path or an op": "搜索路径或算子", "Found": "搜索结果", "View": "视图", "The guided tour": "导览", "Lesson": "课程", "Drawings": "图表",
