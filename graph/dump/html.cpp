@@ -5,6 +5,7 @@
 #include "graph/dump/script_json.h"
 
 #include <algorithm>
+#include <future>
 
 namespace vitro {
 
@@ -30,8 +31,18 @@ std::string html_of(const HtmlPage& page) {
     std::string data = data_script("page-data", json_object({"\"programs\":" + json_list(names, json_string),
                                                              fmt::format("\"start\":{}", page.start),
                                                              "\"language\":" + json_string(page.language)}));
-    for (std::size_t i = 0; i < page.programs.size(); ++i)
-        data += data_script(fmt::format("program-{}", i), page_data(*page.programs[i], page.paint));
+    // A thread for each program, which begins with its first stage, and one that finds alike layers from the last stage
+    // on. Where no thread can be started this one does the work.
+    constexpr auto kLaunch = std::launch::async | std::launch::deferred;
+    const std::future<void> repeats = std::async(kLaunch, [&page] {
+        for (const Story* story : page.programs)
+            for (auto stage = story->stages.rbegin(); stage != story->stages.rend(); ++stage) stage->repeats();
+    });
+    std::vector<std::future<std::string>> programs;
+    for (const Story* story : page.programs)
+        programs.push_back(std::async(kLaunch, [story, &page] { return page_data(*story, page.paint); }));
+    for (std::size_t i = 0; i < programs.size(); ++i)
+        data += data_script(fmt::format("program-{}", i), programs[i].get());
     if (!page.comparison.empty()) data += data_script("comparison-data", ends_no_script(page.comparison));
     if (!page.run.empty()) data += data_script("run-data", ends_no_script(page.run));
     // A line that is a name between two @ stands for that file, or for what only this page has.
