@@ -4,7 +4,7 @@ WORDS.zh = {
   "{0} ops": "{0} 个算子", "1 op": "1 个算子", "ops": "算子", "once": "1 次", "{0} times": "{0} 次",
   "1 value": "1 个值", "{0} values": "{0} 个值", "1 candidate": "1 个候选", "{0} candidates": "{0} 个候选", "1 element": "1 个元素", "{0} elements": "{0} 个元素",
   "(the layer before)": "（前一层）", "result": "结果", "input": "输入", "weight": "权重", "constant": "常量", "state": "状态", "module": "模块",
-  "at most {0}": "最大 {0}", "{0} differ": "{0} 处不同", "{0} changed here": "此处改变 {0} 个", "reads other values": "读取的值不同", "not on this side": "这一边没有", "computed by {0}": "由 {0} 算出",
+  "at most {0}": "最大 {0}", "{0} differ": "{0} 处不同", "{0} changed here": "此处改变 {0} 个", "reads other values": "读取的值不同", "not on this side": "这一边没有", "computed by {0}": "由 {0} 算出", "named in the boxes that read it": "写在读取它的方框中",
   ", differs": "，有差异", ", new in this stage": "，本阶段新增", ", changed in this stage": "，本阶段改变", "module {0}, {1}, {2}": "模块 {0}，{1}，{2}",
   "The layer before": "前一层", "The next layer": "后一层", "layer {0}": "第 {0} 层", "head {0}": "头 {0}",
   "{0}: what each token takes from each": "{0}：每个词元从各词元取多少", "{0} takes from {1}: {2}": "{0} 从 {1} 取：{2}", "not seen": "不可见", "unknown": "未知",
