@@ -40,6 +40,7 @@ def main():
             page.wait_for_selector("html[data-ready]")
 
         open_at(f"#stage=fuse_attention&path={ATTENTION}&layer=1")
+        page.evaluate("document.querySelector('#panel .heads figure').scrollIntoView({block: 'end'})")
         page.screenshot(path=docs / "trace.png")
 
         open_at("#stage=build")
@@ -54,6 +55,13 @@ def main():
         for chapter in [2, 3, 8, 10, 13, 16]:
             open_at(f"#stage=build&layer=1&lesson={chapter}")
             frame(1500)
+        # Two compilations next to each other, from difference to difference.
+        file = f"{directory}/sides.html"
+        subprocess.run([vitro, "graph", "--compare", "weights=stored", "weights=fp8", "-p", TEXT, "--format", "html", "-o", file], check=True)
+        open_at("")
+        for _ in range(3):
+            frame(1300)
+            page.keyboard.press("n")
         browser.close()
     # One palette for all frames, of what they show together.
     sample = Image.new("RGB", (WIDTH * 2 // 3, HEIGHT * 2 // 3 * len(frames)))

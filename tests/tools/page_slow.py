@@ -364,30 +364,39 @@ def check_speed(browser, file):
         assert min(times) < 1000
         for address in ["#stage=program", "#stage=build&unfold=1"]:
             page.open(address)
+            busy = busy_time(page)
+            before = busy()
             milliseconds = page.evaluate("""async () => {
-                const start = performance.now(), frames = 60;
-                for (let i = 0; i < frames; ++i) {
+                const start = performance.now();
+                for (let i = 0; i < 60; ++i) {
                     if (i % 2) zoomBy(i % 4 === 1 ? 1.05 : 1 / 1.05); else { eye.y -= 20; applyEye(); }
                     await new Promise(requestAnimationFrame);
                 }
-                return (performance.now() - start) / frames;
+                return (performance.now() - start) / 60;
             }""")
-            print(f"{address}: {milliseconds:.1f} ms per frame of moving and zooming")
-            assert milliseconds < 1000 / 30
+            own = (busy() - before) / 60
+            print(f"{address}: {milliseconds:.1f} ms per frame of moving and zooming, of which the page's thread computes {own:.1f} ms")
+            assert own < 1000 / 30
     for motion in ["reduce", "no-preference"]:
         with Page(browser, file, "#stage=build", motion=motion) as page:
             check_stage_changes(page)
 
 
-def check_stage_changes(page):
-    """No stage change keeps the page's thread for longer than a thirtieth of a second: scripts, styles, layout and paint, in
-    CPU time, since other processes share the machine. Of three rounds the least."""
+def busy_time(page):
+    """What the page's thread has computed so far, in milliseconds of CPU time: scripts, styles, layout and paint. Other
+    processes share the machine, so that the time on the clock says little of the page."""
     session = page.context.new_cdp_session(page.page)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
 
     def busy():
         metrics = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
         return 1000 * metrics["TaskDuration"]
+    return busy
+
+
+def check_stage_changes(page):
+    """No stage change keeps the page's thread for longer than a thirtieth of a second. Of three rounds the least."""
+    busy = busy_time(page)
     stages = range(1, page.evaluate("story.stages.length"))
     rounds = []
     for _ in range(3):

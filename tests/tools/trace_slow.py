@@ -150,6 +150,11 @@ def check_times(browser, vitro, directory, page):
             durations.setdefault(event["args"]["path"], []).append(event["dur"])
     with Page(browser, html) as profiled:
         assert "stage=program" in profiled.address()  # what was measured
+        profiled.click("#drawings")
+        assert profiled.locator("#charts svg").count() == 2 and profiled.get_attribute("#drawings", "aria-pressed") == "true"
+        check_with_axe(profiled, "drawings of the profile")
+        profiled.keyboard.press("d")
+        assert profiled.is_hidden("#charts")
         marks = profiled.evaluate("story.paint.marks")
         assert sorted(marks) == sorted(durations) and len(marks) > 20
         for path, times in durations.items():

@@ -88,7 +88,7 @@ function cardHtml(box) {
 function holeHtml(stage, {path, kind}) {
   const name = path.replace(/^result /, ""), tail = (each) => each.split(".").slice(-2).join("."), fate = kind === "node" && stage.story.fate(name);
   const node = kind === "node" && stage.node(name);  // of which it is a further output
-  const text = node ? say`computed by ${tail(node.path)}` : fate ? fateText(fate, tail) : say`not on this side`;
+  const text = node ? say`computed by ${tail(node.path)}` : fate ? fateText(fate, tail) : stage.value(name) ? say`named in the boxes that read it` : say`not on this side`;
   return `<div class="name">${escaped(tail(name))}</div><div class="row">${escaped(text)}</div>`;
 }
 /** What a screen reader says of a box. */

@@ -11,7 +11,10 @@ const actions = {
   first() { goTo(0); },
   last() { goTo(story.stages.length - 1); },
   play() { play(); },
-  drawings() { $("charts").hidden = !$("charts").hidden; },
+  drawings() {
+    $("charts").hidden = !$("charts").hidden;
+    $("drawings").setAttribute("aria-pressed", !$("charts").hidden);
+  },
   svg() { exportSvg(); },
   png() { exportPng(); },
   details() { openPanel(); },

@@ -5,15 +5,24 @@ function arenaHtml(story) {
   if (blocks.length === 0) return "";
   return [...new Set(blocks.map(([, [region]]) => region))].map((region) => {
     const own = blocks.filter(([, place]) => place[0] === region), bytes = story.regions[region] || 1, w = 338, h = 190;
-    const steps = Math.max(...own.map(([, place]) => place[4]));
+    const steps = Math.max(...own.map(([, place]) => place[4])), height = heightOfBytes(own.map(([, place]) => place), bytes, h);
     const rects = own.map(([path, [, offset, size, first, last]]) => {
       const chosen = path === ui.selected ? " chosen" : "";
-      return `<rect class="block${chosen}" data-path="${escaped(path)}" x="${(((first - 1) / steps) * w).toFixed(2)}" y="${(h - ((offset + size) / bytes) * h).toFixed(2)}"
-        width="${Math.max(1, ((last - first + 1) / steps) * w).toFixed(2)}" height="${Math.max(1, (size / bytes) * h).toFixed(2)}" style="--work: var(--${stageNow().node(path)?.work || "view"})"><title>${say`${escaped(path)}: ${human(size, "B")} at ${offset}, steps ${first} to ${last}`}</title></rect>`;
+      return `<rect class="block${chosen}" data-path="${escaped(path)}" x="${(((first - 1) / steps) * w).toFixed(2)}" y="${(h - height(offset + size)).toFixed(2)}"
+        width="${Math.max(1, ((last - first + 1) / steps) * w).toFixed(2)}" height="${Math.max(1, height(offset + size) - height(offset)).toFixed(2)}" style="--work: var(--${stageNow().node(path)?.work || "view"})"><title>${say`${escaped(path)}: ${human(size, "B")} at ${offset}, steps ${first} to ${last}`}</title></rect>`;
     });
     return `<h3>${say`The ${escaped(region)} over time`}</h3><svg class="arena" viewBox="0 0 ${w} ${h}" width="${w}" height="${h}" role="img" aria-label="${say`Blocks of the ${escaped(region)} by step and offset`}">${rects.join("")}</svg>
-      <p class="doc">${say`${human(bytes, "B")} from bottom to top, steps 1 to ${steps} from left to right. Click a block to go to its box.`}</p>`;
+      <p class="doc">${say`${human(bytes, "B")} from bottom to top, steps 1 to ${steps} from left to right; bytes that no block of this program has are drawn short. Click a block to go to its box.`}</p>`;
   }).join("");
+}
+/** How high in a drawing of height `h` an offset lies: in proportion, but for the bytes between blocks that none has. */
+function heightOfBytes(places, bytes, h) {
+  const bounds = [...new Set([0, bytes, ...places.flatMap(([, offset, size]) => [offset, offset + size])])].sort((a, b) => a - b);
+  const isUsed = bounds.slice(1).map((end, i) => places.some(([, offset, size]) => offset < end && offset + size > bounds[i]));
+  const least = 3, used = isUsed.reduce((sum, each, i) => sum + (each ? bounds[i + 1] - bounds[i] : 0), 0) || 1, rest = Math.max(0, h - least * isUsed.length);
+  const heights = new Map([[0, 0]]);
+  isUsed.forEach((each, i) => heights.set(bounds[i + 1], heights.get(bounds[i]) + (rest > 0 ? least : h / isUsed.length) + (each ? (rest * (bounds[i + 1] - bounds[i])) / used : 0)));
+  return (offset) => heights.get(offset);
 }
 function watchMemory() {
   $("panel").addEventListener("click", (event) => {

@@ -3,7 +3,7 @@
 
 /** Whether the sides are drawn next to each other. */
 const isJoint = () => Boolean(comparison) && compared.view === "drawings";
-const LEAST_PANE = 240;  // pixels; where fewer are left for each side, fewer sides are shown
+const LEAST_PANE = 300;  // pixels; where fewer are left for each side, fewer sides are shown
 
 /** The programs that have a drawing now: all sides, or as many as there is room for, the chosen one among them. */
 function shownPrograms() {

@@ -4,7 +4,7 @@ WORDS.zh = {
   "{0} ops": "{0} 个算子", "1 op": "1 个算子", "ops": "算子", "once": "1 次", "{0} times": "{0} 次",
   "1 value": "1 个值", "{0} values": "{0} 个值", "1 candidate": "1 个候选", "{0} candidates": "{0} 个候选", "1 element": "1 个元素", "{0} elements": "{0} 个元素",
   "(the layer before)": "（前一层）", "result": "结果", "input": "输入", "weight": "权重", "constant": "常量", "state": "状态", "module": "模块",
-  "at most {0}": "最大 {0}", "{0} differ": "{0} 处不同", "{0} changed here": "此处改变 {0} 个", "reads other values": "读取的值不同", "not on this side": "这一边没有", "computed by {0}": "由 {0} 算出",
+  "at most {0}": "最大 {0}", "{0} differ": "{0} 处不同", "{0} changed here": "此处改变 {0} 个", "reads other values": "读取的值不同", "not on this side": "这一边没有", "computed by {0}": "由 {0} 算出", "named in the boxes that read it": "写在读取它的方框中",
   ", differs": "，有差异", ", new in this stage": "，本阶段新增", ", changed in this stage": "，本阶段改变", "module {0}, {1}, {2}": "模块 {0}，{1}，{2}",
   "The layer before": "前一层", "The next layer": "后一层", "layer {0}": "第 {0} 层", "head {0}": "头 {0}",
   "{0}: what each token takes from each": "{0}：每个词元从各词元取多少", "{0} takes from {1}: {2}": "{0} 从 {1} 取：{2}", "not seen": "不可见", "unknown": "未知",
@@ -70,7 +70,8 @@ WORDS.zh = {
   "copied from the program’s memory": "从程序内存中复制", "computed again from copies of what the fused op read": "由融合算子所读数据的副本重新算出", "{0}: blue below 0, red above": "{0}：蓝色小于 0，红色大于 0",
   "What each head looks at": "每个头看什么", "A row for each token, a column for each that it takes from; dark is much. Rows sum to 1.": "每个词元一行，它所取自的每个词元一列；越深越多。每行之和为 1。",
   "{0}: {1} at {2}, steps {3} to {4}": "{0}：{1}，偏移 {2}，第 {3} 步到第 {4} 步", "The {0} over time": "{0} 随时间的变化", "Blocks of the {0} by step and offset": "{0} 的各块，按步和偏移",
-  "{0} from bottom to top, steps 1 to {1} from left to right. Click a block to go to its box.": "从下到上 {0}，从左到右为第 1 到 {1} 步。点击一块可转到它的方框。",
+  "{0} from bottom to top, steps 1 to {1} from left to right; bytes that no block of this program has are drawn short. Click a block to go to its box.":
+    "从下到上 {0}，从左到右为第 1 到 {1} 步；本程序没有任何块占用的字节画得较短。点击一块可转到它的方框。",
 
   // Buttons.
   "Program": "程序", "Search a path or an op  ( / )": "搜索路径或算子  ( / )", "Search a path or an op": "搜索路径或算子", "Found": "搜索结果", "View": "视图", "The guided tour": "导览", "Lesson": "课程", "Drawings": "图表",
