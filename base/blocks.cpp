@@ -27,19 +27,51 @@ public:
         const std::uint8_t* const from = take(2);
         return static_cast<std::uint16_t>(from[0] | from[1] << 8);
     }
+    /// Exact, also for denormals, infinities and NaN. The compiler's own way calls its library, which takes as long as
+    /// a whole block.
     float half() {
-        f16 value;
-        value.bits = word();
-        return float(value);
+        const std::uint32_t bits = word(), magnitude = (bits & 0x7fff) << 13, sign = (bits & 0x8000) << 16;
+        if (magnitude >= 0x1fu << 23) return std::bit_cast<float>(sign | magnitude | 0xffu << 23);
+        return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) * 0x1p112f));
     }
 
 private:
     const std::uint8_t* at_;
 };
 
-/// Number i of 32 whose lower four bits lie in 16 bytes: the lower halves of all, then the upper ones.
-int nibble(const std::uint8_t* bytes, int i) { return i < 16 ? bytes[i] & 15 : bytes[i - 16] >> 4; }
-int bit(const std::uint8_t* bytes, int i) { return bytes[i / 8] >> (i % 8) & 1; }
+/// A block's numbers, from as many of its bytes as they fill: the lowest bits of `run` bytes are the first `run` of
+/// them, the next bits the next `run`; then the next bytes. Loops over whole runs, so that they become vectors.
+template <int elements>
+struct Numbers {
+    std::uint8_t code[elements];
+
+    template <int bits, int run>
+    static Numbers take(Bytes& b) {
+        Numbers numbers;
+        std::uint8_t* to = numbers.code;
+        for (int at = 0; at < elements; at += run * 8 / bits) {
+            const std::uint8_t* const from = b.take(run);
+            for (int shift = 0; shift < 8; shift += bits, to += run)
+                for (int i = 0; i < run; ++i) to[i] = static_cast<std::uint8_t>(from[i] >> shift & ((1 << bits) - 1));
+        }
+        return numbers;
+    }
+
+    /// With the bits that stand above the `bits` that are there.
+    Numbers below(const Numbers& high, int bits) const {
+        Numbers both;
+        for (int i = 0; i < elements; ++i) both.code[i] = static_cast<std::uint8_t>(code[i] | high.code[i] << bits);
+        return both;
+    }
+};
+using Small = Numbers<kSmall>;
+using Super = Numbers<kSuper>;
+
+/// out = numbers, less `zero`, times d.
+template <int elements>
+void scaled(const std::uint8_t* code, int zero, float d, float* out) {
+    for (int i = 0; i < elements; ++i) out[i] = d * static_cast<float>(code[i] - zero);
+}
 
 void q8_0(Bytes b, float* out) {
     const float d = b.half();
@@ -49,50 +81,50 @@ void q8_0(Bytes b, float* out) {
 
 void q4_0(Bytes b, float* out) {
     const float d = b.half();
-    const std::uint8_t* q = b.take(16);
-    for (int i = 0; i < kSmall; ++i) out[i] = d * static_cast<float>(nibble(q, i) - 8);
+    scaled<kSmall>(Small::take<4, 16>(b).code, 8, d, out);
 }
 
 void q4_1(Bytes b, float* out) {
     const float d = b.half(), m = b.half();
-    const std::uint8_t* q = b.take(16);
-    for (int i = 0; i < kSmall; ++i) out[i] = d * static_cast<float>(nibble(q, i)) + m;
+    const auto numbers = Small::take<4, 16>(b);
+    for (int i = 0; i < kSmall; ++i) out[i] = d * static_cast<float>(numbers.code[i]) + m;
 }
 
 void q5_0(Bytes b, float* out) {
     const float d = b.half();
-    const std::uint8_t *high = b.take(4), *q = b.take(16);
-    for (int i = 0; i < kSmall; ++i) out[i] = d * static_cast<float>((nibble(q, i) | bit(high, i) << 4) - 16);
+    const auto high = Small::take<1, 1>(b);
+    scaled<kSmall>(Small::take<4, 16>(b).below(high, 4).code, 16, d, out);
 }
 
 void q5_1(Bytes b, float* out) {
     const float d = b.half(), m = b.half();
-    const std::uint8_t *high = b.take(4), *q = b.take(16);
-    for (int i = 0; i < kSmall; ++i) out[i] = d * static_cast<float>(nibble(q, i) | bit(high, i) << 4) + m;
+    const auto high = Small::take<1, 1>(b);
+    const auto numbers = Small::take<4, 16>(b).below(high, 4);
+    for (int i = 0; i < kSmall; ++i) out[i] = d * static_cast<float>(numbers.code[i]) + m;
 }
 
-/// Two bits of number i of 256: 128 numbers in 32 bytes, 32 of them in each pair of bits.
-int pair(const std::uint8_t* bytes, int i) { return bytes[i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2) & 3; }
-
 void q2_k(Bytes b, float* out) {
-    const std::uint8_t *scales = b.take(16), *q = b.take(64);
+    constexpr int kPart = 16;
+    const std::uint8_t* scales = b.take(kSuper / kPart);
+    const auto numbers = Super::take<2, 32>(b);
     const float d = b.half(), d_min = b.half();
-    for (int i = 0; i < kSuper; ++i) {
-        const std::uint8_t both = scales[i / 16];
-        out[i] =
-            d * static_cast<float>(both & 15) * static_cast<float>(pair(q, i)) - d_min * static_cast<float>(both >> 4);
+    for (int part = 0; part < kSuper; part += kPart) {
+        const std::uint8_t both = *scales++;
+        const float scale = d * static_cast<float>(both & 15), minimum = d_min * static_cast<float>(both >> 4);
+        for (int i = part; i < part + kPart; ++i) out[i] = scale * static_cast<float>(numbers.code[i]) - minimum;
     }
 }
 
 void q3_k(Bytes b, float* out) {
-    const std::uint8_t *high = b.take(32), *q = b.take(64), *scales = b.take(12);
+    constexpr int kPart = 16;
+    const auto high = Super::take<1, 32>(b);
+    const auto numbers = Super::take<2, 32>(b).below(high, 2);
+    const std::uint8_t* scales = b.take(12);
     const float d = b.half();
-    for (int i = 0; i < kSuper; ++i) {
-        const int part = i / 16;
+    for (int part = 0; part < kSuper / kPart; ++part) {
         const int low_bits = part < 8 ? scales[part] & 15 : scales[part - 8] >> 4;
         const int scale = (low_bits | (scales[8 + part % 4] >> (part / 4 * 2) & 3) << 4) - 32;
-        const int number = pair(q, i) - (high[i % 32] >> (i / 32) & 1 ? 0 : 4);
-        out[i] = d * static_cast<float>(scale) * static_cast<float>(number);
+        scaled<kPart>(numbers.code + part * kPart, 4, d * static_cast<float>(scale), out + part * kPart);
     }
 }
 
@@ -110,57 +142,62 @@ struct ScalesAndMinima {
     }
 };
 
-/// Four bits of number i of 256: 64 numbers in 32 bytes, the lower halves first.
-int super_nibble(const std::uint8_t* bytes, int i) { return bytes[i / 64 * 32 + i % 32] >> (i % 64 / 32 * 4) & 15; }
+/// out = numbers of 256 in eight parts, each with its scale and its minimum.
+void eight_parts(const ScalesAndMinima& parts, float d, float d_min, const Super& numbers, float* out) {
+    for (int part = 0; part < 8; ++part) {
+        const float scale = d * static_cast<float>(parts.scale[part]);
+        const float minimum = d_min * static_cast<float>(parts.minimum[part]);
+        for (int i = part * kSmall; i < (part + 1) * kSmall; ++i)
+            out[i] = scale * static_cast<float>(numbers.code[i]) - minimum;
+    }
+}
 
 void q4_k(Bytes b, float* out) {
     const float d = b.half(), d_min = b.half();
     const ScalesAndMinima parts(b.take(12));
-    const std::uint8_t* q = b.take(128);
-    for (int i = 0; i < kSuper; ++i)
-        out[i] = d * static_cast<float>(parts.scale[i / 32]) * static_cast<float>(super_nibble(q, i)) -
-                 d_min * static_cast<float>(parts.minimum[i / 32]);
+    eight_parts(parts, d, d_min, Super::take<4, 32>(b), out);
 }
 
 void q5_k(Bytes b, float* out) {
     const float d = b.half(), d_min = b.half();
     const ScalesAndMinima parts(b.take(12));
-    const std::uint8_t *high = b.take(32), *q = b.take(128);
-    for (int i = 0; i < kSuper; ++i) {
-        const int number = super_nibble(q, i) | (high[i % 32] >> (i / 32) & 1) << 4;
-        out[i] = d * static_cast<float>(parts.scale[i / 32]) * static_cast<float>(number) -
-                 d_min * static_cast<float>(parts.minimum[i / 32]);
-    }
+    const auto high = Super::take<1, 32>(b);
+    eight_parts(parts, d, d_min, Super::take<4, 32>(b).below(high, 4), out);
 }
 
 void q6_k(Bytes b, float* out) {
-    const std::uint8_t *low = b.take(128), *high = b.take(64), *scales = b.take(16);
+    constexpr int kPart = 16;
+    const auto low = Super::take<4, 64>(b);
+    const auto numbers = low.below(Super::take<2, 32>(b), 4);
+    const std::uint8_t* scales = b.take(kSuper / kPart);
     const float d = b.half();
-    for (int i = 0; i < kSuper; ++i) {
-        const int half = i / 128, j = i % 128;
-        const int low_bits = low[half * 64 + j % 64] >> (j / 64 * 4) & 15;
-        const int number = (low_bits | (high[half * 32 + j % 32] >> (j / 32 * 2) & 3) << 4) - 32;
-        out[i] = d * static_cast<float>(static_cast<std::int8_t>(scales[i / 16])) * static_cast<float>(number);
+    for (int part = 0; part < kSuper; part += kPart) {
+        const float scale = d * static_cast<float>(static_cast<std::int8_t>(*scales++));
+        scaled<kPart>(numbers.code + part, 32, scale, out + part);
     }
 }
 
 /// What the four bits of iq4_nl and iq4_xs stand for: steps that are finer near zero.
 constexpr float kUneven[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
+/// out = d times what the codes of 32 numbers of four bits stand for.
+void looked_up(Bytes& b, const float (&table)[16], float d, float* out) {
+    const auto numbers = Small::take<4, 16>(b);
+    for (int i = 0; i < kSmall; ++i) out[i] = d * table[numbers.code[i]];
+}
+
 void iq4_nl(Bytes b, float* out) {
     const float d = b.half();
-    const std::uint8_t* q = b.take(16);
-    for (int i = 0; i < kSmall; ++i) out[i] = d * kUneven[nibble(q, i)];
+    looked_up(b, kUneven, d, out);
 }
 
 void iq4_xs(Bytes b, float* out) {
     const float d = b.half();
     const int high = b.word();
-    const std::uint8_t *low = b.take(4), *q = b.take(128);
+    const std::uint8_t* low = b.take(4);
     for (int part = 0; part < 8; ++part) {
         const int scale = ((low[part / 2] >> (part % 2 * 4) & 15) | (high >> (2 * part) & 3) << 4) - 32;
-        for (int i = 0; i < kSmall; ++i)
-            out[part * kSmall + i] = d * static_cast<float>(scale) * kUneven[nibble(q + part * 16, i)];
+        looked_up(b, kUneven, d * static_cast<float>(scale), out + part * kSmall);
     }
 }
 
@@ -174,8 +211,7 @@ constexpr float kDoubledE2M1[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, 
 
 void mxfp4(Bytes b, float* out) {
     const float d = half_power(*b.take(1));
-    const std::uint8_t* q = b.take(16);
-    for (int i = 0; i < kSmall; ++i) out[i] = d * kDoubledE2M1[nibble(q, i)];
+    looked_up(b, kDoubledE2M1, d, out);
 }
 
 void q8_32(Bytes b, float* out) {

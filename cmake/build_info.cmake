@@ -20,6 +20,8 @@ const BuildInfo& build_info() {
                                 .compiler = "@COMPILER@",
                                 .kind = "@KIND@",
                                 .plugin_flags = R"VITRO(@FLAGS@)VITRO",
+                                .emulated_flags = R"VITRO(@EMULATED@)VITRO",
+                                .cuda_flags = R"VITRO(@NVCC@)VITRO",
                                 .isas = "@ISAS@",
                                 .cuda_architectures = "@CUDA@"};
     return info;
@@ -40,17 +42,35 @@ function(vitro_build_info target)
   string(CONCAT flags "-std=c++20 -shared -fPIC ${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_${kind}} ${flags} "
                       "-march=native -I${PROJECT_SOURCE_DIR}")
   string(REGEX REPLACE "  +" " " flags "${flags}")
+  # A .cu file against the emulation: with its access hooks, and without the sanitizer's runtime, whose place they take.
+  set(hooks ${VITRO_EMULATION_OPTIONS})
+  list(FILTER hooks EXCLUDE REGEX "^-fmacro-prefix-map")
+  list(TRANSFORM hooks REPLACE "^SHELL:" "")
+  list(JOIN hooks " " hooks)
+  string(CONCAT emulated "${flags} ${hooks} -U__SANITIZE_THREAD__ -nodefaultlibs -L${PROJECT_BINARY_DIR} "
+                         "-Wl,-rpath,${PROJECT_BINARY_DIR} -Wl,--no-as-needed -lvitro_cuda_emulated -lfmt -lstdc++ -lm -lc "
+                         "-lgcc_s -x c++")
   list(JOIN VITRO_COMPILED_ISAS " " isas)
   set(cuda "")
+  set(nvcc "")
   if(VITRO_HAS_NVCC)
     list(JOIN CMAKE_CUDA_ARCHITECTURES " " cuda)
+    set(targets ${CMAKE_CUDA_ARCHITECTURES})
+    list(TRANSFORM targets REPLACE "^([0-9]+a?)-real$" "-gencode=arch=compute_\\1,code=sm_\\1")
+    list(TRANSFORM targets REPLACE "^([0-9]+a?)-virtual$" "-gencode=arch=compute_\\1,code=compute_\\1")
+    list(TRANSFORM targets REPLACE "^([0-9]+a?)$" "-gencode=arch=compute_\\1,code=[sm_\\1,compute_\\1]")
+    list(JOIN targets " " targets)
+    string(CONCAT nvcc "-std=c++20 -shared -Xcompiler=-fPIC ${CMAKE_CUDA_FLAGS} ${CMAKE_CUDA_FLAGS_${kind}} "
+                       "-DFMT_USE_CONSTEXPR=1 --expt-relaxed-constexpr ${targets} -I${PROJECT_SOURCE_DIR}")
+    string(REGEX REPLACE "  +" " " nvcc "${nvcc}")
   endif()
   set(output ${PROJECT_BINARY_DIR}/build_info.cpp)
   add_custom_target(vitro_write_build_info BYPRODUCTS ${output} VERBATIM
                     COMMAND ${CMAKE_COMMAND} -D OUTPUT=${output} -D SOURCE=${PROJECT_SOURCE_DIR}
                             -D VERSION=${PROJECT_VERSION}
                             -D "COMPILER=${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}"
-                            -D KIND=${CMAKE_BUILD_TYPE} -D "FLAGS=${flags}" -D "ISAS=${isas}" -D "CUDA=${cuda}"
+                            -D KIND=${CMAKE_BUILD_TYPE} -D "FLAGS=${flags}" -D "EMULATED=${emulated}"
+                            -D "NVCC=${nvcc}" -D "ISAS=${isas}" -D "CUDA=${cuda}"
                             -P ${VITRO_BUILD_INFO_SCRIPT})
   add_dependencies(${target} vitro_write_build_info)
   target_sources(${target} PRIVATE ${output})

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "frontend/file.h"
 #include "frontend/gguf/gguf_model.h"
+#include "frontend/gguf/gguf_names.h"
 #include "frontend/json.h"
 #include "frontend/model_directory.h"
 

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "frontend/file.h"
+#include "frontend/gguf/gguf.h"
 #include "frontend/json.h"
 
 #include <string_view>
@@ -42,9 +43,27 @@ Pooling::Kind read_kind(const JsonValue& config) {
     return *found;
 }
 
+/// As llama.cpp numbers the kinds; it makes vectors of length 1 of them all.
+std::optional<Pooling::Kind> read_gguf_kind(const std::filesystem::path& path) {
+    const GgufFile file = GgufFile::open(path);
+    const GgufValue* type = file.find_key(fmt::format("{}.pooling_type", file.at("general.architecture").string()));
+    switch (type == nullptr ? 0 : type->integer(0, 3)) {
+        case 1:
+            return Pooling::Kind::mean;
+        case 2:
+            return Pooling::Kind::first;
+        case 3:
+            return Pooling::Kind::last;
+        default:
+            return {};
+    }
+}
+
 }  // namespace
 
 Pooling read_pooling(const std::filesystem::path& directory, const ModelConfig& model) {
+    if (is_gguf(directory))
+        if (const auto kind = read_gguf_kind(directory)) return {.kind = *kind, .normalize = true, .max_tokens = {}};
     const std::filesystem::path list = directory / "modules.json";
     if (!file_exists(list))
         return {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <vector>
 
 namespace vitro {
@@ -63,6 +64,19 @@ const KernelDef* find_kernel(std::span<const KernelDef> kernels, std::string_vie
     return found == kernels.end() ? nullptr : &*found;
 }
 
+namespace {
+
+void require_op(const KernelDef& kernel) {
+    if (find_op(kernel.op) == nullptr) fail("a kernel for {}: there is no op of this name", kernel.op);
+}
+
+std::vector<KernelDef>& added_for(std::string_view gpu) {
+    static std::map<std::string, std::vector<KernelDef>, std::less<>> added;
+    return added[std::string(gpu)];
+}
+
+}  // namespace
+
 void add_ops(std::span<const OpDef* const> more, std::span<const KernelDef> cpu) {
     for (const OpDef* op : more) {
         if (find_op(op->name) != nullptr) fail("op {}: there already is one of this name", op->name);
@@ -71,9 +85,21 @@ void add_ops(std::span<const OpDef* const> more, std::span<const KernelDef> cpu)
         ops().insert(at, op);
     }
     for (const KernelDef& kernel : cpu) {
-        if (find_op(kernel.op) == nullptr) fail("a kernel for {}: there is no op of this name", kernel.op);
+        require_op(kernel);
         kernels().push_back(kernel);
     }
 }
+
+void add_gpu_kernels(std::string_view gpu, std::span<const KernelDef> more) {
+    if (more.empty()) return;
+    if (gpu != "cuda" && gpu != "cuda-emulated")
+        fail("kernels for the device '{}': expected cuda or cuda-emulated", gpu);
+    for (const KernelDef& kernel : more) {
+        require_op(kernel);
+        added_for(gpu).push_back(kernel);
+    }
+}
+
+std::span<const KernelDef> added_gpu_kernels(std::string_view gpu) { return added_for(gpu); }
 
 }  // namespace vitro

@@ -41,4 +41,9 @@ const KernelDef* find_kernel(std::span<const KernelDef> kernels, std::string_vie
 /// functions gave is no longer valid. Error when a name is taken or a kernel has no op.
 void add_ops(std::span<const OpDef* const> ops, std::span<const KernelDef> cpu_kernels);
 
+/// The same of kernels for a GPU, "cuda" or "cuda-emulated", whose own kernels are elsewhere (ops/cuda_kernels.h).
+void add_gpu_kernels(std::string_view gpu, std::span<const KernelDef> kernels);
+/// Those that were added for this GPU.
+std::span<const KernelDef> added_gpu_kernels(std::string_view gpu);
+
 }  // namespace vitro

@@ -1,8 +1,10 @@
 // linear(x, W) -> linear(x, pack(W)), where the device's kernel reads W packed
 //
-// A kernel says in which order it wants the blocks of a weight (KernelDef::prefers); they are put so when the model is
-// loaded. Parts that are joined are packed before that, so that each goes from its file to its place.
+// A matmul becomes a linear so. A kernel says in which order it wants the blocks of a weight (KernelDef::prefers); they
+// are put so when the model is loaded. Parts that are joined are packed before that, so that each goes from its file to
+// its place.
 #include "ops/concat/concat.h"
+#include "ops/matmul/matmul.h"
 #include "ops/pack/pack.h"
 #include "passes/linear_layer.h"
 
@@ -17,8 +19,12 @@ public:
     Packer(Graph& graph, PassContext& context) : rewriter_(graph, context.journal, "pack_weights"), context_(context) {}
 
     bool run() {
-        for (std::size_t n = 0; n < rewriter_.graph().nodes.size(); ++n)
-            if (rewriter_.graph().nodes[n].op == &kLinear) pack(rewriter_.graph().nodes[n]);
+        for (std::size_t n = 0; n < rewriter_.graph().nodes.size(); ++n) {
+            const Node& node = rewriter_.graph().nodes[n];
+            if (node.op != &kLinear && node.op != &kMatmul) continue;
+            if (const auto layer = linear_layer_of(rewriter_, node.outputs[0]))
+                pack(linear_node(*layer, node.outputs[0]));
+        }
         return rewriter_.finish();
     }
 

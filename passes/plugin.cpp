@@ -70,6 +70,7 @@ const Plugin& load_plugin(const std::filesystem::path& library) {
     const Plugin& plugin = reinterpret_cast<const Plugin& (*)()>(symbol("vitro_plugin"))();
     try {
         add_ops(plugin.ops, plugin.cpu_kernels);
+        add_gpu_kernels(plugin.gpu, plugin.gpu_kernels);
         for (const PluginPass& pass : plugin.passes) add_pass(pass.pass, pass.before);
     } catch (const Error& error) {
         fail("plugin {}: {}", name, error.what());

@@ -20,7 +20,7 @@
 namespace vitro {
 
 /// Grows whenever what a plugin sees changes its meaning.
-inline constexpr std::uint32_t kPluginApi = 2;
+inline constexpr std::uint32_t kPluginApi = 3;
 
 /// Compiler, standard library and sizes, as this translation unit has them.
 inline constexpr std::size_t kPluginAbiBytes = 128;
@@ -45,6 +45,8 @@ struct Plugin {
     std::vector<const OpDef*> ops;
     std::vector<KernelDef> cpu_kernels;  // also of the tree's ops: those of the tree are tried first
     std::vector<PluginPass> passes;
+    std::string_view gpu;                // of gpu_kernels: VITRO_DEVICE::kDeviceName of their .cu file
+    std::vector<KernelDef> gpu_kernels;  // as cpu_kernels
 };
 
 /// Refuses a version that differs from this binary's; `library` for the error.

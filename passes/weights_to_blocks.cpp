@@ -37,7 +37,8 @@ private:
         if (!type)
             return rewriter_.refuse(
                 out, fmt::format("{}: the rows are not multiples of a block", to_string(graph.value(weight).type)));
-        if (!context_.takes(kLinear, linear_inputs(*type), std::vector<TensorType>{{DType::f32, {1, type->dim(0)}}},
+        const DType x = graph.value(out).type.dtype;
+        if (!context_.takes(kLinear, linear_inputs(x, *type), std::vector<TensorType>{{x, {1, type->dim(0)}}},
                             Linear{}))
             return rewriter_.refuse(out, fmt::format("the device has no kernel for {}", name(type->dtype)));
         rewriter_.fired(out, fmt::format("{} in {}", graph.value(weight).path, name(type->dtype)));
@@ -55,9 +56,9 @@ private:
         return std::nullopt;
     }
 
-    static std::vector<TensorType> linear_inputs(const TensorType& weight) {
+    static std::vector<TensorType> linear_inputs(DType x, const TensorType& weight) {
         std::vector<TensorType> inputs(kLinear.inputs.size(), TensorType::none());
-        inputs[Linear::kX] = {DType::f32, {1, weight.dim(1)}};
+        inputs[Linear::kX] = {x, {1, weight.dim(1)}};
         inputs[Linear::kWeight] = weight;
         return inputs;
     }

@@ -85,10 +85,16 @@ Devices open_devices(std::string_view device, int threads, std::string_view of_c
         out.targets.push_back({*backend, kernels});
         out.backends.push_back(std::move(backend));
     };
-    const auto add_gpu = [&](int number) { add(open_gpu(number), gpu_kernels()); };
+    const auto add_with_plugins = [&](std::unique_ptr<Backend> backend, std::span<const KernelDef> kernels) {
+        const std::span<const KernelDef> more = added_gpu_kernels(backend->name());
+        out.gpu_kernels.assign(kernels.begin(), kernels.end());
+        out.gpu_kernels.insert(out.gpu_kernels.end(), more.begin(), more.end());
+        add(std::move(backend), out.gpu_kernels);
+    };
+    const auto add_gpu = [&](int number) { add_with_plugins(open_gpu(number), gpu_kernels()); };
     std::string why_none;
     if (device == kEmulated)
-        add(emulated_cuda().make_backend(0), emulated_cuda().kernels());
+        add_with_plugins(emulated_cuda().make_backend(0), emulated_cuda().kernels());
     else if (const std::optional<int> number = gpu_number(device))
         add_gpu(*number);
     else if (device != "auto" && device != "cpu")

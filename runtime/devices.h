@@ -16,7 +16,8 @@ namespace vitro {
 struct Devices {
     std::vector<std::unique_ptr<Backend>> backends;
     std::vector<Target> targets;
-    std::vector<std::string> warnings;  // such as why a GPU is not used
+    std::vector<KernelDef> gpu_kernels;  // of the GPU that is among them, and what plugins add
+    std::vector<std::string> warnings;   // such as why a GPU is not used
 };
 
 /// `device`: auto (the first GPU, where there is one, else the CPU), cpu, cuda, cuda:N, cuda-emulated. Error that says

@@ -11,6 +11,8 @@ struct BuildInfo {
     std::string_view compiler;            // "GNU 12.2.0"
     std::string_view kind;                // "Release"
     std::string_view plugin_flags;        // for the compiler, to build a plugin that this binary takes
+    std::string_view emulated_flags;      // the same for a plugin with CUDA kernels that the emulation runs
+    std::string_view cuda_flags;          // the same for nvcc; empty where it was not used
     std::string_view isas;                // instruction sets that there are CPU kernels for
     std::string_view cuda_architectures;  // of nvcc; empty where it was not used
 };

@@ -100,6 +100,7 @@ void print_cuda_report(std::span<const OpDef* const> ops, bool json) {
     nlohmann::ordered_json all = nlohmann::json::array();
     for (const OpDef* op : ops) {
         const KernelDef* kernel = find_kernel(emulated_cuda().kernels(), op->name);
+        if (kernel == nullptr) kernel = find_kernel(added_gpu_kernels(backend->name()), op->name);
         if (kernel == nullptr) {
             if (ops.size() == 1) fail("--cuda-report: {} has no CUDA kernel", op->name);
             continue;

@@ -20,6 +20,7 @@ struct Flags {
     std::string pooling = "auto";
     bool similarity = false;
     bool keep_length = false;
+    bool json = false;
     std::filesystem::path out;
 };
 
@@ -64,6 +65,7 @@ Inputs read_inputs(const Flags& flags, std::optional<std::int64_t> max_tokens) {
         const auto before = std::search(tokens.begin(), tokens.end(), inner.begin(), inner.end()) - tokens.begin();
         const auto surplus = static_cast<std::ptrdiff_t>(tokens.size() - most);
         const auto end = tokens.begin() + before + static_cast<std::ptrdiff_t>(inner.size());
+        print_err("warning: text {} has {} tokens; the {} that the model takes are read\n", i + 1, tokens.size(), most);
         tokens.erase(end - surplus, end);
     }
     return inputs;
@@ -101,6 +103,12 @@ void embed(const Flags& flags) {
         const std::vector<float> all = similarities(vectors);
         const std::int64_t shape[] = {count, count};
         if (!flags.out.empty()) return write_matrix(flags.out, "similarity", shape, all);
+        if (flags.json) {
+            Json rows = Json::array();
+            for (auto row = all.begin(); row != all.end(); row += count)
+                rows.push_back(std::vector<float>(row, row + count));
+            return print_out("{}\n", rows.dump());
+        }
         for (std::int64_t row = 0; row < count; ++row)
             for (std::int64_t column = 0; column < count; ++column)
                 print_out("{:.4f}{}", all[static_cast<std::size_t>(row * count + column)],
@@ -185,6 +193,7 @@ void add_embed(CommandLine& line) {
                    "default: as the model's files say");
     command.flag("--no-normalize", flags->keep_length, "keep the vectors' length, whatever the files say");
     command.flag("--similarity", flags->similarity, "print the cosines of all pairs in place of the vectors");
+    command.flag("--json", flags->json, "print JSON: cosines, too; vectors are JSON without it");
     command.output("-o,--output", flags->out, "write a safetensors file instead: embeddings, or similarity, f32");
 }
 
@@ -198,6 +207,7 @@ void add_classify(CommandLine& line) {
                                          return 0;
                                      });
     add_inputs(command, *flags);
+    command.flag("--json", flags->json, "print JSON, as without it");
 }
 
 }  // namespace vitro

@@ -28,6 +28,17 @@ int run_command(int argc, char** argv) {
         "print the compiler options for building a plugin that this vitro can load: c++ $(vitro --plugin-flags) -o "
         "lib.so lib.cpp",
         [] { return std::string(build_info().plugin_flags); });
+    line.add_text("--plugin-flags-cuda-emulated",
+                  "the same for a plugin with CUDA kernels that cuda-emulated runs: c++ $(vitro "
+                  "--plugin-flags-cuda-emulated) -o lib.so "
+                  "lib.cu",
+                  [] { return std::string(build_info().emulated_flags); });
+    line.add_text("--plugin-flags-cuda", "the same for a GPU: nvcc $(vitro --plugin-flags-cuda) -o lib.so lib.cu",
+                  []() -> std::string {
+                      if (build_info().cuda_flags.empty())
+                          fail("--plugin-flags-cuda: this program was built without CUDA (./dev build --cuda)");
+                      return std::string(build_info().cuda_flags);
+                  });
     std::vector<std::string> plugins;
     line.program().repeated(
         "--plugin", [&plugins](const std::string& library) { plugins.push_back(library); },

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 
 namespace vitro {
@@ -19,15 +20,22 @@ struct KnownArchitecture {
     bool has_paired_rows = false;
 };
 
-constexpr std::array<KnownArchitecture, 8> kArchitectures{{
+constexpr std::array<KnownArchitecture, 15> kArchitectures{{
+    {"bert", "BertModel"},
     {"gemma2", "Gemma2ForCausalLM"},
     {"gemma3", "Gemma3ForCausalLM"},
     {"gpt-oss", "GptOssForCausalLM"},
+    {"granite", "GraniteForCausalLM", true},
     {"llama", "LlamaForCausalLM", true},
+    {"mistral3", "Ministral3ForCausalLM", true},
+    {"olmo2", "Olmo2ForCausalLM"},
     {"phi3", "Phi3ForCausalLM"},
     {"qwen2", "Qwen2ForCausalLM"},
     {"qwen3", "Qwen3ForCausalLM"},
     {"qwen3moe", "Qwen3MoeForCausalLM"},
+    {"smollm3", "SmolLM3ForCausalLM", true},
+    {"stablelm", "StableLmForCausalLM"},
+    {"starcoder2", "Starcoder2ForCausalLM"},
 }};
 
 const KnownArchitecture& architecture_of(const GgufFile& file) {
@@ -56,46 +64,6 @@ constexpr std::array<Renamed, 10> kIntegers{{
     {"expert_count", "num_experts"},
     {"expert_used_count", "num_experts_per_tok"},
     {"expert_feed_forward_length", "moe_intermediate_size"},
-}};
-/// Names of a layer's modules, and of the others.
-constexpr std::array<Renamed, 18> kModules{{
-    {"attn_norm", "input_layernorm"},
-    {"ffn_norm", "post_attention_layernorm"},
-    {"attn_q", "self_attn.q_proj"},
-    {"attn_k", "self_attn.k_proj"},
-    {"attn_v", "self_attn.v_proj"},
-    {"attn_qkv", "self_attn.qkv_proj"},
-    {"attn_output", "self_attn.o_proj"},
-    {"attn_q_norm", "self_attn.q_norm"},
-    {"attn_k_norm", "self_attn.k_norm"},
-    {"post_attention_norm", "post_attention_layernorm"},
-    {"post_ffw_norm", "post_feedforward_layernorm"},
-    {"ffn_gate", "mlp.gate_proj"},
-    {"ffn_up", "mlp.up_proj"},
-    {"ffn_down", "mlp.down_proj"},
-    {"ffn_gate_inp", "mlp.gate"},
-    {"ffn_gate_exps", "mlp.experts.gate_proj"},
-    {"ffn_up_exps", "mlp.experts.up_proj"},
-    {"ffn_down_exps", "mlp.experts.down_proj"},
-}};
-/// What one architecture calls otherwise than the others.
-struct OwnModule {
-    std::string_view architecture, gguf, transformers;
-};
-constexpr std::array<OwnModule, 8> kOwnModules{{
-    {"phi3", "ffn_up", "mlp.gate_up_proj"},  // both in one
-    {"gemma2", "ffn_norm", "pre_feedforward_layernorm"},
-    {"gemma3", "ffn_norm", "pre_feedforward_layernorm"},
-    {"gpt-oss", "ffn_gate_inp", "mlp.router"},
-    {"llama", "ffn_gate_inp", "block_sparse_moe.gate"},  // Mixtral
-    {"llama", "ffn_gate_exps", "block_sparse_moe.experts.w1"},
-    {"llama", "ffn_up_exps", "block_sparse_moe.experts.w3"},
-    {"llama", "ffn_down_exps", "block_sparse_moe.experts.w2"},
-}};
-constexpr std::array<Renamed, 3> kOthers{{
-    {"token_embd", "model.embed_tokens"},
-    {"output_norm", "model.norm"},
-    {"output", "lm_head"},
 }};
 
 /// A tensor of factors of rope.
@@ -129,6 +97,13 @@ Json rope_scaling(const GgufFile& file, const std::string& prefix) {
     if (type == nullptr || type->string() == "none") return nullptr;
     Json scaling{{"rope_type", type->string()}};
     if (const GgufValue* factor = given("rope.scaling.factor")) scaling["factor"] = factor->number();
+    for (const auto& [gguf, transformers] :
+         {Renamed{"yarn_beta_fast", "beta_fast"}, Renamed{"yarn_beta_slow", "beta_slow"}})
+        if (const GgufValue* beta = given(fmt::format("rope.scaling.{}", gguf))) scaling[transformers] = beta->number();
+    if (const GgufValue* by = given("rope.scaling.yarn_log_multiplier"))
+        scaling["mscale"] = scaling["mscale_all_dim"] = by->number();
+    if (const GgufValue* scale = given("attention.temperature_scale"))
+        scaling["llama_4_scaling_beta"] = scale->number();
     if (prefix == "gpt-oss.") scaling["truncate"] = false;  // as it was trained; the files have no key for it
     return scaling;
 }
@@ -146,6 +121,56 @@ void add_gemma(const GgufFile& file, const std::string& prefix, Json& config) {
     if (prefix != "gemma2.") return;
     for (const std::string_view key : {"attn_logit_softcapping", "final_logit_softcapping"})
         if (const GgufValue* cap = file.find_key(prefix + std::string(key))) config[key] = cap->number(1e-3, 1e6);
+}
+
+/// Numbers that only one architecture has, by what each calls them, and what it is where the file is silent.
+struct OwnNumber {
+    std::string_view architecture, gguf, transformers;
+};
+constexpr std::array<OwnNumber, 7> kOwnNumbers{{
+    {"bert", "attention.layer_norm_epsilon", "layer_norm_eps"},
+    {"granite", "embedding_scale", "embedding_multiplier"},
+    {"granite", "residual_scale", "residual_multiplier"},
+    {"granite", "attention.scale", "attention_multiplier"},
+    {"granite", "logit_scale", "logits_scaling"},
+    {"stablelm", "attention.layer_norm_epsilon", "layer_norm_eps"},
+    {"starcoder2", "attention.layer_norm_epsilon", "norm_epsilon"},
+}};
+
+/// What else one architecture has and the others do not.
+void add_own(const GgufFile& file, std::string_view architecture, std::int64_t head_dim, Json& config) {
+    const auto given = [&](std::string_view key) { return file.find_key(fmt::format("{}.{}", architecture, key)); };
+    for (const auto& [own, gguf, transformers] : kOwnNumbers)
+        if (own == architecture)
+            if (const GgufValue* value = given(gguf)) config[transformers] = value->number(0, 1e6);
+    const auto has = [&](std::string_view tensor) { return file.entry(tensor) != nullptr; };
+    if (architecture == "granite" && !config.contains("attention_multiplier"))
+        config["attention_multiplier"] = 1 / std::sqrt(static_cast<double>(head_dim));
+    if (architecture == "bert") {
+        if (const GgufValue* causal = given("attention.causal"); causal != nullptr && causal->boolean())
+            causal->refuse("false: an encoder's tokens see all others");
+        const GgufValue* types = file.find_key("tokenizer.ggml.token_type_count");
+        config["type_vocab_size"] = types == nullptr ? 1 : types->integer(1, 1 << 20);
+    }
+    if (architecture == "smollm3") config["no_rope_layer_interval"] = 4;
+    if (architecture == "stablelm") {
+        config["use_qkv_bias"] = has("blk.0.attn_q.bias");
+        config["qk_layernorm"] = has("blk.0.attn_q_norm.weight");
+        const GgufValue* parallel = given("use_parallel_residual");
+        config["use_parallel_residual"] = parallel != nullptr && parallel->boolean();
+    }
+    if (architecture == "starcoder2") config["use_bias"] = has("blk.0.attn_output.bias");
+    if (architecture == "olmo2" && config.contains("sliding_window")) {  // OLMo 3, whose window has a rope of its own
+        Json local{{"rope_type", "default"}}, full = config.value("rope_scaling", Json{{"rope_type", "default"}});
+        if (config.contains("rope_theta")) local["rope_theta"] = full["rope_theta"] = config["rope_theta"];
+        config.erase("rope_scaling");
+        config["rope_parameters"] = {{"full_attention", full}, {"sliding_attention", local}};
+    }
+    // Without a scale of the queries it is Mistral, where the layers have no window.
+    if (architecture == "mistral3" && given("attention.temperature_scale") == nullptr) {
+        config["architectures"] = {"MistralForCausalLM"};
+        config["sliding_window"] = nullptr;
+    }
 }
 
 void add_tokens(const GgufFile& file, Json& config) {
@@ -174,8 +199,9 @@ JsonValue gguf_config(const GgufFile& file) {
     const GgufValue* window = given("attention.sliding_window");
     const bool has_window = window != nullptr && window->integer() > 0;
     const GgufValue* experts = given("expert_count");
-    // Mistral is Llama with a window, Mixtral with experts.
-    const std::string_view architecture = known.gguf != "llama"                          ? known.transformers
+    // Mistral is Llama with a window, Mixtral with experts; OLMo 3 is OLMo 2 with one.
+    const std::string_view architecture = known.gguf == "olmo2" && has_window            ? "Olmo3ForCausalLM"
+                                          : known.gguf != "llama"                        ? known.transformers
                                           : experts != nullptr && experts->integer() > 0 ? "MixtralForCausalLM"
                                           : has_window                                   ? "MistralForCausalLM"
                                                                                          : known.transformers;
@@ -191,8 +217,11 @@ JsonValue gguf_config(const GgufFile& file) {
     config["vocab_size"] = vocabulary != nullptr ? vocabulary->integer(1, std::int64_t{1} << 24)
                                                  : static_cast<std::int64_t>(file.at("tokenizer.ggml.tokens").size());
     config["tie_word_embeddings"] = file.entry("output.weight") == nullptr;
-    config["attention_bias"] = file.entry("blk.0.attn_output.bias") != nullptr;
-    config["mlp_bias"] = file.entry("blk.0.ffn_down.bias") != nullptr;
+    if (known.gguf != "bert" && known.gguf != "stablelm" &&
+        known.gguf != "starcoder2") {  // these have words of their own
+        config["attention_bias"] = file.entry("blk.0.attn_output.bias") != nullptr;
+        config["mlp_bias"] = file.entry("blk.0.ffn_down.bias") != nullptr;
+    }
 
     if (known.gguf != "qwen3moe" && config.contains("moe_intermediate_size")) {  // the others have no other layers
         config["intermediate_size"] = config["moe_intermediate_size"];
@@ -217,45 +246,9 @@ JsonValue gguf_config(const GgufFile& file) {
         // Half a column more, so that the product with head_dim, which is rounded down, is never one too few.
         config["partial_rotary_factor"] =
             std::min(1.0, (static_cast<double>(turned->integer(1, head_dim)) + 0.5) / static_cast<double>(head_dim));
+    add_own(file, known.gguf, head_dim, config);
     add_tokens(file, config);
     return JsonValue::parse(config.dump(), file.name());
-}
-
-std::string model_tensor_name(std::string_view gguf_name, std::string_view architecture) {
-    if (gguf_name == "rope_freqs.weight" || gguf_name.starts_with("rope_factors_")) return {};
-    const std::size_t dot = gguf_name.rfind('.');
-    if (dot == std::string_view::npos) return std::string(gguf_name);
-    std::string_view module = gguf_name.substr(0, dot);
-    const std::string_view kind = gguf_name.substr(dot);  // ".weight", ".bias"
-    for (const auto& [gguf, transformers] : kOthers)
-        if (module == gguf) return std::string(transformers) + std::string(kind);
-    const std::size_t layer_end = module.starts_with("blk.") ? module.find('.', 4) : std::string_view::npos;
-    if (layer_end == std::string_view::npos) return std::string(gguf_name);
-    const std::string_view layer = module.substr(4, layer_end - 4);
-    module.remove_prefix(layer_end + 1);
-    if (module == "attn_sinks") return fmt::format("model.layers.{}.self_attn.sinks", layer);
-    for (const auto& [own, gguf, transformers] : kOwnModules)
-        if (own == architecture && module == gguf)
-            return fmt::format("model.layers.{}.{}{}", layer, transformers, kind);
-    for (const auto& [gguf, transformers] : kModules)
-        if (module == gguf) return fmt::format("model.layers.{}.{}{}", layer, transformers, kind);
-    return std::string(gguf_name);
-}
-
-std::string gguf_tensor_name(std::string_view model_name, std::string_view architecture) {
-    const std::size_t dot = model_name.rfind('.');
-    if (dot == std::string_view::npos) return {};
-    const std::string_view kind = model_name.substr(dot);
-    const auto is_it = [&](std::string_view name) { return model_tensor_name(name, architecture) == model_name; };
-    for (const auto& [gguf, transformers] : kOthers)
-        if (const std::string name = std::string(gguf) + std::string(kind); is_it(name)) return name;
-    constexpr std::string_view kLayers = "model.layers.";
-    if (!model_name.starts_with(kLayers)) return {};
-    const std::string_view in_layer = model_name.substr(kLayers.size());
-    const std::string_view layer = in_layer.substr(0, in_layer.find('.'));
-    for (const auto& [gguf, transformers] : kModules)
-        if (const std::string name = fmt::format("blk.{}.{}{}", layer, gguf, kind); is_it(name)) return name;
-    return {};
 }
 
 GgufVocabulary gguf_vocabulary(const GgufFile& file) {

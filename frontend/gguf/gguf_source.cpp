@@ -5,6 +5,7 @@
 #include "frontend/config.h"
 #include "frontend/file.h"
 #include "frontend/gguf/gguf_model.h"
+#include "frontend/gguf/gguf_names.h"
 #include "frontend/json.h"
 #include "frontend/tokenizer/gguf_vocabulary.h"
 

@@ -5,6 +5,7 @@
 #include "graph/dump/script_json.h"
 
 #include <algorithm>
+#include <future>
 
 namespace vitro {
 
@@ -28,9 +29,20 @@ std::string html_of(const HtmlPage& page) {
     if (names.empty())
         for (const Story* story : page.programs) names.push_back(story->phase);
     std::string data = data_script("page-data", json_object({"\"programs\":" + json_list(names, json_string),
-                                                             fmt::format("\"start\":{}", page.start)}));
-    for (std::size_t i = 0; i < page.programs.size(); ++i)
-        data += data_script(fmt::format("program-{}", i), page_data(*page.programs[i], page.paint));
+                                                             fmt::format("\"start\":{}", page.start),
+                                                             "\"language\":" + json_string(page.language)}));
+    // A thread for each program, which begins with its first stage, and one that finds alike layers from the last stage
+    // on. Where no thread can be started this one does the work.
+    constexpr auto kLaunch = std::launch::async | std::launch::deferred;
+    const std::future<void> repeats = std::async(kLaunch, [&page] {
+        for (const Story* story : page.programs)
+            for (auto stage = story->stages.rbegin(); stage != story->stages.rend(); ++stage) stage->repeats();
+    });
+    std::vector<std::future<std::string>> programs;
+    for (const Story* story : page.programs)
+        programs.push_back(std::async(kLaunch, [story, &page] { return page_data(*story, page.paint); }));
+    for (std::size_t i = 0; i < programs.size(); ++i)
+        data += data_script(fmt::format("program-{}", i), programs[i].get());
     if (!page.comparison.empty()) data += data_script("comparison-data", ends_no_script(page.comparison));
     if (!page.run.empty()) data += data_script("run-data", ends_no_script(page.run));
     // A line that is a name between two @ stands for that file, or for what only this page has.
@@ -47,10 +59,14 @@ std::string html_of(const HtmlPage& page) {
         else
             out.append(html_file(name)) += '\n';
     }
-    const std::string_view mark = "@TITLE@";
-    const std::size_t at = out.find(mark);
-    VITRO_CHECK(at != std::string::npos, "page.html has no {}", mark);
-    return out.replace(at, mark.size(), escaped(page.programs.front()->stages.front().graph.name));
+    const auto put = [&](std::string_view mark, const std::string& text) {
+        const std::size_t at = out.find(mark);
+        VITRO_CHECK(at != std::string::npos, "page.html has no {}", mark);
+        out.replace(at, mark.size(), text);
+    };
+    put("@LANGUAGE@", page.language);
+    put("@TITLE@", escaped(page.programs.front()->stages.front().graph.name));
+    return out;
 }
 
 }  // namespace vitro

@@ -6,7 +6,7 @@
 #include "graph/pass.h"
 
 #include <memory>
-#include <optional>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -18,7 +18,8 @@ namespace vitro {
 class Stage {
     struct Kept {
         Graph graph;
-        std::optional<std::vector<AlikeLayers>> repeats;  // once somebody has asked
+        std::once_flag asked{};
+        std::vector<AlikeLayers> repeats{};  // once somebody has asked
     };
 
 public:
@@ -34,17 +35,17 @@ public:
     Stage(std::string its_name, std::string its_equation, Graph its_graph)
         : name(std::move(its_name)),
           equation(std::move(its_equation)),
-          kept_(std::make_shared<Kept>(std::move(its_graph), std::nullopt)),
+          kept_(new Kept{std::move(its_graph)}),
           graph(kept_->graph) {}
     /// With the graph of the stage before.
     Stage(std::string its_name, std::string its_equation, const Stage& before)
         : name(std::move(its_name)), equation(std::move(its_equation)), kept_(before.kept_), graph(kept_->graph) {}
 
     bool is_same_as(const Stage& other) const { return kept_ == other.kept_; }
-    /// Of its graph, found when they are first asked for.
+    /// Of its graph, found when they are first asked for, by whichever thread.
     const std::vector<AlikeLayers>& repeats() const {
-        if (!kept_->repeats) kept_->repeats = find_repeats(graph);
-        return *kept_->repeats;
+        std::call_once(kept_->asked, [&] { kept_->repeats = find_repeats(graph); });
+        return kept_->repeats;
     }
 };
 

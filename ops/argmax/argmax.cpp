@@ -1,5 +1,6 @@
 #include "ops/argmax/argmax.h"
 
+#include "base/half.h"
 #include "ops/common/elementwise.h"
 #include "ops/common/expect.h"
 

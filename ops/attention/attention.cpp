@@ -224,6 +224,9 @@ std::vector<Example> examples(Random& random) {
         example(random, {{some(40, 50), 18}}, {2, 1, 256}, 16, {}),
         example(random, {{some(9, 40), 9}, {some(300, 400), 1}}, {4, 2, some(1, 35)}, 5, {}, false, 0.7f),
         example(random, {{some(30, 50), 20}}, {2, 2, some(1, 35)}, 16, window(1, 9), false, 2.0f),
+        example(random, {{some(100, 200), 1}, {some(1, 60), 2}}, {9, 3, 96}, 16, {}, false, 0.7f),
+        example(random, {{some(70, 90), some(20, 40)}, {some(9, 40), 9}}, {2, 1, 64}, 5, window(20, 60), false, 2.0f),
+        example(random, {{some(40, 50), 18}}, {2, 1, 256}, 16, {}, false, 1.0f),
         // Tokens that see what follows them.
         example(random, {{some(20, 60), 20}, {some(9, 40), 2}}, {4, 2, some(1, 35)}, 5, {.causal = false}),
         example(random, {{some(70, 90), 40}}, {2, 1, 64}, 16, {.causal = false, .window = some(1, 30)}),

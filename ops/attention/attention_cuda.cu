@@ -31,7 +31,7 @@ __global__ void __launch_bounds__(kThreads, 8) attention_plain_kernel(const Atte
             const std::int64_t row = (std::int64_t(rows[thread]) * a.kv_heads + kv_head) * a.d;
             score = 0.0f;
             for (int i = 0; i < a.d; ++i) score += load<1>(a.q, at + i).at[0] * load<1>(a.k_cache, row + i).at[0];
-            score *= a.log2_scale;
+            score = (a.cap == 0.0f ? score : a.cap * tanhf(score / a.cap)) * a.log2_scale;
         }
         const float high = fmaxf(fmaxf(largest, kLeastScore), reduce_block(score, partial, Maximum{}));
         const float shrink = exp2f(largest - high), weight = exp2f(score - high);
@@ -50,8 +50,18 @@ __global__ void __launch_bounds__(kThreads, 8) attention_plain_kernel(const Atte
     for (int i = thread; i < a.d; i += kThreads) store<1>(a.out, at + i, {{seen.x < seen.y ? sums[i] / total : 0.0f}});
 }
 
+/// What the softcap of scaled scores is to the products themselves; 0: none, also where it is beyond all of them.
+float cap_of_products(const Attention& attention) {
+    constexpr float kLeast = 1e-30f;  // its reciprocal is a number
+    if (attention.softcap == 0.0f || attention.scale == 0.0f) return 0.0f;
+    const float cap = attention.softcap / std::abs(attention.scale);
+    return std::isfinite(cap) ? std::max(cap, kLeast) : 0.0f;
+}
+
 AttentionTensors tensors_of(const Call& call) {
+    constexpr float kLog2E = 1.44269504f;
     const auto& attention = call.attributes.as<Attention>();
+    const float cap = cap_of_products(attention);
     const Tensor &q = call.in(Attention::kQ), &cache = call.in(Attention::kKCache);
     return {.q = elements_of(q),
             .k_cache = elements_of(cache),
@@ -66,7 +76,9 @@ AttentionTensors tensors_of(const Call& call) {
             .kv_heads = kernel_int(cache.dim(2)),
             .d = kernel_int(q.dim(2)),
             .visibility = attention.visibility,
-            .log2_scale = attention.scale * 1.44269504f};
+            .log2_scale = attention.scale * kLog2E,
+            .cap = cap,
+            .by_cap = cap == 0.0f ? 0.0f : 2.0f * kLog2E / cap};
 }
 
 bool on_tensor_cores(const Call& call) {
@@ -114,9 +126,8 @@ void run(const Call& call) {
 }
 
 std::string refuses(std::span<const TensorType> inputs, std::span<const TensorType>, const Attributes& attributes) {
-    const auto& attention = attributes.as<Attention>();
-    if (attention.softcap > 0) return "expected scores without a softcap";
-    if (!attention.visibility.is_range()) return "expected keys that are seen to be neighbours, found a pattern";
+    if (!attributes.as<Attention>().visibility.is_range())
+        return "expected keys that are seen to be neighbours, found a pattern";
     constexpr std::int64_t kMostElements = 8192;  // of a head, in shared memory
     const std::int64_t d = inputs[Attention::kQ].dim(2).size;
     return d <= kMostElements ? "" : fmt::format("expected heads of at most {} elements, found {}", kMostElements, d);

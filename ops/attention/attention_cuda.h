@@ -25,6 +25,14 @@ struct AttentionTensors {
     int tokens, heads, kv_heads, d;
     Visibility visibility;
     float log2_scale;  // of the scores, which exponents of 2 follow
+    // Products of q and k are held within ±cap, as softcap says of the scaled ones; 0: they are not. by_cap is 2
+    // log2(e) / cap.
+    float cap, by_cap;
+
+    /// cap · tanh(product / cap), off by some 1e-7 of the cap.
+    __device__ __forceinline__ float held(float product) const {
+        return cap * (1.0f - __fdividef(2.0f, 1.0f + fast_exp2(product * by_cap)));
+    }
 
     /// The positions [x, y) that a token sees; y <= x: none.
     __device__ int2 visible(int token) const {

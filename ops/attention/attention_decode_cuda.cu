@@ -136,6 +136,8 @@ __global__ void __launch_bounds__(kWarps * 32, resident_blocks(kD))
         const C* const k = ring + tile % kStages<kD> * kStage;
         float scores[2][4] = {};
         score_keys<T, C, kD>(scores, q, k);
+        if (a.cap != 0.0f)
+            for (int i = 0; i < 4; ++i) scores[i / 2][i % 2] = a.held(scores[i / 2][i % 2]);
         const int left = share.end - tile_begin(tile) - 2 * part;  // keys from this lane's first one on
         float weights[4], high = fmaxf(largest, kLeastScore);
         for (int i = 0; i < 4; ++i) {

@@ -38,6 +38,10 @@ __device__ __forceinline__ void attend(const AttentionTensors& a, const Q& q, co
     float scores[kTiles][2][4] = {};
 #pragma unroll
     for (int i = 0; i < kTiles; ++i) score_keys<T, C, kD>(scores[i], q, k + 16 * i * TileRow<C, kD>::kStride);
+    if (a.cap != 0.0f)
+#pragma unroll
+        for (int i = 0; i < kTiles; ++i)
+            for (int j = 0; j < 8; ++j) scores[i][j / 4][j % 4] = a.held(scores[i][j / 4][j % 4]);
 
     const bool any_seen[2] = {begin[0] < min(end[0], kKeys<kD>) && end[0] > 0,
                               begin[1] < min(end[1], kKeys<kD>) && end[1] > 0};
@@ -98,7 +102,8 @@ __device__ __attribute__((noinline)) void attend_alone(const AttentionTensors& a
         const std::int64_t row = (a.pages.row(sequence, position) * a.kv_heads + kv_head) * kD;
         float score = 0.0f;
         for (int i = lane; i < kD; i += 32) score += load<1>(a.q, at + i).at[0] * load<1>(a.k_cache, row + i).at[0];
-        score = reduce_warp(score, Sum{}) * a.log2_scale;
+        score = reduce_warp(score, Sum{});
+        score = (a.cap == 0.0f ? score : a.held(score)) * a.log2_scale;
         const float high = fmaxf(fmaxf(largest, kLeastScore), score);
         const float shrink = fast_exp2(largest - high), weight = fast_exp2(score - high);
         largest = high;

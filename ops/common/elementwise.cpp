@@ -1,5 +1,6 @@
 #include "ops/common/elementwise.h"
 
+#include "base/half.h"
 #include "ops/common/expect.h"
 
 namespace vitro {
@@ -30,6 +31,14 @@ Cost elementwise_cost(const Call& call, std::int64_t flops) {
     for (const Tensor& tensor : call.outputs) cost.bytes += tensor.bytes();
     cost.flops = flops * call.out().elements();
     return cost;
+}
+
+void elementwise_reference(const Call& call, const std::function<double(double)>& f) {
+    const Tensor &x = call.in(0), &out = call.out();
+    dispatch_float(x.dtype, [&]<class T>(T) {
+        for (std::int64_t i = 0; i < x.elements(); ++i)
+            out.as<T>()[i] = T(static_cast<float>(f(static_cast<double>(float(x.as<T>()[i])))));
+    });
 }
 
 }  // namespace vitro

@@ -3,6 +3,7 @@
 #include "base/half.h"
 #include "ops/common/dequantize.h"
 #include "ops/common/elementwise.h"
+#include "ops/common/example_fill.h"
 #include "ops/common/expect.h"
 
 namespace vitro {
@@ -56,6 +57,16 @@ std::vector<Example> examples(Random& random) {
                            Embed{dtype},
                            example_symbols(random),
                            tokens});
+    for (const DTypeInfo& type : kDTypes) {
+        if (type.storage != Storage::blocks) continue;
+        const std::int64_t hidden = type.block_elements * random.integer(1, 3);
+        all.push_back({{{DType::i32, {'T'}}, {type.dtype, {vocabulary, hidden}}},
+                       Embed{random.integer(0, 1) == 0 ? DType::f32 : DType::bf16},
+                       example_symbols(random),
+                       [tokens](std::size_t index, const Tensor& tensor, Random& values) {
+                           return index == 0 ? tokens(index, tensor, values) : fill_blocks(index, tensor, values);
+                       }});
+    }
     return all;
 }
 

@@ -1,5 +1,6 @@
 #include "ops/linear/linear.h"
 
+#include "ops/common/blocks_cuda.h"
 #include "ops/common/product_cuda.h"
 #include "ops/common/refuse_blocks.h"
 #include "ops/matmul/linear_product_cuda.h"
@@ -34,9 +35,29 @@ void run(const Call& call) { product_of(call).run(call); }
 std::size_t scratch(const Call& call) { return product_of(call).scratch(); }
 bool is_large(const Call& call) { return product_of(call).is_large(); }
 
+std::string refuses(std::span<const TensorType> inputs, std::span<const TensorType> outputs,
+                    const Attributes& attributes) {
+    const TensorType &x = inputs[Linear::kX], &weight = inputs[Linear::kWeight];
+    if (!is_block_quantized(weight.dtype) && !is_packed(weight.dtype))
+        return refuse_blocks(inputs, outputs, attributes);
+    if (!is_float(x.dtype) || x.dtype == DType::f32) return "it multiplies blocks with 16-bit floats only";
+    if (std::string reason = refuse_type_of_blocks(weight.dtype); !reason.empty()) return reason;
+    if (!inputs[Linear::kNormWeight].absent) return "it normalizes no x for blocks";
+    if (!inputs[Linear::kWeightScale].absent) return "blocks have scales of their own";
+    const std::int64_t parts = attributes.as<Linear>().gated ? 2 : 1;
+    if (weight.dim(0).size % (parts * kPackedRows) != 0)
+        return fmt::format("the rows of {} are no multiple of {}", parts == 2 ? "the gate" : "the weight", kPackedRows);
+    return {};
+}
+
+DType prefers(std::size_t input, std::span<const TensorType> inputs, const Attributes&) {
+    const DType dtype = inputs[input].dtype;
+    return input == Linear::kWeight && is_block_quantized(dtype) ? packed(dtype) : dtype;
+}
+
 }  // namespace
 
 extern const KernelDef kLinearCuda{
-    .op = "linear", .run = run, .refuses = refuse_blocks, .scratch = scratch, .rounds_between = is_large};
+    .op = "linear", .run = run, .refuses = refuses, .scratch = scratch, .rounds_between = is_large, .prefers = prefers};
 
 }  // namespace vitro::VITRO_DEVICE

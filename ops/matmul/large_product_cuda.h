@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/checked.h"
+#include "ops/common/blocks_cuda.h"
 #include "ops/common/product_cuda.h"
 #include "ops/rms_norm/rms_norm_cuda.h"
 
@@ -9,9 +10,11 @@ namespace vitro::VITRO_DEVICE {
 
 inline constexpr std::size_t kScratchAlignment = 256;
 
-/// Whether a product of so many tokens, of these dtypes, goes to Gemm. Weights of f8e4m3 become x's dtype before.
+/// Whether a product of so many tokens, of these dtypes, goes to Gemm. Weights of f8e4m3 and of blocks become x's dtype
+/// before; blocks that are not packed always do.
 inline bool is_large_product(std::int64_t tokens, DType x, DType weight) {
-    return tokens > kSkinnyTokens && (x == weight || weight == DType::f8e4m3);
+    if (is_block_quantized(weight)) return true;
+    return tokens > kSkinnyTokens && (x == weight || weight == DType::f8e4m3 || is_packed(weight));
 }
 
 /// What stands in the scratch of a call.
@@ -44,7 +47,10 @@ inline Elements launch_large_product(const Product& p, const LargeProductScratch
     }
     if (sizes.weight != 0) {
         std::byte* const weight = scratch + sizes.normed;
-        launch_convert(p.weight, {weight, p.x.dtype}, std::int64_t(p.n) * p.k, backend.stream());
+        if (p.weight.dtype == DType::f8e4m3)
+            launch_convert(p.weight, {weight, p.x.dtype}, std::int64_t(p.n) * p.k, backend.stream());
+        else
+            launch_dequantize(p.weight, {weight, p.x.dtype}, p.n, p.k, backend.stream());
         b = weight;
     }
     if (c == nullptr) c = scratch + sizes.normed + sizes.weight;

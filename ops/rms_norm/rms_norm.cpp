@@ -1,5 +1,6 @@
 #include "ops/rms_norm/rms_norm.h"
 
+#include "base/half.h"
 #include "ops/common/elementwise.h"
 #include "ops/common/norm.h"
 

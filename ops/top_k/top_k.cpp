@@ -1,5 +1,6 @@
 #include "ops/top_k/top_k.h"
 
+#include "base/half.h"
 #include "ops/common/elementwise.h"
 #include "ops/common/expect.h"
 

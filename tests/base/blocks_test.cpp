@@ -1,5 +1,6 @@
 #include "base/blocks.h"
 
+#include "base/half.h"
 #include "tests/paths.h"
 
 #include <doctest/doctest.h>
@@ -63,6 +64,25 @@ TEST_CASE("the blocks that are simple enough to work out by hand") {
     CHECK(values[0] == 12.0f);
     CHECK(values[16] == -1.0f);
     CHECK(values[1] == 0.0f);
+}
+
+TEST_CASE("every scale of 16 bits that a block can have is the number that it says") {
+    std::size_t different = 0;
+    for (std::uint32_t bits = 0; bits <= 0xffff; ++bits) {
+        std::vector<std::byte> block(34);
+        block[0] = static_cast<std::byte>(bits & 0xff);
+        block[1] = static_cast<std::byte>(bits >> 8);
+        block[2] = std::byte{1};
+        float values[32];
+        dequantize(DType::q8_0, block.data(), 32, values);
+        f16 scale;
+        scale.bits = static_cast<std::uint16_t>(bits);
+        const float expected = float(scale);
+        different += std::isnan(expected)
+                         ? !std::isnan(values[0])
+                         : std::bit_cast<std::uint32_t>(values[0]) != std::bit_cast<std::uint32_t>(expected);
+    }
+    CHECK(different == 0);
 }
 
 }  // namespace

@@ -9,12 +9,14 @@
 #include "runtime/open_model.h"
 #include "runtime/text_score.h"
 #include "runtime/text_vectors.h"
+#include "tests/frontend/gguf_files.h"
 #include "tests/frontend/temp_dir.h"
 #include "tests/paths.h"
 #include "tests/runtime/golden_file.h"
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <numeric>
@@ -219,4 +221,68 @@ TEST_CASE("the files of sentence-transformers say what a vector is made of") {
                          "modules.json: \"[0].type\": expected a Transformer, Pooling or Normalize, found "
                          "\"sentence_transformers.models.Dense\"",
                          Error);
+}
+
+namespace {
+
+/// BERT's directory as llama.cpp's converter writes it.
+void write_bert(const std::filesystem::path& to, const Golden& golden) {
+    const ModelConfig config = read_model_config(golden.directory);
+    const auto size = [](std::int64_t n) { return static_cast<std::uint32_t>(n); };
+    GgufBytes file;
+    file.keys = {gguf_key("general.architecture", "bert"),
+                 gguf_key("bert.vocab_size", size(config.vocab_size)),
+                 gguf_key("bert.context_length", size(config.max_positions)),
+                 gguf_key("bert.embedding_length", size(config.hidden_size)),
+                 gguf_key("bert.block_count", size(config.n_layers)),
+                 gguf_key("bert.feed_forward_length", size(config.intermediate_size)),
+                 gguf_key("bert.attention.head_count", size(config.n_heads)),
+                 gguf_key("bert.attention.layer_norm_epsilon", GgufType::f32,
+                          little_endian(static_cast<float>(config.norm_eps))),
+                 gguf_key("bert.pooling_type", 2),
+                 gguf_key("tokenizer.ggml.token_type_count", size(config.n_token_types))};
+    constexpr std::pair<std::string_view, std::string_view> kNames[] = {
+        {"encoder.layer.", "blk."},
+        {"attention.self.query", "attn_q"},
+        {"attention.self.key", "attn_k"},
+        {"attention.self.value", "attn_v"},
+        {"attention.output.dense", "attn_output"},
+        {"attention.output.LayerNorm", "attn_output_norm"},
+        {"intermediate.dense", "ffn_up"},
+        {"output.dense", "ffn_down"},
+        {"output.LayerNorm", "layer_output_norm"},
+        {"embeddings.LayerNorm", "token_embd_norm"},
+        {"embeddings.word_embeddings", "token_embd"},
+        {"embeddings.token_type_embeddings", "token_types"},
+        {"embeddings.position_embeddings", "position_embd"},
+    };
+    Checkpoint checkpoint = Checkpoint::open(golden.directory);
+    for (const std::string& name : checkpoint.names()) {
+        if (name.starts_with("pooler.")) continue;
+        const Tensor tensor = checkpoint.tensor(name);
+        GgufTensorBytes entry{.name = name, .dims = {}, .type = 0, .offset = file.data.size()};
+        for (const auto& [from, to_name] : kNames)
+            if (const std::size_t at = entry.name.find(from); at != std::string::npos)
+                entry.name.replace(at, from.size(), to_name);
+        for (int i = tensor.rank; i > 0; --i) entry.dims.push_back(tensor.dim(i - 1));
+        file.data.append(reinterpret_cast<const char*>(tensor.data), tensor.bytes());
+        file.data.resize((file.data.size() + 31) / 32 * 32);
+        file.tensors.push_back(entry);
+    }
+    write_bytes(to, file.bytes());
+}
+
+}  // namespace
+
+TEST_CASE("BERT in a GGUF file gives the vectors of its directory, bit for bit, and says how to pool them") {
+    const std::vector<Golden> all = encoders();
+    const auto bert = std::find_if(all.begin(), all.end(), [](const Golden& each) { return each.name == "bert"; });
+    REQUIRE(bert != all.end());
+    const TempDir directory;
+    Golden in_file = *bert;
+    in_file.directory = directory / "bert.gguf";
+    write_bert(in_file.directory, *bert);
+    const OpenModel model = open(in_file), expected = open(*bert);
+    CHECK(result_of(model, bert->tokens) == result_of(expected, bert->tokens));
+    CHECK(read_pooling(in_file.directory, model.config) == Pooling{Pooling::Kind::first, true, {}});
 }

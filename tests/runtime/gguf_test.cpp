@@ -27,8 +27,9 @@ std::string replaced(std::string text, std::string_view from, std::string_view t
 }
 
 /// As llama.cpp's files name it.
-std::string gguf_name(std::string name, bool is_gemma) {
-    if (is_gemma) {
+std::string gguf_name(std::string name, std::string_view model_type) {
+    name = replaced(replaced(name, "mlp.c_fc", "ffn_up"), "mlp.c_proj", "ffn_down");
+    if (model_type == "gemma2" || model_type == "olmo2") {
         name = replaced(replaced(name, "post_attention_layernorm", "post_attention_norm"), "pre_feedforward_layernorm",
                         "ffn_norm");
         name = replaced(name, "post_feedforward_layernorm", "post_ffw_norm");
@@ -87,6 +88,11 @@ std::vector<float> from_q8_0(const std::string& bytes, std::size_t count) {
 
 enum class Kind { f32, q8_0, rounded };  // rounded: f32 of what q8_0 stands for
 
+/// Whether llama.cpp has the rows of q and k in pairs.
+bool has_pairs(std::string_view model_type) {
+    return model_type == "llama" || model_type == "granite" || model_type == "smollm3";
+}
+
 /// A directory's model as a GGUF file.
 void write_gguf(const std::filesystem::path& to, const std::filesystem::path& directory, Kind kind) {
     const ModelConfig config = read_model_config(directory);
@@ -110,10 +116,16 @@ void write_gguf(const std::filesystem::path& to, const std::filesystem::path& di
                  gguf_key(prefix + "rope.dimension_count", size(config.ropes[0].rotary_dim)),
                  real("rope.freq_base", config.ropes[0].theta),
                  real("attention.layer_norm_rms_epsilon", config.norm_eps),
+                 real("attention.layer_norm_epsilon", config.norm_eps),
                  gguf_key("tokenizer.ggml.bos_token_id", 1),
                  gguf_key("tokenizer.ggml.eos_token_id", 2)};
     if (is_gemma) file.keys.push_back(real("attn_logit_softcapping", config.attention_softcap));
     if (is_gemma) file.keys.push_back(real("final_logit_softcapping", config.logit_softcap));
+    if (config.model_type == "granite")
+        for (const auto& [key, value] :
+             {std::pair("embedding_scale", config.embedding_scale), std::pair("residual_scale", config.residual_scale),
+              std::pair("attention.scale", config.attention_scale), std::pair("logit_scale", 1 / config.logit_scale)})
+            file.keys.push_back(real(key, value));
     Checkpoint checkpoint = Checkpoint::open(directory);
     for (const std::string& name : checkpoint.names()) {
         const Tensor tensor = checkpoint.tensor(name);
@@ -121,9 +133,10 @@ void write_gguf(const std::filesystem::path& to, const std::filesystem::path& di
         if (config.norm_from_one && tensor.rank == 1)
             for (float& value : values) value = 1 + value;
         const bool is_projection = name.find("q_proj") != std::string::npos || name.find("k_proj") != std::string::npos;
-        if (is_projection && config.model_type == "llama")
+        if (is_projection && has_pairs(config.model_type))
             values = in_pairs(values, config.layers[0].head_dim, tensor.rank == 1 ? 1 : tensor.dim(1));
-        GgufTensorBytes entry{.name = gguf_name(name, is_gemma), .dims = {}, .type = kF32, .offset = file.data.size()};
+        GgufTensorBytes entry{
+            .name = gguf_name(name, config.model_type), .dims = {}, .type = kF32, .offset = file.data.size()};
         for (int i = tensor.rank; i > 0; --i) entry.dims.push_back(tensor.dim(i - 1));
         std::string bytes(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
         if (kind != Kind::f32 && tensor.rank == 2) {
@@ -156,16 +169,21 @@ std::size_t count_ops(const Program& program, std::string_view op) {
 
 TEST_CASE("a GGUF file gives the logits, bit for bit, of the directory it was made of") {
     const TempDir directory;
-    for (const std::string name : {"llama_gqa_tied", "llama_head_dim", "llama_bias", "phi3_gqa", "phi3_partial_rotary",
-                                   "phi3_window", "qwen3_norms", "gemma2"}) {
+    for (const std::string name :
+         {"llama_gqa_tied", "llama_head_dim", "llama_bias", "phi3_gqa", "phi3_partial_rotary", "phi3_window",
+          "qwen3_norms", "gemma2", "granite", "smollm3_no_rope", "olmo2", "stablelm", "starcoder2"}) {
         CAPTURE(name);
         const auto golden = directory / name, file = directory / (name + ".gguf");
         std::filesystem::copy(source_path("tests/golden/" + name), golden);
         if (name == "gemma2")  // llama.cpp's files have it from the head size
             edit(golden / "config.json", "\"query_pre_attn_scalar\": 8", "\"query_pre_attn_scalar\": 16");
+        for (const auto& [in_f64, in_f32] :
+             {std::pair("0.2", "0.25"), std::pair("0.7", "0.75"), std::pair("0.4", "0.5")})
+            if (name == "granite") edit(golden / "config.json", in_f64, in_f32);
+        if (name == "smollm3_no_rope") edit(golden / "config.json", "1,\n    0,\n    1", "1,\n    1,\n    1");
         write_gguf(file, golden, Kind::f32);
         ModelConfig config = read_model_config(file), expected = read_model_config(golden);
-        CHECK(config.paired_rows == name.starts_with("llama"));
+        CHECK(config.paired_rows == has_pairs(config.model_type));
         config.paired_rows = false;
         config.norm_eps = static_cast<float>(config.norm_eps);
         expected.norm_eps = static_cast<float>(expected.norm_eps);
@@ -228,9 +246,9 @@ TEST_CASE("what a GGUF file lacks for a model is an error that names the key or 
     const std::string llama = gguf_key("general.architecture", "llama");
     CHECK(error_of({}) == "x.gguf: expected the key \"general.architecture\", found no such key");
     CHECK(error_of({gguf_key("general.architecture", "mamba")}) ==
-          "x.gguf: \"general.architecture\": expected one of gemma2, gemma3, gpt-oss, llama, phi3, qwen2, qwen3, "
-          "qwen3moe, "
-          "found \"mamba\"");
+          "x.gguf: \"general.architecture\": expected one of bert, gemma2, gemma3, gpt-oss, granite, llama, mistral3, "
+          "olmo2, "
+          "phi3, qwen2, qwen3, qwen3moe, smollm3, stablelm, starcoder2, found \"mamba\"");
     CHECK(error_of({llama, gguf_key("llama.vocab_size", 10)}) ==
           "x.gguf: expected the key \"llama.embedding_length\", found no such key");
     CHECK(error_of({llama, gguf_key("llama.vocab_size", 0)}) ==

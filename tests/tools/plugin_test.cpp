@@ -48,6 +48,34 @@ TEST_CASE("a plugin's op is listed, checked, found by its pass and run") {
     check_error(run_vitro({"exec", file}), {"square_relu"});
 }
 
+TEST_CASE(
+    "a plugin with a CUDA kernel, one .cu file built with the printed flags, is checked and run in the emulation") {
+    const TempDir directory;
+    const std::string library = (directory / "cube.so").string(), graph = (directory / "cube.vt").string();
+    const ProcessResult built =
+        run_program({"sh", "-c",
+                     "c++ $('" + vitro_binary() + "' --plugin-flags-cuda-emulated) -o '" + library + "' '" +
+                         source_path("tests/tools/plugin/cube.cu").string() + "'"});
+    CHECK(built.err == "");
+    REQUIRE(built.exit_code == 0);
+    const auto checks = nlohmann::json::parse(
+        out_of({"--plugin", library, "ops", "--check", "cube", "--device", "cuda-emulated", "--json"}));
+    CHECK(checks.at(0).at("passed") == true);
+    const auto& all = checks.at(0).at("checks");
+    const auto on_device = std::find_if(all.begin(), all.end(),
+                                        [](const auto& one) { return one.at("name") == "kernel on cuda-emulated"; });
+    REQUIRE(on_device != all.end());
+    CHECK(on_device->at("cases") > 0);
+
+    // In a program the kernel runs on the device; the CPU, for which the plugin has none, takes the decomposition.
+    write_bytes(graph,
+                "graph \"a cube\"\nsymbol T <= 8\n%x = input f32 [T, 4]\n%y = cube(%x) : f32 [T, 4]\nreturn %y\n");
+    const auto on = [&](const char* device) {
+        return out_of({"--plugin", library, "exec", graph, "--seed", "3", "--symbol", "T=5", "--device", device});
+    };
+    CHECK(on("cuda-emulated") == on("cpu"));
+}
+
 TEST_CASE("a plugin may be given once; what it has must be new") {
     check_error(run_vitro({"--plugin", kPlugin, "--plugin", kPlugin, "ops"}),
                 {"op square_relu: there already is one of this name"});
