@@ -1,8 +1,10 @@
 // vitro trace: the graph's page with the values of a run in its boxes.
 #include "graph/dump/html.h"
 #include "graph/elements.h"
+#include "ops/rope/rope.h"
 #include "runtime/append.h"
 #include "runtime/errors.h"
+#include "runtime/expect.h"
 #include "runtime/profile.h"
 #include "tools/look.h"
 #include "tools/story.h"
@@ -26,6 +28,15 @@ struct Flags {
 constexpr std::size_t kMostRivals = 12;
 constexpr int kRounds = 3;  // of which the fastest counts
 
+/// What a token adds to the text: " is" where the vocabulary has "▁is" or "Ġis"; its id where there is no tokenizer.
+std::string read_as(const Looked& look, std::int32_t id) {
+    if (!look.tokenizer) return look.text(id);
+    DecodeStream stream = look.tokenizer->decode_stream();
+    stream.continue_text();
+    const std::string text = stream.push(look.tokenizer->piece(id)) + stream.finish();
+    return text.empty() ? look.text(id) : text;
+}
+
 /// The most probable tokens of these logits.
 Json rivals(std::span<const float> logits, const Looked& look) {
     std::vector<std::int32_t> order(logits.size());
@@ -39,7 +50,7 @@ Json rivals(std::span<const float> logits, const Looked& look) {
     for (const float each : logits) sum += std::exp(static_cast<double>(each - logit(order[0])));
     Json out = Json::array();
     for (std::size_t i = 0; i < count; ++i)
-        out.push_back({order[i], look.text(order[i]), logit(order[i]),
+        out.push_back({order[i], read_as(look, order[i]), logit(order[i]),
                        std::exp(static_cast<double>(logit(order[i]) - logit(order[0]))) / sum});
     return out;
 }
@@ -106,19 +117,35 @@ Json profile_of(Looked& look, std::size_t prompt) {
     return out;
 }
 
+/// How vectors turn: radians a position of each pair, and of steps that end behind position `short_until`.
+Json rope_of(const Rope& rope) {
+    const RopeAttributes attributes{
+        .theta = static_cast<float>(rope.theta), .short_factor = rope.short_factor, .long_factor = rope.long_factor};
+    const auto speeds = [&](bool is_long) {
+        std::vector<float> out(static_cast<std::size_t>(rope.rotary_dim / 2));
+        inverse_frequencies(attributes, is_long, out);
+        return out;
+    };
+    return {{"theta", rope.theta},
+            {"is_scaled", rope.kind != RopeKind::unscaled},
+            {"factor", rope.attention_factor},
+            {"speeds", speeds(false)},
+            {"long_speeds", speeds(true)},
+            {"short_until", rope.original_max_positions}};
+}
+
 /// What the model is, for the words of the page.
 Json model_of(const ModelConfig& config) {
-    Json layers = Json::array();
-    for (const LayerConfig& layer : config.layers) {
-        const Rope* rope =
-            layer.rope == LayerConfig::kNoRope ? nullptr : &config.ropes[static_cast<std::size_t>(layer.rope)];
+    Json ropes = Json::array(), layers = Json::array();
+    for (const Rope& rope : config.ropes) ropes.push_back(rope_of(rope));
+    for (const LayerConfig& layer : config.layers)
         layers.push_back({{"kv_heads", layer.n_kv_heads},
                           {"head_dim", layer.head_dim},
                           {"window", layer.sliding_window},
-                          {"theta", rope ? Json(rope->theta) : Json()},
-                          {"rotary_dim", rope ? rope->rotary_dim : 0},
-                          {"plain_rope", rope != nullptr && rope->kind == RopeKind::unscaled}});
-    }
+                          {"stride", layer.sparse_stride},
+                          {"summary", layer.sparse_summary},
+                          {"rope", layer.rope},
+                          {"has_experts", layer.has_experts}});
     return {{"architecture", config.architecture},
             {"hidden", config.hidden_size},
             {"heads", config.n_heads},
@@ -126,6 +153,7 @@ Json model_of(const ModelConfig& config) {
             {"vocab", config.vocab_size},
             {"context", config.max_positions},
             {"eps", config.norm_eps},
+            {"ropes", ropes},
             {"layers", layers}};
 }
 
@@ -163,8 +191,7 @@ Json recorded(Looked& look) {
         });
     }
     Json tokens = Json::array();
-    for (std::size_t i = 0; i < look.tokens.size(); ++i)
-        tokens.push_back({look.tokens[i], look.piece(static_cast<std::int64_t>(i))});
+    for (const std::int32_t id : look.tokens) tokens.push_back({id, read_as(look, id)});
     return {{"tokens", tokens},
             {"prompt", prompt},
             {"steps", steps},
@@ -178,10 +205,10 @@ Json recorded(Looked& look) {
 int trace(const Flags& flags) {
     Looked look = open_to_look(flags.look);
     const ModelConfig& config = look.open.config;
-    if (flags.lesson && !config.is_causal)
+    if (flags.lesson && !is_language_model(config))
         fail(
-            "--lesson: expected a model that goes on with a text token by token; {} sees a text as a whole. Without "
-            "--lesson the page shows its values",
+            "--lesson: expected a model that goes on with a text token by token, which {} does not. Without --lesson "
+            "the page shows its values",
             config.architecture);
     const std::int64_t chunk = look.open.model->options().chunk;
     Json run = recorded(look);

@@ -11,8 +11,8 @@ namespace vitro {
 namespace {
 
 constexpr std::int64_t kBins = 24;
-constexpr std::int64_t kMostElements = 1 << 14;           // of a value whose elements are kept
-constexpr std::size_t kMostBytes = std::size_t{3} << 20;  // of all elements that are kept, in base64
+constexpr std::int64_t kMostElements = 1 << 14;  // of a value whose elements are all kept
+constexpr std::int64_t kStart = 64;              // elements of the start of a row
 
 /// JSON has no NaN: it is a text there, never null.
 Json number(double x) {
@@ -62,6 +62,29 @@ int token_axis(const TensorType& type) {
     return -1;
 }
 
+bool TraceValues::Budget::take(std::int64_t elements) {
+    const std::size_t bytes = static_cast<std::size_t>(elements) * sizeof(float) / 3 * 4;
+    if (bytes > left) return false;
+    left -= bytes;
+    return true;
+}
+
+void TraceValues::keep(Json& step, const SeenValue& seen, int axis) {
+    const Tensor& tensor = seen.tensor;
+    const bool is_of_heads = tensor.rank == 3 && axis >= 0, is_map = is_of_heads && seen.type.shape[2] == Dim('C');
+    std::int64_t rows = 1, columns = tensor.elements(), row = columns;
+    if (columns > kMostElements || !(is_map ? maps_ : is_of_heads ? vectors_ : others_).take(columns)) {
+        if (tensor.rank != 2 || axis != 0 || tensor.dim(1) <= kStart || !starts_.take(tensor.dim(0) * kStart)) return;
+        rows = tensor.dim(0), columns = kStart, row = tensor.dim(1);
+        step["columns"] = kStart;
+    }
+    std::vector<float> floats;
+    for (std::int64_t i = 0; i < rows; ++i)
+        for (std::int64_t j = 0; j < columns; ++j)
+            floats.push_back(static_cast<float>(element_of(tensor, i * row + j)));
+    step["data"] = base64(floats);
+}
+
 void TraceValues::add(const SeenValue& seen, const Graph& source) {
     const Tensor& tensor = seen.tensor;
     const int axis = token_axis(seen.type);
@@ -72,14 +95,7 @@ void TraceValues::add(const SeenValue& seen, const Graph& source) {
     for (const Statistics& s : all)
         step["stats"].push_back(
             {number(s.min), number(s.max), number(s.mean), number(s.rms), s.nan, s.plus_infinity, s.minus_infinity});
-    const std::size_t bytes = static_cast<std::size_t>(tensor.elements()) * sizeof(float) / 3 * 4;
-    if (source.find(seen.path) >= 0 && tensor.elements() <= kMostElements && kept_bytes_ + bytes <= kMostBytes) {
-        std::vector<float> floats(static_cast<std::size_t>(tensor.elements()));
-        for (std::size_t i = 0; i < floats.size(); ++i)
-            floats[i] = static_cast<float>(element_of(tensor, static_cast<std::int64_t>(i)));
-        step["data"] = base64(floats);
-        kept_bytes_ += bytes;
-    }
+    if (source.find(seen.path) >= 0) keep(step, seen, axis);
     Json& value = values_[seen.path];
     if (value.is_null()) value = {{"type", to_string(seen.type)}, {"steps", Json::object()}};
     value["steps"][std::to_string(step_)] = std::move(step);

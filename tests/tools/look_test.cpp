@@ -190,9 +190,15 @@ TEST_CASE("trace of a model that sees a text as a whole: its values, no lesson")
         CHECK(asked.exit_code == 2);
         CHECK(contains(asked.err, "--predict: expected 0 for BertForMaskedLM, which generates no text, found 2"));
     }
-    const ProcessResult refused = run_vitro({"trace", "--lesson", "-m", model, "--tokens", "1,5,3,7"});
-    CHECK(refused.exit_code == 1);
-    CHECK(contains(refused.err, "BertForMaskedLM sees a text as a whole"));
+    for (const auto& [directory_name, architecture] :
+         {std::pair{"bert_masked", "BertForMaskedLM"}, std::pair{"qwen3_sequence", "Qwen3ForSequenceClassification"}}) {
+        const std::string other = source_path(fmt::format("tests/golden/{}", directory_name)).string();
+        const ProcessResult refused = run_vitro({"trace", "--lesson", "-m", other, "--tokens", "1,5,3,7"});
+        CHECK(refused.exit_code == 1);
+        CHECK(contains(refused.err, fmt::format("expected a model that goes on with a text token by token, which {} "
+                                                "does not",
+                                                architecture)));
+    }
 }
 
 TEST_CASE("why tells where a value was written, which pass took it into what, and who reads it then") {

@@ -42,8 +42,8 @@ def check_numbers(vitro, page):
     mine = page.evaluate("[...elementsOf('model.layers.1.self_attn.attention_weights', 0)]")
     assert mine == elements["elements"] or all(math.isclose(a, b, rel_tol=1e-7) for a, b in zip(mine, elements["elements"], strict=True))
     following = asked(vitro, "next", TEXT, "--top", "12", "--json")["next"]
-    for (token, piece, logit, probability), theirs in zip(page.evaluate("run.steps[0].next"), following, strict=True):
-        assert (token, piece, logit) == (theirs["id"], theirs["piece"], theirs["logit"])
+    for (token, text, logit, probability), theirs in zip(page.evaluate("run.steps[0].next"), following, strict=True):
+        assert (token, text, logit) == (theirs["id"], theirs["piece"].replace("▁", " "), theirs["logit"])
         assert math.isclose(probability, theirs["probability"], rel_tol=1e-12)
 
 
@@ -161,99 +161,6 @@ def check_times(browser, vitro, directory, page):
             assert math.isclose(marks[path][0], sum(times) / len(times), rel_tol=1e-3, abs_tol=2e-3), (path, marks[path], times)
 
 
-def check_figures(page):
-    """The way through the model, the cache, shared heads, a block, packing and temperature: numbers of the run."""
-    def chapter(number):
-        page.select_option("#lesson-chapter", str(number - 1))
-        return page.text("#lesson-text")
-    for path in ["model.embed_tokens", "model.layers.0.mlp_residual", "model.layers.3.mlp_residual"]:
-        value = page.evaluate(f"({{...valueAt('{path}', 4)}})")
-        assert f"[{', '.join(map(str, value['shape']))}]" in chapter(2) and page.evaluate("short", value["rms"]) in chapter(2)
-    assert "Linear (in_features=256, out_features=512, bias=False)" in chapter(2)
-    steps = page.evaluate("run.steps")
-    assert len(steps) == PREDICT
-    chapter(5)
-    assert page.locator("#lesson-text .computed").count() == sum(step["count"] for step in steps)
-    assert page.locator("#lesson-text .kept").count() == sum(step["first"] for step in steps)
-    chapter(11)
-    assert page.locator("#lesson-text .groups").count() == 3 and page.locator("#lesson-text .groups.own rect.kv").count() == 2
-    text = chapter(15)
-    for name in ["input_layernorm", "self_attn.o_proj", "attention_residual", "post_attention_layernorm", "mlp.down_proj", "mlp_residual"]:
-        assert "rms " + page.evaluate(f"short(valueAt('model.layers.2.{name}', 4).rms)") in text, name
-    assert page.locator("#lesson-text .second").count() == 0
-    chapter(13)
-    assert page.locator("#lesson-text .second").count() == 3
-    chapter(16)
-    logits = page.evaluate("[...elementsOf('logits', 0)]")
-    for temperature in [0.5, 1, 1.7]:
-        page.fill("#lesson-temperature", str(temperature))
-        total = sum(math.exp((logit - max(logits)) / temperature) for logit in logits)
-        assert page.evaluate("percent", 1 / total) in page.text("#temperature-figure"), temperature
-    page.fill("#lesson-temperature", "0")
-    assert "100.000 %" in page.text("#temperature-figure")
-
-
-def check_lesson(browser, vitro, directory):
-    """Every chapter in both languages: nothing left open, the same figures, numbers that are the run's."""
-    figures = {}
-    for language in ["en", "zh"]:
-        file = f"{directory}/lesson_{language}.html"
-        subprocess.run([vitro, "trace", "--lesson", "--lang", language, "-p", TEXT, "-o", file], check=True)
-        with Page(browser, file) as page:
-            assert page.is_visible("#lesson") and "lesson=1" in page.address()
-            count = page.evaluate("chapters().length")
-            assert count == 17
-            for chapter in range(count):
-                assert f"lesson={chapter + 1}" in page.address()
-                text = page.text("#lesson-text")
-                assert not [bad for bad in ["undefined", "NaN", "[object", "null"] if bad in text], (language, chapter, text)
-                figures.setdefault(language, []).append(page.evaluate(
-                    "['table', 'svg', 'math', '.bars', 'rect'].map((each) => document.querySelectorAll('#lesson-text ' + each).length)"))
-                check_with_axe(page, f"lesson {language}, chapter {chapter + 1}")
-                if chapter + 1 < count:
-                    page.click("[data-lesson='1']")
-            page.go_back()
-            assert f"lesson={count - 1}" in page.address()
-            # Chapter 1: pieces and ids; 6: the norm; 8: weights; 13: turning; 16: rivals.
-            page.select_option("#lesson-chapter", "0")
-            for token, piece in page.evaluate("run.tokens.slice(0, run.prompt)"):
-                assert str(token) in page.text("#lesson-text") and piece.replace("▁", "␣") in page.text("#lesson-text")
-            page.select_option("#lesson-layer", "2")
-            page.select_option("#lesson-head", "3")
-            page.click("[data-token='4']")
-            page.select_option("#lesson-chapter", "5")
-            assert page.evaluate("short(valueAt('model.layers.2.input_layernorm', 4).rms)") in page.text("#lesson-text")
-            page.select_option("#lesson-chapter", "7")
-            weights = page.evaluate("attentionRows('model.layers.2.self_attn.attention_weights', 3)[4].map(percent)")
-            assert len(weights) == 5 and all(weight in page.text("#lesson-text") for weight in weights)
-            page.select_option("#lesson-chapter", "12")
-            pairs = page.evaluate("""(() => [0, 1, 2, 4, 8, 16].map((i) => { const half = run.model.layers[2].rotary_dim / 2,
-                before = rowOf('model.layers.2.self_attn.q_heads', 4, 3), after = rowOf('model.layers.2.self_attn.q_rope', 4, 3),
-                angle = 4 * run.model.layers[2].theta ** (-i / half);
-                return [before[i] * Math.cos(angle) - before[i + half] * Math.sin(angle), after[i]]; }))()""")
-            assert all(math.isclose(a, b, rel_tol=1e-4, abs_tol=1e-5) for a, b in pairs), pairs
-            page.fill("#lesson-position", "9")
-            assert "φ = 9" in page.text("#rope-figure")
-            page.select_option("#lesson-chapter", "11")
-            for mask in ["sliding", "strided", "fixed", "both", "packed", "full"]:
-                page.select_option("#lesson-mask", mask)
-            check_figures(page)
-            page.select_option("#lesson-chapter", "15")
-            assert page.evaluate("percent(run.steps[0].next[0][3])") in page.text("#lesson-text")
-            page.select_option("#lesson-chapter", "7")
-            page.click("#lesson-text [data-graph-stage] >> nth=0")
-            assert page.is_hidden("#lesson") and "path=model.layers.2.self_attn.scores" in page.address()
-            page.click("#lesson-button")
-            assert page.is_visible("#lesson")
-        with Page(browser, file, "#stage=build&lesson=9", 400, "dark") as page:
-            for chapter in range(count):
-                page.evaluate(f"toChapter({chapter})")
-                check_with_axe(page, f"lesson on a phone, chapter {chapter + 1}")
-                assert page.evaluate("document.documentElement.scrollWidth") <= 400
-                assert page.evaluate("(({scrollWidth, clientWidth}) => scrollWidth <= clientWidth)($('lesson-text'))"), chapter + 1
-    assert figures["en"] == figures["zh"]
-
-
 ENGLISH = """(allowed) => {
     const found = [], words = (text) => (text || "").replace(/[\\w]+(?:[._–][\\w–]+)+/g, "").match(/[A-Za-z]{2,}/g) || [];
     const names = new Set(allowed.flatMap((name) => String(name).match(/[A-Za-z]+/g) || []));
@@ -270,6 +177,7 @@ ENGLISH = """(allowed) => {
 def check_chinese(browser, vitro, directory):
     """No English word is left in buttons, labels, panel, search and help, but for names of the graph and units."""
     file = f"{directory}/lesson_zh.html"
+    subprocess.run([vitro, "trace", "--lesson", "--lang", "zh", "-p", TEXT, "-o", file], check=True)
     with Page(browser, file, "#stage=build") as page:
         assert page.get_attribute("html", "lang") == "zh"
         allowed = ["SVG", "PNG", "KV", "Esc", "Tab", "Enter", "Home", "End", "rms", "nmse", "FLOP", "MFLOP", "kFLOP", "GFLOP", "kB", "MB", "GB", "NaN", "Inf", "logits", "ms", "RoPE",
@@ -294,22 +202,6 @@ def check_chinese(browser, vitro, directory):
         for text in page.locator(".card .row, .head .step").all_inner_texts():
             assert not re.search(r"\b(layer|ops?|part of|at most|changed)\b", text), text
         assert page.evaluate("[...untold]") == []
-
-
-def check_other_models(browser, vitro, directory):
-    """Chapters stand only where what they say is so: of a softmax with sinks or a cap, of experts, of a scaled sum, none."""
-    golden = pathlib.Path(__file__).parents[1] / "golden"
-    plain, block, feed = "Attention, step one: how relevant is each token?", "The residual stream, then and now", "The feed-forward layer"
-    for model, missing in [("phi3_odd", []), ("gpt_oss", [plain, block, feed]), ("gemma2", [plain, block, feed]), ("mixtral", [block, feed]), ("granite", [plain, block])]:
-        file = f"{directory}/{model}.html"
-        subprocess.run([vitro, "trace", "--lesson", "-m", golden / model, "--tokens", "1,5,3,7", "-o", file], check=True)
-        with Page(browser, file) as page:
-            titles = page.evaluate("chapters().map(({title}) => title)")
-            assert [title for title in [plain, block, feed] if title not in titles] == missing, (model, titles)
-            for chapter in range(len(titles)):
-                page.evaluate(f"toChapter({chapter})")
-                text = page.text("#lesson-text")
-                assert not [bad for bad in ["undefined", "NaN", "[object", "null"] if bad in text], (model, titles[chapter], text)
 
 
 def check_nan(browser, vitro, directory):
@@ -359,12 +251,8 @@ def main():
                 with Page(browser, file, "#stage=build&path=model.layers.1.self_attn.attention_weights&heat=rms", width, scheme) as page:
                     check_with_axe(page, f"trace at {width}, {scheme}")
                     assert page.inside("#forward") and page.inside("#token")
-        check_lesson(browser, vitro, directory)
-        print("check_lesson: passed")
         check_chinese(browser, vitro, directory)
         print("check_chinese: passed")
-        check_other_models(browser, vitro, directory)
-        print("check_other_models: passed")
         said = check_nan(browser, vitro, directory)
         assert not said, said
         browser.close()

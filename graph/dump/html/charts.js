@@ -38,7 +38,7 @@ function attentionSvg(rows, pieces, {chosen = -1, name = "", cell = clamp(Math.f
   rows.forEach((_, key) => { const x = label + key * cell + cell / 2 + 3; out += `<text transform="translate(${x} ${rows.length * cell + 6}) rotate(60)">${escaped(cut(pieces[key]))}</text>`; });
   return out + "</svg>";
 }
-/** Bars with their names and numbers: [[name, share of the width, text], …]. */
+/** Bars with their names and numbers: [[name, share of the longest possible bar, text], …]. */
 function barsHtml(bars) {
-  return `<dl class="bars">${bars.map(([name, share, text]) => `<dt>${escaped(name)}</dt><dd><i style="width:${(100 * clamp(share, 0, 1)).toFixed(2)}%"></i><span>${escaped(text)}</span></dd>`).join("")}</dl>`;
+  return `<dl class="bars">${bars.map(([name, share, text]) => `<dt>${escaped(name)}</dt><dd><i style="width:${(65 * clamp(share, 0, 1)).toFixed(2)}%"></i><span>${escaped(text)}</span></dd>`).join("")}</dl>`;
 }

@@ -1,18 +1,16 @@
 // The guided tour: chapters about this model computing this text. Words stand in lesson_en.js and lesson_zh.js, drawings in
-// figures.js; every number comes from the run.
+// figures*.js, what is so of a model in lesson_model.js; every number comes from the run.
 const LESSONS = {};  // by language: {words, chapters: [{title, needs, when, html}]}
-const tour = {chapter: -1, head: 0, mask: "full", position: null, temperature: 1};
+const tour = {chapter: -1, head: 0, mask: "own", position: null, temperature: 1};
 
 const lessonOn = () => Boolean(run?.lesson) && tour.chapter >= 0;
-/** The layer that the tour speaks of, and paths in it. */
-function inBlock(name) { return `model.layers.${blockIndex()}.${name}`; }
-function blockIndex() { return clamp(ui.layer, 0, run.model.layers.length - 1); }
 /** The chapters whose values this model has. */
 function chapters() {
-  return LESSONS[run.lesson].chapters.filter(({needs = [], when = () => true}) => when() && needs.every((name) => run.values[name.startsWith("model.") || name === "logits" ? name : `model.layers.0.${name}`]));
+  const isThere = (name) => run.values[ownName(name.startsWith("model.") || name === "logits" ? name : `model.layers.0.${name}`)];
+  return LESSONS[run.lesson].chapters.filter(({needs = [], when = () => true}) => needs.every(isThere) && when());
 }
-/** The op that computes a value as the model's code has it, in the first block. */
-const opOf = (name) => story.stages[0].node(`model.layers.0.${name}`)?.op;
+/** Where a chapter stands, from 1; 0 if this model has none of the kind. */
+const chapterNumber = (key) => chapters().findIndex((chapter) => chapter.key === key) + 1;
 const percent = (x) => (x > 0 && x < 5e-5 ? "< 0.01 %" : `${(100 * x).toFixed(x > 0.9995 ? 3 : 2)} %`);
 const piece = (token) => `<b class="piece">${escaped(pieceText(run.tokens[token][1]))}</b>`;
 const milliseconds = (seconds) => `${(1e3 * seconds).toFixed(seconds < 0.1 ? 3 : 1)} ms`;

@@ -13,8 +13,8 @@ if (run) {
 }
 /** The last position that was computed: a token that was chosen last was not fed. */
 function lastToken() { const step = run.steps[run.steps.length - 1]; return step.first + step.count - 1; }
-/** "The", where the tokenizer writes "▁The". */
-function pieceText(piece) { return piece.replace(/^▁/, "␣").replace(/▁/g, " "); }
+/** What a token adds to the text, with spaces and ends of lines that can be seen. */
+function pieceText(text) { return text.replace(/ /g, "␣").replace(/\n/g, "↵").replace(/\t/g, "⇥"); }
 /** The step that computed a position. */
 function stepOf(token) { return run.steps.findIndex(({first, count}) => token >= first && token < first + count); }
 
@@ -26,7 +26,7 @@ function valueAt(path, token = ui.token) {
   const [min, max, mean, rms, nan, plus, minus] = at.stats[row].map(Number);
   return {path, step, row, type: value.type, shape: at.shape, byToken: at.by_token, isCopied: at.copied, in: at.in, hist: at.hist[row], min, max, mean, rms, nan, plus, minus};
 }
-/** All elements of a value in a step, as f32, or null where they were too many to be kept. */
+/** The elements of a value in a step, as f32, of each row the first `columns` where it has that; null where they were too many to be kept. */
 function elementsOf(path, step) {
   const at = run?.values[path]?.steps[step];
   if (!at?.data) return null;
@@ -44,11 +44,13 @@ function rowOf(path, token = ui.token, head = null) {
   const axis = run.values[path].type.replace(/^[^[]*\[|\]/g, "").split(", ").indexOf("T");
   if (axis < 0) return all;
   const count = (from, to) => at.shape.slice(from, to).reduce((a, b) => a * b, 1);
-  const inner = count(axis + 1), row = token - run.steps[step].first;
+  const inner = at.columns ?? count(axis + 1), row = token - run.steps[step].first;
   if (axis === 0 && head === null) return all.subarray(row * inner, (row + 1) * inner);
   if (axis === 0) return all.subarray((row * at.shape[1] + head) * count(2), (row * at.shape[1] + head + 1) * count(2));
   return all.subarray(((head ?? 0) * at.shape[axis] + row) * inner, ((head ?? 0) * at.shape[axis] + row + 1) * inner);
 }
+/** Whether only the starts of a value's rows were kept. */
+function isStart(path, step = stepOf(ui.token)) { return run.values[path]?.steps[step]?.columns !== undefined; }
 /** The value that a box shows: what its op computes. */
 function valueOfBox(box) { return run && box.kind === "node" ? valueAt(box.path) : run && box.kind === "leaf" ? valueAt(box.value.path) : null; }
 
@@ -86,7 +88,7 @@ function valueHtml(path) {
     ${facts([[say`range`, `${short(value.min)} … ${short(value.max)}`], [say`mean`, short(value.mean)], ["rms", short(value.rms)],
       [say`no number`, odd ? `<span class="${value.nan || value.plus ? "minus" : ""}">${odd}</span>` : ""],
       [say`came about`, value.isCopied ? say`copied from the program’s memory` : say`computed again from copies of what the fused op read`]])}
-    ${row && row.length <= 1024 ? `<div class="strip-cells" role="img" aria-label="${counted(row.length, "element")}">${stripSvg(row, 330)}</div><p class="doc">${say`${counted(row.length, "element")}: blue below 0, red above`}</p>` : ""}</div>
+    ${row && row.length <= 1024 ? `<div class="strip-cells" role="img" aria-label="${counted(row.length, "element")}">${stripSvg(row, 330)}</div><p class="doc">${say`${isStart(path) ? say`the first ${row.length} elements` : counted(row.length, "element")}: blue below 0, red above`}</p>` : ""}</div>
     ${heads ? heatMapsHtml(path, heads) : ""}`;
 }
 /** How many heads a value of attention weights has, [heads, T, C]; 0 of others. */

@@ -67,7 +67,7 @@ WORDS.zh = {
   "what they do": "做什么", "operations": "运算", "microseconds of the step": "该步微秒数", "rms of the value": "值的均方根", "largest magnitude": "最大绝对值", "error against side a": "相对 a 边的误差",
   "µs a step": "每步微秒", "nmse against side a": "相对 a 边的 nmse",
   "at token {0} “{1}”": "在词元 {0}“{1}”处", "of the whole step": "整个一步", "Its value": "它的值", "range": "范围", "mean": "均值", "no number": "非数", "came about": "来源",
-  "copied from the program’s memory": "从程序内存中复制", "computed again from copies of what the fused op read": "由融合算子所读数据的副本重新算出", "{0}: blue below 0, red above": "{0}：蓝色小于 0，红色大于 0",
+  "copied from the program’s memory": "从程序内存中复制", "computed again from copies of what the fused op read": "由融合算子所读数据的副本重新算出", "the first {0} elements": "前 {0} 个元素", "{0}: blue below 0, red above": "{0}：蓝色小于 0，红色大于 0",
   "What each head looks at": "每个头看什么", "A row for each token, a column for each that it takes from; dark is much. Rows sum to 1.": "每个词元一行，它所取自的每个词元一列；越深越多。每行之和为 1。",
   "{0}: {1} at {2}, steps {3} to {4}": "{0}：{1}，偏移 {2}，第 {3} 步到第 {4} 步", "The {0} over time": "{0} 随时间的变化", "Blocks of the {0} by step and offset": "{0} 的各块，按步和偏移",
   "{0} from bottom to top, steps 1 to {1} from left to right; bytes that no block of this program has are drawn short. Click a block to go to its box.":
