@@ -81,6 +81,50 @@ std::vector<std::string> flags_of(const CLI::App& app) {
     return out;
 }
 
+/// What other programs call an option that a command has by another name; empty if it has none such.
+std::string_view name_here(const CLI::App& command, std::string_view flag) {
+    constexpr std::pair<std::string_view, std::string_view> kNames[] = {
+        {"--temperature", "--temp"},
+        {"--max-tokens", "--predict"},
+        {"--max-new-tokens", "--predict"},
+        {"--max_new_tokens", "--predict"},
+        {"--num-predict", "--predict"},
+        {"--repetition-penalty", "--repeat-penalty"},
+        {"--gpu-layers", "--device"},
+        {"--n-gpu-layers", "--device"},
+        {"-ngl", "--device"},
+        {"--context-length", "--ctx-size"},
+        {"--num-ctx", "--ctx-size"},
+        {"--max-model-len", "--ctx-size"},
+        {"--cache-type-k", "--kv-type"},
+        {"-ctk", "--kv-type"},
+        {"--kv-cache-dtype", "--kv-type"},
+        {"--quantization", "--weights"},
+        {"--quantize", "--weights"},
+        {"--dtype", "--activations"},
+        {"--prompt-file", "--file"},
+        {"--conversation", "--chat"},
+        {"-cnv", "--chat"},
+    };
+    for (const auto& [there, here] : kNames)
+        if (there == flag && command.get_option_no_throw(std::string(here)) != nullptr) return here;
+    return {};
+}
+
+/// One dash before a name of several letters would be read as -t with the value "emp".
+void refuse_single_dashes(const CLI::App& program, int argc, const char* const* argv) {
+    const CLI::App* command = nullptr;
+    for (const CLI::App* each : program.get_subcommands([](const CLI::App*) { return true; }))
+        if (argc > 1 && each->get_name() == argv[1]) command = each;
+    for (int i = 2; command != nullptr && i < argc && std::string_view(argv[i]) != "--"; ++i) {
+        const std::string word = argv[i];
+        if (word.size() < 3 || word[0] != '-' || word[1] == '-' || argv[i - 1][0] == '-') continue;
+        const bool has_it = command->get_option_no_throw("-" + word) != nullptr;
+        const std::string name = has_it ? "-" + word : std::string(name_here(*command, word));
+        if (!name.empty()) fail_usage("{}: no option is called '{}': did you mean '{}'?", argv[1], word, name);
+    }
+}
+
 [[noreturn]] void fail_unknown(const CLI::App& program, const CLI::App& command, const std::string& word) {
     const bool is_program = &program == &command;
     const std::string where = is_program ? "" : command.get_name() + ": ";
@@ -90,7 +134,9 @@ std::vector<std::string> flags_of(const CLI::App& app) {
         names = flags_of(command);
         const std::vector<std::string_view> known(names.begin(), names.end());
         // Any letter is as near as any other.
-        const std::string hint = flag.size() > 2 ? did_you_mean(flag, known) : "";
+        std::string hint = flag.size() > 2 ? did_you_mean(flag, known) : "";
+        if (const std::string_view here = name_here(command, flag); !here.empty())
+            hint = fmt::format(": did you mean '{}'?", here);
         const auto has_it = [&](const CLI::App* each) { return each->get_option_no_throw(flag) != nullptr; };
         const std::vector<const CLI::App*> commands = program.get_subcommands([](const CLI::App*) { return true; });
         const bool is_of_commands =
@@ -295,6 +341,7 @@ std::function<int()> CommandLine::parse(int argc, const char* const* argv) const
     const auto refuse_unknown_words = [&] {
         if (const auto words = app_->remaining(true); !words.empty()) fail_unknown(*app_, active(), words[0]);
     };
+    refuse_single_dashes(*app_, argc, argv);
     try {
         app_->parse(argc, argv);
     } catch (const CLI::Success& success) {

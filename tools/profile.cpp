@@ -166,7 +166,7 @@ std::string text_of(const Profile& profile, const std::map<std::string, Peaks>& 
 std::string page_of(const Profile& profile, const std::map<std::string, Peaks>& peaks, const Flags& flags) {
     Phase phase = flags.phase == "prefill" ? Phase::prefill : Phase::decode;
     if (Totals(profile, phase).runs == 0) phase = phase == Phase::decode ? Phase::prefill : Phase::decode;
-    Paint paint{.title = "µs a step", .is_logarithmic = true, .least = 1e-1, .most = 1e-1};
+    Paint paint{.title = "µs a step", .is_logarithmic = true, .least = 1e-1, .most = 1e-1, .is_of_steps = true};
     for (const ProfileRow& row : rows_of(profile, phase, ProfileBy::step, peaks)) {
         const double microseconds = 1e6 * row.seconds / static_cast<double>(row.calls);
         paint.most = std::max(paint.most, microseconds);

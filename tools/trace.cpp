@@ -189,7 +189,7 @@ int trace(const Flags& flags) {
     const StoryFlags story{.model = flags.look.model, .step = {.batch = 1, .chunk = chunk}};
     const Devices devices = open_devices(story.model);
     const std::vector<Story> stories = compile_stories(story, devices);
-    HtmlPage page;
+    HtmlPage page{.language = flags.language};
     for (const Story& each : stories) page.programs.push_back(&each);
     page.run = run.dump(-1, ' ', false, Json::error_handler_t::replace);
     print_or_write(html_of(page), flags.output);
@@ -211,11 +211,10 @@ void add_trace(CommandLine& line) {
     command.number("-n,--predict", flags->look.predict, {0},
                    "tokens to generate after the text (default 3; by a model that generates none, 0), the most "
                    "probable ones");
-    const Option lesson =
-        command.flag("--lesson", flags->lesson,
-                     "with a guided tour of what happens in this model with this text, from text to token");
-    command.choice("--lang", flags->language, {"en", "zh"}, "the tour's language: en (the default) or zh")
-        .needs(lesson);
+    command.flag("--lesson", flags->lesson,
+                 "with a guided tour of what happens in this model with this text, from text to token");
+    command.choice("--lang", flags->language, {"en", "zh"},
+                   "the language of the page and of the tour: en (the default) or zh");
     command.output("-o,--output", flags->output, "write to a file instead");
 }
 

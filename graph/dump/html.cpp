@@ -29,7 +29,8 @@ std::string html_of(const HtmlPage& page) {
     if (names.empty())
         for (const Story* story : page.programs) names.push_back(story->phase);
     std::string data = data_script("page-data", json_object({"\"programs\":" + json_list(names, json_string),
-                                                             fmt::format("\"start\":{}", page.start)}));
+                                                             fmt::format("\"start\":{}", page.start),
+                                                             "\"language\":" + json_string(page.language)}));
     // A thread for each program, which begins with its first stage, and one that finds alike layers from the last stage
     // on. Where no thread can be started this one does the work.
     constexpr auto kLaunch = std::launch::async | std::launch::deferred;
@@ -58,10 +59,14 @@ std::string html_of(const HtmlPage& page) {
         else
             out.append(html_file(name)) += '\n';
     }
-    const std::string_view mark = "@TITLE@";
-    const std::size_t at = out.find(mark);
-    VITRO_CHECK(at != std::string::npos, "page.html has no {}", mark);
-    return out.replace(at, mark.size(), escaped(page.programs.front()->stages.front().graph.name));
+    const auto put = [&](std::string_view mark, const std::string& text) {
+        const std::size_t at = out.find(mark);
+        VITRO_CHECK(at != std::string::npos, "page.html has no {}", mark);
+        out.replace(at, mark.size(), text);
+    };
+    put("@LANGUAGE@", page.language);
+    put("@TITLE@", escaped(page.programs.front()->stages.front().graph.name));
+    return out;
 }
 
 }  // namespace vitro

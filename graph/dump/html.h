@@ -21,6 +21,7 @@ struct Paint {
     std::string title;  // what the numbers are: "error against side a"
     bool is_logarithmic = false;
     double least = 0, most = 1;         // the ends of the scale, above 0 where it is logarithmic
+    bool is_of_steps = false;           // of the program's steps, which the nodes of earlier stages became part of
     std::map<std::string, Mark> marks;  // by a value's path
     std::vector<std::pair<std::string, std::string>> drawings;  // heading, SVG
 };
@@ -34,6 +35,8 @@ struct HtmlPage {
     const Paint* paint = nullptr;
     /// JSON of a run, as tools/trace.cpp writes it; empty where there was none.
     std::string run;
+    /// Of the page's own words: "en" or "zh".
+    std::string language = "en";
     /// The programs side by side, by their order: JSON of graph/dump/side_by_side.h; empty where they are one model's.
     std::string comparison;
 };

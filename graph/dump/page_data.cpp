@@ -37,8 +37,8 @@ std::string paint_text(const Paint& paint) {
     std::vector<std::string> marks;
     for (const auto& [path, mark] : paint.marks)
         marks.push_back(fmt::format("{}:[{},{}]", json_string(path), Json(mark.value).dump(), json_string(mark.text)));
-    return fmt::format(R"({{"title":{},"log":{},"least":{},"most":{},"marks":{},"drawings":{}}})",
-                       json_string(paint.title), paint.is_logarithmic, Json(paint.least).dump(),
+    return fmt::format(R"({{"title":{},"log":{},"ofSteps":{},"least":{},"most":{},"marks":{},"drawings":{}}})",
+                       json_string(paint.title), paint.is_logarithmic, paint.is_of_steps, Json(paint.least).dump(),
                        Json(paint.most).dump(), json_object(marks), json_list(paint.drawings, [](const auto& drawing) {
                            return fmt::format("[{},{}]", json_string(drawing.first), json_string(drawing.second));
                        }));

@@ -86,7 +86,7 @@ def check_stages(open_page):
         assert "every box is one op" in page.text("#panel")
         assert stages == [text.replace("\n", "") for text in page.locator("#timeline button").all_inner_texts()]
         for name in stages:  # all of them by the button
-            assert page.text("#caption b >> nth=0") == name
+            assert page.text(".caption b >> nth=0") == name
             assert f"stage={name}" in page.address()
             refused = page.text("#panel").upper().count("REFUSED")
             assert not ("the graph has no place" in page.text("#panel") and refused), name
@@ -94,10 +94,10 @@ def check_stages(open_page):
                 page.click("#forward")
         assert page.is_disabled("#forward")
         page.click("#back")
-        assert page.text("#caption b >> nth=0") == stages[-2]
+        assert page.text(".caption b >> nth=0") == stages[-2]
         page.click(f"[data-stage='{stages.index('fuse_attention')}']")
         assert "fuse_attention" in page.address()
-        assert "→" in page.text("#caption .numbers")
+        assert "→" in page.text(".caption .numbers")
         page.fill("#pass", "3")
         assert f"stage={stages[3]}" in page.address()
         # The change is in sight, and readable.
@@ -125,9 +125,9 @@ def check_every_program(open_page):
         page.open("#stage=fuse_attention")
         assert "FIRED 4 TIMES" in page.text("#panel").upper()
         page.open("#stage=program&path=model.layers.3.attention_residual&layer=3")
-        assert page.locator("[data-build='model.layers.3.self_attn.o_proj']").count() == 1
+        assert page.locator("[data-at='0'][data-path='model.layers.3.self_attn.o_proj']").count() == 1
         assert "PLACE IN MEMORY" in page.text("#panel").upper()
-        page.click("[data-build='model.layers.3.self_attn.o_proj']")
+        page.click("[data-at='0'][data-path='model.layers.3.self_attn.o_proj']")
         assert "stage=build&path=model.layers.3.self_attn.o_proj" in page.address()
 
 
@@ -189,7 +189,7 @@ def check_boxes_by_keyboard(open_page):
         page.keyboard.press("Tab")
         reached = []
         for _ in range(60):
-            label = page.evaluate("document.activeElement.closest('#canvas') && (document.activeElement.ariaLabel || document.activeElement.innerText)")
+            label = page.evaluate("document.activeElement.closest('.canvas') && (document.activeElement.ariaLabel || document.activeElement.innerText)")
             if not label:
                 break
             assert page.evaluate("""(() => { const at = document.activeElement.getBoundingClientRect(), view = viewBox();
@@ -217,10 +217,10 @@ def check_addresses(open_page):
         page.click("#forward")
         page.go_back()
         page.go_back()
-        assert "stage=fuse_attention" in page.address() and "fuse_attention" in page.text("#caption")
+        assert "stage=fuse_attention" in page.address() and "fuse_attention" in page.text(".caption")
         assert page.inside(".card.selected")
         page.go_forward()
-        assert "stage=fuse_gated_ffn" in page.address() and "fuse_gated_ffn" in page.text("#caption")
+        assert "stage=fuse_gated_ffn" in page.address() and "fuse_gated_ffn" in page.text(".caption")
         page.open("#program=prefill&stage=build&unfold=1&open=none")
         assert page.get_attribute("[data-program='0']", "aria-pressed") == "true"
         assert page.locator(".card").count() < 20
@@ -258,7 +258,7 @@ def check_search(open_page):
 def check_mouse(open_page):
     with open_page("#stage=build") as page:
         page.click(".card[data-id='s:n:model.embed_tokens']")
-        assert "path=model.embed_tokens" in page.address() and page.locator("#edges .hot").count() > 0
+        assert "path=model.embed_tokens" in page.address() and page.locator(".edges .hot").count() > 0
         page.click("#panel a >> nth=0")
         page.click("#panel [data-close]")
         assert "path=" not in page.address()
@@ -342,7 +342,7 @@ def check_labels(open_page):
     for stage in ["build", "fuse_qkv_rope", "program"]:
         with open_page(f"#stage={stage}") as page:
             over = page.evaluate("""(() => {
-                const shapes = [...document.querySelectorAll('#edges text, .card, .head .step')].map((e) => [e, e.getBoundingClientRect()]);
+                const shapes = [...document.querySelectorAll('.edges text, .card, .head .step')].map((e) => [e, e.getBoundingClientRect()]);
                 const found = [];
                 for (const [a, p] of shapes) for (const [b, q] of shapes)
                     if (a !== b && a.tagName === 'text' && p.left < q.right - 1 && q.left < p.right - 1 && p.top < q.bottom - 2 && q.top < p.bottom - 2)
@@ -350,7 +350,7 @@ def check_labels(open_page):
                 return found;
             })()""")
             assert over == [], (stage, over)
-            assert page.locator("#edges text").count() > 5
+            assert page.locator(".edges text").count() > 5
 
 
 def check_speed(browser, file):
@@ -374,19 +374,33 @@ def check_speed(browser, file):
             }""")
             print(f"{address}: {milliseconds:.1f} ms per frame of moving and zooming")
             assert milliseconds < 1000 / 30
-        page.open("#stage=build")
-        steps = page.evaluate("""async () => {
-            const times = [];
-            for (let i = 1; i < story.stages.length; ++i) {
-                const start = performance.now();
-                goTo(i);
-                times.push(performance.now() - start);
-                await new Promise(requestAnimationFrame);
-            }
-            return times;
-        }""")
-        print(f"changing the stage takes {max(steps):.1f} ms at most")
-        assert sorted(steps)[len(steps) // 2] < 1000 / 30
+    for motion in ["reduce", "no-preference"]:
+        with Page(browser, file, "#stage=build", motion=motion) as page:
+            check_stage_changes(page)
+
+
+def check_stage_changes(page):
+    """No stage change keeps the page's thread for longer than a thirtieth of a second: scripts, styles, layout and paint, in
+    CPU time, since other processes share the machine. Of three rounds the least."""
+    session = page.context.new_cdp_session(page.page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def busy():
+        metrics = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
+        return 1000 * metrics["TaskDuration"]
+    stages = range(1, page.evaluate("story.stages.length"))
+    rounds = []
+    for _ in range(3):
+        page.evaluate("goTo(0)")
+        rounds.append([])
+        for stage in stages:
+            page.wait_for_timeout(350)  # until all has glided to its place
+            before = busy()
+            page.evaluate(f"async () => {{ goTo({stage}); await new Promise(requestAnimationFrame); await new Promise(requestAnimationFrame); }}")
+            rounds[-1].append(busy() - before)
+    times = [min(each) for each in zip(*rounds, strict=True)]
+    print(f"changing the stage takes {max(times):.1f} ms at most, {sorted(times)[len(times) // 2]:.1f} ms in the middle")
+    assert max(times) < 1000 / 30
 
 
 def check_plan_page(browser, file):
@@ -404,7 +418,7 @@ def check_plan_page(browser, file):
 
 def main():
     vitro = sys.argv[1]
-    checks = [each for name, each in globals().items() if name.startswith("check_") and name not in ("check_with_axe", "check_speed", "check_plan_page")]
+    checks = [each for name, each in globals().items() if name.startswith("check_") and name not in ("check_with_axe", "check_speed", "check_stage_changes", "check_plan_page")]
     with tempfile.TemporaryDirectory() as directory, sync_playwright() as playwright:
         if not pathlib.Path(CHROMIUM).exists():
             print("SKIPPED: there is no chromium (Debian: chromium)")

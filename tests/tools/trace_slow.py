@@ -7,6 +7,7 @@ Exit code 77 where there is no browser or no playwright, as page_slow.py.
 import json
 import math
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -87,7 +88,7 @@ def check_heat_and_memory(page):
     for heat in ["bytes", "flops", "rms", "most"]:
         page.select_option("#heat", heat)
         assert f"heat={heat}" in page.address() and page.locator(".card.painted").count() > 5
-        assert page.locator("#caption .paint").count() == 1
+        assert page.locator(".caption .paint").count() == 1
     page.select_option("#heat", "")
     assert page.locator(".card.painted").count() == 0
     block = page.locator("#panel .arena:not(.timeline) .block >> nth=2")
@@ -125,8 +126,17 @@ def check_times(browser, vitro, directory, page):
     took = page.evaluate("(seconds) => microseconds(seconds)", call["steps"][5][1] - call["steps"][5][0])
     assert took in page.text(".card.selected") and took in page.text("#panel .facts >> nth=0")
     assert page.locator(f"#panel .timeline .chosen[data-path='{path}']").count() == 1
-    page.open("#stage=build&program=decode&heat=time")
-    assert "Times are of the last stage" in page.text("#caption") and page.locator(".card.painted").count() == 0
+    # At earlier stages a box has the time of the program's kernel that it became part of, and says so.
+    page.open("#stage=build&program=decode&token=7&heat=time&path=model.layers.0.self_attn.scores")
+    assert "the program’s kernel that it became part of" in page.text(".caption")
+    attention = page.evaluate("run.profile.paths.decode.indexOf('model.layers.0.self_attn.attention')")
+    took = page.evaluate("(seconds) => microseconds(seconds)", call["steps"][attention][1] - call["steps"][attention][0])
+    for name in ["scores", "attention_weights", "attended"]:
+        assert f"part of attention: {took}" in page.text(f".card[data-id='s:n:model.layers.0.self_attn.{name}']"), name
+    assert took in page.text("#panel .facts >> nth=0")
+    assert "part of" not in page.text(".card[data-id='s:n:model.embed_tokens']")
+    page.click("#panel [data-at][data-path='model.layers.0.self_attn.attention']")
+    assert "stage=program&path=model.layers.0.self_attn.attention" in page.address()
 
     html, trace = f"{directory}/profile.html", f"{directory}/profile.json"
     subprocess.run([vitro, "profile", "-p", TEXT, "-n", "4", "--format", "html", "-o", html, "--trace", trace], check=True)
@@ -139,6 +149,7 @@ def check_times(browser, vitro, directory, page):
         elif decode:
             durations.setdefault(event["args"]["path"], []).append(event["dur"])
     with Page(browser, html) as profiled:
+        assert "stage=program" in profiled.address()  # what was measured
         marks = profiled.evaluate("story.paint.marks")
         assert sorted(marks) == sorted(durations) and len(marks) > 20
         for path, times in durations.items():
@@ -238,6 +249,48 @@ def check_lesson(browser, vitro, directory):
     assert figures["en"] == figures["zh"]
 
 
+ENGLISH = """(allowed) => {
+    const found = [], words = (text) => (text || "").replace(/[\\w]+(?:[._–][\\w–]+)+/g, "").match(/[A-Za-z]{2,}/g) || [];
+    const names = new Set(allowed.flatMap((name) => String(name).match(/[A-Za-z]+/g) || []));
+    const look = (element, what, text) => words(text).filter((word) => !names.has(word)).forEach((word) => found.push(`${word} in ${what} of ${element.outerHTML.slice(0, 90)}`));
+    for (const element of document.querySelectorAll("body *:not(script, style)")) {
+        if (element.closest("[lang=en], math, code, .path, .equation, .piece, .card, .edges, .head, kbd, #lesson-text, #hits, #title, #token-list, .doc > a, title, .bars, #timeline")) continue;
+        for (const name of ["title", "aria-label", "placeholder"]) look(element, name, element.getAttribute(name));
+        for (const node of element.childNodes) if (node.nodeType === 3) look(element, "text", node.data);
+    }
+    return found;
+}"""
+
+
+def check_chinese(browser, vitro, directory):
+    """No English word is left in buttons, labels, panel, search and help, but for names of the graph and units."""
+    file = f"{directory}/lesson_zh.html"
+    with Page(browser, file, "#stage=build") as page:
+        assert page.get_attribute("html", "lang") == "zh"
+        allowed = ["SVG", "PNG", "KV", "Esc", "Tab", "Enter", "Home", "End", "rms", "nmse", "FLOP", "MFLOP", "kFLOP", "GFLOP", "kB", "MB", "GB", "NaN", "Inf", "logits", "ms", "RoPE",
+                   *page.evaluate("page.programs"), *page.evaluate("story.stages.flatMap(({name}) => name.match(/[A-Za-z]+/g))"), *page.evaluate("Object.keys(story.ops)"), *page.evaluate("Object.keys(story.regions)"),
+                   *page.evaluate("[...new Set(story.stages.flatMap((stage) => stage.nodes.flatMap((node) => node.attributes.flat())))].flatMap((text) => text.match(/\\w+/g) || [])"),
+                   *page.evaluate("[...new Set([...story.moduleOf.values()].flatMap(({type, detail}) => `${type} ${detail}`.match(/\\w+/g)))]"), *page.evaluate("run.tokens.map(([, piece]) => pieceText(piece)).flatMap((text) => text.match(/\\w+/g) || [])"),
+                   "cpu", "cpp", "models", "decoder", "bf", "tokens", *page.evaluate("[...new Set(story.stages.flatMap(({nodes}) => nodes.flatMap(({inputNames}) => inputNames)))]")]
+        for address in ["#stage=build", "#stage=fuse_attention", "#stage=fuse_bias", "#stage=program", "#stage=program&path=model.layers.1.self_attn.attention&layer=1&heat=time",
+                        "#stage=build&path=model.layers.1.self_attn.scores&layer=1&heat=rms", "#stage=build&path=module:model.layers.0.mlp", "#stage=program&path=model.layers.0.self_attn.scores",
+                        "#stage=build&path=tokens", "#stage=build&open=none", *(f"#stage=build&lesson={chapter}" for chapter in range(1, 18))]:
+            page.open(address)
+            assert not page.evaluate(ENGLISH, allowed), (address, page.evaluate(ENGLISH, allowed)[:8])
+        page.click("#help")
+        assert not page.evaluate(ENGLISH, allowed), page.evaluate(ENGLISH, allowed)[:8]
+        assert "如何阅读本页" in page.text("#help-dialog")
+        page.keyboard.press("Escape")
+        for query in ["xyzzy", "model", "scores"]:
+            page.fill("#query", query)
+            text = page.text("#hits")
+            assert "没有含“xyzzy”" in text if query == "xyzzy" else text
+            assert "more" not in text and " at " not in text
+        for text in page.locator(".card .row, .head .step").all_inner_texts():
+            assert not re.search(r"\b(layer|ops?|part of|at most|changed)\b", text), text
+        assert page.evaluate("[...untold]") == []
+
+
 def check_other_models(browser, vitro, directory):
     """Chapters stand only where what they say is so: of a softmax with sinks or a cap, of experts, of a scaled sum, none."""
     golden = pathlib.Path(__file__).parents[1] / "golden"
@@ -303,6 +356,8 @@ def main():
                     assert page.inside("#forward") and page.inside("#token")
         check_lesson(browser, vitro, directory)
         print("check_lesson: passed")
+        check_chinese(browser, vitro, directory)
+        print("check_chinese: passed")
         check_other_models(browser, vitro, directory)
         print("check_other_models: passed")
         said = check_nan(browser, vitro, directory)

@@ -3,6 +3,34 @@ window.addEventListener("error", (event) => { document.documentElement.dataset.e
 const $ = (id) => document.getElementById(id);
 const clamp = (x, least, most) => Math.min(Math.max(x, least), most);
 
+/**
+ * A text of the page in its language: say`${count} ops`, say("ops"). WORDS has the other languages' by the English one,
+ * its slots called {0}, {1}, ….
+ */
+const WORDS = {};
+const untold = new Set();  // what a language lacks
+function say(parts, ...slots) {
+  const english = typeof parts === "string" ? parts : parts.reduce((text, part, i) => `${text}{${i - 1}}${part}`);
+  let text = english;
+  if (page.language !== "en") {
+    text = WORDS[page.language][english];
+    if (text === undefined) untold.add(text = english);
+  }
+  return slots.length ? text.replace(/\{(\d)\}/g, (_, i) => slots[i]) : text;
+}
+/** What the compiler says of a stage: most are equations, which all languages have in common. */
+const equationText = ({equation}) => WORDS[page.language]?.[equation] ?? equation;
+/** The texts that page.html has. */
+function tellPage() {
+  if (page.language === "en") return;
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT, (node) =>
+    /^(script|style)$/i.test(node.nodeName) ? NodeFilter.FILTER_REJECT : NodeFilter.FILTER_ACCEPT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    if (node.nodeType === Node.TEXT_NODE) node.data = node.data.replace(/\p{L}(.*\S)?/su, (text) => say(text));
+    else for (const name of ["title", "aria-label", "placeholder"]) if (node.hasAttribute(name)) node.setAttribute(name, say(node.getAttribute(name)));
+  }
+}
+
 function parentPath(path) { const dot = path.lastIndexOf("."); return dot < 0 ? "" : path.slice(0, dot); }
 
 /** The number of the repeat's layer that a value is in, or -1. For a module: its path and a dot. */
@@ -33,9 +61,9 @@ function escaped(text) {
 /** Underscores may end a line. */
 function breakable(name) { return escaped(name).replace(/_/g, "_<wbr>"); }
 /** "once", "1,024 times" */
-function times(count) { return count === 1 ? "once" : `${count.toLocaleString("en")} times`; }
+function times(count) { return count === 1 ? say`once` : say`${count.toLocaleString("en")} times`; }
 /** "1 op", "12 ops" */
-function counted(count, noun) { return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`; }
+function counted(count, noun) { return count === 1 ? say(`1 ${noun}`) : say(`{0} ${noun}s`).replace("{0}", count.toLocaleString("en")); }
 
 /**
  * Lines about layers that are alike become one: {path, why, mark} with `count`, `name` ("layers.0–31.mlp.gated") and
@@ -57,7 +85,7 @@ function foldedLines(lines) {
   return [...groups.values()].map((group) => {
     if (group.count === 1) return {...group, name: group.path};
     const all = `${group.prefix}${group.first}–${group.last}`;
-    return {...group, name: `${all}.${group.rest}`, why: group.folded.replaceAll("\u0001", all).replaceAll("\u0002", "(the layer before)")};
+    return {...group, name: `${all}.${group.rest}`, why: group.folded.replaceAll("\u0001", all).replaceAll("\u0002", say`(the layer before)`)};
   });
 }
 function escapedForRegExp(text) { return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"); }

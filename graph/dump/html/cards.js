@@ -31,31 +31,35 @@ function chipText({name, value}) {
   if (value.kind === "state") return `${name}: ${value.path.split(".").pop()} ${value.type}`;
   return name === value.path ? `${name} ${value.type}` : `${name}: ${value.path}`;
 }
-/** The lines of a card: [class, text, text on the right]. */
+/** The lines of a card: [class, text, text on the right, whether each differs from the first side]. */
 function cardLines(box) {
   if (box.lines) return box.lines;
-  const lines = [];
+  const lines = [], {story} = box.stage, differs = box.differs || {};
   if (box.kind === "leaf") {
-    lines.push(["op", box.isResult ? "result" : box.value.path]);
-    lines.push(["name", box.isResult ? box.value.path : box.value.type]);
+    lines.push(["op", box.isResult ? say`result` : box.value.path, "", differs.op]);
+    lines.push(["name", box.isResult ? box.value.path : box.value.type, "", differs.dtype || differs.shape]);
   } else if (box.kind === "group") {
     lines.push(["op", groupName(box) + (box.repeat ? "         " : "")]);  // room for "32 ×"
     lines.push(["name", box.module?.type || ""]);
     lines.push(["row", `${counted(box.nodes, "op")} · ${human(box.bytes, "B")}`]);
     const mark = markOf(story, box);
-    if (mark) lines.push(["row", `at most ${mark[2]}`]);
-    if (box.touched) lines.push(["row", `${box.touched} changed here`]);
+    if (mark) lines.push(["row", say`at most ${mark[2]}`]);
+    if (box.isCompared && box.differing) lines.push(["row", say`${box.differing} differ`, "", true]);
+    else if (box.touched && !box.isCompared) lines.push(["row", say`${box.touched} changed here`]);
   } else {
-    lines.push(["op", box.node.op, story.ops[box.node.op].view ? "" : human(box.node.bytes, "B")]);
+    lines.push(["op", box.node.op, story.ops[box.node.op].view ? "" : human(box.node.bytes, "B"), differs.op, differs.bytes]);
     lines.push(["name", shortName(box)]);
     const text = attributeText(box.node);
-    if (text) lines.push(["row", text]);
+    if (text) lines.push(["row", text, "", differs.op]);
+    if (differs.dtype || differs.shape) lines.push(["row", box.node.outputs[0].type, "", true]);
+    if (differs.inputs) lines.push(["row", say`reads other values`, "", true]);
+    if (differs.step) lines.push(["row", stepText(box.path, story.number), "", true]);
     const mark = markOf(story, box);
     if (mark) lines.push(["row", mark[2]]);
     const error = boxError(box);
-    if (error) lines.push(["row", errorText(error)]);
-    const time = ui.heat === "time" && timeOf(box.path);
-    if (time) lines.push(["row", microseconds(time.end - time.begin)]);
+    if (error) lines.push(["row", errorText(error), "", error.parts]);
+    const time = ui.heat === "time" && timeOf(box.node);
+    if (time) lines.push(["row", timeText(time)]);
     for (const chip of box.chips) lines.push(["row", chipText(chip)]);
   }
   return (box.lines = lines);
@@ -76,19 +80,27 @@ function headWidth(group) {
 }
 function cardHtml(box) {
   const times = box.repeat ? ` <span class="times">${box.repeat.last - box.repeat.first + 1} ×</span>` : "";
-  return cardLines(box).map(([style, text, right]) =>
-    `<div class="${style}">${right ? `<span class="cost">${escaped(right)}</span>` : ""}${escaped(text)}${style === "op" ? times : ""}</div>`).join("") + cardFoot.html(box);
+  const marked = (text, differs) => (differs ? `<span class="differs">${escaped(text)}</span>` : escaped(text));
+  return cardLines(box).map(([style, text, right, differs, rightDiffers]) =>
+    `<div class="${style}">${right ? `<span class="cost">${marked(right, rightDiffers)}</span>` : ""}${marked(text, differs)}${style === "op" ? times : ""}</div>`).join("") + cardFoot.html(box);
+}
+/** What stands where another side has a box: what it would be, and what became of it here. */
+function holeHtml(stage, {path, kind}) {
+  const name = path.replace(/^result /, ""), tail = (each) => each.split(".").slice(-2).join("."), fate = kind === "node" && stage.story.fate(name);
+  const node = kind === "node" && stage.node(name);  // of which it is a further output
+  const text = node ? say`computed by ${tail(node.path)}` : fate ? fateText(fate, tail) : say`not on this side`;
+  return `<div class="name">${escaped(tail(name))}</div><div class="row">${escaped(text)}</div>`;
 }
 /** What a screen reader says of a box. */
 function cardName(box, stage) {
-  const changed = stage.index === 0 ? "" : stage.changes.added.has(box.path) ? ", new in this stage" : stage.changes.changed.has(box.path) ? ", changed in this stage" : "";
-  if (box.kind === "leaf") return `${box.isResult ? "result" : "input"} ${box.value.path}, ${box.value.type}`;
-  if (box.kind === "group") return `module ${groupName(box)}, ${box.module?.type || ""}, ${counted(box.nodes, "op")}`;
+  const changed = box.isCompared ? (doesDiffer(box) ? say`, differs` : "") : stage.index === 0 ? "" : stage.changes.added.has(box.path) ? say`, new in this stage` : stage.changes.changed.has(box.path) ? say`, changed in this stage` : "";
+  if (box.kind === "leaf") return `${box.isResult ? say`result` : say(box.value.kind)} ${box.value.path}, ${box.value.type}`;
+  if (box.kind === "group") return say`module ${groupName(box)}, ${box.module?.type || ""}, ${counted(box.nodes, "op")}`;
   return `${box.node.op}, ${box.path}${changed}`;
 }
 function headHtml(group, layer) {
   const repeat = group.repeat;
   return `<button class="toggle" data-toggle="${escaped(group.path)}" aria-expanded="true"><b>${escaped(groupName(group))}</b>` +
     (repeat ? ` <span class="times">${repeat.last - repeat.first + 1} ×</span>` : "") + ` <span>${escaped(group.module?.type || "")}</span></button>` +
-    (repeat ? `<span class="step"><button data-step="-1" aria-label="The layer before" title="The layer before">‹</button>layer ${layer}<button data-step="1" aria-label="The next layer" title="The next layer">›</button></span>` : "");
+    (repeat ? `<span class="step"><button data-step="-1" aria-label="${say`The layer before`}" title="${say`The layer before`}">‹</button>${say`layer ${layer}`}<button data-step="1" aria-label="${say`The next layer`}" title="${say`The next layer`}">›</button></span>` : "");
 }

@@ -25,13 +25,13 @@ function stripSvg(row, w, {most = mostOf(row), cell = row.length <= 16 ? 18 : ro
 function attentionSvg(rows, pieces, {chosen = -1, name = "", cell = clamp(Math.floor(230 / rows.length), 9, 26), sees = null} = {}) {
   const label = 74, w = label + rows.length * cell, h = rows.length * cell + 52;
   const cut = (text) => (text.length > 10 ? text.slice(0, 9) + "…" : text);
-  let out = `<svg class="attention" width="${w}" height="${h}" viewBox="0 0 ${w} ${h}" role="img" aria-label="${escaped(name)}: what each token takes from each">`;
+  let out = `<svg class="attention" width="${w}" height="${h}" viewBox="0 0 ${w} ${h}" role="img" aria-label="${say`${escaped(name)}: what each token takes from each`}">`;
   rows.forEach((row, query) => {
     out += `<text x="${label - 4}" y="${query * cell + cell * 0.5 + 3.5}" text-anchor="end" class="${query === chosen ? "chosen" : ""}">${escaped(cut(pieces[query]))}</text>`;
     for (let key = 0; key < rows.length; ++key) {
       const isSeen = sees ? sees(query, key) : key <= query, weight = row?.[key];
       const fill = !isSeen ? "var(--cell-none)" : weight === undefined ? "var(--line)" : Number.isFinite(weight) ? `color-mix(in srgb, var(--accent) ${Math.round(100 * weight)}%, var(--paper))` : "var(--cell-nan)";
-      out += `<rect x="${label + key * cell}" y="${query * cell}" width="${cell - 1}" height="${cell - 1}" style="fill:${fill}"><title>${escaped(pieces[query])} takes from ${escaped(pieces[key])}: ${!isSeen ? "not seen" : weight === undefined ? "unknown" : short(weight)}</title></rect>`;
+      out += `<rect x="${label + key * cell}" y="${query * cell}" width="${cell - 1}" height="${cell - 1}" style="fill:${fill}"><title>${say`${escaped(pieces[query])} takes from ${escaped(pieces[key])}: ${!isSeen ? say`not seen` : weight === undefined ? say`unknown` : short(weight)}`}</title></rect>`;
     }
     if (query === chosen) out += `<rect x="${label - 1}" y="${query * cell - 1}" width="${rows.length * cell + 1}" height="${cell + 1}" class="chosen"/>`;
   });

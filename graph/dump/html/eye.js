@@ -1,7 +1,9 @@
 // Which part of the drawing is in sight: moving, zooming, fitting, and the small map.
 const eye = {x: 0, y: 0, zoom: 1};
 const READABLE = 0.6, MOST_ZOOM = 3;
-const viewBox = () => $("stage-view").getBoundingClientRect();
+/** Where the drawing lies that an element is in, in the window. */
+const paneBox = (element) => (element.closest?.(".pane") || chosenPane().element).getBoundingClientRect();
+const viewBox = () => chosenPane().element.getBoundingClientRect();
 /** The smallest zoom: a little less than what shows everything. */
 const leastZoom = () => Math.min(0.1, wholeZoom() * 0.8);
 function wholeZoom(box = scene.root, margin = 26) {
@@ -9,12 +11,14 @@ function wholeZoom(box = scene.root, margin = 26) {
   return Math.max(1e-4, Math.min((view.width - 2 * margin) / box.w, (view.height - captionHeight() - 2 * margin) / box.h));
 }
 /** The caption lies over the top of the drawing. */
-const captionHeight = () => $("caption").offsetHeight;
+const captionHeight = () => Math.max(...panes.map(({caption}) => caption.offsetHeight));
 
 let gliding = 0;
 function applyEye() {
-  $("canvas").style.transform = `translate(${eye.x}px, ${eye.y}px) scale(${eye.zoom})`;
-  $("canvas").classList.toggle("far", eye.zoom < 0.42);
+  for (const {canvas} of panes) {
+    canvas.style.transform = `translate(${eye.x}px, ${eye.y}px) scale(${eye.zoom})`;
+    canvas.classList.toggle("far", eye.zoom < 0.42);
+  }
   drawMapFrame();
 }
 /** Moves the eye there, in small steps where movement is wanted. */
@@ -44,7 +48,7 @@ function fit({glides = true} = {}) {
 /** Readable, from the top, even where not everything fits. */
 function fitTop({glides = false} = {}) {
   if (wholeZoom() >= READABLE) return fit({glides});
-  const view = viewBox(), zoom = Math.max(READABLE, Math.min(0.85, (view.width - 52) / scene.root.w));
+  const view = viewBox(), zoom = clamp((view.width - 52) / scene.root.w, READABLE, 0.85);
   glideTo({zoom, x: (view.width - scene.root.w * zoom) / 2, y: captionHeight() + 20}, glides);
 }
 function look(box) { glideTo(centred(box, Math.max(eye.zoom, 0.75))); }
@@ -74,7 +78,7 @@ const pointers = new Map();
 let moved = 0;
 function watchPointers() {
   $("stage-view").addEventListener("pointerdown", (event) => {
-    if (event.target.closest("#map, #caption, #charts")) return;
+    if (event.target.closest("#map, .caption, #charts")) return;
     pointers.set(event.pointerId, {x: event.clientX, y: event.clientY});
     moved = 0;
   });
@@ -82,7 +86,7 @@ function watchPointers() {
     const was = pointers.get(event.pointerId);
     if (!was) return;
     cancelAnimationFrame(gliding);
-    const view = viewBox();
+    const view = paneBox(event.target);
     if (pointers.size === 2) {
       const other = [...pointers].find(([id]) => id !== event.pointerId)[1];
       const before = Math.hypot(was.x - other.x, was.y - other.y), now = Math.hypot(event.clientX - other.x, event.clientY - other.y);
@@ -101,12 +105,13 @@ function watchPointers() {
   $("stage-view").addEventListener("wheel", (event) => {
     if (event.target.closest("#charts")) return;
     event.preventDefault();
-    const view = viewBox();
+    const view = paneBox(event.target);
     zoomAt(event.clientX - view.left, event.clientY - view.top, Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0016)));
   }, {passive: false});
   // A box that Tab reaches comes into sight.
-  $("canvas").addEventListener("focusin", (event) => {
-    const at = event.target.getBoundingClientRect(), view = viewBox();
+  $("panes").addEventListener("focusin", (event) => {
+    const at = event.target.getBoundingClientRect(), view = paneBox(event.target);
+    event.target.closest(".pane").scrollTo(0, 0);
     $("stage-view").scrollTo(0, 0);
     if (at.left >= view.left && at.right <= view.right && at.top >= view.top + captionHeight() && at.bottom <= view.bottom) return;
     glideTo({...eye, x: eye.x + (view.left + view.right - at.left - at.right) / 2, y: eye.y + (view.top + view.bottom - at.top - at.bottom) / 2});
@@ -121,8 +126,7 @@ function watchPointers() {
 
 /* -- the small map ------------------------------------------------------------------------------------------------- */
 
-const MAP = {w: 120, h: 220};
-function mapScale() { return Math.min(MAP.w / scene.root.w, MAP.h / scene.root.h); }
+function mapScale() { return Math.min(120 / scene.root.w, (isJoint() ? 130 : 220) / scene.root.h); }
 /** The boxes of the drawing; drawn when it changes. */
 function drawMap() {
   const scale = mapScale(), map = $("map"), w = Math.max(8, scene.root.w * scale), h = Math.max(8, scene.root.h * scale);

@@ -56,12 +56,14 @@ function layoutGroup(group, sizeOf) {
       v.top = v.item.y; v.bottom = v.item.y + v.h;
     }
   }
-  group.lines = lines.map((line) => drawLine(line));
-  for (const edge of turned) {
-    const a = vertices.get(edge.from), b = vertices.get(edge.to);
-    group.lines.push({value: edge.value, turned: true, segments: [[{x: a.x, y: a.bottom}, {x: b.x, y: b.top}]],
-      tips: edge.hasTip ? [{x: b.x, y: b.top}] : [], label: null});
-  }
+  /** The lines of those edges that `valueOf` gives a value for. */
+  group.linesOf = (valueOf) => [
+    ...lines.map((line) => lineOfSome(line, valueOf)).filter(Boolean).map(drawLine),
+    ...turned.filter(valueOf).map((edge) => {
+      const a = vertices.get(edge.from), b = vertices.get(edge.to);
+      return {value: valueOf(edge), turned: true, segments: [[{x: a.x, y: a.bottom}, {x: b.x, y: b.top}]], tips: edge.hasTip ? [{x: b.x, y: b.top}] : [], label: null};
+    })];
+  group.lines = group.linesOf((edge) => edge.value);
 }
 
 /** Ranks by the longest path from above; what has nothing above it goes right above its first reader. */
@@ -94,7 +96,7 @@ function routeLines(vertices, edges, ranks) {
     const key = edge.from + "|" + edge.value.path;
     if (!lines.has(key)) lines.set(key, {from: vertices.get(edge.from), value: edge.value, to: [], hasLabel: false});
     const line = lines.get(key);
-    line.to.push({vertex: vertices.get(edge.to), hasTip: edge.hasTip});
+    line.to.push({vertex: vertices.get(edge.to), hasTip: edge.hasTip, edge});
     line.hasLabel = line.hasLabel || edge.hasLabel;
   }
   for (const line of lines.values()) {
@@ -105,11 +107,20 @@ function routeLines(vertices, edges, ranks) {
       line.trunk.push(point);
       ranks[rank].push(point);
     }
-    line.pieces = [];  // [upper, lower, rank of the upper]
-    for (let i = 1; i < line.trunk.length; ++i) line.pieces.push([line.trunk[i - 1], line.trunk[i]]);
-    for (const to of line.to) line.pieces.push([line.trunk[to.vertex.rank - 1 - line.from.rank], to.vertex]);
+    line.pieces = piecesOf(line);
   }
   return [...lines.values()];
+}
+/** The parts of a line from rank to rank: [upper, lower]. */
+function piecesOf({from, trunk, to}) {
+  return [...trunk.slice(1).map((point, i) => [trunk[i], point]), ...to.map(({vertex}) => [trunk[vertex.rank - 1 - from.rank], vertex])];
+}
+/** A line with those branches only whose edges have a value; null where none has. */
+function lineOfSome(line, valueOf) {
+  const to = line.to.filter(({edge}) => valueOf(edge));
+  if (to.length === 0) return null;
+  const trunk = line.trunk.slice(0, Math.max(...to.map(({vertex}) => vertex.rank)) - line.from.rank);
+  return {...line, value: valueOf(to[0].edge), to, trunk, pieces: piecesOf({from: line.from, trunk, to})};
 }
 
 /** Where a value leaves or enters a vertex, as an offset from its middle. */

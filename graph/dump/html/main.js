@@ -11,6 +11,7 @@ function redraw() {
   else lookAtStage({glides: false});
 }
 function start() {
+  tellPage();
   watchLesson();
   watchComparison();
   recall();

@@ -9,10 +9,10 @@ function arenaHtml(story) {
     const rects = own.map(([path, [, offset, size, first, last]]) => {
       const chosen = path === ui.selected ? " chosen" : "";
       return `<rect class="block${chosen}" data-path="${escaped(path)}" x="${(((first - 1) / steps) * w).toFixed(2)}" y="${(h - ((offset + size) / bytes) * h).toFixed(2)}"
-        width="${Math.max(1, ((last - first + 1) / steps) * w).toFixed(2)}" height="${Math.max(1, (size / bytes) * h).toFixed(2)}" style="--work: var(--${stageNow().node(path)?.work || "view"})"><title>${escaped(path)}: ${human(size, "B")} at ${offset}, steps ${first} to ${last}</title></rect>`;
+        width="${Math.max(1, ((last - first + 1) / steps) * w).toFixed(2)}" height="${Math.max(1, (size / bytes) * h).toFixed(2)}" style="--work: var(--${stageNow().node(path)?.work || "view"})"><title>${say`${escaped(path)}: ${human(size, "B")} at ${offset}, steps ${first} to ${last}`}</title></rect>`;
     });
-    return `<h3>The ${escaped(region)} over time</h3><svg class="arena" viewBox="0 0 ${w} ${h}" width="${w}" height="${h}" role="img" aria-label="Blocks of the ${escaped(region)} by step and offset">${rects.join("")}</svg>
-      <p class="doc">${human(bytes, "B")} from bottom to top, steps 1 to ${steps} from left to right. Click a block to go to its box.</p>`;
+    return `<h3>${say`The ${escaped(region)} over time`}</h3><svg class="arena" viewBox="0 0 ${w} ${h}" width="${w}" height="${h}" role="img" aria-label="${say`Blocks of the ${escaped(region)} by step and offset`}">${rects.join("")}</svg>
+      <p class="doc">${say`${human(bytes, "B")} from bottom to top, steps 1 to ${steps} from left to right. Click a block to go to its box.`}</p>`;
   }).join("");
 }
 function watchMemory() {

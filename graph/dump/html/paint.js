@@ -1,10 +1,11 @@
 // Numbers of a run on the boxes: a colour by their size, and their text. What html.h calls Paint.
-/** The marks of the values that a node computes or stands for: [path, value, text], the largest first. */
+/** The marks of the values that a node computes or stands for, or of the steps that it became part of: [path, value, text], the largest first. */
 function marksOf(story, node) {
   if (!story.paint) return [];
-  const paths = new Set([...node.outputs.map((value) => value.path), ...node.realizes]);
-  return [...paths].filter((path) => story.paint.marks[path]).map((path) => [path, ...story.paint.marks[path]])
-    .sort((a, b) => b[1] - a[1]);
+  const {marks} = story.paint, found = (paths) => [...new Set(paths)].filter((path) => marks[path]).map((path) => [path, ...marks[path]]).sort((a, b) => b[1] - a[1]);
+  if (!story.paint.ofSteps) return found([...node.outputs.map((value) => value.path), ...node.realizes]);
+  const kernels = story.kernelsOf(node);
+  return found(kernels.map(({path}) => path)).map(([path, value, text]) => [path, value, isOwnKernel(node, kernels) ? text : `${partText(kernels)}: ${text}`]);
 }
 /** The largest mark of what a box shows, or null. */
 function markOf(story, item) {
@@ -24,6 +25,6 @@ function paintLegend(paint) {
 }
 function marksHtml(story, marks) {
   if (!marks.length) return "";
-  return `<h3>${escaped(story.paint.title)}</h3><ul>${marks.map(([path, , text]) =>
+  return `<h3>${escaped(say(story.paint.title))}</h3><ul>${marks.map(([path, , text]) =>
     `<li><span class="path">${link(path)}</span><span class="why">${escaped(text)}</span></li>`).join("")}</ul>`;
 }

@@ -36,9 +36,9 @@ function search() {
   hits = found(query);
   const shown = hits.slice(0, MOST_HITS);
   let html = shown.map((hit, i) => `<li id="hit-${i}" role="option" aria-selected="${i === hitAt}" data-hit="${i}" class="${i === hitAt ? "at" : ""}"><span>${escaped(hit.name)}${hit.count > 1 ? ` <small>${hit.count} ×</small>` : ""}</span>
-    <b>${escaped(hit.why)}${hit.mark ? ` · at ${escaped(hit.mark)}` : ""}</b></li>`).join("");
-  if (hits.length > shown.length) html += `<li role="option" aria-selected="false" aria-disabled="true">${(hits.length - shown.length).toLocaleString("en")} more: type more of the path</li>`;
-  if (query.trim() && hits.length === 0) html = `<li role="option" aria-selected="false" aria-disabled="true">No path or op of any stage has “${escaped(query.trim())}”.</li>`;
+    <b>${escaped(hit.why)}${hit.mark ? say` · at ${escaped(hit.mark)}` : ""}</b></li>`).join("");
+  if (hits.length > shown.length) html += `<li role="option" aria-selected="false" aria-disabled="true">${say`${(hits.length - shown.length).toLocaleString("en")} more: type more of the path`}</li>`;
+  if (query.trim() && hits.length === 0) html = `<li role="option" aria-selected="false" aria-disabled="true">${say`No path or op of any stage has “${escaped(query.trim())}”.`}</li>`;
   list.innerHTML = html;
   const isOpen = html !== "";
   list.classList.toggle("open", isOpen);

@@ -1,32 +1,50 @@
 // What is selected: its box, its lines, and the column that tells of it.
 
 /** The path that is drawn for this one: of layers that are alike, the one that is shown. */
-function drawnPath(path) {
-  const repeat = ui.fold && stageNow().repeatOf(path);
-  return repeat ? inLayer(repeat, path, scene.shownLayer(repeat)) : path;
+function drawnPath(path, of = scene) {
+  const repeat = of.repeatOf(path);
+  return repeat ? inLayer(repeat, path, of.shownLayer(repeat)) : path;
 }
 const elementOf = (kind, path) => elements.get(`s:${kind}:${path}`);
 
-/** Marks what is selected, and fills the panel. */
+/** Marks what is selected, in all drawings, and fills the panel. */
 function showSelected() {
   const stage = stageNow(), panel = $("panel"), path = ui.selected;
-  for (const element of document.querySelectorAll("#canvas .selected")) element.classList.remove("selected");
-  let touched = new Set();
   if (!path) {
     panel.innerHTML = stagePanel(stage);
   } else if (path.startsWith("module:")) {
     const group = scene.groups.get(path.slice(7));
     panel.innerHTML = group ? modulePanel(stage, group) : stagePanel(stage);
-    if (group) (elementOf("g", group.path) || elements.get("o:g:" + group.path))?.classList.add("selected");
   } else {
     const node = stage.node(path);
     panel.innerHTML = node ? nodePanel(stage, node) : valuePanel(stage, path);
-    const shown = node ? elementOf("n", drawnPath(node.path)) : elementOf("l", path);
-    shown?.classList.add("selected");
-    touched = new Set(node ? [...node.outputs, ...node.inputs].map((value) => drawnPath(value.path)) : [path]);
   }
-  for (const element of document.querySelectorAll("#edges [data-value]")) element.classList.toggle("hot", touched.has(element.dataset.value));
+  for (const pane of panes) markSelected(pane, path);
   panel.scrollTop = 0;
+}
+function markSelected({scene: {stage}, scene: own, canvas, edges, elements: all, element}, path) {
+  if (element.hidden) return;
+  for (const each of canvas.querySelectorAll(".selected")) each.classList.remove("selected");
+  let touched = new Set();
+  if (path?.startsWith("module:")) {
+    const id = "g:" + path.slice(7);
+    (all.get("s:" + id) || all.get("o:" + id))?.classList.add("selected");
+  } else if (path) {
+    const node = stage.node(path), drawn = (each) => drawnPath(each, own);
+    (all.get(node ? `s:n:${drawn(node.path)}` : `s:l:${path}`) || all.get(`w:node:${drawn(path)}`))?.classList.add("selected");
+    touched = new Set(node ? [...node.outputs, ...node.inputs].map((value) => drawn(value.path)) : [path]);
+  }
+  for (const each of edges.querySelectorAll("[data-value]")) each.classList.toggle("hot", touched.has(each.dataset.value));
+}
+/** What is done goes to this drawing's program from now on. */
+function choosePane(pane) {
+  if (pane.program === ui.program) return;
+  ui.program = pane.program;
+  story = storyOf(pane.program);
+  ui.stage = pane.scene.stage.index;
+  ({scene, elements} = pane);
+  fillTimeline();
+  drawChrome();
 }
 function select(path) {
   ui.selected = path;
@@ -61,6 +79,10 @@ function showWhereItIs(path) {
 /** Looks at what changed in the stage; at all of it where nothing did, or where all fits. */
 function lookAtStage({glides = true} = {}) {
   const changes = stageNow().changes;
+  if (isJoint()) {
+    const first = firstDifference();
+    return first ? glideTo({...centred(first, 0.75), y: captionHeight() + 60 - first.top * 0.75}, glides) : fitTop({glides});
+  }
   const touched = [...scene.boxes()].filter((box) => (box.kind === "node" && (changes.added.has(box.path) || changes.changed.has(box.path))) || (box.kind === "group" && !box.isOpen && box.touched));
   if (ui.stage === 0 || touched.length === 0) fitTop({glides});
   else lookAtAll(touched, {glides});
@@ -72,13 +94,13 @@ function goTo(index, {isNew = true} = {}) {
   remember({isNew});
 }
 function toProgram(index) {
-  const stage = stageNow().name;
+  const stage = stageBeside(index);
   ui.program = index;
   story = storyOf(index);
-  ui.stage = Math.max(0, story.stages.findIndex((each) => each.name === stage));
+  ui.stage = stage.index;
   fillTimeline();
   draw();
-  fitTop();
+  if (!isJoint()) fitTop();
   remember();
 }
 

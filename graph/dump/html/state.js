@@ -5,7 +5,7 @@ const page = JSON.parse($("page-data").textContent);
 const storiesKept = [];
 /** The story of a program, read when it is first wanted. */
 function storyOf(index) {
-  return storiesKept[index] ??= new Story(JSON.parse($(`program-${index}`).textContent));
+  return storiesKept[index] ??= Object.assign(new Story(JSON.parse($(`program-${index}`).textContent)), {number: index});
 }
 let story = null;
 
@@ -42,7 +42,7 @@ function recall() {
   ui.program = program >= 0 ? program : page.start;
   story = storyOf(ui.program);
   const stage = story.stages.findIndex((each) => each.name === wanted.get("stage"));
-  ui.stage = Math.max(stage, 0);
+  ui.stage = stage >= 0 ? stage : openingStage();
   ui.selected = wanted.get("path");
   ui.layer = Number(wanted.get("layer")) || 0;
   ui.fold = wanted.get("unfold") !== "1";
@@ -51,6 +51,11 @@ function recall() {
   ui.all = null;
   if (wanted.get("open") === "none") closeAll();
   for (const part of addressParts) part.recall(wanted);
+}
+/** Where the page begins: at what was compared or measured, else at the model's equations. */
+function openingStage() {
+  if (comparison) return Math.max(0, story.stages.findIndex(({name}) => name === comparison.sides[ui.program].stage));
+  return story.paint ? story.stages.length - 1 : 0;
 }
 function closeAll() {
   ui.open.clear();

@@ -74,6 +74,25 @@ class Story {
     for (let at = path; at; at = parentPath(at)) if (this.moduleOf.has(at)) return at;
     return "";
   }
+  /**
+   * The nodes of the program that a node of an earlier stage became, or became part of: by the origins that they list,
+   * else by what became of its values. None of what runs at load, or not at all.
+   */
+  kernelsOf(node) {
+    if (!this.kernels) {
+      this.kernels = new Map();
+      for (const kernel of this.stages[this.stages.length - 1].nodes)
+        for (const path of new Set([...kernel.realizes, ...kernel.outputs.map((value) => value.path)])) {
+          if (!this.kernels.has(path)) this.kernels.set(path, []);
+          this.kernels.get(path).push(kernel);
+        }
+    }
+    const own = this.kernels.get(node.path)?.find((kernel) => kernel.path === node.path);
+    if (own) return [own];
+    for (const start of [...node.outputs.map((value) => value.path), ...node.realizes])
+      for (let at = start; at; at = this.fates[at]?.[1]) if (this.kernels.has(at)) return this.kernels.get(at);
+    return [];
+  }
   /** "elided in …, by fuse_attention" of a value that is gone. */
   fate(path) {
     const fate = this.fates[path];
@@ -125,6 +144,9 @@ class Stage {
   }
   /** Bytes that a step moves, at the bounds of the sizes. */
   get bytesOfStep() { return (this.bytesKept ??= this.nodes.reduce((sum, node) => sum + (node.work === "load" ? 0 : node.bytes), 0)); }
+  get isLast() { return this.index === this.story.stages.length - 1; }
   get does() { const c = this.changes; return c.added.size + c.changed.size + c.gone.length > 0; }
+  /** The numbers of the layers whose paths begin so. */
+  layersOf(prefix) { return new Set(this.nodes.filter(({path}) => path.startsWith(prefix)).map(({path}) => parseInt(path.slice(prefix.length), 10))); }
   repeatOf(path) { return this.repeats.find((repeat) => layerIndex(repeat, path) >= 0); }
 }

@@ -7,7 +7,7 @@ const HEATS = {
 function heatNumber(item) {
   if (item.kind !== "node") return null;
   if (ui.heat === "bytes" || ui.heat === "flops") return item.node[ui.heat];
-  if (ui.heat === "time") { const time = timeOf(item.path); return time && 1e6 * (time.end - time.begin); }
+  if (ui.heat === "time") { const time = timeOf(item.node); return time && 1e6 * time.seconds; }
   if (ui.heat === "error") return (boxError(item) || null) && errorNumber(boxError(item));
   const value = valueOfBox(item);
   if (!value) return null;
@@ -17,13 +17,13 @@ function heatNumber(item) {
 /** The ends of the scale: what is drawn. */
 function heatScale() {
   if (scene.heatScale) return scene.heatScale;
-  const all = [...scene.boxes()].map(heatNumber).filter((x) => x > 0 && Number.isFinite(x));
-  return (scene.heatScale = all.length ? {title: HEATS[ui.heat], log: true, least: Math.min(...all), most: Math.max(...all)} : null);
+  const all = panes.flatMap((pane) => [...pane.scene.boxes()]).map(heatNumber).filter((x) => x > 0 && Number.isFinite(x));
+  return (scene.heatScale = all.length ? {title: say(HEATS[ui.heat]), log: true, least: Math.min(...all), most: Math.max(...all)} : null);
 }
 /** The colour of a box, or null: by the chosen number, else by the paint that the page was written with. */
 function heatOf(item) {
   if (!ui.heat) {
-    const mark = markOf(story, item);
+    const mark = markOf(item.stage.story, item);
     return mark && heat(story.paint, mark[1]);
   }
   const number = heatNumber(item), scale = heatScale();
@@ -32,29 +32,30 @@ function heatOf(item) {
 }
 /** What the colours mean, for the caption. */
 function heatLegend() {
-  if (!ui.heat) return story.paint ? paintLegend(story.paint) : "";
-  if (ui.heat === "time" && ui.stage !== story.stages.length - 1) return `<span class="paint">Times are of the last stage, the program.</span>`;
-  return heatScale() ? paintLegend(heatScale()) : "";
+  if (!ui.heat && !story.paint) return "";
+  const scale = ui.heat ? heatScale() : {...story.paint, title: say(story.paint.title)}, legend = scale ? paintLegend(scale) : "";
+  const isOfSteps = ui.heat ? ui.heat === "time" : story.paint.ofSteps;
+  return !isOfSteps || stageNow().isLast ? legend : `${legend}<span class="paint">${say`each box has the time of the program’s kernel that it became part of`}</span>`;
 }
 
 function fillTokens() {
   const isThere = {time: run?.profile, rms: run, most: run, error: comparison?.values.some((row) => row.sides.some((side) => side.error))};
   const heats = Object.entries(HEATS).filter(([name]) => !(name in isThere) || isThere[name]);
   if (story.paint) heats[0] = ["", story.paint.title];
-  $("heat").innerHTML = heats.map(([name, text]) => `<option value="${name}">${escaped(text)}</option>`).join("");
+  $("heat").innerHTML = heats.map(([name, text]) => `<option value="${name}">${escaped(say(text))}</option>`).join("");
   if (!run) return;
   $("tokens").hidden = false;
   $("trouble").textContent = run.trouble;
   $("token").max = lastToken();
   $("token-list").innerHTML = run.tokens.map(([id, piece], i) => `<li><button data-token="${i}" class="${i >= run.prompt ? "made" : ""}" ${i > lastToken() ? "disabled" : ""}
-    title="token ${i}, id ${id}${i >= run.prompt ? ", chosen by the model" : ""}${i > lastToken() ? ", not fed again" : ""}">${escaped(pieceText(piece))}</button></li>`).join("");
+    title="${say`token ${i}, id ${id}`}${i >= run.prompt ? say`, chosen by the model` : ""}${i > lastToken() ? say`, not fed again` : ""}">${escaped(pieceText(piece))}</button></li>`).join("");
 }
 function drawTokens() {
   if (![...$("heat").options].some((option) => option.value === ui.heat)) ui.heat = "";
   $("heat").value = ui.heat;
   if (!run) return;
   $("token").value = ui.token;
-  $("token").setAttribute("aria-valuetext", `token ${ui.token}, ${pieceText(run.tokens[ui.token][1])}`);
+  $("token").setAttribute("aria-valuetext", say`token ${ui.token}, ${pieceText(run.tokens[ui.token][1])}`);
   for (const button of document.querySelectorAll("[data-token]")) button.setAttribute("aria-pressed", Number(button.dataset.token) === ui.token);
 }
 function toToken(token, {isNew = true} = {}) {

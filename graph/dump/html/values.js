@@ -80,13 +80,13 @@ if (run) {
 function valueHtml(path) {
   const value = run && valueAt(path);
   if (!value) return "";
-  const where = value.byToken ? `at token ${ui.token} “${escaped(pieceText(run.tokens[ui.token][1]))}”` : "of the whole step";
+  const where = value.byToken ? say`at token ${ui.token} “${escaped(pieceText(run.tokens[ui.token][1]))}”` : say`of the whole step`;
   const odd = oddText(value), heads = headsOf(path), row = heads ? null : rowOf(path);
-  return `<h3>Its value</h3><p class="doc">${where}</p><div class="value" data-value-of="${escaped(path)}">${histogramSvg(value.hist, 330, 54)}
-    ${facts([["range", `${short(value.min)} … ${short(value.max)}`], ["mean", short(value.mean)], ["rms", short(value.rms)],
-      ["no number", odd ? `<span class="${value.nan || value.plus ? "minus" : ""}">${odd}</span>` : ""],
-      ["came about", value.isCopied ? "copied from the program’s memory" : "computed again from copies of what the fused op read"]])}
-    ${row && row.length <= 1024 ? `<div class="strip-cells" role="img" aria-label="${row.length} elements">${stripSvg(row, 330)}</div><p class="doc">${counted(row.length, "element")}: blue below 0, red above</p>` : ""}</div>
+  return `<h3>${say`Its value`}</h3><p class="doc">${where}</p><div class="value" data-value-of="${escaped(path)}">${histogramSvg(value.hist, 330, 54)}
+    ${facts([[say`range`, `${short(value.min)} … ${short(value.max)}`], [say`mean`, short(value.mean)], ["rms", short(value.rms)],
+      [say`no number`, odd ? `<span class="${value.nan || value.plus ? "minus" : ""}">${odd}</span>` : ""],
+      [say`came about`, value.isCopied ? say`copied from the program’s memory` : say`computed again from copies of what the fused op read`]])}
+    ${row && row.length <= 1024 ? `<div class="strip-cells" role="img" aria-label="${counted(row.length, "element")}">${stripSvg(row, 330)}</div><p class="doc">${say`${counted(row.length, "element")}: blue below 0, red above`}</p>` : ""}</div>
     ${heads ? heatMapsHtml(path, heads) : ""}`;
 }
 /** How many heads a value of attention weights has, [heads, T, C]; 0 of others. */
@@ -109,6 +109,6 @@ function attentionRows(path, head) {
 }
 function heatMapsHtml(path, heads) {
   const pieces = run.tokens.map(([, piece]) => pieceText(piece));
-  return `<h3>What each head looks at</h3><p class="doc">A row for each token, a column for each that it takes from; dark is much. Rows sum to 1.</p><div class="heads">${
-    Array.from({length: heads}, (_, head) => `<figure><figcaption>head ${head}</figcaption>${attentionSvg(attentionRows(path, head), pieces, {chosen: ui.token, name: `head ${head}`})}</figure>`).join("")}</div>`;
+  return `<h3>${say`What each head looks at`}</h3><p class="doc">${say`A row for each token, a column for each that it takes from; dark is much. Rows sum to 1.`}</p><div class="heads">${
+    Array.from({length: heads}, (_, head) => `<figure><figcaption>${say`head ${head}`}</figcaption>${attentionSvg(attentionRows(path, head), pieces, {chosen: ui.token, name: say`head ${head}`})}</figure>`).join("")}</div>`;
 }
