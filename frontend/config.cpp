@@ -181,11 +181,14 @@ void read_labels(const JsonValue& config, ModelConfig& model) {
     if (const auto names = config.given("id2label")) {
         const std::vector<JsonValue::Member> members = names->members();
         model.labels.resize(members.size());
+        std::vector<bool> known(members.size());
         for (const auto& [key, value] : members) {
             std::size_t index = members.size();
-            std::from_chars(key.data(), key.data() + key.size(), index);
-            if (index >= members.size() || !model.labels[index].empty())
+            const char* end = key.data() + key.size();
+            const auto [after, error] = std::from_chars(key.data(), end, index);
+            if (error != std::errc() || after != end || index >= members.size() || known[index])
                 value.refuse(fmt::format("each index in [0, {}) once as a key", members.size()));
+            known[index] = true;
             model.labels[index] = value.string();
         }
     } else {

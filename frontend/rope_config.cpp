@@ -119,6 +119,7 @@ std::vector<float> llama3_divisors(const JsonValue& parameters, const Rope& rope
 
 /// Which pairs keep their speed, which take the factor, and what lies between (Peng et al. 2023, YaRN, section 3.2).
 std::vector<float> yarn_divisors(const JsonValue& parameters, const Rope& rope, double factor, std::int64_t turned) {
+    if (rope.theta <= 1) parameters.refuse(fmt::format("a rope_theta above 1 for yarn (it is {})", rope.theta));
     const auto or_default = [&](std::string_view key, double otherwise) {
         const auto value = parameters.given(key);
         return value ? value->number(kMinFactor, kMaxFactor) : otherwise;

@@ -59,7 +59,8 @@ Value bert_logits(Decoder& d, Value x) {
     }
     if (d.c.head == Head::token_labels) return d.linear(d.b, "classifier", x, d.c.n_outputs(), true);
     if (d.c.head == Head::none) return {};
-    const auto scope = d.b.scope("cls.predictions", "BertLMPredictionHead");
+    const auto cls = d.b.scope("cls", "BertOnlyMLMHead");
+    const auto scope = d.b.scope("predictions", "BertLMPredictionHead");
     {
         const auto transform = d.b.scope("transform", "BertPredictionHeadTransform");
         x = d.layer_norm(d.b, "LayerNorm", d.activation(d.b, d.linear(d.b, "dense", x, d.c.hidden_size, true)));
@@ -89,7 +90,8 @@ Graph build(const ModelConfig& config, const BuildOptions& options) {
         const auto model = d.b.scope(logits == bert_logits ? "bert" : "roberta", d.family() + "Model");
         x = embeddings(d);
         {
-            const auto layers = d.b.scope("encoder.layer", "ModuleList");
+            const auto encoder = d.b.scope("encoder", d.family() + "Encoder");
+            const auto layers = d.b.scope("layer", "ModuleList");
             for (std::size_t i = 0; i < config.layers.size(); ++i) {
                 const auto scope = d.b.scope(std::to_string(i), d.family() + "Layer");
                 x = encoder_layer(d, config.layers[i], x);

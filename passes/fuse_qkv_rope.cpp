@@ -44,6 +44,10 @@ public:
                          &q_type = graph_.value(q->outputs[0]).type;
         if (k_type != graph_.value(v_append->inputs[KvAppend::kCache]).type)
             return rewriter_.refuse(at_, "the caches of keys and values differ in type");
+        for (const Node* append : {k_append, v_append})
+            if (const ValueId cache = append->inputs[KvAppend::kCache]; rewriter_.users(cache).size() > 1)
+                return rewriter_.refuse(at_,
+                                        fmt::format("{} is read before it is appended to", graph_.value(cache).path));
         if (q_type.dim(2) != k_type.dim(3))
             return rewriter_.refuse(at_, "the heads of q and of the cache differ in size");
 

@@ -347,8 +347,8 @@ Parting Comparison::explain(const ComparedValue& value) const {
 
 DumpComparison compare_with_dump(LanguageModel& model, const SafetensorsFile& dump) {
     const TensorView* given = dump.find("tokens");
-    if (given == nullptr || given->dtype != DType::i32)
-        fail("{}: expected a tensor \"tokens\" of I32, as tools/python/dump_hf.py writes it", dump.name());
+    if (given == nullptr || given->dtype != DType::i32 || given->shape.size() != 1)
+        fail("{}: expected a tensor \"tokens\" of I32 [T], as tools/python/dump_hf.py writes it", dump.name());
     std::vector<std::int32_t> tokens(given->bytes / sizeof(std::int32_t));
     std::copy_n(given->data, given->bytes, reinterpret_cast<std::byte*>(tokens.data()));
     KeptRun run(model);
@@ -381,9 +381,11 @@ DumpComparison compare_with_dump(LanguageModel& model, const SafetensorsFile& du
         Elements aligned(view.data, view.data + view.bytes);
         a.dtype = view.dtype;
         a.data = aligned.data();
-        if (static_cast<std::int64_t>(view.bytes) != a.bytes())
-            fail("{}: tensor \"{}\": expected the shape of {}, {}, found {} bytes of {}", dump.name(), name, path,
-                 to_string(run.taps().recovery().graph().value(id).type), view.bytes, vitro::name(view.dtype));
+        if (const std::span<const std::int64_t> wanted(b.sizes.data(), static_cast<std::size_t>(b.rank));
+            !is_float(view.dtype) || !std::ranges::equal(view.shape, wanted))
+            fail("{}: tensor \"{}\": expected floating-point numbers of the shape of {}, [{}], found {} [{}]",
+                 dump.name(), name, path, fmt::join(wanted, ", "), vitro::name(view.dtype),
+                 fmt::join(view.shape, ", "));
         const TensorType& type = source.value(source.find(path)).type;
         TensorType as_given = type;
         as_given.dtype = view.dtype;

@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <map>
 
 namespace vitro {
@@ -129,15 +130,16 @@ std::string replay_command(const Flags& flags, const Parting& first) {
     return out;
 }
 
-void print_first(const Flags& flags, const Outcome& out) {
+void append_first(std::string& text, const Flags& flags, const Outcome& out) {
+    const auto to = std::back_inserter(text);
     const Parting& first = *out.first;
     const ComparedValue& value = first.value;
     const Difference& d = value.difference;
-    const auto row = [](std::string_view what, const std::string& text) {
-        if (!text.empty()) print_out("  {:<9} {}\n", what, wrapped(text, 110, 12));
+    const auto row = [&](std::string_view what, const std::string& said) {
+        if (!said.empty()) fmt::format_to(to, "  {:<9} {}\n", what, wrapped(said, 110, 12));
     };
-    print_out("\nthe first to part: {} ({} step from position {})\n", value.path, name(value.phase),
-              value.first_position);
+    fmt::format_to(to, "\nthe first to part: {} ({} step from position {})\n", value.path, name(value.phase),
+                   value.first_position);
     row("a, b", fmt::format("{:.8g} and {:.8g} at {} of {}", d.a, d.b, value.where, to_string(value.type)));
     row("error", fmt::format("nmse {}, where rounding explains {}", error_text(d.nmse),
                              error_text(std::pow(rounding(value.a, value.b), 2))));
@@ -154,29 +156,33 @@ void print_first(const Flags& flags, const Outcome& out) {
             flags.replay.empty() ? "--replay NAME writes the step and what it read" : replay_command(flags, first));
 }
 
-void print(const Flags& flags, const Outcome& out) {
+std::string text_of(const Flags& flags, const Outcome& out) {
+    std::string text;
+    const auto to = std::back_inserter(text);
     const auto parting =
         std::count_if(out.values.begin(), out.values.end(), [](const ComparedValue& v) { return v.parts; });
-    print_out("a: {}\nb: {}\n{} values of {} step{} and {} tokens compared, {} part\n", out.a, out.b, out.values.size(),
-              out.steps, out.steps == 1 ? "" : "s", out.tokens.size(), parting == 0 ? "none" : std::to_string(parting));
+    fmt::format_to(to, "a: {}\nb: {}\n{} values of {} step{} and {} tokens compared, {} part\n", out.a, out.b,
+                   out.values.size(), out.steps, out.steps == 1 ? "" : "s", out.tokens.size(),
+                   parting == 0 ? "none" : std::to_string(parting));
     std::vector<std::string> unknown;
     for (const std::string& each : out.unknown) unknown.push_back(quote(each));
     if (!unknown.empty())
-        print_out("the model has no value for {} of the file's tensors: {}\n", unknown.size(),
-                  fmt::join(unknown, ", "));
-    print_out("\n{:<8} {:<46} {:>9} {:>10}  {:<20} {}\n", "phase", "value", "nmse", "largest", "at", "parts");
+        fmt::format_to(to, "the model has no value for {} of the file's tensors: {}\n", unknown.size(),
+                       fmt::join(unknown, ", "));
+    fmt::format_to(to, "\n{:<8} {:<46} {:>9} {:>10}  {:<20} {}\n", "phase", "value", "nmse", "largest", "at", "parts");
     for (const Row& row : rows_of(out.values, flags.all)) {
         const ComparedValue& worst = *row.worst;
         std::string at = worst.where;
         if (const LayerOfPath layer = layer_of(worst.path); !flags.all && layer.index >= 0 && worst.difference.nmse > 0)
             at += fmt::format(" in {}", layer.index);
-        print_out("{:<8} {:<46} {:>9} {:>10.3g}  {:<20} {}\n", name(worst.phase), row.name,
-                  error_text(worst.difference.nmse), worst.difference.largest, at,
-                  row.parting == 0 ? ""
-                  : row.count == 1 ? "yes"
-                                   : fmt::format("{} of {}", row.parting, row.count));
+        fmt::format_to(to, "{:<8} {:<46} {:>9} {:>10.3g}  {:<20} {}\n", name(worst.phase), row.name,
+                       error_text(worst.difference.nmse), worst.difference.largest, at,
+                       row.parting == 0 ? ""
+                       : row.count == 1 ? "yes"
+                                        : fmt::format("{} of {}", row.parting, row.count));
     }
-    if (out.first) print_first(flags, out);
+    if (out.first) append_first(text, flags, out);
+    return text;
 }
 
 /// JSON has no NaN: it is a text there, never null.
@@ -257,7 +263,7 @@ int compare(const Flags& flags) {
     else if (flags.format == "html")
         print_or_write(page_of(out), flags.output);
     else
-        print(flags, out);
+        print_or_write(text_of(flags, out), flags.output);
     return out.first ? 1 : 0;
 }
 
@@ -289,10 +295,10 @@ void add_compare(CommandLine& line) {
                    "NAME");
     command.flag("--all", flags->all,
                  "list every value; without it layers that are alike are one line, by their worst");
-    command.choice("--format", flags->format, {"text", "html"},
-                   "text (default), or the graph's page with its boxes coloured by their error");
+    const Option format = command.choice("--format", flags->format, {"text", "html"},
+                                         "text (default), or the graph's page with its boxes coloured by their error");
     command.output("-o,--output", flags->output, "write to a file");
-    command.flag("--json", flags->json, "print JSON");
+    command.flag("--json", flags->json, "print JSON").excludes(format);
 }
 
 }  // namespace vitro

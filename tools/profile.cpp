@@ -111,49 +111,55 @@ Json json_of(const Profile& profile, const std::map<std::string, Peaks>& peaks, 
     return json;
 }
 
-void print_phase(const Profile& profile, const std::map<std::string, Peaks>& peaks, const Flags& flags, Phase phase) {
+void append_phase(std::string& text, const Profile& profile, const std::map<std::string, Peaks>& peaks,
+                  const Flags& flags, Phase phase) {
+    const auto to = std::back_inserter(text);
     const Totals totals(profile, phase);
     if (totals.runs == 0) return;
     const auto per_run = [&](double x) { return x / static_cast<double>(totals.runs); };
-    print_out("\n{}: {} token{} in {} step{}, {:.3f} ms each, {:.1f} tokens/s; {} and {} each\n", name(phase),
-              totals.tokens, totals.tokens == 1 ? "" : "s", totals.runs, totals.runs == 1 ? "" : "s",
-              1e3 * per_run(totals.wall), static_cast<double>(totals.tokens) / totals.wall,
-              human(totals.cost.bytes / totals.runs, "B"), human(totals.cost.flops / totals.runs, "FLOP"));
+    fmt::format_to(to, "\n{}: {} token{} in {} step{}, {:.3f} ms each, {:.1f} tokens/s; {} and {} each\n", name(phase),
+                   totals.tokens, totals.tokens == 1 ? "" : "s", totals.runs, totals.runs == 1 ? "" : "s",
+                   1e3 * per_run(totals.wall), static_cast<double>(totals.tokens) / totals.wall,
+                   human(totals.cost.bytes / totals.runs, "B"), human(totals.cost.flops / totals.runs, "FLOP"));
     for (const auto& [what, seconds] : totals.parts())
-        print_out("  {:<42} {:>10.1f} us {:>6.1f}%\n", what, 1e6 * per_run(seconds), 100 * seconds / totals.wall);
-    print_out("  {:<42} {:>10.1f} us {:>6.1f}%\n", "all of these, of the wall time", 1e6 * per_run(totals.accounted()),
-              100 * totals.accounted() / totals.wall);
-    print_out("  {:<42} {:>10.1f} us {:>+6.1f}%\n", "without clocks, and what these cost",
-              1e6 * per_run(totals.untimed), 100 * *profile.overhead(phase));
+        fmt::format_to(to, "  {:<42} {:>10.1f} us {:>6.1f}%\n", what, 1e6 * per_run(seconds),
+                       100 * seconds / totals.wall);
+    fmt::format_to(to, "  {:<42} {:>10.1f} us {:>6.1f}%\n", "all of these, of the wall time",
+                   1e6 * per_run(totals.accounted()), 100 * totals.accounted() / totals.wall);
+    fmt::format_to(to, "  {:<42} {:>10.1f} us {:>+6.1f}%\n", "without clocks, and what these cost",
+                   1e6 * per_run(totals.untimed), 100 * *profile.overhead(phase));
     const auto by =
         std::find_if(std::begin(kAllBys), std::end(kAllBys), [&](ProfileBy one) { return name(one) == flags.by; });
     const std::vector<ProfileRow> rows = rows_of(profile, phase, *by, peaks);
-    print_out("  {:<42} {:>7} {:>10} {:>7} {:>8} {:>9} {:>8}  {}\n", flags.by, "calls", "us", "share", "GB/s",
-              "GFLOP/s", "of peak", "bound by");
+    fmt::format_to(to, "  {:<42} {:>7} {:>10} {:>7} {:>8} {:>9} {:>8}  {}\n", flags.by, "calls", "us", "share", "GB/s",
+                   "GFLOP/s", "of peak", "bound by");
     std::int64_t shown = 0;
     for (const ProfileRow& row : rows) {
         if (shown++ == flags.top) {
-            print_out("  … {} more (--top)\n", std::ssize(rows) - flags.top);
+            fmt::format_to(to, "  … {} more (--top)\n", std::ssize(rows) - flags.top);
             break;
         }
         const std::string name =
             row.device == profile.steps(phase).front().device ? row.name : fmt::format("{} ({})", row.name, row.device);
-        print_out("  {:<42} {:>7.5g} {:>10.1f} {:>6.1f}% {:>8.1f} {:>9.1f} {:>8}  {}\n", name,
-                  per_run(static_cast<double>(row.calls)), 1e6 * per_run(row.seconds), 100 * row.seconds / totals.wall,
-                  row.bytes_per_second() / 1e9, row.flops_per_second() / 1e9,
-                  row.of_peak() ? fmt::format("{:.0f}%", 100 * *row.of_peak()) : "", row.bound_by());
+        fmt::format_to(to, "  {:<42} {:>7.5g} {:>10.1f} {:>6.1f}% {:>8.1f} {:>9.1f} {:>8}  {}\n", name,
+                       per_run(static_cast<double>(row.calls)), 1e6 * per_run(row.seconds),
+                       100 * row.seconds / totals.wall, row.bytes_per_second() / 1e9, row.flops_per_second() / 1e9,
+                       row.of_peak() ? fmt::format("{:.0f}%", 100 * *row.of_peak()) : "", row.bound_by());
     }
 }
 
-void print(const Profile& profile, const std::map<std::string, Peaks>& peaks, const Flags& flags) {
+std::string text_of(const Profile& profile, const std::map<std::string, Peaks>& peaks, const Flags& flags) {
+    std::string text;
+    const auto to = std::back_inserter(text);
     for (const auto& [device, peak] : peaks) {
         const std::string integers = peak.integer_per_second > 0
                                          ? fmt::format(", {:.0f} GOP/s of 8-bit numbers", peak.integer_per_second / 1e9)
                                          : "";
-        print_out("{} does at most, measured: reads {:.1f} GB/s, {:.0f} GFLOP/s ({}){}\n", device,
-                  peak.bytes_per_second / 1e9, peak.flops_per_second / 1e9, peak.flops_of, integers);
+        fmt::format_to(to, "{} does at most, measured: reads {:.1f} GB/s, {:.0f} GFLOP/s ({}){}\n", device,
+                       peak.bytes_per_second / 1e9, peak.flops_per_second / 1e9, peak.flops_of, integers);
     }
-    for (const Phase phase : {Phase::prefill, Phase::decode}) print_phase(profile, peaks, flags, phase);
+    for (const Phase phase : {Phase::prefill, Phase::decode}) append_phase(text, profile, peaks, flags, phase);
+    return text;
 }
 
 /// The page of a phase's graph, its boxes coloured by the mean time of their step, with roofline and timeline.
@@ -205,7 +211,7 @@ int profile(Flags flags) {
     else if (flags.json)
         print_or_write(json_of(profile, peaks, flags).dump(2) + "\n", flags.output);
     else
-        print(profile, peaks, flags);
+        print_or_write(text_of(profile, peaks, flags), flags.output);
     return 0;
 }
 
@@ -237,7 +243,7 @@ void add_profile(CommandLine& line) {
         "--format", flags->format, {"text", "html"},
         "text (default), or the graph's page with its boxes coloured by their time, a roofline and a timeline");
     command.choice("--phase", flags->phase, {"prefill", "decode"}, "the graph that the page shows (default decode)");
-    command.output("-o,--output", flags->output, "write the page or the JSON to a file");
+    command.output("-o,--output", flags->output, "write to a file");
     command.flag("--json", flags->json, "print JSON").excludes(format);
 }
 

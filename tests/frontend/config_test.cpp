@@ -394,4 +394,20 @@ TEST_CASE("yarn: frequencies and attention factor") {
     CHECK(rope(R"(, "attention_factor": 1.3)").attention_factor == 1.3f);
     CHECK(rope(R"(, "mscale": 1.0, "mscale_all_dim": 0.5)").attention_factor ==
           doctest::Approx(1.094179988101349).epsilon(1e-6));
+    CHECK(error_of(config_text("LlamaForCausalLM", R"(, "rope_theta": 1.0, "rope_scaling": {"rope_type": "yarn",
+          "factor": 8.0})"))
+              .starts_with("config.json: \"rope_scaling\": expected a rope_theta above 1 for yarn (it is 1), found "));
+}
+
+TEST_CASE("names of labels: each index once as a key") {
+    const auto text = [](std::string_view labels) {
+        return config_text("Qwen3ForSequenceClassification",
+                           fmt::format(R"(, "num_key_value_heads": 1, "id2label": {})", labels));
+    };
+    CHECK(model_of(text(R"({"1": "", "0": "no"})")).labels == std::vector<std::string>{"no", ""});
+    for (const char* labels : {R"({"0": "", "00": "no"})", R"({"0": "a", "1x": "b"})", R"({"0": "a", "2": "b"})",
+                               R"({"": "a"})", R"({"-0": "a"})", R"({"18446744073709551616": "a"})"}) {
+        CAPTURE(labels);
+        CHECK(error_of(text(labels)).find("expected each index in [0, ") != std::string::npos);
+    }
 }

@@ -148,6 +148,29 @@ TEST_CASE("compare: a file of another program's values is told from the model's 
     CHECK(contains(other.out, " at [1, 44] of f32 [T, 256]\n"));
 }
 
+TEST_CASE("compare: a file's tensor of another shape is refused, though it has as many bytes") {
+    const TempDir directory;
+    const std::string dump = (directory / "dump.safetensors").string();
+    std::vector<std::int32_t> tokens{1, 2, 3};
+    std::vector<float> values(3 * 256);
+    const auto refusal = [&](std::vector<std::int64_t> token_shape, DType dtype, std::vector<std::int64_t> shape) {
+        write_safetensors(dump, std::vector<NamedTensor>{{"tokens", Tensor(DType::i32, token_shape, tokens.data())},
+                                                         {"model.norm", Tensor(dtype, shape, values.data())}});
+        const ProcessResult result = run_vitro({"compare", "--b", dump});
+        CHECK(result.exit_code == 1);
+        return result.err;
+    };
+    CHECK(refusal({3}, DType::f32, {3, 256}).empty());
+    const std::string wanted =
+        "tensor \"model.norm\": expected floating-point numbers of the shape of model.norm, [3, 256]";
+    CHECK(contains(refusal({3}, DType::f32, {256, 3}), wanted + ", found f32 [256, 3]"));
+    CHECK(contains(refusal({3}, DType::f32, {1, 3, 256}), wanted + ", found f32 [1, 3, 256]"));
+    CHECK(contains(refusal({3}, DType::f32, {768}), wanted + ", found f32 [768]"));
+    CHECK(contains(refusal({3}, DType::i32, {3, 256}), wanted + ", found i32 [3, 256]"));
+    CHECK(contains(refusal({3}, DType::bf16, {3, 512}), wanted + ", found bf16 [3, 512]"));
+    CHECK(contains(refusal({1, 3}, DType::f32, {3, 256}), "expected a tensor \"tokens\" of I32 [T]"));
+}
+
 TEST_CASE("compare says what it expected of a side") {
     const auto refusal = [](const std::string& b) {
         const ProcessResult result = run_vitro({"compare", "-p", kText, "--b", b});

@@ -2,6 +2,7 @@
 #include "frontend/safetensors.h"
 #include "graph/text.h"
 #include "ops/op_list.h"
+#include "tests/runtime/goldens.h"
 #include "tests/runtime/tiny_text_model.h"
 #include "tests/tools/process.h"
 
@@ -48,6 +49,16 @@ constexpr std::string_view kLlamaConfig = R"({"architectures": ["LlamaForCausalL
   "hidden_act": "silu", "tie_word_embeddings": false, "rope_theta": 500000.0, "torch_dtype": "bfloat16"})";
 
 }  // namespace
+
+TEST_CASE("show prints the tree of every architecture") {
+    for (const std::string& name : golden_names()) {
+        CAPTURE(name);
+        const std::string directory = source_path("tests/golden/" + name).string();
+        const ModelConfig config = read_model_config(directory);
+        CHECK(out_of({"show", "-m", directory}).starts_with(config.architecture + "(\n"));
+        CHECK(json_of({"show", "-m", directory}).at("type") == config.architecture);
+    }
+}
 
 TEST_CASE("show prints the tree of modules with counts") {
     const TempDir directory;

@@ -125,6 +125,34 @@ TEST_CASE("stderr that is full, closed or a broken pipe changes nothing") {
     CHECK(run_redirected({"show", "-m", "nowhere"}, "2>&-").exit_code == 1);
 }
 
+TEST_CASE("what a tool prints goes into the file of -o, and nothing of it to stdout") {
+    const TempDir directory;
+    const std::string file = (directory / "out").string();
+    for (std::vector<std::string> command : std::vector<std::vector<std::string>>{
+             {"graph"},
+             {"graph", "--explain"},
+             {"graph", "--diff", "build:program"},
+             {"plan"},
+             {"plan", "--json"},
+             {"opt", source_path("tests/tools/ffn.vt")},
+             {"embed", "-p", "a"},
+             {"compare", "-p", "a", "--b", "threads=1"},
+             {"compare", "-p", "a", "--b", "threads=1", "--json"},
+             {"profile", "-p", "a", "-n", "1"},
+             {"profile", "-p", "a", "-n", "1", "--json"},
+         }) {
+        CAPTURE(fmt::format("{}", fmt::join(command, " ")));
+        command.insert(command.end(), {"-o", file});
+        const ProcessResult result = run_vitro(command);
+        CHECK(result.exit_code == 0);
+        CHECK(result.out.empty());
+        CHECK(result.err.empty());
+        REQUIRE(std::filesystem::exists(file));
+        CHECK(std::filesystem::file_size(file) > 100);
+        std::filesystem::remove(file);
+    }
+}
+
 TEST_CASE("-o writes to pipes, devices and links, keeps the mode of files and takes names with a dash") {
     const TempDir out;
     const std::string expected = out_of({"graph"});
