@@ -48,7 +48,14 @@ struct Rows {
         const std::int64_t sizes[] = {std::ssize(out)};
         const Tensor output(DType::i32, sizes, result.data());
         for (const KernelDef& kernel : cuda_emulated::kernels())
-            if (kernel.op == "sample") kernel.run({tensors, {&output, 1}, {}, *backend});
+            if (kernel.op == "sample") {
+                Call call{tensors, {&output, 1}, {}, *backend};
+                const std::size_t bytes = kernel.scratch(call);
+                const check::GuardedMemory scratch(*backend, bytes, 0xff, 0);
+                call.scratch = {static_cast<std::byte*>(scratch.data()), bytes};
+                kernel.run(call);
+                backend->synchronize();
+            }
         backend->synchronize();
         backend->download(out.data(), result.data(), out.size() * sizeof(std::int32_t));
         return out;
