@@ -42,6 +42,8 @@ class Machine:
     latency: float = 3e-6      # s from the end of a kernel's reads to the full rate of the next one's; assumed
     hidden: float = 0.5        # of the latency, by a programmatic launch; assumed
     block_bandwidth: float = 47e9  # bytes/s of a block: 1024 threads, 32 bytes each on their way for 0.7 us; assumed
+    product_blocks: float = 264    # of a product at once: two on each of 132 multiprocessors
+    product_block_bandwidth: float = 33e9  # bytes/s of one of those: 256 threads, 128 bytes each for 1 us; assumed
 
 
 @dataclass
@@ -55,14 +57,23 @@ class Kind:
     share: float  # of the peak that its operations reach
     rate: float   # bytes/s
     count: int = 1
+    blocks: int = 0  # of a product of few tokens, whose last wave may be too few for the memory's rate
+
+    def transfer(self, machine: Machine) -> float:
+        """Seconds that its bytes take."""
+        last = self.blocks % machine.product_blocks
+        if not last:
+            return self.bytes / self.rate
+        of_last = self.bytes * last / self.blocks
+        return (self.bytes - of_last) / self.rate + of_last / min(self.rate, last * machine.product_block_bandwidth)
 
     def seconds(self, machine: Machine) -> tuple[float, float]:
         """Of one: working, and waiting."""
-        work = max(self.bytes / self.rate, self.flops / (machine.peak * self.share))
+        work = max(self.transfer(machine), self.flops / (machine.peak * self.share))
         return work, machine.latency * (1 - machine.hidden * self.programmatic)
 
     def bound(self, machine: Machine) -> str:
-        by_flops = self.flops / (machine.peak * self.share) > self.bytes / self.rate
+        by_flops = self.flops / (machine.peak * self.share) > self.transfer(machine)
         work, wait = self.seconds(machine)
         return "latency" if wait > work else "operations" if by_flops else "bytes"
 
@@ -135,7 +146,9 @@ def kinds_of(node: dict, graph: dict, shapes: dict[str, list], report: list[dict
     if op == "sample":  # a block for each row
         return [Kind(name, tokens * sample_bytes(report), node["flops"], programmatic, share,
                      min(machine.bandwidth, tokens * machine.block_bandwidth))]
-    return [Kind(name, node["bytes"], node["flops"], programmatic, share, machine.bandwidth)]
+    # 16 rows of the weights a block, or 8 of a gate and its 8 of up.
+    blocks = -(-shapes[node["inputs"][1]][0] // 16) if op in ("linear", "qkv_projection") else 0
+    return [Kind(name, node["bytes"], node["flops"], programmatic, share, machine.bandwidth, blocks=blocks)]
 
 
 def case_of(name: str, tokens: int, graph: dict, report: list[dict], machine: Machine) -> Case:
