@@ -102,10 +102,10 @@ def programmatic_ops(report: list[dict]) -> set[str]:
     return {op for op, all_are in ops.items() if all_are}
 
 
-def sample_bytes(report: list[dict]) -> int:
-    """What the choice of one token asks for: the logits several times."""
-    return next(row["bytes"] for call in report if call["op"] == "sample" and call["call"].endswith("T=1")
-                for row in call["kernels"])
+def sample_launch(report: list[dict]) -> tuple[int, int]:
+    """What the choice of one token asks for, the logits three times, and the blocks that share the first time."""
+    return next((row["bytes"], row["grid"][1]) for call in report
+                if call["op"] == "sample" and call["call"].endswith("T=1") for row in call["kernels"])
 
 
 def parts_of_product(node: dict, shapes: dict[str, list], tokens: int) -> dict[str, int]:
@@ -143,9 +143,10 @@ def kinds_of(node: dict, graph: dict, shapes: dict[str, list], report: list[dict
                      machine.gemm_share, machine.bandwidth)
                 for part, moved in parts_of_product(node, shapes, tokens).items()]
     share = machine.attention_share if op == "attention" else machine.gemm_share
-    if op == "sample":  # a block for each row
-        return [Kind(name, tokens * sample_bytes(report), node["flops"], programmatic, share,
-                     min(machine.bandwidth, tokens * machine.block_bandwidth))]
+    if op == "sample":  # after the first time a block for each row
+        moved, blocks = sample_launch(report)
+        rate = tokens * machine.block_bandwidth * 3 / (2 + 1 / blocks)
+        return [Kind(name, tokens * moved, node["flops"], programmatic, share, min(machine.bandwidth, rate))]
     # 16 rows of the weights a block, or 8 of a gate and its 8 of up.
     blocks = -(-shapes[node["inputs"][1]][0] // 16) if op in ("linear", "qkv_projection") else 0
     return [Kind(name, node["bytes"], node["flops"], programmatic, share, machine.bandwidth, blocks=blocks)]
@@ -235,7 +236,7 @@ def main() -> None:
         sys.exit(f"error: {options.vitro} is not there: ./dev build makes it")
     try:
         report = json.loads(options.report.read_text())
-        programmatic_ops(report), sample_bytes(report)
+        programmatic_ops(report), sample_launch(report)
     except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
         sys.exit(f"error: {options.report}: {error!r}; `vitro ops --cuda-report --json` writes it")
     found = cases(options.vitro, options.config, report, machine)

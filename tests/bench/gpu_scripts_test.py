@@ -63,7 +63,7 @@ SASS = """
 
 def report(kernel: str, call: str, **more: object) -> list[dict]:
     row = {"kernel": kernel, "block": 256, "dynamic_shared": 4096, "efficiency": 1.0, "shared_requests": 10,
-           "bank_conflicts": 5, "bytes": 1000, "programmatic": True} | more
+           "bank_conflicts": 5, "bytes": 1000, "programmatic": True, "grid": [1, 8, 1]} | more
     return [{"op": call.split("(")[0], "call": call, "kernels": [row]}]
 
 
