@@ -66,6 +66,12 @@ void Block::reset(const Kernel& kernel, uint3 index) {
         thread.spins = 0;
         thread.copies.clear();
         thread.copy_groups = 0;
+        thread.products.clear();
+        thread.product_groups = 0;
+        thread.products_started = 0;
+        thread.products_fenced = false;
+        thread.last_d = nullptr;
+        thread.proxy_fence = 0;
         warps_[number / 32].lanes |= 1u << number % 32;
     }
     for (Warp& warp : warps_) warp.unstarted = warp.lanes;
@@ -77,6 +83,7 @@ void Block::reset(const Kernel& kernel, uint3 index) {
         barrier.expected = barrier.arrived = 0;
         barrier.waiting.clear();
     }
+    memory_barriers_.clear();
     waits_.fill(0);
     shared_.reset(kernel.shared_bytes);
     clock_.reset(unsigned(warps_.size()));
@@ -172,6 +179,12 @@ Block::State Block::run() {
             for (const Thread& thread : threads_)
                 if (!thread.saw_previous_kernel && !fault_)
                     fault_ = where(thread) + ": ends without wait_for_previous_kernel(), in a programmatic launch";
+        if (copies_are_left() && !fault_)
+            fault_ = where(threads_[0]) + ": the block ends while a copy_bulk is on its way (missing wait_for_phase)";
+        if (!groups_are_whole() && !fault_)
+            fault_ = where(threads_[0]) +
+                     ": a group of four warps has asked for a product, but not all of them as often "
+                     "(mismatched warp group)";
         if (!fault_) {
             if (options().count_accesses) {
                 AccessCounts counts = accesses_.take();
@@ -356,6 +369,7 @@ void Block::wait_for_previous_kernel(std::source_location site) {
     current_thread->saw_previous_kernel = true;
     if (previous_done_) return;
     // Copies that are on their way may have read already.
+    read_bulk_copies_early();
     for (AsyncCopy& copy : current_thread->copies) {
         if (!std::exchange(copy.is_early, true) && copy.source_bytes != 0)
             std::memcpy(copy.early.data(), copy.source, copy.source_bytes);

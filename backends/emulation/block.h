@@ -10,6 +10,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <source_location>
 #include <string>
@@ -27,11 +28,54 @@ struct AsyncCopy {
     bool is_early = false;
 };
 
+/// A copy by the copy engine that was started and is not yet done.
+struct BulkCopy {
+    std::byte* target;
+    const std::byte* source;
+    unsigned bytes;
+    Accessor issuer;
+    std::vector<std::byte> early;  // of the source, where it was read before the kernel in front had ended; else empty
+};
+
+struct Thread;
+
+/// A barrier in shared memory (mbarrier).
+struct MemoryBarrierState {
+    unsigned maker = 0;  // the thread, and when
+    std::uint32_t made = 0;
+    unsigned arrivals = 0, pending = 0;  // of a phase, and those still to come in this one
+    std::int64_t bytes = 0;              // expected and not yet brought; negative: brought before they were expected
+    unsigned phase = 0;
+    std::array<std::uint32_t, 32> known{}, known_before{};  // by those who arrived: in this phase, in the one before
+    std::vector<Thread*> waiting;
+    std::vector<BulkCopy> copies;
+};
+
+/// A product of a warp group (wgmma) that was asked for and is not yet done: what its thread gave.
+struct GroupProduct {
+    int kind;
+    float* d;
+    std::array<std::uint32_t, 4> a;
+    std::array<float, 4> before;  // what d held
+    std::uint64_t b;
+    unsigned group;
+};
+
 /// Computes a warp operation once all its lanes have come: lanes[i] is what lane i brought, null for lanes not in the
 /// mask.
 using Complete = void (*)(void* const* lanes, unsigned mask);
 
-enum class Wait : std::uint8_t { none, warp, barrier, named_barrier, grid, previous_kernel, spinning, ended };
+enum class Wait : std::uint8_t {
+    none,
+    warp,
+    barrier,
+    named_barrier,
+    memory_barrier,
+    grid,
+    previous_kernel,
+    spinning,
+    ended
+};
 
 struct Thread {
     uint3 index{};
@@ -50,6 +94,13 @@ struct Thread {
     std::chrono::steady_clock::time_point spins_since;
     std::vector<AsyncCopy> copies;
     unsigned copy_groups = 0;  // committed so far
+    std::vector<GroupProduct> products;
+    unsigned product_groups = 0;  // committed so far
+    unsigned products_started = 0;
+    bool products_fenced = false;   // since its last wait for products
+    const float* last_d = nullptr;  // of the last product that was done, and what it gave
+    std::array<float, 4> last_values{};
+    std::uint32_t proxy_fence = 0;  // time of its last fence_async_proxy()
 
     unsigned warp() const { return number / 32; }
     unsigned lane() const { return number % 32; }
@@ -83,6 +134,13 @@ public:
     /// The number of threads whose predicate holds.
     int barrier(const char* operation, bool predicate, std::source_location site);
     void named_barrier(unsigned id, unsigned threads, bool wait, std::source_location site);
+    void init_memory_barrier(const void* address, unsigned arrivals, std::source_location site);
+    void arrive_at_memory_barrier(const void* address, unsigned expected_bytes, std::source_location site);
+    void wait_for_memory_barrier(const void* address, unsigned parity, std::source_location site);
+    void start_bulk_copy(std::byte* target, const std::byte* source, unsigned bytes, const void* barrier,
+                         std::source_location site);
+    void fence_proxy();
+    void check_operand(const std::byte* address, std::size_t bytes);
     void sync_grid(std::source_location site);
     void wait_for_previous_kernel(std::source_location site);
     /// Lets others run; called by loops that wait for another thread's store.
@@ -122,6 +180,12 @@ private:
     void tick();
     void abandon();
     void diagnose();
+    MemoryBarrierState& memory_barrier(const void* address, std::source_location site);
+    void end_phase_if_complete(MemoryBarrierState& barrier);
+    void finish_bulk_copies(MemoryBarrierState& barrier);
+    void read_bulk_copies_early();
+    bool copies_are_left() const;
+    bool groups_are_whole() const;
     std::string describe_threads() const;
     std::string where(const Thread& thread) const;
 
@@ -141,7 +205,8 @@ private:
     std::source_location barrier_site_;
     const char* barrier_operation_ = "";
     std::array<NamedBarrier, 16> named_;
-    std::array<unsigned, 8> waits_{};  // how many threads wait so, by Wait
+    std::map<const void*, MemoryBarrierState> memory_barriers_;
+    std::array<unsigned, 9> waits_{};  // how many threads wait so, by Wait
     bool previous_done_ = true;
     Fiber host_;
     std::optional<std::string> fault_;

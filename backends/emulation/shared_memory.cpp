@@ -177,6 +177,12 @@ bool SharedMemory::check(const SyncClock& clock, Accessor who, const void* addre
     return true;
 }
 
+std::optional<SharedMemory::Writer> SharedMemory::last_writer(const void* address) const {
+    const std::uint32_t write = writes_[offset(address)];
+    if (write == kUnwritten || write == kOutside || who_of(write) >= kSeveralOfWarp) return std::nullopt;
+    return Writer{who_of(write), time_of(write)};
+}
+
 template bool SharedMemory::check<Access::read>(const SyncClock&, Accessor, const void*, std::size_t);
 template bool SharedMemory::check<Access::write>(const SyncClock&, Accessor, const void*, std::size_t);
 template bool SharedMemory::check<Access::atomic>(const SyncClock&, Accessor, const void*, std::size_t);
@@ -208,7 +214,9 @@ void SharedMemory::explain(Access access, Accessor who, std::size_t byte, std::s
     else if (write == kUnwritten && access != Access::write && access != Access::begin_copy)
         problem_ = what + ", which nothing has written (unwritten shared memory)";
     else if (who_of(write) == kCopying)
-        problem_ = what + ", which a cp.async writes that was not waited for (missing cp_async_wait)";
+        problem_ =
+            what +
+            ", which an asynchronous copy writes that was not waited for (missing cp_async_wait or wait_for_phase)";
     else
         problem_ = fmt::format("{}, which {} has {} with no barrier in between (race; by linear thread {})", what,
                                by(read != 0 && access != Access::read ? read : write),

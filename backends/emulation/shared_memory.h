@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -82,6 +83,12 @@ public:
     /// Remembers an access and says whether it is allowed; if not, take_problem() says why.
     template <Access kAccess>
     bool check(const SyncClock& clock, Accessor who, const void* address, std::size_t bytes);
+    /// The thread that wrote a byte last, and when; none where it was nobody, or several.
+    struct Writer {
+        unsigned thread;
+        std::uint32_t time;
+    };
+    std::optional<Writer> last_writer(const void* address) const;
     std::string take_problem() { return std::move(problem_); }
 
     /// Called when the clock restarts.

@@ -42,6 +42,8 @@ class Machine:
     latency: float = 3e-6      # s from the end of a kernel's reads to the full rate of the next one's; assumed
     hidden: float = 0.5        # of the latency, by a programmatic launch; assumed
     block_bandwidth: float = 47e9  # bytes/s of a block: 1024 threads, 32 bytes each on their way for 0.7 us; assumed
+    product_blocks: float = 264    # of a product at once: two on each of 132 multiprocessors
+    product_block_bandwidth: float = 33e9  # bytes/s of one of those: 256 threads, 128 bytes each for 1 us; assumed
 
 
 @dataclass
@@ -55,14 +57,23 @@ class Kind:
     share: float  # of the peak that its operations reach
     rate: float   # bytes/s
     count: int = 1
+    blocks: int = 0  # of a product of few tokens, whose last wave may be too few for the memory's rate
+
+    def transfer(self, machine: Machine) -> float:
+        """Seconds that its bytes take."""
+        last = self.blocks % machine.product_blocks
+        if not last:
+            return self.bytes / self.rate
+        of_last = self.bytes * last / self.blocks
+        return (self.bytes - of_last) / self.rate + of_last / min(self.rate, last * machine.product_block_bandwidth)
 
     def seconds(self, machine: Machine) -> tuple[float, float]:
         """Of one: working, and waiting."""
-        work = max(self.bytes / self.rate, self.flops / (machine.peak * self.share))
+        work = max(self.transfer(machine), self.flops / (machine.peak * self.share))
         return work, machine.latency * (1 - machine.hidden * self.programmatic)
 
     def bound(self, machine: Machine) -> str:
-        by_flops = self.flops / (machine.peak * self.share) > self.bytes / self.rate
+        by_flops = self.flops / (machine.peak * self.share) > self.transfer(machine)
         work, wait = self.seconds(machine)
         return "latency" if wait > work else "operations" if by_flops else "bytes"
 
@@ -91,10 +102,10 @@ def programmatic_ops(report: list[dict]) -> set[str]:
     return {op for op, all_are in ops.items() if all_are}
 
 
-def sample_bytes(report: list[dict]) -> int:
-    """What the choice of one token asks for: the logits several times."""
-    return next(row["bytes"] for call in report if call["op"] == "sample" and call["call"].endswith("T=1")
-                for row in call["kernels"])
+def sample_launch(report: list[dict]) -> tuple[int, int]:
+    """What the choice of one token asks for, the logits three times, and the blocks that share the first time."""
+    return next((row["bytes"], row["grid"][1]) for call in report
+                if call["op"] == "sample" and call["call"].endswith("T=1") for row in call["kernels"])
 
 
 def parts_of_product(node: dict, shapes: dict[str, list], tokens: int) -> dict[str, int]:
@@ -132,10 +143,13 @@ def kinds_of(node: dict, graph: dict, shapes: dict[str, list], report: list[dict
                      machine.gemm_share, machine.bandwidth)
                 for part, moved in parts_of_product(node, shapes, tokens).items()]
     share = machine.attention_share if op == "attention" else machine.gemm_share
-    if op == "sample":  # a block for each row
-        return [Kind(name, tokens * sample_bytes(report), node["flops"], programmatic, share,
-                     min(machine.bandwidth, tokens * machine.block_bandwidth))]
-    return [Kind(name, node["bytes"], node["flops"], programmatic, share, machine.bandwidth)]
+    if op == "sample":  # after the first time a block for each row
+        moved, blocks = sample_launch(report)
+        rate = tokens * machine.block_bandwidth * 3 / (2 + 1 / blocks)
+        return [Kind(name, tokens * moved, node["flops"], programmatic, share, min(machine.bandwidth, rate))]
+    # 16 rows of the weights a block, or 8 of a gate and its 8 of up.
+    blocks = -(-shapes[node["inputs"][1]][0] // 16) if op in ("linear", "qkv_projection") else 0
+    return [Kind(name, node["bytes"], node["flops"], programmatic, share, machine.bandwidth, blocks=blocks)]
 
 
 def case_of(name: str, tokens: int, graph: dict, report: list[dict], machine: Machine) -> Case:
@@ -222,7 +236,7 @@ def main() -> None:
         sys.exit(f"error: {options.vitro} is not there: ./dev build makes it")
     try:
         report = json.loads(options.report.read_text())
-        programmatic_ops(report), sample_bytes(report)
+        programmatic_ops(report), sample_launch(report)
     except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
         sys.exit(f"error: {options.report}: {error!r}; `vitro ops --cuda-report --json` writes it")
     found = cases(options.vitro, options.config, report, machine)

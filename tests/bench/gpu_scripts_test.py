@@ -63,7 +63,7 @@ SASS = """
 
 def report(kernel: str, call: str, **more: object) -> list[dict]:
     row = {"kernel": kernel, "block": 256, "dynamic_shared": 4096, "efficiency": 1.0, "shared_requests": 10,
-           "bank_conflicts": 5, "bytes": 1000, "programmatic": True} | more
+           "bank_conflicts": 5, "bytes": 1000, "programmatic": True, "grid": [1, 8, 1]} | more
     return [{"op": call.split("(")[0], "call": call, "kernels": [row]}]
 
 
@@ -186,6 +186,13 @@ class Model(unittest.TestCase):
             self.assertAlmostEqual(kind.seconds(self.machine)[1], 2e-6)
             self.assertEqual(kind.bound(self.machine), bound)
         self.assertAlmostEqual(model.Kind("k", 1, 1, False, 0.5, 1e12).seconds(self.machine)[1], 4e-6)
+
+    def test_a_last_wave_of_few_blocks_is_slower_than_the_memory(self) -> None:
+        machine = model.Machine(bandwidth=1e12, product_blocks=100, product_block_bandwidth=2e10)
+        # 210: ten of them alone at a fifth of the memory's rate
+        for blocks, expected in ((0, 10e-6), (200, 10e-6), (250, 10e-6), (210, 200 / 21 * 1e-6 + 10 / 21 * 5e-6)):
+            kind = model.Kind("k", 10_000_000, 1, True, 0.5, 1e12, blocks=blocks)
+            self.assertAlmostEqual(kind.transfer(machine), expected)
 
     def test_a_product_of_few_tokens_is_one_kernel(self) -> None:
         self.assertEqual([(k.name, k.bytes, k.programmatic) for k in self.kinds("linear", 16, [6, 4], {}, 99).values()],

@@ -143,6 +143,13 @@ TEST_CASE("attention of single tokens asks for what the caches hold before it wa
     CHECK(kernels == 20);  // bf16 and f16, caches of fp8 or the same, five sizes of heads
 }
 
+TEST_CASE("what only Hopper has compiles for every card") {
+    const std::string path = nvcc();
+    if (path.empty()) return;
+    const Said said = compile(path, "tests/backends/hopper_kernels.cu");
+    CHECK_MESSAGE(said.status == 0, said.text);
+}
+
 TEST_CASE("a spill is noticed") {
     int kernels = 0;
     const std::string said =
