@@ -74,6 +74,8 @@ template <int n>
 [[gnu::always_inline]] inline void keep([[maybe_unused]] Floats& value) {
 #ifdef __AVX__
     asm("" : "+v"(value));
+#elif defined(__aarch64__)
+    asm("" : "+w"(value));
 #endif
 }
 
