@@ -37,6 +37,7 @@ class Page:
         self.errors, self.file, self.waits = [], file, waits
         self.page = browser.new_page(viewport={"width": width, "height": SIZES[width]}, color_scheme=scheme,
                                      reduced_motion=motion)
+        self.page.set_default_timeout(120_000)  # other processes share the machine
         self.page.on("console", lambda message: self.errors.append(message.text))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", lambda request: self.errors.extend(
