@@ -145,35 +145,45 @@ bool Rewriter::refuse(ValueId at, std::string reason) {
     return false;
 }
 
+namespace {
+
+/// The op that writes over what a value is, or is a view of: a state, or what such an op made of it. -1: none does, or
+/// it is something else.
+NodeId writer_over(const Rewriter& rewriter, ValueId id) {
+    const Graph& graph = rewriter.graph();
+    NodeId producer = graph.value(id).producer;
+    for (; producer >= 0 && graph.node(producer).op->is_view; producer = graph.value(id).producer)
+        id = graph.node(producer).inputs[graph.node(producer).op->aliases[0].input];
+    // What many ops read, such as a mask, is not searched.
+    if (producer >= 0 ? graph.node(producer).op->aliases.empty() : graph.value(id).kind != ValueKind::state) return -1;
+    std::vector<ValueId> same{id};  // the value and its views
+    while (!same.empty()) {
+        const ValueId at = same.back();
+        same.pop_back();
+        for (const NodeId user : rewriter.users(at)) {
+            const Node& node = graph.node(user);
+            for (const auto& [output, input] : node.op->aliases) {
+                if (node.inputs[input] != at) continue;
+                if (!node.op->is_view) return user;
+                same.push_back(node.outputs[output]);
+            }
+        }
+    }
+    return -1;
+}
+
+}  // namespace
+
 bool Rewriter::require_single_use(ValueId at, ValueId id) {
     if (uses(id) != 1) return refuse(at, fmt::format("intermediate {} has {} uses", graph_.value(id).path, uses(id)));
+    // Fused, it is computed where its user is: perhaps behind an op that writes over what it reads.
     const NodeId producer = graph_.value(id).producer;
     if (producer < 0) return true;
     for (const ValueId read : present(graph_.node(producer).inputs))
-        if (const NodeId writer = writer_over(read); writer >= 0 && writer != producer)
+        if (const NodeId writer = writer_over(*this, read); writer >= 0 && writer != producer)
             return refuse(at, fmt::format("{} reads {} before {} writes over it", graph_.value(id).path,
                                           graph_.value(read).path, describe(graph_, graph_.node(writer))));
     return true;
-}
-
-NodeId Rewriter::writer_over(ValueId id) const {
-    if (writers_over_.empty()) {
-        std::vector<ValueId> content(graph_.values.size());  // a view's is what it is a view of
-        std::iota(content.begin(), content.end(), 0);
-        std::vector<NodeId> writer(graph_.values.size(), -1);  // by content
-        for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
-            const Node& node = graph_.nodes[n];
-            for (const auto& [output, input] : node.op->aliases) {
-                const ValueId source = content[static_cast<std::size_t>(node.inputs[input])];
-                if (node.op->is_view)
-                    content[static_cast<std::size_t>(node.outputs[output])] = source;
-                else
-                    writer[static_cast<std::size_t>(source)] = static_cast<NodeId>(n);
-            }
-        }
-        for (const ValueId source : content) writers_over_.push_back(writer[static_cast<std::size_t>(source)]);
-    }
-    return writers_over_[static_cast<std::size_t>(id)];
 }
 
 ValueId Rewriter::constant(std::string path, TensorType type, std::vector<std::byte> data) {

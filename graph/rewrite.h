@@ -71,11 +71,8 @@ public:
     void fired(ValueId at, std::string what);
     /// Returns false, for `return rewriter.refuse(…)`.
     bool refuse(ValueId at, std::string reason);
-    /// Refuses unless `id` is used only once and may be computed later, where its user is: no op writes over what its
-    /// producer reads. The usual condition of a fusion.
+    /// Refuses unless `id` is used only once: the usual condition of a fusion.
     bool require_single_use(ValueId at, ValueId id);
-    /// The op that writes over the value, or over what it is a view of; -1: none does.
-    NodeId writer_over(ValueId id) const;
 
     ValueId constant(std::string path, TensorType type, std::vector<std::byte> data);
     /// A new value for a node of replace() to define.
@@ -110,7 +107,6 @@ private:
     std::vector<int> final_uses_;                          // by ValueId: results and updates
     std::vector<bool> taken_;                              // by NodeId
     mutable std::optional<std::vector<bool>> load_nodes_;  // by NodeId; found when somebody asks
-    mutable std::vector<NodeId> writers_over_;             // by ValueId, -1: none; found when somebody asks
     std::vector<std::pair<ValueId, ValueId>> replaced_;    // uses of the first become uses of the second
     std::vector<Placed> added_;
     bool changed_ = false;
