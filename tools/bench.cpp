@@ -42,12 +42,19 @@ double deviation(const std::vector<double>& seconds) {
 
 struct DecodeCase {
     std::int64_t batch = 1, context = 0;
+    std::int64_t tokens = 1;  // that each sequence gets, one in a step
+    std::string_view flag = "--decode";
+};
+
+struct PrefillCase {
+    std::int64_t tokens = 0, context = 0;
 };
 
 struct Flags {
     ModelFlags model;
     std::vector<DecodeCase> decode;
-    std::vector<std::int64_t> prefill;
+    std::vector<std::int64_t> prompts, predict, depths, batches;  // -p, -n, -d and --batch
+    std::vector<PrefillCase> prefill;                             // what these make of it; decode has the others
     std::vector<DecodeCase> verify;
     std::int64_t generate = 0;
     std::vector<bool> with_cache;  // what --generate measures
@@ -65,6 +72,19 @@ DecodeCase decode_case(const std::string& text) {
     const std::size_t colon = text.find(':');
     if (colon == std::string::npos) fail("expected BATCH:CONTEXT, such as 1:1000, found '{}'", text);
     return {parse_whole(text.substr(0, colon), {1, 4096}), parse_whole(text.substr(colon + 1), {0, 1 << 30})};
+}
+
+/// Each length of -p, and each batch and length of -n, at each depth.
+void combine_lists(Flags& flags) {
+    if (!flags.depths.empty() && flags.prompts.empty() && flags.predict.empty())
+        fail_usage("-d: expected a length behind -p or -n, found neither");
+    if (flags.depths.empty()) flags.depths = {0};
+    if (flags.batches.empty()) flags.batches = {1};
+    for (const std::int64_t depth : flags.depths) {
+        for (const std::int64_t tokens : flags.prompts) flags.prefill.push_back({tokens, depth});
+        for (const std::int64_t batch : flags.batches)
+            for (const std::int64_t tokens : flags.predict) flags.decode.push_back({batch, depth, tokens, "--depth"});
+    }
 }
 
 std::vector<std::int32_t> random_tokens(const ModelConfig& config, std::int64_t count, std::uint64_t seed) {
@@ -98,9 +118,9 @@ public:
     Json run() {
         reset_peak_memory();
         open(1, 64, 64);
-        for (const DecodeCase& one : flags_.decode) require_fits("--decode", one.context, 1);
+        for (const DecodeCase& one : flags_.decode) require_fits(one.flag, one.context, one.tokens);
         for (const DecodeCase& one : flags_.verify) require_fits("--verify", one.context, 1);
-        for (const std::int64_t length : flags_.prefill) require_fits("--prefill", length, 0);
+        for (const PrefillCase& one : flags_.prefill) require_fits("--prefill", one.tokens, one.context);
         require_fits("--generate", flags_.generate, kPrompt);
         json_["model"] = flags_.model.directory.string();
         json_["device"] = device().description();
@@ -112,8 +132,8 @@ public:
             json_["verify"].push_back(verify_steps(model(), one.batch, one.context));
         });
         each_case(flags_.decode, "decode", [&](const DecodeCase& one) { decode(one); });
-        for (const std::int64_t length : flags_.prefill) {
-            prefill(length);
+        for (const PrefillCase& one : flags_.prefill) {
+            prefill(one);
             tell_(json_, "prefill");
         }
         if (flags_.generate > 0) {
@@ -159,9 +179,9 @@ private:
         for (std::size_t i = 0; i < cases.size(); ++i) {
             std::int64_t longest = 0;
             for (const DecodeCase& other : cases)
-                if (other.batch == cases[i].batch) longest = std::max(longest, other.context);
+                if (other.batch == cases[i].batch) longest = std::max(longest, other.context + other.tokens);
             if (i == 0 || cases[i - 1].batch != cases[i].batch)
-                open(cases[i].batch, longest + 8, std::max<std::int64_t>(cases[i].batch, 2048));
+                open(cases[i].batch, longest + 7, std::max<std::int64_t>(cases[i].batch, 2048));
             body(cases[i]);
             tell_(json_, list);
         }
@@ -226,14 +246,14 @@ private:
         const auto run = [&] {
             for (std::int64_t s = 0; s < wanted.batch; ++s) model().truncate(s, context);
             const auto start = Clock::now();
-            model().step(parts);
-            return seconds_since(start);
+            for (std::int64_t i = 0; i < wanted.tokens; ++i) model().step(parts);
+            return seconds_since(start) / double(wanted.tokens);
         };
         const double time = median_of(run, [&] { free = device().free_bytes(); }),
-                     bytes = step_bytes(model(), double(wanted.batch * (context + 1)));
-        Json row{{"batch", wanted.batch}, {"context", context}};
-        add_rates(row, Phase::decode, time, double(wanted.batch), bytes,
-                  step_flops(Phase::decode, double(wanted.batch), double(context + 1), double(wanted.batch)));
+                     seen = double(context) + 0.5 * double(wanted.tokens + 1);  // in the mean
+        Json row{{"batch", wanted.batch}, {"context", context}, {"tokens", wanted.tokens}};
+        add_rates(row, Phase::decode, time, double(wanted.batch), step_bytes(model(), double(wanted.batch) * seen),
+                  step_flops(Phase::decode, double(wanted.batch), seen, double(wanted.batch)));
         row["launches"] = launches();
         row["allocated_bytes"] = device().is_host() ? 0 : std::int64_t(*free) - std::int64_t(*device().free_bytes());
         json_["decode"].push_back(std::move(row));
@@ -241,19 +261,21 @@ private:
             json_["decode"].back()["kernels"] = kernel_times(model(), Phase::decode, open_->devices, flags_.repeats);
     }
 
-    void prefill(std::int64_t length) {
-        open(1, length + 8, length);
+    void prefill(const PrefillCase& wanted) {
+        const std::int64_t length = wanted.tokens, context = wanted.context;
+        open(1, context + length + 8, length);
         const auto tokens = random_tokens(open_->config, length, 5);
+        if (context > 0) append(model(), {.tokens = random_tokens(open_->config, context, 6), .want = Want::nothing});
         const auto run = [&] {
-            model().truncate(0, 0);
+            model().truncate(0, context);
             const auto start = Clock::now();
             append(model(), {.tokens = tokens, .want = Want::token});
             return seconds_since(start);
         };
         const double time = median_of(run);
-        Json row{{"tokens", length}};
-        add_rates(row, Phase::prefill, time, double(length), step_bytes(model(), double(length)),
-                  step_flops(Phase::prefill, double(length), 0.5 * double(length), 1));
+        Json row{{"tokens", length}, {"context", context}};
+        add_rates(row, Phase::prefill, time, double(length), step_bytes(model(), double(context + length)),
+                  step_flops(Phase::prefill, double(length), double(context) + 0.5 * double(length), 1));
         json_["prefill"].push_back(std::move(row));
         if (flags_.kernels)
             json_["prefill"].back()["kernels"] = kernel_times(model(), Phase::prefill, open_->devices, flags_.repeats);
@@ -310,6 +332,12 @@ std::string share(const Json& row, const char* name) {
     return row.contains(name) ? fmt::format(" ({:.0f}%)", 100 * row[name].get<double>()) : std::string();
 }
 
+/// " after 100", of a prompt that others stand before.
+std::string after(const Json& row) {
+    const auto context = row["context"].get<std::int64_t>();
+    return context == 0 ? std::string() : fmt::format(" after {}", context);
+}
+
 double number(const Json& row, const char* name) { return row[name].get<double>(); }
 
 void print_kernels(const Json& row) {
@@ -352,9 +380,9 @@ void print(const Json& json, std::string_view grown) {
                   number(row, "tokens_per_second"), number(row, "bytes_per_second") / 1e9,
                   share(row, "of_read_bandwidth"), row["launches"].get<std::int64_t>());
     if (grown == "prefill")
-        print_out("prefill {:>6} tokens {:>19.3f} ms {:>9.1f} tokens/s {:>8.2f} TFLOP/s{}\n",
-                  row["tokens"].get<std::int64_t>(), 1e3 * number(row, "seconds"), number(row, "tokens_per_second"),
-                  number(row, "flops_per_second") / 1e12, share(row, "of_peak"));
+        print_out("prefill {:>6} tokens{:<11} {:>8.3f} ms {:>9.1f} tokens/s {:>8.2f} TFLOP/s{}\n",
+                  row["tokens"].get<std::int64_t>(), after(row), 1e3 * number(row, "seconds"),
+                  number(row, "tokens_per_second"), number(row, "flops_per_second") / 1e12, share(row, "of_peak"));
     print_kernels(row);
 }
 
@@ -393,8 +421,10 @@ void add_bench(CommandLine& line) {
     auto flags = std::make_shared<Flags>();
     const Command command = line.add("bench",
                                      "measure decode, prefill and generation, those whose option is given\nExample: "
-                                     "vitro bench --decode 1:0,1:100 --kernels",
+                                     "vitro bench -p 512 -n 128 -d 0,4000\nExample: vitro bench --decode 1:0,1:100 "
+                                     "--kernels",
                                      [flags] {
+                                         combine_lists(*flags);
                                          if (flags->with_cache.empty()) flags->with_cache = {true, false};
                                          return run(*flags) ? 0 : 1;
                                      });
@@ -402,12 +432,17 @@ void add_bench(CommandLine& line) {
     command.list(
         "--decode", [flags](const std::string& text) { flags->decode.push_back(decode_case(text)); },
         "measure decode steps of BATCH sequences with CONTEXT tokens in the cache each", "BATCH:CONTEXT,…");
-    command.list(
-        "--prefill",
-        [flags](const std::string& text) {
-            flags->prefill.push_back(parse_whole(text, {1, 1 << 30}));
-        },
-        "measure prefill of prompts of N tokens", "N,…");
+    const auto lengths = [](std::vector<std::int64_t>& to, std::int64_t least, std::int64_t most) {
+        return
+            [&to, range = WholeRange{least, most}](const std::string& text) { to.push_back(parse_whole(text, range)); };
+    };
+    command.list("-p,--prefill", lengths(flags->prompts, 1, 1 << 30), "measure prefill of prompts of N tokens", "N,…");
+    const Option predict = command.list("-n,--predict", lengths(flags->predict, 1, 1 << 30),
+                                        "measure decode of N tokens, one after the other, each a step", "N,…");
+    command.list("-d,--depth", lengths(flags->depths, 0, 1 << 30),
+                 "tokens in the cache before what -p and -n measure (default 0)", "N,…");
+    command.list("--batch", lengths(flags->batches, 1, 4096), "sequences that -n decodes together (default 1)", "N,…")
+        .needs(predict);
     const Option generate = command.number("--generate", flags->generate, {1, 1 << 30},
                                            "measure generating N tokens, with and without the KV cache");
     command
@@ -421,7 +456,8 @@ void add_bench(CommandLine& line) {
         .needs(generate);
     command.output("--plot", flags->plot, "draw the time until each token of --generate into an SVG file")
         .needs(generate);
-    command.number("--repeats", flags->repeats, {1, 1000000}, "every time is the median of N measurements (default 9)");
+    command.number("-r,--repeats", flags->repeats, {1, 1000000},
+                   "every time is the median of N measurements (default 9)");
     command.number("--warm-up", flags->warm_up, {0, 1000000}, "run for N milliseconds before each measurement");
     command.list(
         "--verify", [flags](const std::string& text) { flags->verify.push_back(decode_case(text)); },

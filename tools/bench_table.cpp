@@ -18,9 +18,11 @@ Cells cells_of(const Json& model, const Json& row, bool is_decode) {
         return from.contains(name) ? fmt::format("{:.{}f}", from[name].get<double>() / unit, digits) : std::string();
     };
     const std::filesystem::path path = model["model"].get<std::string>();
-    const std::string test = is_decode ? fmt::format("decode {} after {}", row["batch"].get<std::int64_t>(),
-                                                     row["context"].get<std::int64_t>())
-                                       : fmt::format("prefill {}", row["tokens"].get<std::int64_t>());
+    const auto whole = [&](const char* name) { return row[name].get<std::int64_t>(); };
+    std::string test =
+        is_decode ? fmt::format("decode {}", whole("batch")) : fmt::format("prefill {}", whole("tokens"));
+    if (is_decode && whole("tokens") > 1) test += fmt::format(" of {}", whole("tokens"));
+    if (is_decode || whole("context") > 0) test += fmt::format(" after {}", whole("context"));
     const double deviation = row["deviation"].get<double>() * row["tokens_per_second"].get<double>();
     return {path.filename().string(), test, number(row, "tokens_per_second", 1, 2), fmt::format("{:.2f}", deviation),
             number(row, "bytes_per_second", 1e9, 1),

@@ -98,6 +98,24 @@ TEST_CASE("bench measures steps, prompts, generation and kinds of kernels") {
     CHECK(json.at("generate").at("seconds_without_cache") > 0);
 }
 
+TEST_CASE("bench takes the short options of llama-bench: each length at each depth") {
+    const Json json =
+        json_of({"bench", "-p", "4,8", "-n", "3", "-d", "0,20", "--batch", "1,2", "-r", "2", "-t", "1", "--json"});
+    std::vector<std::vector<std::int64_t>> prompts, decoded;
+    for (const Json& row : json.at("prefill")) prompts.push_back({row.at("tokens"), row.at("context")});
+    for (const Json& row : json.at("decode")) decoded.push_back({row.at("batch"), row.at("context"), row.at("tokens")});
+    CHECK(prompts == std::vector<std::vector<std::int64_t>>{{4, 0}, {8, 0}, {4, 20}, {8, 20}});
+    CHECK(decoded == std::vector<std::vector<std::int64_t>>{{1, 0, 3}, {1, 20, 3}, {2, 0, 3}, {2, 20, 3}});
+    // Behind more tokens a step reads more of the cache.
+    CHECK(json.at("decode").at(1).at("bytes") > json.at("decode").at(0).at("bytes"));
+    CHECK(json.at("prefill").at(3).at("flops") > json.at("prefill").at(1).at("flops"));
+    const std::string table = out_of({"bench", "-p", "4", "-n", "3", "-d", "20", "-r", "1", "--format", "csv"});
+    CHECK(count(table, "decode 1 of 3 after 20,") == 1);
+    CHECK(count(table, "prefill 4 after 20,") == 1);
+    CHECK(run_vitro({"bench", "-d", "20"}).exit_code == 2);
+    CHECK(run_vitro({"bench", "-p", "4", "--batch", "2"}).exit_code == 2);
+}
+
 TEST_CASE("bench prints tables of several models") {
     const std::string bundled = source_path("models/bundled/tiny-phi3").string();
     const std::vector<std::string> words{
@@ -152,6 +170,7 @@ TEST_CASE("bench refuses what the model is not made for, and measures nothing sm
     check_error(run_vitro({"bench", "--prefill", "100000"}),
                 {"--prefill: expected at most 512 tokens", "found 100000"});
     check_error(run_vitro({"bench", "--decode", "1:0,1:512"}), {"--decode: expected at most 511 tokens", "found 512"});
+    check_error(run_vitro({"bench", "-n", "12", "-d", "501"}), {"--depth: expected at most 500 tokens", "found 501"});
     check_error(run_vitro({"bench", "--generate", "508"}), {"--generate: expected at most 507 tokens", "found 508"});
 }
 
