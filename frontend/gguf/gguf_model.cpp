@@ -93,10 +93,11 @@ Json rope_scaling(const GgufFile& file, const std::string& prefix) {
         return {
             {"rope_type", "longrope"}, {"short_factor", divisors}, {"long_factor", divisors}, {"attention_factor", 1}};
     }
-    const GgufValue* type = given("rope.scaling.type");
-    if (type == nullptr || type->string() == "none") return nullptr;
-    Json scaling{{"rope_type", type->string()}};
-    if (const GgufValue* factor = given("rope.scaling.factor")) scaling["factor"] = factor->number();
+    const GgufValue *type = given("rope.scaling.type"), *factor = given("rope.scaling.factor");
+    if (factor == nullptr) factor = given("rope.scale_linear");  // as older files call it
+    if (type == nullptr ? factor == nullptr : type->string() == "none") return nullptr;
+    Json scaling{{"rope_type", type == nullptr ? "linear" : type->string()}};
+    if (factor != nullptr) scaling["factor"] = factor->number() == 0 ? 1 : factor->number();
     for (const auto& [gguf, transformers] :
          {Renamed{"yarn_beta_fast", "beta_fast"}, Renamed{"yarn_beta_slow", "beta_slow"}})
         if (const GgufValue* beta = given(fmt::format("rope.scaling.{}", gguf))) scaling[transformers] = beta->number();
@@ -118,9 +119,47 @@ void add_gemma(const GgufFile& file, const std::string& prefix, Json& config) {
         config["query_pre_attn_scalar"] = width / heads;
     else if (config.contains("head_dim"))
         config["query_pre_attn_scalar"] = config["head_dim"];
+    if (const GgufValue* base = file.find_key(prefix + "rope.freq_base_swa"); base != nullptr && prefix == "gemma3.")
+        config["rope_local_base_freq"] = base->number(1e-3, 1e12);
     if (prefix != "gemma2.") return;
     for (const std::string_view key : {"attn_logit_softcapping", "final_logit_softcapping"})
         if (const GgufValue* cap = file.find_key(prefix + std::string(key))) config[key] = cap->number(1e-3, 1e6);
+}
+
+/// Error for keys that change the result and that the equations of `architecture` know nothing of, unless they say what
+/// is so without them.
+void refuse_unknown(const GgufFile& file, std::string_view architecture) {
+    struct Row {
+        std::string_view key;
+        double neutral[2];
+        std::string_view understood_by{};
+    };
+    constexpr Row kRows[] = {
+        {"attention.clamp_kqv", {0, 0}},
+        {"attention.max_alibi_bias", {0, 0}},
+        {"attention.scale", {0, 0}, "granite"},
+        {"attention.temperature_scale", {0, 0}, "mistral3"},
+        {"attn_logit_softcapping", {0, 0}, "gemma2"},
+        {"embedding_scale", {0, 1}, "granite"},
+        {"expert_shared_count", {0, 0}},
+        {"expert_weights_scale", {0, 1}},
+        {"final_logit_softcapping", {0, 0}, "gemma2"},
+        {"leading_dense_block_count", {0, 0}},
+        {"logit_scale", {0, 1}, "granite"},
+        {"residual_scale", {0, 1}, "granite"},
+        {"rope.scaling.yarn_attn_factor", {1, 1}},
+        {"rope.scaling.yarn_ext_factor", {-1, 1}},
+        {"router_logit_softcapping", {0, 0}},
+    };
+    const auto given = [&](std::string_view key) { return file.find_key(fmt::format("{}.{}", architecture, key)); };
+    for (const auto& [key, neutral, understood_by] : kRows)
+        if (const GgufValue* value = understood_by == architecture ? nullptr : given(key))
+            if (const double number = value->number(); number != neutral[0] && number != neutral[1])
+                value->refuse(fmt::format("{}, since these equations have no other", neutral[1]));
+    const GgufValue *causal = given("attention.causal"), *parallel = given("use_parallel_residual");
+    if (causal != nullptr && causal->boolean() == (architecture == "bert"))
+        causal->refuse(architecture == "bert" ? "false, since an encoder's tokens see all others" : "true");
+    if (architecture != "stablelm" && parallel != nullptr && parallel->boolean()) parallel->refuse("false");
 }
 
 /// Numbers that only one architecture has, by what each calls them, and what it is where the file is silent.
@@ -147,8 +186,6 @@ void add_own(const GgufFile& file, std::string_view architecture, std::int64_t h
     if (architecture == "granite" && !config.contains("attention_multiplier"))
         config["attention_multiplier"] = 1 / std::sqrt(static_cast<double>(head_dim));
     if (architecture == "bert") {
-        if (const GgufValue* causal = given("attention.causal"); causal != nullptr && causal->boolean())
-            causal->refuse("false: an encoder's tokens see all others");
         const GgufValue* types = file.find_key("tokenizer.ggml.token_type_count");
         config["type_vocab_size"] = types == nullptr ? 1 : types->integer(1, 1 << 20);
     }
@@ -163,6 +200,7 @@ void add_own(const GgufFile& file, std::string_view architecture, std::int64_t h
     if (architecture == "olmo2" && config.contains("sliding_window")) {  // OLMo 3, whose window has a rope of its own
         Json local{{"rope_type", "default"}}, full = config.value("rope_scaling", Json{{"rope_type", "default"}});
         if (config.contains("rope_theta")) local["rope_theta"] = full["rope_theta"] = config["rope_theta"];
+        if (const GgufValue* base = given("rope.freq_base_swa")) local["rope_theta"] = base->number(1e-3, 1e12);
         config.erase("rope_scaling");
         config["rope_parameters"] = {{"full_attention", full}, {"sliding_attention", local}};
     }
@@ -171,6 +209,22 @@ void add_own(const GgufFile& file, std::string_view architecture, std::int64_t h
         config["architectures"] = {"MistralForCausalLM"};
         config["sliding_window"] = nullptr;
     }
+}
+
+/// Which layers see the window only: said of each, or of every so many one that does not.
+void add_pattern(const GgufValue& pattern, Json& config) {
+    const std::int64_t layers = config.value("num_hidden_layers", std::int64_t{0});
+    const std::vector<std::int64_t> of_each =
+        pattern.is_array() ? pattern.integers() : std::vector<std::int64_t>{pattern.integer(0, 1 << 20)};
+    if (pattern.is_array() && std::ssize(of_each) != layers)
+        pattern.refuse(fmt::format("a value for each of {} layers", layers));
+    Json types = Json::array();
+    for (std::int64_t i = 0; i < layers; ++i) {
+        const bool slides = pattern.is_array() ? of_each[static_cast<std::size_t>(i)] != 0
+                                               : of_each[0] == 0 || i % of_each[0] < of_each[0] - 1;
+        types.push_back(slides ? "sliding_attention" : "full_attention");
+    }
+    config["layer_types"] = types;
 }
 
 void add_tokens(const GgufFile& file, Json& config) {
@@ -196,6 +250,7 @@ JsonValue gguf_config(const GgufFile& file) {
     const KnownArchitecture& known = architecture_of(file);
     const std::string prefix = std::string(known.gguf) + ".";
     const auto given = [&](std::string_view key) { return file.find_key(prefix + std::string(key)); };
+    refuse_unknown(file, known.gguf);
     const GgufValue* window = given("attention.sliding_window");
     const bool has_window = window != nullptr && window->integer() > 0;
     const GgufValue* experts = given("expert_count");
@@ -246,6 +301,8 @@ JsonValue gguf_config(const GgufFile& file) {
         // Half a column more, so that the product with head_dim, which is rounded down, is never one too few.
         config["partial_rotary_factor"] =
             std::min(1.0, (static_cast<double>(turned->integer(1, head_dim)) + 0.5) / static_cast<double>(head_dim));
+    if (const GgufValue* pattern = given("attention.sliding_window_pattern"); pattern != nullptr && has_window)
+        add_pattern(*pattern, config);
     add_own(file, known.gguf, head_dim, config);
     add_tokens(file, config);
     return JsonValue::parse(config.dump(), file.name());

@@ -115,7 +115,11 @@ std::vector<std::string> GgufValue::strings() const {
 std::vector<std::int64_t> GgufValue::integers() const {
     std::vector<std::int64_t> values(size());
     bool fits = is_array_;
-    for (std::size_t i = 0; fits && i < size_; ++i) fits = integer_at(i, values[i]);
+    for (std::size_t i = 0; fits && i < size_; ++i)
+        if (type_ == GgufType::boolean)
+            values[i] = read<std::uint8_t>(element(i)) != 0;
+        else
+            fits = integer_at(i, values[i]);
     if (!fits) refuse("an array of integers");
     return values;
 }

@@ -33,7 +33,7 @@ public:
     /// Any number, always finite.
     double number(double low = std::numeric_limits<double>::lowest(),
                   double high = std::numeric_limits<double>::max()) const;
-    /// An array's elements. Error when they are of another kind.
+    /// An array's elements. Error when they are of another kind; booleans are integers, too.
     std::vector<std::string> strings() const;
     std::vector<std::int64_t> integers() const;
     std::vector<double> numbers() const;

@@ -111,6 +111,8 @@ def add_keys(writer, name, config):
         writer.add_rope_scaling_yarn_log_mul(rope["mscale_all_dim"])
     if name in ("gemma2", "gemma3", "gpt-oss") or config["architectures"][0] == "Olmo3ForCausalLM":
         writer.add_sliding_window(config["sliding_window"])
+    if config["architectures"][0] == "Olmo3ForCausalLM":
+        writer.add_sliding_window_pattern([kind == "sliding_attention" for kind in config["layer_types"]])
     if name == "phi3":
         writer.add_sliding_window(0)
     if name == "gemma2":

@@ -265,6 +265,21 @@ TEST_CASE("what a GGUF file lacks for a model is an error that names the key or 
                                          gguf_key("llama.attention.head_count", 2),
                                          gguf_key("tokenizer.ggml.bos_token_id", 1)};
     CHECK(error_of(whole) == "x.gguf: expected the tensor \"model.embed_tokens.weight\", found no such tensor");
+    // Keys that change the result are refused where nothing is known of them, unless they say what is so anyway.
+    const auto real = [](std::string_view key, float value) {
+        return gguf_key(std::string(key), GgufType::f32, little_endian(value));
+    };
+    for (const std::string& key : {real("llama.attention.clamp_kqv", 8), real("llama.logit_scale", 0.5f),
+                                   gguf_key("llama.expert_shared_count", 1), real("llama.final_logit_softcapping", 30),
+                                   real("llama.rope.scaling.yarn_attn_factor", 0.5f)}) {
+        std::vector<std::string> changed = whole;
+        changed.push_back(key);
+        CHECK(error_of(changed).find(", since these equations have no other, found ") != std::string::npos);
+    }
+    std::vector<std::string> neutral = whole;
+    neutral.push_back(real("llama.logit_scale", 1));
+    neutral.push_back(gguf_key("llama.expert_shared_count", 0));
+    CHECK(error_of(neutral) == error_of(whole));
     std::vector<std::string> odd = whole;
     odd.push_back(gguf_key("llama.rope.dimension_count", 5));
     CHECK(error_of(odd) == "x.gguf: \"llama.rope.dimension_count\": expected an integer in [1, 4], found 5");
