@@ -9,8 +9,6 @@
 namespace vitro::VITRO_DEVICE {
 namespace {
 
-constexpr int kWarps = 8;  // of a block; they share the sum over k
-
 /// What a warp takes of 16 rows at a time, and how it lies: a lane holds of row lane / 4 of both groups of 8 rows every
 /// fourth word, which have the columns that a tensor core wants of it.
 template <DType kBlocks>
@@ -19,6 +17,9 @@ struct Span {
     static constexpr BlockCode kCode = block_code(kBlocks);
     static constexpr int kColumns = kLayout.elements, kGroups = kColumns / kGroupColumns;
     static constexpr int kCount = kGroups == 1 ? 4 : 1;  // blocks
+    // Of a block of threads, which share the sum over k; and blocks on a multiprocessor that registers must last for:
+    // large blocks of weights take many.
+    static constexpr int kWarps = kGroups == 1 ? 8 : 4, kResident = 2;
     static constexpr int kBytes = int(info(kBlocks).block_bytes) * kPackedRows;
     static constexpr int kLow = kLayout.plane_words(kLayout.low) / 4, kHigh = kLayout.plane_words(kLayout.high) / 4;
     // Groups that share words, and how many words these are.
@@ -73,11 +74,12 @@ __device__ __forceinline__ void unpack_codes(unsigned codes, int centre, unsigne
 /// Warp w takes spans w, w + kWarps, …; what is multiplied makes room for weights of the next, on their way. A lane
 /// gets of x, which stays in the first cache, what belongs to its words.
 template <class X, DType kBlocks, int kTokens>
-__global__ void __launch_bounds__(kWarps * 32, 2)
+__global__ void __launch_bounds__(Span<kBlocks>::kWarps * 32, Span<kBlocks>::kResident)
     block_product_kernel(const Product p, const __grid_constant__ LinearEpilogue epilogue) {
     using S = Span<kBlocks>;
     constexpr BlockCode kCode = S::kCode;
     constexpr PackedLayout kLayout = S::kLayout;
+    constexpr int kWarps = S::kWarps;
     constexpr bool kTwoHalves = kTokens == 16;
     VITRO_SHARED(uint4, staged_all, kWarps * 2 * S::kCount * S::kStaged / 16);
     VITRO_SHARED(float, scales_all, kWarps* S::kCount* S::kGroups* S::kKinds* kPackedRows);
@@ -245,19 +247,20 @@ void launch_block_product(Product p, std::byte* scratch, const LinearEpilogue& e
         launch_convert(p.x, copy, std::int64_t(p.tokens) * p.k, backend.stream());
         p.x = copy;
     }
-    const auto launch_it = [&](auto kernel) {
+    const auto launch_it = [&](auto kernel, int warps) {
         launch(kernel,
                {.name = "linear",
                 .grid = unsigned(epilogue.units()),
-                .block = kWarps * 32,
+                .block = unsigned(warps) * 32,
                 .stream = backend.stream(),
                 .programmatic = p.fixed_weights},
                p, epilogue);
     };
     with_blocks(p.weight.dtype, [&]<DType kBlocks>(std::integral_constant<DType, kBlocks>) {
+        constexpr int kWarps = Span<kBlocks>::kWarps;
         const auto with_type = [&]<class X>(X) {
-            p.tokens <= 8 ? launch_it(block_product_kernel<X, kBlocks, 8>)
-                          : launch_it(block_product_kernel<X, kBlocks, 16>);
+            p.tokens <= 8 ? launch_it(block_product_kernel<X, kBlocks, 8>, kWarps)
+                          : launch_it(block_product_kernel<X, kBlocks, 16>, kWarps);
         };
         p.x.dtype == DType::bf16 ? with_type(__nv_bfloat16{}) : with_type(__half{});
     });
