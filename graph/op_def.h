@@ -33,8 +33,8 @@ struct Call {
     /// The largest weight that the next step on this device reads: a kernel that does not use the full memory bandwidth
     /// may prefetch it.
     std::span<const std::byte> next_weights{};
-    /// Bit i is set when input i is a weight or a constant, which no step writes: a kernel may read it before the
-    /// kernel that runs before it has ended.
+    /// Bit i is set when a kernel may read input i before the kernel in front has ended: a weight, a constant, an input
+    /// of the program; of a cache the rows that no token of this step has (graph/early_inputs.h).
     std::uint64_t fixed_inputs = 0;
 
     const Tensor& in(std::size_t i) const { return inputs[i]; }
