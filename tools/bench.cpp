@@ -205,6 +205,9 @@ private:
     /// What does not fit the model is not measured in a smaller size.
     void require_fits(std::string_view flag, std::int64_t found, std::int64_t besides) {
         const std::int64_t most = open_->config.max_positions - besides;
+        if (most < 0)
+            fail("{}: expected at most {} tokens in all, which the model is made for, found {}", flag,
+                 open_->config.max_positions, found + besides);
         if (found > most)
             fail("{}: expected at most {} tokens, since the model is made for {}, found {}", flag, most,
                  open_->config.max_positions, found);

@@ -193,8 +193,9 @@ void add_embed(CommandLine& line) {
                    "default: as the model's files say");
     command.flag("--no-normalize", flags->keep_length, "keep the vectors' length, whatever the files say");
     command.flag("--similarity", flags->similarity, "print the cosines of all pairs in place of the vectors");
-    command.flag("--json", flags->json, "print JSON: cosines, too; vectors are JSON without it");
-    command.output("-o,--output", flags->out, "write a safetensors file instead: embeddings, or similarity, f32");
+    const Option json = command.flag("--json", flags->json, "print JSON: cosines, too; vectors are JSON without it");
+    command.output("-o,--output", flags->out, "write a safetensors file instead: embeddings, or similarity, f32")
+        .excludes(json);
 }
 
 void add_classify(CommandLine& line) {

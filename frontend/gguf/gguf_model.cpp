@@ -80,7 +80,9 @@ std::vector<float> factors(const GgufFile& file, std::string_view name) {
 /// "rope_scaling", null where rope is not scaled.
 Json rope_scaling(const GgufFile& file, const std::string& prefix) {
     const auto given = [&](std::string_view key) { return file.find_key(prefix + std::string(key)); };
-    const GgufValue* attention = given("rope.scaling.attn_factor");
+    const GgufValue *type = given("rope.scaling.type"), *factor = given("rope.scaling.factor"),
+                    *attention = given("rope.scaling.attn_factor");
+    if (factor == nullptr) factor = given("rope.scale_linear");  // as older files call it
     if (file.entry("rope_factors_short.weight") != nullptr && file.entry("rope_factors_long.weight") != nullptr) {
         Json scaling{{"rope_type", "longrope"},
                      {"short_factor", factors(file, "rope_factors_short.weight")},
@@ -88,21 +90,28 @@ Json rope_scaling(const GgufFile& file, const std::string& prefix) {
         if (attention != nullptr) scaling["attention_factor"] = attention->number();
         return scaling;
     }
+    const bool is_scaled = factor != nullptr && factor->number() != 0 && factor->number() != 1 &&
+                           (type == nullptr || type->string() != "none");
+    if (attention != nullptr && attention->number() != 1) attention->refuse("1 without factors of rope as tensors");
     if (file.entry("rope_freqs.weight") != nullptr) {
+        if (is_scaled) factor->refuse("1 beside the tensor rope_freqs.weight, which scales rope by itself");
         const std::vector<float> divisors = factors(file, "rope_freqs.weight");
         return {
             {"rope_type", "longrope"}, {"short_factor", divisors}, {"long_factor", divisors}, {"attention_factor", 1}};
     }
-    const GgufValue *type = given("rope.scaling.type"), *factor = given("rope.scaling.factor");
-    if (factor == nullptr) factor = given("rope.scale_linear");  // as older files call it
-    if (type == nullptr ? factor == nullptr : type->string() == "none") return nullptr;
+    if (type == nullptr ? !is_scaled : type->string() == "none") return nullptr;
     Json scaling{{"rope_type", type == nullptr ? "linear" : type->string()}};
     if (factor != nullptr) scaling["factor"] = factor->number() == 0 ? 1 : factor->number();
     for (const auto& [gguf, transformers] :
          {Renamed{"yarn_beta_fast", "beta_fast"}, Renamed{"yarn_beta_slow", "beta_slow"}})
         if (const GgufValue* beta = given(fmt::format("rope.scaling.{}", gguf))) scaling[transformers] = beta->number();
-    if (const GgufValue* by = given("rope.scaling.yarn_log_multiplier"))
-        scaling["mscale"] = scaling["mscale_all_dim"] = by->number();
+    if (const GgufValue* by = given("rope.scaling.yarn_log_multiplier")) {
+        scaling["mscale"] = 1;
+        scaling["mscale_all_dim"] = by->number();
+    }
+    // "attention_factor" of config.json, which llama.cpp computes where the file says 1.
+    if (const GgufValue* by = given("rope.scaling.yarn_attn_factor"); by != nullptr && by->number() != 1)
+        scaling["attention_factor"] = by->number();
     if (const GgufValue* scale = given("attention.temperature_scale"))
         scaling["llama_4_scaling_beta"] = scale->number();
     if (prefix == "gpt-oss.") scaling["truncate"] = false;  // as it was trained; the files have no key for it
@@ -147,7 +156,6 @@ void refuse_unknown(const GgufFile& file, std::string_view architecture) {
         {"leading_dense_block_count", {0, 0}},
         {"logit_scale", {0, 1}, "granite"},
         {"residual_scale", {0, 1}, "granite"},
-        {"rope.scaling.yarn_attn_factor", {1, 1}},
         {"rope.scaling.yarn_ext_factor", {-1, 1}},
         {"router_logit_softcapping", {0, 0}},
     };
@@ -155,14 +163,17 @@ void refuse_unknown(const GgufFile& file, std::string_view architecture) {
     for (const auto& [key, neutral, understood_by] : kRows)
         if (const GgufValue* value = understood_by == architecture ? nullptr : given(key))
             if (const double number = value->number(); number != neutral[0] && number != neutral[1])
-                value->refuse(fmt::format("{}, since these equations have no other", neutral[1]));
+                value->refuse(fmt::format("{}, since vitro's {} is computed without it", neutral[1], architecture));
     const GgufValue *causal = given("attention.causal"), *parallel = given("use_parallel_residual");
     if (causal != nullptr && causal->boolean() == (architecture == "bert"))
         causal->refuse(architecture == "bert" ? "false, since an encoder's tokens see all others" : "true");
+    const GgufValue* turns = given("rope.scaling.finetuned");
+    if (architecture == "granite" && turns != nullptr && !turns->boolean())  // llama.cpp's switch
+        turns->refuse("true, since Granite's layers have rope");
     if (architecture != "stablelm" && parallel != nullptr && parallel->boolean()) parallel->refuse("false");
 }
 
-/// Numbers that only one architecture has, by what each calls them, and what it is where the file is silent.
+/// Numbers that not every architecture has, or under a name of its own.
 struct OwnNumber {
     std::string_view architecture, gguf, transformers;
 };
@@ -181,7 +192,8 @@ void add_own(const GgufFile& file, std::string_view architecture, std::int64_t h
     const auto given = [&](std::string_view key) { return file.find_key(fmt::format("{}.{}", architecture, key)); };
     for (const auto& [own, gguf, transformers] : kOwnNumbers)
         if (own == architecture)
-            if (const GgufValue* value = given(gguf)) config[transformers] = value->number(0, 1e6);
+            if (const GgufValue* value = given(gguf); value != nullptr && value->number(0, 1e6) != 0)  // 0: not there
+                config[transformers] = value->number();
     const auto has = [&](std::string_view tensor) { return file.entry(tensor) != nullptr; };
     if (architecture == "granite" && !config.contains("attention_multiplier"))
         config["attention_multiplier"] = 1 / std::sqrt(static_cast<double>(head_dim));
@@ -193,8 +205,7 @@ void add_own(const GgufFile& file, std::string_view architecture, std::int64_t h
     if (architecture == "stablelm") {
         config["use_qkv_bias"] = has("blk.0.attn_q.bias");
         config["qk_layernorm"] = has("blk.0.attn_q_norm.weight");
-        const GgufValue* parallel = given("use_parallel_residual");
-        config["use_parallel_residual"] = parallel != nullptr && parallel->boolean();
+        config["use_parallel_residual"] = !has("blk.0.ffn_norm.weight");  // the key says true of others, too
     }
     if (architecture == "starcoder2") config["use_bias"] = has("blk.0.attn_output.bias");
     if (architecture == "olmo2" && config.contains("sliding_window")) {  // OLMo 3, whose window has a rope of its own
@@ -205,7 +216,10 @@ void add_own(const GgufFile& file, std::string_view architecture, std::int64_t h
         config["rope_parameters"] = {{"full_attention", full}, {"sliding_attention", local}};
     }
     // Without a scale of the queries it is Mistral, where the layers have no window.
-    if (architecture == "mistral3" && given("attention.temperature_scale") == nullptr) {
+    const GgufValue* by_position = architecture == "mistral3" ? given("attention.temperature_scale") : nullptr;
+    if (by_position != nullptr && !config.contains("rope_scaling"))
+        by_position->refuse("rope.scaling.type and rope.scaling.factor beside it");
+    if (architecture == "mistral3" && by_position == nullptr) {
         config["architectures"] = {"MistralForCausalLM"};
         config["sliding_window"] = nullptr;
     }
@@ -213,7 +227,9 @@ void add_own(const GgufFile& file, std::string_view architecture, std::int64_t h
 
 /// Which layers see the window only: said of each, or of every so many one that does not.
 void add_pattern(const GgufValue& pattern, Json& config) {
+    constexpr std::int64_t kMostLayers = 1 << 16;
     const std::int64_t layers = config.value("num_hidden_layers", std::int64_t{0});
+    if (layers > kMostLayers) return;  // that many are refused where they are counted
     const std::vector<std::int64_t> of_each =
         pattern.is_array() ? pattern.integers() : std::vector<std::int64_t>{pattern.integer(0, 1 << 20)};
     if (pattern.is_array() && std::ssize(of_each) != layers)
@@ -301,7 +317,8 @@ JsonValue gguf_config(const GgufFile& file) {
         // Half a column more, so that the product with head_dim, which is rounded down, is never one too few.
         config["partial_rotary_factor"] =
             std::min(1.0, (static_cast<double>(turned->integer(1, head_dim)) + 0.5) / static_cast<double>(head_dim));
-    if (const GgufValue* pattern = given("attention.sliding_window_pattern"); pattern != nullptr && has_window)
+    const bool may_have_pattern = known.gguf.starts_with("gemma") || known.gguf == "gpt-oss" || known.gguf == "olmo2";
+    if (const GgufValue* pattern = given("attention.sliding_window_pattern"); pattern && has_window && may_have_pattern)
         add_pattern(*pattern, config);
     add_own(file, known.gguf, head_dim, config);
     add_tokens(file, config);

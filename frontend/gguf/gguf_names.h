@@ -11,7 +11,8 @@ namespace vitro {
 /// known stay as they are.
 std::string model_tensor_name(std::string_view gguf_name, std::string_view architecture);
 
-/// The inverse: the name that a GGUF file has for a weight of a model; empty where there is none.
+/// The inverse: the name that a GGUF file has for a weight of a model; empty where there is none. For
+/// the architectures that `vitro convert` writes.
 std::string gguf_tensor_name(std::string_view model_name, std::string_view architecture);
 
 }  // namespace vitro

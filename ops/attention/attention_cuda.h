@@ -29,8 +29,10 @@ struct AttentionTensors {
     // log2(e) / cap.
     float cap, by_cap;
 
-    /// cap · tanh(product / cap), off by some 1e-7 of the cap.
+    /// cap · tanh(product / cap), off by some 1e-7 of the cap, of small products by as much of themselves.
     __device__ __forceinline__ float held(float product) const {
+        const float ratio = product * by_cap * 0.34657359f;  // to the cap: by_cap times half of log(2)
+        if (fabsf(ratio) < 0x1p-6f) return product * (1.0f - ratio * ratio * (1.0f / 3.0f));
         return cap * (1.0f - __fdividef(2.0f, 1.0f + fast_exp2(product * by_cap)));
     }
 

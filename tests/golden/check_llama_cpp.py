@@ -132,7 +132,7 @@ def add_keys(writer, name, config):
         writer.add_sliding_window(config["local_attention"])
         writer.add_rope_freq_base_swa(config["rope_parameters"]["sliding_attention"]["rope_theta"])
     if name == "stablelm":
-        writer.add_parallel_residual(False)
+        writer.add_parallel_residual(True)  # as llama.cpp's converter says where config.json is silent; ffn_norm decides
     writer.add_tokenizer_model("none")
 
 

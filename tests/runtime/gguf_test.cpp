@@ -269,12 +269,12 @@ TEST_CASE("what a GGUF file lacks for a model is an error that names the key or 
     const auto real = [](std::string_view key, float value) {
         return gguf_key(std::string(key), GgufType::f32, little_endian(value));
     };
-    for (const std::string& key : {real("llama.attention.clamp_kqv", 8), real("llama.logit_scale", 0.5f),
-                                   gguf_key("llama.expert_shared_count", 1), real("llama.final_logit_softcapping", 30),
-                                   real("llama.rope.scaling.yarn_attn_factor", 0.5f)}) {
+    for (const std::string& key :
+         {real("llama.attention.clamp_kqv", 8), real("llama.logit_scale", 0.5f),
+          gguf_key("llama.expert_shared_count", 1), real("llama.final_logit_softcapping", 30)}) {
         std::vector<std::string> changed = whole;
         changed.push_back(key);
-        CHECK(error_of(changed).find(", since these equations have no other, found ") != std::string::npos);
+        CHECK(error_of(changed).find(", since vitro's llama is computed without it, found ") != std::string::npos);
     }
     std::vector<std::string> neutral = whole;
     neutral.push_back(real("llama.logit_scale", 1));
@@ -283,4 +283,70 @@ TEST_CASE("what a GGUF file lacks for a model is an error that names the key or 
     std::vector<std::string> odd = whole;
     odd.push_back(gguf_key("llama.rope.dimension_count", 5));
     CHECK(error_of(odd) == "x.gguf: \"llama.rope.dimension_count\": expected an integer in [1, 4], found 5");
+}
+
+TEST_CASE("what only some architectures have becomes what config.json says of it") {
+    const TempDir directory;
+    const auto real = [](std::string_view key, float value) {
+        return gguf_key(std::string(key), GgufType::f32, little_endian(value));
+    };
+    const auto config_of = [&](std::string_view architecture, const std::vector<std::string>& more) {
+        const auto key = [&](std::string_view name, std::uint32_t value) {
+            return gguf_key(fmt::format("{}.{}", architecture, name), value);
+        };
+        GgufBytes file;
+        file.keys = {gguf_key("general.architecture", std::string(architecture)),
+                     key("vocab_size", 10),
+                     key("embedding_length", 8),
+                     key("block_count", 4),
+                     key("feed_forward_length", 8),
+                     key("attention.head_count", 2)};
+        for (const std::string& each : more) file.keys.push_back(each);
+        write_bytes(directory / "x.gguf", file.bytes());
+        return gguf_config(GgufFile::open(directory / "x.gguf"));
+    };
+    const auto refusal_of = [&](std::string_view architecture, const std::vector<std::string>& more) -> std::string {
+        try {
+            config_of(architecture, more);
+        } catch (const Error& error) {
+            return error.what();
+        }
+        return "(no error)";
+    };
+    const std::string yarn = gguf_key("mistral3.rope.scaling.type", "yarn"),
+                      by = real("mistral3.rope.scaling.factor", 8),
+                      beta = real("mistral3.attention.temperature_scale", 0.5f);
+    const JsonValue ministral =
+        config_of("mistral3", {yarn, by, beta, real("mistral3.rope.scaling.yarn_log_multiplier", 0.5f),
+                               real("mistral3.rope.scaling.yarn_beta_fast", 16)});
+    CHECK(ministral.at("architectures").array()[0].string() == "Ministral3ForCausalLM");
+    const JsonValue scaling = ministral.at("rope_scaling");
+    CHECK(scaling.at("factor").number() == 8);
+    CHECK(scaling.at("llama_4_scaling_beta").number() == 0.5);
+    CHECK(scaling.at("mscale").number() == 1);
+    CHECK(scaling.at("mscale_all_dim").number() == 0.5);
+    CHECK(scaling.at("beta_fast").number() == 16);
+    CHECK(config_of("mistral3", {yarn, by}).at("architectures").array()[0].string() == "MistralForCausalLM");
+    CHECK(refusal_of("mistral3", {beta}).find("expected rope.scaling.type and rope.scaling.factor beside it") !=
+          std::string::npos);
+
+    const std::string window = gguf_key("olmo2.attention.sliding_window", 4);
+    const JsonValue olmo =
+        config_of("olmo2", {window, real("olmo2.rope.freq_base", 500), real("olmo2.rope.freq_base_swa", 100),
+                            gguf_key("olmo2.attention.sliding_window_pattern", 2)});
+    CHECK(olmo.at("architectures").array()[0].string() == "Olmo3ForCausalLM");
+    CHECK(olmo.at("rope_parameters").at("full_attention").at("rope_theta").number() == 500);
+    CHECK(olmo.at("rope_parameters").at("sliding_attention").at("rope_theta").number() == 100);
+    CHECK(olmo.at("layer_types").array()[0].string() == "sliding_attention");
+    CHECK(olmo.at("layer_types").array()[1].string() == "full_attention");
+    CHECK(config_of("olmo2", {}).at("architectures").array()[0].string() == "Olmo2ForCausalLM");
+
+    CHECK(config_of("llama", {real("llama.rope.scale_linear", 4)}).at("rope_scaling").at("rope_type").string() ==
+          "linear");
+    CHECK(refusal_of("llama", {gguf_key("llama.rope.scaling.type", "yarn"), real("llama.rope.scaling.factor", 8),
+                               real("llama.rope.scaling.attn_factor", 0.5f)})
+              .find("expected 1 without factors of rope as tensors") != std::string::npos);
+    CHECK(config_of("granite", {real("granite.embedding_scale", 0)}).find("embedding_multiplier") == std::nullopt);
+    CHECK(config_of("granite", {}).at("attention_multiplier").number() == 0.5);
+    CHECK(config_of("stablelm", {}).at("use_parallel_residual").boolean());  // there is no ffn_norm
 }

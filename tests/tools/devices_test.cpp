@@ -171,6 +171,7 @@ TEST_CASE("bench refuses what the model is not made for, and measures nothing sm
                 {"--prefill: expected at most 512 tokens", "found 100000"});
     check_error(run_vitro({"bench", "--decode", "1:0,1:512"}), {"--decode: expected at most 511 tokens", "found 512"});
     check_error(run_vitro({"bench", "-n", "12", "-d", "501"}), {"--depth: expected at most 500 tokens", "found 501"});
+    check_error(run_vitro({"bench", "-n", "600"}), {"expected at most 512 tokens in all", "found 600"});
     check_error(run_vitro({"bench", "--generate", "508"}), {"--generate: expected at most 507 tokens", "found 508"});
 }
 

@@ -135,6 +135,7 @@ TEST_CASE("what a tool prints goes into the file of -o, and nothing of it to std
              {"plan"},
              {"plan", "--json"},
              {"opt", source_path("tests/tools/ffn.vt")},
+             {"embed", "-p", "a"},
              {"compare", "-p", "a", "--b", "threads=1"},
              {"compare", "-p", "a", "--b", "threads=1", "--json"},
              {"profile", "-p", "a", "-n", "1"},
