@@ -75,7 +75,7 @@ template <int n>
 #ifdef __AVX__
     asm("" : "+v"(value));
 #elif defined(__aarch64__)
-    asm("" : "+w"(value));
+    asm("" : "+m"(value));  // it is as wide as two registers
 #endif
 }
 
