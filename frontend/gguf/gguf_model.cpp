@@ -164,6 +164,14 @@ void refuse_unknown(const GgufFile& file, std::string_view architecture) {
         if (const GgufValue* value = understood_by == architecture ? nullptr : given(key))
             if (const double number = value->number(); number != neutral[0] && number != neutral[1])
                 value->refuse(fmt::format("{}, since vitro's {} is computed without it", neutral[1], architecture));
+    // What layers with a window, or values, could have otherwise than the rest.
+    for (const auto& [own, common] : {std::pair("attention.value_length", "attention.key_length"),
+                                      std::pair("attention.key_length_swa", "attention.key_length"),
+                                      std::pair("attention.value_length_swa", "attention.key_length"),
+                                      std::pair("rope.dimension_count_swa", "rope.dimension_count")})
+        if (const GgufValue* value = given(own), *same = given(common); value != nullptr && same != nullptr)
+            if (value->integer() != same->integer())
+                value->refuse(fmt::format("{}, as {} is", same->integer(), common));
     const GgufValue *causal = given("attention.causal"), *parallel = given("use_parallel_residual");
     if (causal != nullptr && causal->boolean() == (architecture == "bert"))
         causal->refuse(architecture == "bert" ? "false, since an encoder's tokens see all others" : "true");
@@ -269,6 +277,8 @@ JsonValue gguf_config(const GgufFile& file) {
     refuse_unknown(file, known.gguf);
     const GgufValue* window = given("attention.sliding_window");
     const bool has_window = window != nullptr && window->integer() > 0;
+    if (window != nullptr && !has_window && (known.gguf.starts_with("gemma") || known.gguf == "gpt-oss"))
+        window->refuse("at least 1, since some of its layers have a window");
     const GgufValue* experts = given("expert_count");
     // Mistral is Llama with a window, Mixtral with experts; OLMo 3 is OLMo 2 with one.
     const std::string_view architecture = known.gguf == "olmo2" && has_window            ? "Olmo3ForCausalLM"

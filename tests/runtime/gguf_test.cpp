@@ -347,6 +347,11 @@ TEST_CASE("what only some architectures have becomes what config.json says of it
                                real("llama.rope.scaling.attn_factor", 0.5f)})
               .find("expected 1 without factors of rope as tensors") != std::string::npos);
     CHECK(config_of("granite", {real("granite.embedding_scale", 0)}).find("embedding_multiplier") == std::nullopt);
+    CHECK(refusal_of("gemma3",
+                     {gguf_key("gemma3.attention.key_length", 4), gguf_key("gemma3.attention.key_length_swa", 2)})
+              .find("expected 4, as attention.key_length is") != std::string::npos);
+    CHECK(refusal_of("gemma3", {gguf_key("gemma3.attention.sliding_window", 0)}).find("expected at least 1") !=
+          std::string::npos);
     CHECK(config_of("granite", {}).at("attention_multiplier").number() == 0.5);
     CHECK(config_of("stablelm", {}).at("use_parallel_residual").boolean());  // there is no ffn_norm
 }
