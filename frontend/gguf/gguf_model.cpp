@@ -1,6 +1,7 @@
 #include "frontend/gguf/gguf_model.h"
 
 #include "base/error.h"
+#include "frontend/gguf/gguf_names.h"
 
 #include <nlohmann/json.hpp>
 
@@ -49,10 +50,6 @@ const KnownArchitecture& architecture_of(const GgufFile& file) {
 }
 
 /// Keys that say the same in both, "ARCHITECTURE." before the first.
-struct Renamed {
-    std::string_view gguf;
-    std::string_view transformers;
-};
 constexpr std::array<Renamed, 10> kIntegers{{
     {"context_length", "max_position_embeddings"},
     {"embedding_length", "hidden_size"},
@@ -182,10 +179,7 @@ void refuse_unknown(const GgufFile& file, std::string_view architecture) {
 }
 
 /// Numbers that not every architecture has, or under a name of its own.
-struct OwnNumber {
-    std::string_view architecture, gguf, transformers;
-};
-constexpr std::array<OwnNumber, 7> kOwnNumbers{{
+constexpr std::array<RenamedIn, 7> kOwnNumbers{{
     {"bert", "attention.layer_norm_epsilon", "layer_norm_eps"},
     {"granite", "embedding_scale", "embedding_multiplier"},
     {"granite", "residual_scale", "residual_multiplier"},

@@ -8,10 +8,6 @@
 namespace vitro {
 namespace {
 
-struct Renamed {
-    std::string_view gguf;
-    std::string_view transformers;
-};
 /// Names of a layer's modules, and of the others.
 constexpr std::array<Renamed, 18> kModules{{
     {"attn_norm", "input_layernorm"},
@@ -34,10 +30,7 @@ constexpr std::array<Renamed, 18> kModules{{
     {"ffn_down_exps", "mlp.experts.down_proj"},
 }};
 /// What one architecture calls otherwise than the others.
-struct OwnModule {
-    std::string_view architecture, gguf, transformers;
-};
-constexpr std::array<OwnModule, 18> kOwnModules{{
+constexpr std::array<RenamedIn, 18> kOwnModules{{
     {"bert", "attn_q", "attention.self.query"},
     {"bert", "attn_k", "attention.self.key"},
     {"bert", "attn_v", "attention.self.value"},

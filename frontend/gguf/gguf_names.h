@@ -6,6 +6,14 @@
 
 namespace vitro {
 
+/// What both call a thing, and what one architecture's files and transformers do.
+struct Renamed {
+    std::string_view gguf, transformers;
+};
+struct RenamedIn {
+    std::string_view architecture, gguf, transformers;
+};
+
 /// A tensor's name as transformers has it: "model.layers.3.self_attn.q_proj.weight" for "blk.3.attn_q.weight". Empty
 /// for tensors that are no weights but belong to the configuration, such as "rope_freqs.weight". Names that are not
 /// known stay as they are.

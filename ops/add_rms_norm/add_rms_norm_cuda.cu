@@ -1,8 +1,7 @@
 #include "ops/add_rms_norm/add_rms_norm.h"
 
 #include "backends/cuda/ptx.h"
-#include "backends/cuda/reduce.h"
-#include "ops/common/elements_cuda.h"
+#include "ops/rms_norm/rms_norm_cuda.h"
 
 namespace vitro::VITRO_DEVICE {
 namespace {
@@ -22,13 +21,7 @@ __global__ void add_rms_norm_kernel(Elements x, Elements y, Elements weight, Ele
         store(sum, row + i, values);
         for (const float value : load<count.value>(sum, row + i).at) squares += value * value;
     });
-    const float scale = 1.0f / sqrtf(reduce_block(squares, partial, Sum{}) / float(n) + eps);
-    each_in_row(n, wide, [&](int i, auto count) {
-        auto values = load<count.value>(sum, row + i);
-        const auto weights = load<count.value>(weight, i);
-        for (int k = 0; k < count.value; ++k) values.at[k] *= scale * weights.at[k];
-        store(normed, row + i, values);
-    });
+    store_normed(sum, weight, normed, row, n, squares, partial, eps, wide);
 }
 
 void run(const Call& call) {

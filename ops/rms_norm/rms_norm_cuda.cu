@@ -1,7 +1,6 @@
 #include "ops/rms_norm/rms_norm.h"
 
 #include "backends/cuda/ptx.h"
-#include "backends/cuda/reduce.h"
 #include "ops/rms_norm/rms_norm_cuda.h"
 
 namespace vitro::VITRO_DEVICE {
@@ -16,13 +15,7 @@ __global__ void rms_norm_kernel(Elements x, Elements weight, Elements out, int n
     each_in_row(n, wide, [&](int i, auto count) {
         for (const float value : load<count.value>(x, row + i).at) squares += value * value;
     });
-    const float scale = 1.0f / sqrtf(reduce_block(squares, partial, Sum{}) / float(n) + eps);
-    each_in_row(n, wide, [&](int i, auto count) {
-        auto values = load<count.value>(x, row + i);
-        const auto weights = load<count.value>(weight, i);
-        for (int k = 0; k < count.value; ++k) values.at[k] *= scale * weights.at[k];
-        store(out, row + i, values);
-    });
+    store_normed(x, weight, out, row, n, squares, partial, eps, wide);
 }
 
 void run(const Call& call) {

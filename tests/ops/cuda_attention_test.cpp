@@ -3,8 +3,8 @@
 #include "backends/cuda/devices.h"
 #include "base/half.h"
 #include "ops/attention/attention.h"
-#include "ops/cuda_kernels.h"
 #include "ops/kv_append/kv_append.h"
+#include "tests/ops/cuda_kernel.h"
 
 #include <doctest/doctest.h>
 
@@ -13,12 +13,6 @@
 
 namespace vitro::test {
 namespace {
-
-const KernelDef& kernel_of(std::string_view op) {
-    for (const KernelDef& kernel : cuda_emulated::kernels())
-        if (kernel.op == op) return kernel;
-    fail("no kernel for {}", op);
-}
 
 constexpr std::int64_t kD = 64, kSlots = 16;
 constexpr std::uint64_t kAllEarly = 0b1111110;  // all inputs but q
@@ -58,11 +52,11 @@ public:
         const Attributes attention = Attention{.visibility = {.causal = false}};
         Call call{inputs, {&out, 1}, attention, *backend_};
         call.fixed_inputs = fixed_inputs;
-        const KernelDef& kernel = kernel_of("attention");
+        const KernelDef& kernel = cuda_kernel("attention");
         // All memory is there before: an upload would wait for the kernel in front.
         const Buffer scratch = backend_->allocate(kernel.scratch(call), "scratch");
         call.scratch = {scratch.data(), kernel.scratch(call)};
-        kernel_of("kv_append").run({append, {&v_, 1}, none, *backend_});
+        cuda_kernel("kv_append").run({append, {&v_, 1}, none, *backend_});
         kernel.run(call);
         std::vector<bf16> found(static_cast<std::size_t>(out.elements()));
         backend_->synchronize();

@@ -2,11 +2,11 @@
 // examples that every kernel is checked with.
 #include "backends/cuda/devices.h"
 #include "base/packed.h"
-#include "ops/cuda_kernels.h"
 #include "ops/embed/embed.h"
 #include "ops/linear/linear.h"
 #include "ops/pack/pack.h"
 #include "tests/ops/blocks.h"
+#include "tests/ops/cuda_kernel.h"
 
 #include <doctest/doctest.h>
 
@@ -14,12 +14,6 @@
 
 namespace vitro::test {
 namespace {
-
-const KernelDef& linear_kernel() {
-    for (const KernelDef& kernel : cuda_emulated::kernels())
-        if (kernel.op == "linear") return kernel;
-    fail("no kernel");
-}
 
 /// What the kernel makes of x [T, K], which begins `shift` elements behind where memory does.
 std::vector<float> product(Backend& backend, const Data& x, const Data& weight, const Linear& linear,
@@ -40,12 +34,12 @@ std::vector<float> product(Backend& backend, const Data& x, const Data& weight, 
     const Tensor out = upload(result, 0);
     const Attributes attributes = linear;
     Call call{inputs, {&out, 1}, attributes, backend};
-    const std::size_t scratch = linear_kernel().scratch(call);
+    const std::size_t scratch = cuda_kernel("linear").scratch(call);
     if (scratch > 0) {
         buffers.push_back(backend.allocate(scratch, "a test"));
         call.scratch = {static_cast<std::byte*>(buffers.back().data()), scratch};
     }
-    linear_kernel().run(call);
+    cuda_kernel("linear").run(call);
     backend.synchronize();
     backend.download(result.tensor().data, out.data, result.memory.size());
     return result.floats();
@@ -78,7 +72,7 @@ TEST_CASE("products with packed blocks are the reference's, whatever the number 
         if (type.storage != Storage::packed) continue;
         const std::vector<TensorType> inputs{x_type, {type.dtype, {32, k}}, absent, absent, absent, absent};
         const std::vector<TensorType> outputs{{DType::bf16, {1, 32}}};
-        if (!linear_kernel().refuses(inputs, outputs, Linear{}).empty()) continue;
+        if (!cuda_kernel("linear").refuses(inputs, outputs, Linear{}).empty()) continue;
         ++types;
         CAPTURE(type.name);
         for (const bool gated : {false, true}) {

@@ -2,9 +2,9 @@
 #include "backends/cuda/devices.h"
 #include "base/half.h"
 #include "ops/cast/cast.h"
-#include "ops/cuda_kernels.h"
 #include "ops/linear/linear.h"
 #include "ops/matmul/matmul.h"
+#include "tests/ops/cuda_kernel.h"
 
 #include <doctest/doctest.h>
 
@@ -13,12 +13,6 @@
 
 namespace vitro::test {
 namespace {
-
-const KernelDef& kernel_of(std::string_view op) {
-    for (const KernelDef& kernel : cuda_emulated::kernels())
-        if (kernel.op == op) return kernel;
-    fail("no kernel for {}", op);
-}
 
 /// Device memory of a test.
 class Memory {
@@ -61,8 +55,8 @@ TEST_CASE("products wait for the matrix that the kernel in front writes") {
                      x = memory.tensor(DType::bf16, {1, kK}, bf16(0.5f)), out = memory.tensor(DType::bf16, {1, kN});
         const Attributes cast = Cast{.dtype = DType::bf16};
         const Tensor none = Tensor::none(), all[] = {x, b, none, none, none, none};
-        kernel_of("cast").run({{&ones, 1}, {&b, 1}, cast, *backend});
-        kernel_of(op).run(
+        cuda_kernel("cast").run({{&ones, 1}, {&b, 1}, cast, *backend});
+        cuda_kernel(op).run(
             {std::span(all).first(std::string_view(op) == "linear" ? 6 : 2), {&out, 1}, attributes, *backend});
         CHECK(memory.floats(out) == std::vector<float>(kN, kK / 2));
     }
@@ -80,7 +74,7 @@ TEST_CASE("a linear with fp8 weights stays finite where activations are beyond f
                              Tensor::none()};
     const Tensor out = memory.tensor(DType::bf16, {2, kN});
     const Attributes linear = Linear{};
-    kernel_of("linear").run({inputs, {&out, 1}, linear, *backend});
+    cuda_kernel("linear").run({inputs, {&out, 1}, linear, *backend});
     for (const float value : memory.floats(out)) {
         CHECK(std::isfinite(value));
         CHECK(value > 0x1p20f);  // 16 * 65504 of each x at least

@@ -2,8 +2,8 @@
 
 #include "backends/cuda/devices.h"
 #include "ops/check/op_case.h"
-#include "ops/cuda_kernels.h"
 #include "runtime/sampler.h"
+#include "tests/ops/cuda_kernel.h"
 #include "tests/ops/run_op.h"
 
 #include <doctest/doctest.h>
@@ -47,15 +47,12 @@ struct Rows {
         const check::GuardedMemory result(*backend, out.size() * sizeof(std::int32_t), 0xff, 0);
         const std::int64_t sizes[] = {std::ssize(out)};
         const Tensor output(DType::i32, sizes, result.data());
-        for (const KernelDef& kernel : cuda_emulated::kernels())
-            if (kernel.op == "sample") {
-                Call call{tensors, {&output, 1}, {}, *backend};
-                const std::size_t bytes = kernel.scratch(call);
-                const check::GuardedMemory scratch(*backend, bytes, 0xff, 0);
-                call.scratch = {static_cast<std::byte*>(scratch.data()), bytes};
-                kernel.run(call);
-                backend->synchronize();
-            }
+        const KernelDef& kernel = cuda_kernel("sample");
+        Call call{tensors, {&output, 1}, {}, *backend};
+        const std::size_t bytes = kernel.scratch(call);
+        const check::GuardedMemory scratch(*backend, bytes, 0xff, 0);
+        call.scratch = {static_cast<std::byte*>(scratch.data()), bytes};
+        kernel.run(call);
         backend->synchronize();
         backend->download(out.data(), result.data(), out.size() * sizeof(std::int32_t));
         return out;
