@@ -5,12 +5,10 @@ Exit code 77 where there is no browser or no playwright, as page_slow.py.
 """
 
 import json
-import pathlib
 import subprocess
 import sys
-import tempfile
 
-from page_slow import CHROMIUM, SIZES, Page, check_with_axe, sync_playwright
+from page_slow import SIZES, Page, browser_and_folder, check_with_axe
 
 ARGUMENTS = ["graph", "--compare", "", "weights=fp8", "passes=none", "-p", "The capital of France is"]
 PROJECTION = "model.layers.1.self_attn.qkv_proj"
@@ -169,14 +167,10 @@ def check_narrow(browser, file):
 
 def main():
     vitro = sys.argv[1]
-    if not pathlib.Path(CHROMIUM).exists():
-        print("SKIPPED: there is no chromium (Debian: chromium)")
-        return 77
-    with tempfile.TemporaryDirectory() as directory, sync_playwright() as playwright:
+    with browser_and_folder() as (browser, directory):
         file = f"{directory}/compare.html"
         subprocess.run([vitro, *ARGUMENTS, "--format", "html", "-o", file], check=True)
         table = json.loads(subprocess.run([vitro, *ARGUMENTS, "--json"], check=True, capture_output=True, text=True).stdout)
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         with Page(browser, file) as page:
             check_cells(page, table)
             check_controls(page, table)
@@ -188,7 +182,6 @@ def main():
                     with Page(browser, file, address, width, scheme) as page:
                         check_with_axe(page, f"compare {address} at {width}, {scheme}")
                         assert page.inside(control) and page.evaluate("document.documentElement.scrollWidth") <= width
-        browser.close()
     print("compare_slow: passed")
     return 0
 

@@ -13,9 +13,8 @@ import re
 import struct
 import subprocess
 import sys
-import tempfile
 
-from page_slow import CHROMIUM, Page, check_with_axe, sync_playwright
+from page_slow import Page, browser_and_folder, check_with_axe
 
 TEXT = "The capital of France is"
 ROOT = pathlib.Path(__file__).parents[2]
@@ -354,18 +353,13 @@ def check_other_models(browser, vitro, directory):
 
 def main():
     vitro = sys.argv[1]
-    if not pathlib.Path(CHROMIUM).exists():
-        print("SKIPPED: there is no chromium (Debian: chromium)")
-        return 77
-    with tempfile.TemporaryDirectory() as directory, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    with browser_and_folder() as (browser, directory):
         for language in ["en", "zh"]:
             subprocess.run([vitro, "trace", "--lesson", "--lang", language, "-p", TEXT, "-o", f"{directory}/lesson_{language}.html"], check=True)
         for check in [check_sentences, check_other_models, check_controls]:
             if not sys.argv[2:] or check.__name__ in sys.argv[2:]:
                 check(browser, vitro, directory)
                 print(f"{check.__name__}: passed", flush=True)
-        browser.close()
     return 0
 
 

@@ -5,6 +5,7 @@ browser, or no playwright: neither for this python nor in the tree's .venv.
 Checked with playwright 1.65 and axe-playwright-python 0.1.8 (axe-core 4), Debian's chromium.
 """
 
+import contextlib
 import json
 import pathlib
 import subprocess
@@ -28,6 +29,18 @@ PHI3_MINI = {
     "rms_norm_eps": 1e-05, "rope_theta": 10000.0, "rope_scaling": None, "hidden_act": "silu",
     "tie_word_embeddings": False, "torch_dtype": "bfloat16", "bos_token_id": 1, "eos_token_id": 32000,
 }
+
+
+@contextlib.contextmanager
+def browser_and_folder():
+    """A browser, and a folder that is gone afterwards. Ends the test as skipped where there is no browser."""
+    if not pathlib.Path(CHROMIUM).exists():
+        print("SKIPPED: there is no chromium (Debian: chromium)")
+        sys.exit(77)
+    with tempfile.TemporaryDirectory() as directory, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser, directory
+        browser.close()
 
 
 class Page:
@@ -429,15 +442,11 @@ def check_plan_page(browser, file):
 def main():
     vitro = sys.argv[1]
     checks = [each for name, each in globals().items() if name.startswith("check_") and name not in ("check_with_axe", "check_speed", "check_stage_changes", "check_plan_page")]
-    with tempfile.TemporaryDirectory() as directory, sync_playwright() as playwright:
-        if not pathlib.Path(CHROMIUM).exists():
-            print("SKIPPED: there is no chromium (Debian: chromium)")
-            return 77
+    with browser_and_folder() as (browser, directory):
         small, large = f"{directory}/small.html", f"{directory}/large.html"
         pathlib.Path(directory, "config.json").write_text(json.dumps(PHI3_MINI))
         subprocess.run([vitro, "graph", "--format", "html", "-o", small], check=True)
         subprocess.run([vitro, "graph", "-m", directory, "--format", "html", "-o", large], check=True)
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         wanted = sys.argv[2:]
         for check in checks:
             if not wanted or check.__name__ in wanted:
@@ -449,7 +458,6 @@ def main():
             plan = f"{directory}/plan.html"
             subprocess.run([vitro, "plan", "--format", "html", "-o", plan], check=True)
             check_plan_page(browser, plan)
-        browser.close()
     return 0
 
 

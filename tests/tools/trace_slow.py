@@ -10,9 +10,8 @@ import pathlib
 import re
 import subprocess
 import sys
-import tempfile
 
-from page_slow import CHROMIUM, SIZES, Page, check_with_axe, sync_playwright
+from page_slow import SIZES, Page, browser_and_folder, check_with_axe
 
 TEXT = "The capital of France is"
 PREDICT = 3
@@ -231,14 +230,10 @@ def check_nan(browser, vitro, directory):
 
 def main():
     vitro = sys.argv[1]
-    if not pathlib.Path(CHROMIUM).exists():
-        print("SKIPPED: there is no chromium (Debian: chromium)")
-        return 77
-    with tempfile.TemporaryDirectory() as directory, sync_playwright() as playwright:
+    with browser_and_folder() as (browser, directory):
         file = f"{directory}/trace.html"
         subprocess.run([vitro, "trace", "-p", TEXT, "-n", str(PREDICT), "-o", file], check=True)
         assert pathlib.Path(file).stat().st_size < 6_000_000
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         with Page(browser, file) as page:
             check_numbers(vitro, page)
             for check in [check_shown, check_attention, check_heat_and_memory]:
@@ -255,7 +250,6 @@ def main():
         print("check_chinese: passed")
         said = check_nan(browser, vitro, directory)
         assert not said, said
-        browser.close()
     return 0
 
 
