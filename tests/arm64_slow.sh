@@ -27,9 +27,11 @@ cmake -S "$source" -B "$folder/build" -G Ninja -DCMAKE_BUILD_TYPE=Release --tool
 rooms=(base graph ops passes)
 cmake --build "$folder/build" --target vitro "${rooms[@]/#/test_}"
 
+# The C library is the compiler's, also where the machine has another one for arm64.
 on_arm64() {
-    qemu-aarch64 -L /usr/aarch64-linux-gnu \
-        -E "LD_LIBRARY_PATH=$folder/root/usr/lib/aarch64-linux-gnu:$folder/root/lib/aarch64-linux-gnu" "$@"
+    local libraries=/usr/aarch64-linux-gnu/lib path
+    for path in usr/lib lib; do libraries+=:$folder/root/$path/aarch64-linux-gnu; done
+    timeout 3000 qemu-aarch64 -L /usr/aarch64-linux-gnu -E "LD_LIBRARY_PATH=$libraries" "$@"
 }
 vitro=$folder/build/vitro
 on_arm64 "$vitro" --version
