@@ -2,6 +2,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/json_text.h"
 #include "frontend/json.h"
 #include "frontend/model_directory.h"
 
@@ -237,7 +238,7 @@ void write_safetensors(const std::filesystem::path& path, std::span<const NamedT
     // Spaces after the JSON are part of the format: they let the data begin on a cache line.
     std::string text;
     try {
-        text = header.dump();
+        text = json_text(header);
     } catch (const nlohmann::json::exception&) {
         fail("{}: expected names and metadata in UTF-8, found other bytes", path.filename().string());
     }

@@ -17,6 +17,33 @@ bool has_weights_of(const Program& program, DType wanted) {
                        [&](const ValueInfo& value) { return value.kind == ValueKind::weight && is_wanted(value); });
 }
 
+/// The matrices that stay floats where blocks were asked for, by their paths. Of rank 3 are those of experts.
+std::vector<std::string> float_matrices(const Program& program) {
+    std::vector<std::string> out;
+    for (const ValueInfo& value : program.graph.values)
+        if (value.kind == ValueKind::weight && value.type.rank() >= 2 && is_float(value.type.dtype) &&
+            !value.path.ends_with("bias"))
+            out.push_back(value.path);
+    return out;
+}
+
+/// What did not become as it was asked for; empty if all did.
+std::string weights_warning(const Program& program, DType wanted, const Backend& backend) {
+    if (!has_weights_of(program, wanted))
+        return fmt::format(
+            "no weight became {0}, so all stay as they are stored: {1} has no kernel for {0}, or no matrix has rows "
+            "that "
+            "could",
+            name(wanted), backend.name());
+    const std::vector<std::string> left =
+        is_block_quantized(wanted) ? float_matrices(program) : std::vector<std::string>();
+    if (left.empty()) return {};
+    return fmt::format(
+        "{} of the matrices did not become {} and stay floats, the first of them {}: {} has no kernel for "
+        "their shapes in blocks, or their rows are no whole blocks",
+        left.size(), name(wanted), left.front(), backend.name());
+}
+
 }  // namespace
 
 LanguageModelOptions model_options(const OpenOptions& options, const ModelConfig& config, const Devices& devices) {
@@ -39,11 +66,11 @@ OpenModel open_model(const std::filesystem::path& directory, const OpenOptions& 
     Devices devices = open_devices(options.device, options.threads, options.kernels);
     auto model =
         std::make_unique<LanguageModel>(directory, config, devices.targets, model_options(options, config, devices));
-    if (options.weights && !has_weights_of(model->program(Phase::prefill), *options.weights))
-        devices.warnings.push_back(
-            fmt::format("no weight became {0}, so all stay as they are stored: {1} has no kernel for {0}, or no matrix "
-                        "has rows that could",
-                        name(*options.weights), devices.targets.front().backend.name()));
+    if (options.weights) {
+        std::string warning =
+            weights_warning(model->program(Phase::prefill), *options.weights, devices.targets.front().backend);
+        if (!warning.empty()) devices.warnings.push_back(std::move(warning));
+    }
     return {std::move(config), std::move(generation), std::move(devices), std::move(model)};
 }
 
