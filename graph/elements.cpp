@@ -27,7 +27,7 @@ std::int64_t count(DType dtype, const Elements& elements) {
 double largest(DType dtype, const Elements& elements) {
     if (info(dtype).storage != Storage::plain) {
         const std::int64_t n = count(dtype, elements), columns = block_columns(dtype);
-        Elements numbers(static_cast<std::size_t>(bytes_of(DType::f32, n)));
+        Elements numbers(static_cast<std::size_t>(n) * sizeof(float));
         dequantize_matrix(dtype, elements.data(), n / columns, columns, reinterpret_cast<float*>(numbers.data()));
         return largest(DType::f32, numbers);
     }

@@ -1,6 +1,7 @@
 #include "runtime/open_model.h"
 
 #include <algorithm>
+#include <set>
 
 namespace vitro {
 namespace {
@@ -17,13 +18,30 @@ bool has_weights_of(const Program& program, DType wanted) {
                        [&](const ValueInfo& value) { return value.kind == ValueKind::weight && is_wanted(value); });
 }
 
-/// The matrices that stay floats where blocks were asked for, by their paths. Of rank 3 are those of experts.
-std::vector<std::string> float_matrices(const Program& program) {
-    std::vector<std::string> out;
-    for (const ValueInfo& value : program.graph.values)
-        if (value.kind == ValueKind::weight && value.type.rank() >= 2 && is_float(value.type.dtype) &&
-            !value.path.ends_with("bias"))
-            out.push_back(value.path);
+/// Whether an input of the node has one number for each row of another: the bias of matrices.
+bool is_bias(const Graph& graph, const Node& node, const Shape& shape) {
+    const auto has_these_rows = [&](ValueId id) {
+        Shape rows = graph.value(id).type.shape;
+        if (rows.empty()) return false;
+        rows.pop_back();
+        return rows == shape;
+    };
+    const auto inputs = present(node.inputs);
+    return std::any_of(inputs.begin(), inputs.end(), has_these_rows);
+}
+
+/// The matrices, also those of experts, that stay floats where blocks were asked for: their paths.
+std::set<std::string> float_matrices(const Program& program) {
+    const Graph& graph = program.graph;
+    std::set<std::string> out;
+    for (const Node& node : graph.nodes)
+        for (const ValueId id : present(node.inputs)) {
+            const ValueInfo& value = graph.value(id);
+            const TensorType& type = value.type;
+            if (value.kind == ValueKind::weight && type.rank() >= 2 && type.dim(-2).size > 1 && is_float(type.dtype) &&
+                !is_bias(graph, node, type.shape))
+                out.insert(value.path);
+        }
     return out;
 }
 
@@ -35,13 +53,13 @@ std::string weights_warning(const Program& program, DType wanted, const Backend&
             "that "
             "could",
             name(wanted), backend.name());
-    const std::vector<std::string> left =
-        is_block_quantized(wanted) ? float_matrices(program) : std::vector<std::string>();
+    const std::set<std::string> left = is_block_quantized(wanted) ? float_matrices(program) : std::set<std::string>();
     if (left.empty()) return {};
     return fmt::format(
-        "{} of the matrices did not become {} and stay floats, the first of them {}: {} has no kernel for "
-        "their shapes in blocks, or their rows are no whole blocks",
-        left.size(), name(wanted), left.front(), backend.name());
+        "{} of the matrices did not become {} and stay floats, such as {}: {} has no kernel for their shapes in "
+        "blocks, or "
+        "their rows are no whole blocks",
+        left.size(), name(wanted), *left.begin(), backend.name());
 }
 
 }  // namespace
