@@ -20,14 +20,12 @@ bool has_weights_of(const Program& program, DType wanted) {
 
 /// Whether an input of the node has one number for each row of another: the bias of matrices.
 bool is_bias(const Graph& graph, const Node& node, const Shape& shape) {
-    const auto has_these_rows = [&](ValueId id) {
-        Shape rows = graph.value(id).type.shape;
-        if (rows.empty()) return false;
-        rows.pop_back();
-        return rows == shape;
-    };
-    const auto inputs = present(node.inputs);
-    return std::any_of(inputs.begin(), inputs.end(), has_these_rows);
+    for (const ValueId id : present(node.inputs)) {
+        const Shape& matrices = graph.value(id).type.shape;
+        if (matrices.size() == shape.size() + 1 && std::equal(shape.begin(), shape.end(), matrices.begin()))
+            return true;
+    }
+    return false;
 }
 
 /// The matrices, also those of experts, that stay floats where blocks were asked for: their paths.
@@ -50,15 +48,13 @@ std::string weights_warning(const Program& program, DType wanted, const Backend&
     if (!has_weights_of(program, wanted))
         return fmt::format(
             "no weight became {0}, so all stay as they are stored: {1} has no kernel for {0}, or no matrix has rows "
-            "that "
-            "could",
+            "that could",
             name(wanted), backend.name());
     const std::set<std::string> left = is_block_quantized(wanted) ? float_matrices(program) : std::set<std::string>();
     if (left.empty()) return {};
     return fmt::format(
         "{} of the matrices did not become {} and stay floats, such as {}: {} has no kernel for their shapes in "
-        "blocks, or "
-        "their rows are no whole blocks",
+        "blocks, or their rows are no whole blocks",
         left.size(), name(wanted), *left.begin(), backend.name());
 }
 
