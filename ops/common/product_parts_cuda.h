@@ -1,8 +1,8 @@
-// A few rows times a weight matrix, normed before and finished at once: the products of a decode step, which take as
-// long as the memory needs to read the weights.
+// What the kernels of products of few tokens with a weight matrix share: the operands, and how tensor cores multiply
+// them.
 //
 // What is done with the sums is the epilogue's business, a kernel argument with
-//     __device__ RowGroups rows(int unit) const;                  which rows of the weights block `unit` multiplies
+//     __device__ RowGroups rows(int unit) const;                  which rows of the weights unit `unit` is
 //     struct Loaded;
 //     __device__ Loaded load(const OutputRows&) const;             what it reads beside the sums, early
 //     __device__ void finish(const OutputRows&, const Loaded&, float first, float second) const;
