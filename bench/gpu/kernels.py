@@ -78,13 +78,16 @@ def tokens_of(call: str) -> int:
     return int(value.group(1)) if value else 1
 
 
-def is_launch_of(name: str, call: str) -> bool:
-    """Whether a call, whose launches have the kernel's name, takes this instance of the kernel."""
+def is_launch_of(name: str, call: str, threads: int) -> bool:
+    """Whether a call, whose launches have the kernel's name, takes this instance of the kernel. With 9 to 16 tokens the
+    threads tell tiles, 256 of them, from blocks that stay."""
     if not name.startswith(("resident_product", "tile_product")):
         return True
     tiles, norm = re.findall(r", (\d+), (true|false)", name)[0]
     least, most = {("resident", 1): (1, 8), ("resident", 2): (9, 16), ("tile", 2): (1, 16), ("tile", 4): (17, 32),
                    ("tile", 8): (33, 64)}[name.split("_")[0], int(tiles)]
+    if int(tiles) == 2 and (threads == 256) != name.startswith("tile"):
+        return False
     return least <= tokens_of(call) <= most and ("norm_weight = " in call) == (norm == "true")
 
 
@@ -93,7 +96,7 @@ def launches_of(name: str, report: list[dict]) -> list[Launch]:
     found: dict[tuple[int, int], list[tuple[int, float, float]]] = {}
     for call in report:
         for row in call["kernels"]:
-            if row["kernel"] != launched_as(name) or not is_launch_of(name, call["call"]):
+            if row["kernel"] != launched_as(name) or not is_launch_of(name, call["call"], row["block"]):
                 continue
             if row["kernel"] == "cast" and call["op"] != "cast":
                 continue

@@ -130,8 +130,9 @@ __global__ void __launch_bounds__(kResidentWarps * 32, 1)
             uint4 by{};
             if constexpr (kNorm) by = norm_of_warp[(h * memory.steps + step) * 4 + part];
             uint4* const to = x_of_warp + at(token, step, h);
+            const uint4 x = *to;
             uint4 high, low;
-            weigh<X, T, kNorm>(*to, by, high, low, squares_of[tile]);
+            weigh<X, T, kNorm>(x, by, high, low, squares_of[tile]);
             *to = high;
             to[memory.half()] = low;
         });
@@ -170,9 +171,13 @@ __global__ void __launch_bounds__(kResidentWarps * 32, 1)
                     const uint4* const plane = my_x + (h * int(memory.steps) + step) * p.tokens * 4;
 #pragma unroll
                     for (int tile = 0; tile < kTiles; ++tile) {
-                        const uint4* const x = plane + min(8 * tile + group, p.tokens - 1) * 4;
-                        if constexpr (kSplit) multiply<T>(acc[tile], w, w_8, x[memory.half()]);
-                        multiply<T>(acc[tile], w, w_8, *x);
+                        const uint4* const at_token = plane + min(8 * tile + group, p.tokens - 1) * 4;
+                        if constexpr (kSplit) {
+                            const uint4 low = at_token[memory.half()];
+                            multiply<T>(acc[tile], w, w_8, low);
+                        }
+                        const uint4 x = *at_token;
+                        multiply<T>(acc[tile], w, w_8, x);
                     }
                 }
                 const bool is_same = step + kUnroll < steps;

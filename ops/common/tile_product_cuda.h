@@ -145,7 +145,8 @@ __global__ void __launch_bounds__(kTileWarps * 32, (TileShape<X, W, kTiles, kNor
             for (int i = 0; i < Shape::kCopies; ++i) {
                 const int token = first_token + i * kTokenStride;
                 if (token >= copied_tokens) break;
-                x[to + token * 4] = weigh_rounded(x[to + token * 4], by, squares_of[i]);
+                const uint4 chunk = x[to + token * 4];
+                x[to + token * 4] = weigh_rounded(chunk, by, squares_of[i]);
             }
         }
         named_barrier_sync(unsigned(1 + sum_group), unsigned(Shape::kThreads));
