@@ -39,14 +39,33 @@ __device__ __forceinline__ void fence_async_proxy();
 // --- products of a group of four warps, all 128 threads of which call together
 // ---------------------------------------------
 
-/// Where a matrix of 16-bit values lies in shared memory: blocks of 8 rows of 16 bytes, one row after the other,
-/// `along_k` bytes from one block to the next along k and `along_rows` along the rows, all of them multiples of 16.
-__device__ __forceinline__ std::uint64_t matrix_in_shared(const void* start, unsigned along_k, unsigned along_rows);
-
-/// d [64, 8] += a [64, 16] · b [8, 16]ᵀ: asked for here, done when wait_for_products() says so. Until then nobody
-/// touches d nor writes b. Warp w of the group has rows 16 w … 16 w + 15 of a and d, in the order of mma_m16n8k16.
+/// How rows of a matrix lie in shared memory: eight rows of as many bytes, one after the other, make a block, aligned
+/// to its size, in which 16-byte chunks change places, so that eight rows' chunks at one column are in all banks.
+enum class Swizzle : std::uint64_t { rows_of_128 = 1, rows_of_64 = 2 };
+inline constexpr unsigned row_bytes(Swizzle swizzle) { return swizzle == Swizzle::rows_of_128 ? 128 : 64; }
+/// The byte at which a chunk of a row begins, of one block after the other.
+template <Swizzle kSwizzle>
+__device__ __forceinline__ int place_of_chunk(int row, int chunk) {
+    const int other = kSwizzle == Swizzle::rows_of_128 ? chunk ^ (row & 7) : chunk ^ (row >> 1 & 3);
+    return row * int(row_bytes(kSwizzle)) + 16 * other;
+}
+/// `start`, moved to the next multiple of `bytes` in shared memory.
 template <class T>
-__device__ __forceinline__ void multiply_group(float (&d)[4], const std::uint32_t (&a)[4], std::uint64_t b,
+__device__ __forceinline__ T* aligned_in_shared(T* start, unsigned bytes);
+
+/// Where b of multiply_group lies in shared memory, whose values are 16 bits wide.
+/// Row by row, b [n, k]: a row is of k, `stride` bytes are from eight rows to the next eight, and `leading` means
+/// nothing; the next 16 of k begin 32 bytes further, as long as the row goes.
+/// Column by column, b [k, n]: a row is of n, `stride` bytes are from eight of k to the next eight, and `leading` from
+/// as many of n as a row has to the next ones.
+__device__ __forceinline__ std::uint64_t matrix_in_shared(const void* start, unsigned leading, unsigned stride,
+                                                          Swizzle swizzle);
+
+/// d [64, 2 kN] = a [64, 16] · b, or, with `add`, d += it: asked for here, done when wait_for_products() says so. Until
+/// then nobody touches d nor writes b. Warp w of the group has rows 16 w … 16 w + 15 of a and d, in the order of
+/// mma_m16n8k16, eight columns of d after the other. kN is 32, 48 or 64.
+template <class T, bool kColumnByColumn, int kN>
+__device__ __forceinline__ void multiply_group(float (&d)[kN], const std::uint32_t (&a)[4], std::uint64_t b, bool add,
                                                Site site = Site::current());
 /// Before the first product, and whenever registers of a or d were written otherwise.
 __device__ __forceinline__ void fence_products();
@@ -55,6 +74,16 @@ __device__ __forceinline__ void commit_products();
 /// Waits until at most kPending of the latest groups are under way.
 template <int kPending>
 __device__ __forceinline__ void wait_for_products(Site site = Site::current());
+
+// --- registers (setmaxnreg), by all four warps of a group: at the launch all groups have as many
+// -------------------------
+
+/// Gives registers back: each thread has kCount from here on, a multiple of 8.
+template <int kCount>
+__device__ __forceinline__ void keep_registers(Site site = Site::current());
+/// Waits until others have given back as many as it takes for kCount.
+template <int kCount>
+__device__ __forceinline__ void take_registers(Site site = Site::current());
 
 }  // namespace vitro::VITRO_DEVICE
 

@@ -69,6 +69,7 @@ void Block::reset(const Kernel& kernel, uint3 index) {
         thread.products.clear();
         thread.product_groups = 0;
         thread.products_started = 0;
+        thread.registers = 0;
         thread.products_fenced = false;
         thread.last_d = nullptr;
         thread.proxy_fence = 0;
@@ -183,8 +184,12 @@ Block::State Block::run() {
             fault_ = where(threads_[0]) + ": the block ends while a copy_bulk is on its way (missing wait_for_phase)";
         if (!groups_are_whole() && !fault_)
             fault_ = where(threads_[0]) +
-                     ": a group of four warps has asked for a product, but not all of them as often "
+                     ": a group of four warps has asked for a product or for registers, but not all of them as often "
                      "(mismatched warp group)";
+        if (!registers_last() && !fault_)
+            fault_ = where(threads_[0]) +
+                     ": waits forever at take_registers, for more registers than a multiprocessor has "
+                     "(missing keep_registers)";
         if (!fault_) {
             if (options().count_accesses) {
                 AccessCounts counts = accesses_.take();

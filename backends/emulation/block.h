@@ -54,9 +54,10 @@ struct MemoryBarrierState {
 /// A product of a warp group (wgmma) that was asked for and is not yet done: what its thread gave.
 struct GroupProduct {
     int kind;
+    bool column_by_column, add;
     float* d;
     std::array<std::uint32_t, 4> a;
-    std::array<float, 4> before;  // what d held
+    std::vector<float> before;  // what d held
     std::uint64_t b;
     unsigned group;
 };
@@ -99,8 +100,9 @@ struct Thread {
     unsigned products_started = 0;
     bool products_fenced = false;   // since its last wait for products
     const float* last_d = nullptr;  // of the last product that was done, and what it gave
-    std::array<float, 4> last_values{};
+    std::vector<float> last_values;
     std::uint32_t proxy_fence = 0;  // time of its last fence_async_proxy()
+    unsigned registers = 0;         // by set_registers(); 0: as at the launch
 
     unsigned warp() const { return number / 32; }
     unsigned lane() const { return number % 32; }
@@ -140,6 +142,7 @@ public:
     void start_bulk_copy(std::byte* target, const std::byte* source, unsigned bytes, const void* barrier,
                          std::source_location site);
     void fence_proxy();
+    void set_registers(unsigned count, bool more, std::source_location site);
     void check_operand(const std::byte* address, std::size_t bytes);
     void sync_grid(std::source_location site);
     void wait_for_previous_kernel(std::source_location site);
@@ -186,6 +189,8 @@ private:
     void read_bulk_copies_early();
     bool copies_are_left() const;
     bool groups_are_whole() const;
+    bool registers_last() const;
+    unsigned registers_at_launch() const;
     std::string describe_threads() const;
     std::string where(const Thread& thread) const;
 

@@ -1,4 +1,5 @@
-// Products of a group of four warps (wgmma). Each is done as late as it may be: when its thread waits for it.
+// Products of a group of four warps (wgmma), each done as late as it may be: when its thread waits for it. And how many
+// registers a group has.
 #include "backends/cuda/hopper.h"
 
 #include "backends/emulation/block.h"
@@ -11,15 +12,57 @@
 namespace vitro::emulation {
 namespace {
 
-constexpr int kRows = 8, kDepth = 16;  // of b
-constexpr unsigned kFullWarp = 0xffffffffu;
+constexpr int kDepth = 16, kMostColumns = 128;
+constexpr unsigned kFullWarp = 0xffffffffu, kGroup = 128;
+constexpr std::size_t kChunk = 16;  // bytes
+constexpr unsigned kRegisters = 65536;
 
-// A description has the offset in shared memory and both distances, in units of 16 bytes, as the hardware's has.
-constexpr unsigned kUnit = 16, kBits = 14;
+/// A matrix in shared memory. A description has its offset and two distances, in units of 16 bytes, and the kind of
+/// swizzle, as the hardware's has.
+class Matrix {
+public:
+    Matrix(std::uint64_t description, bool column_by_column)
+        : start_(part(description, 0)),
+          leading_(part(description, 16)),
+          stride_(part(description, 32)),
+          row_(row_bytes(static_cast<cuda_emulated::Swizzle>(description >> 62))),
+          column_by_column_(column_by_column) {}
 
-const std::byte* row_of_block(std::uint64_t b, int row, int block) {
-    const auto part = [&](int shift) { return std::size_t{kUnit} * (b >> shift & ((1u << kBits) - 1)); };
-    return SharedMemory::window.base + part(0) + std::size_t(block) * part(16) + std::size_t(row) * kUnit;
+    static std::uint64_t units(std::size_t bytes) { return std::uint64_t{bytes / kUnit & kMask}; }
+
+    std::size_t block_bytes() const { return 8 * row_; }
+    /// Rows of k may begin anywhere in the block's first row.
+    bool is_aligned() const { return start_ % block_bytes() < (column_by_column_ ? 1 : row_); }
+    std::size_t row() const { return row_; }
+
+    /// The 16 bytes of eight elements, from (n, k) on along the rows.
+    const std::byte* chunk(int n, int k) const {
+        const auto along = std::size_t(column_by_column_ ? n : k) * 2, across = std::size_t(column_by_column_ ? k : n);
+        std::size_t at = start_ + along % row_ + across % 8 * row_ + across / 8 * stride_;
+        if (column_by_column_) at += along / row_ * leading_;
+        at ^= (at >> 3) & (row_ == 128 ? 0x70 : 0x30);
+        return SharedMemory::window.base + at;
+    }
+
+private:
+    static constexpr std::size_t kUnit = 16, kMask = (1u << 14) - 1;
+    static std::size_t part(std::uint64_t description, int shift) { return kUnit * (description >> shift & kMask); }
+
+    std::size_t start_, leading_, stride_, row_;
+    bool column_by_column_;
+};
+
+int columns_of(const GroupProduct& product) { return 2 * static_cast<int>(product.before.size()); }
+
+/// Calls body(n, k) for the first elements of the chunks `first`, first + step, … of b.
+template <class Body>
+void each_chunk(const GroupProduct& product, int first, int step, Body&& body) {
+    const int columns = columns_of(product), per_row = product.column_by_column ? columns / 8 : kDepth / 8;
+    for (int i = first; i < columns * kDepth / 8; i += step)
+        if (product.column_by_column)
+            body(i % per_row * 8, i / per_row);
+        else
+            body(i / per_row, i % per_row * 8);
 }
 
 float value_of(int kind, std::uint32_t word, int half) {
@@ -38,21 +81,31 @@ void multiply_rows(void* const* lanes, std::size_t index) {
     const auto of = [&](int lane) -> const GroupProduct& {
         return static_cast<const WaitLane*>(lanes[lane])->products[index];
     };
-    float a[16][kDepth], b[kRows][kDepth];
-    for (int row = 0; row < kRows; ++row)
-        for (int block = 0; block < 2; ++block) {
-            std::uint32_t words[4];
-            std::memcpy(words, row_of_block(of(0).b, row, block), sizeof words);
-            for (int k = 0; k < 8; ++k) b[row][8 * block + k] = value_of(of(0).kind, words[k / 2], k % 2);
+    static thread_local float a[16][kDepth], b[kDepth][kMostColumns], d[16][kMostColumns];
+    const GroupProduct& first = of(0);
+    const Matrix matrix(first.b, first.column_by_column);
+    const int columns = columns_of(first);
+    each_chunk(first, 0, 1, [&](int n, int k) {
+        std::uint32_t words[4];
+        std::memcpy(words, matrix.chunk(n, k), sizeof words);
+        for (int i = 0; i < 8; ++i) {
+            const float value = value_of(first.kind, words[i / 2], i % 2);
+            (first.column_by_column ? b[k][n + i] : b[k + i][n]) = value;
         }
-    for (int lane = 0; lane < 32; ++lane)
+    });
+    for (int lane = 0; lane < 32; ++lane) {
         for (int i = 0; i < 8; ++i)  // as mma_m16n8k16 has them
             a[lane / 4 + 8 * (i / 2 % 2)][2 * (lane % 4) + i % 2 + 8 * (i / 4)] =
-                value_of(of(lane).kind, of(lane).a[std::size_t(i) / 2], i % 2);
+                value_of(first.kind, of(lane).a[std::size_t(i) / 2], i % 2);
+        for (int i = 0; i < columns / 2; ++i)
+            d[lane / 4 + 8 * (i / 2 % 2)][i / 4 * 8 + 2 * (lane % 4) + i % 2] = of(lane).add ? of(lane).d[i] : 0.0f;
+    }
+    for (int row = 0; row < 16; ++row)
+        for (int k = 0; k < kDepth; ++k)
+            for (int column = 0; column < columns; ++column) d[row][column] += a[row][k] * b[k][column];
     for (int lane = 0; lane < 32; ++lane)
-        for (int i = 0; i < 4; ++i)
-            for (int k = 0; k < kDepth; ++k)
-                of(lane).d[i] += a[lane / 4 + 8 * (i / 2)][k] * b[2 * (lane % 4) + i % 2][k];
+        for (int i = 0; i < columns / 2; ++i)
+            of(lane).d[i] = d[lane / 4 + 8 * (i / 2 % 2)][i / 4 * 8 + 2 * (lane % 4) + i % 2];
 }
 
 void complete_products(void* const* lanes, unsigned) {
@@ -61,27 +114,38 @@ void complete_products(void* const* lanes, unsigned) {
     for (std::size_t i = 0; i < count; ++i) multiply_rows(lanes, i);
 }
 
-bool holds(const float* d, const std::array<float, 4>& values) { return std::memcmp(d, values.data(), 16) == 0; }
+bool holds(const float* d, const std::vector<float>& values) {
+    return std::memcmp(d, values.data(), values.size() * sizeof(float)) == 0;
+}
 
 }  // namespace
 
-std::uint64_t describe_matrix(const void* start, unsigned along_k, unsigned along_rows) {
-    const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(start) - SharedMemory::window.base);
-    const auto units = [](std::size_t bytes) { return std::uint64_t{bytes / kUnit & ((1u << kBits) - 1)}; };
-    return units(offset) | units(along_k) << 16 | units(along_rows) << 32;
+std::size_t place_in_shared(const void* address) {
+    return static_cast<std::size_t>(static_cast<const std::byte*>(address) - SharedMemory::window.base);
 }
 
-void start_product(MmaKind kind, float* d, const std::uint32_t* a, std::uint64_t b, Site site) {
+std::uint64_t describe_matrix(const void* start, unsigned leading, unsigned stride, unsigned swizzle) {
+    return Matrix::units(place_in_shared(start)) | Matrix::units(leading) << 16 | Matrix::units(stride) << 32 |
+           std::uint64_t{swizzle} << 62;
+}
+
+void start_product(const ProductOperands& given, Site site) {
     Thread& thread = *current_thread;
     if (current_block->lanes_of_current_warp() != kFullWarp)
         fault("calls multiply_group in a warp that lacks lanes (mismatched warp operation)", site);
-    if (!thread.products_fenced && !(thread.last_d == d && holds(d, thread.last_values)))
+    if (const Matrix matrix(given.b, given.column_by_column); !matrix.is_aligned())
+        current_block->fault(fmt::format(
+            "calls multiply_group at {}:{} with a matrix whose blocks of eight rows of {} bytes do not begin "
+            "at multiples of {}",
+            site.file_name(), site.line(), matrix.row(), matrix.block_bytes()));
+    if (!thread.products_fenced && !(thread.last_d == given.d && holds(given.d, thread.last_values)))
         fault("calls multiply_group on registers that were written since the last one (missing fence_products)", site);
     ++thread.products_started;
-    GroupProduct product{int(kind), d, {}, {}, b, thread.product_groups};
-    std::copy_n(a, 4, product.a.begin());
-    std::copy_n(d, 4, product.before.begin());
-    thread.products.push_back(product);
+    GroupProduct product{int(given.kind), given.column_by_column, given.add, given.d, {}, {},
+                         given.b,         thread.product_groups};
+    std::copy_n(given.a, 4, product.a.begin());
+    product.before.assign(given.d, given.d + given.count);
+    thread.products.push_back(std::move(product));
 }
 
 void note_proxy_fence() { current_block->fence_proxy(); }
@@ -98,18 +162,21 @@ void finish_products(unsigned pending, Site site) {
         const GroupProduct& product = thread.products[i];
         if (!holds(product.d, product.before))
             fault("has written the sums of a product that was not waited for (missing wait_for_products)", site);
-        for (int row = 0; row < kRows; ++row)
-            for (int block = 0; block < 2; ++block)
-                current_block->check_operand(row_of_block(product.b, row, block), kUnit);
+        const Matrix matrix(product.b, product.column_by_column);
+        each_chunk(product, int(thread.lane()), 32,
+                   [&](int n, int k) { current_block->check_operand(matrix.chunk(n, k), kChunk); });
     }
     WaitLane lane{thread.products.data(), count};
     current_block->warp_operation("wait_for_products", kFullWarp, &complete_products, &lane, site);
     if (count == 0) return;
-    thread.last_d = thread.products[count - 1].d;
-    std::copy_n(thread.last_d, 4, thread.last_values.begin());
+    const GroupProduct& last = thread.products[count - 1];
+    thread.last_d = last.d;
+    thread.last_values.assign(last.d, last.d + last.before.size());
     thread.products_fenced = false;
     thread.products.erase(thread.products.begin(), thread.products.begin() + std::ptrdiff_t(count));
 }
+
+void set_registers(unsigned count, bool more, Site site) { current_block->set_registers(count, more, site); }
 
 void Block::fence_proxy() {
     current_thread->proxy_fence = clock_.now();
@@ -127,12 +194,31 @@ void Block::check_operand(const std::byte* address, std::size_t bytes) {
             writer->thread));
 }
 
-/// Whether all four warps of each group have asked for as many products.
+void Block::set_registers(unsigned count, bool more, std::source_location site) {
+    Thread& thread = *current_thread;
+    const unsigned now = thread.registers != 0 ? thread.registers : registers_at_launch();
+    if (more ? count < now : count > now)
+        fault(fmt::format("calls {} at {}:{} with {}, where it has {} registers",
+                          more ? "take_registers" : "keep_registers", site.file_name(), site.line(), count, now));
+    thread.registers = count;
+}
+
+/// As many as there are for each thread, where the compiler was told of the one block that a multiprocessor has.
+unsigned Block::registers_at_launch() const { return std::min(255u, kRegisters / thread_count_ / 8 * 8); }
+
+bool Block::registers_last() const {
+    std::size_t all = 0;
+    for (const Thread& thread : threads_) all += thread.registers != 0 ? thread.registers : registers_at_launch();
+    return all <= kRegisters;
+}
+
+/// Whether all four warps of each group have asked for as many products, and have as many registers.
 bool Block::groups_are_whole() const {
     return std::all_of(threads_.begin(), threads_.end(), [&](const Thread& thread) {
-        const unsigned first = thread.number / 128 * 128;
+        const unsigned first = thread.number / kGroup * kGroup;
+        const bool asked = thread.products_started != 0 || thread.registers != 0;
         return thread.products_started == threads_[first].products_started &&
-               (thread.products_started == 0 || first + 128 <= thread_count_);
+               thread.registers == threads_[first].registers && (!asked || first + kGroup <= thread_count_);
     });
 }
 

@@ -1,7 +1,7 @@
 // Kernels for hopper_test.cpp: a right one of each kind, and the same with one planted mistake.
 #pragma once
 
-#include "backends/cuda/cuda.h"
+#include "backends/cuda/hopper.h"
 
 namespace vitro::VITRO_DEVICE {
 
@@ -27,10 +27,24 @@ enum class GroupMistake {
     no_product_fence,   // writes registers between products
     writes_sums_early,  // before the product is done
     overwrites_b,       // before the product is done
+    not_aligned,        // b's blocks of rows begin anywhere
+    not_swizzled,       // its chunks stand where they would without
 };
-/// c [64, 8] = a [64, k] · b [8, k]ᵀ by a group of four warps; T is __half or __nv_bfloat16.
-template <class T, GroupMistake kMistake>
+inline constexpr int kGroupDepth = 64;  // of b in shared memory at a time
+/// c [64, kColumns] = a [64, k] · b by a group of four warps, b being [kColumns, k], or, column by column, [k,
+/// kColumns]; T is __half or __nv_bfloat16. In 18 KiB of dynamic shared memory.
+template <class T, int kColumns, Swizzle kSwizzle, bool kColumnByColumn, GroupMistake kMistake>
 __global__ void multiply_by_group(const T* a, const T* b, float* c, int k);
+
+enum class RegisterMistake {
+    none,
+    keeps_all,  // the group that needs few
+    one_warp,   // of four asks
+    takes_few,  // less than it has
+};
+/// One group of four warps gives registers to two.
+template <RegisterMistake kMistake>
+__global__ void share_registers();
 
 /// Four tiles of a programmatic launch, the first one asked for before the wait for the kernel in front.
 __global__ void copies_early(const float* x, float* out);

@@ -20,8 +20,8 @@ std::string fault_of_ring() {
     return fault_of(sum_through_ring<kMistake>, kRing, x.data(), out.data(), kTiles);
 }
 
-constexpr int kDepth = 48;
-const Launch kGroup{.name = "group", .grid = 1, .block = 128};
+constexpr int kDepth = 2 * kGroupDepth;
+const Launch kGroup{.name = "group", .grid = 1, .block = 128, .shared_bytes = 18 * 1024};
 
 template <class T>
 std::vector<T> halves(std::size_t count, std::uint64_t seed) {
@@ -30,22 +30,35 @@ std::vector<T> halves(std::size_t count, std::uint64_t seed) {
     return out;
 }
 
-template <class T, GroupMistake kMistake = GroupMistake::none>
+template <class T, int kColumns, Swizzle kSwizzle, bool kColumnByColumn, GroupMistake kMistake = GroupMistake::none>
 std::string fault_of_group(bool& is_right, Launch how = kGroup) {
-    const auto a = halves<T>(64 * kDepth, 2), b = halves<T>(8 * kDepth, 3);
+    const auto a = halves<T>(64 * kDepth, 2), b = halves<T>(kColumns * kDepth, 3);
     const DeviceArray<T> on_a{a}, on_b{b};
-    const DeviceArray<float> c{std::size_t{64 * 8}};
-    const std::string fault = fault_of(multiply_by_group<T, kMistake>, how, on_a.data(), on_b.data(), c.data(), kDepth);
+    const DeviceArray<float> c{std::size_t{64 * kColumns}};
+    const std::string fault = fault_of(multiply_by_group<T, kColumns, kSwizzle, kColumnByColumn, kMistake>, how,
+                                       on_a.data(), on_b.data(), c.data(), kDepth);
     const std::vector<float> found = c.host();
     is_right = true;
     for (int row = 0; row < 64; ++row)
-        for (int column = 0; column < 8; ++column) {
+        for (int column = 0; column < kColumns; ++column) {
             float sum = 0.0f;
             for (int k = 0; k < kDepth; ++k)
-                sum += float(a[std::size_t(row * kDepth + k)]) * float(b[std::size_t(column * kDepth + k)]);
-            is_right = is_right && std::abs(found[std::size_t(row * 8 + column)] - sum) < 1e-3f;
+                sum += float(a[std::size_t(row * kDepth + k)]) *
+                       float(b[std::size_t(kColumnByColumn ? k * kColumns + column : column * kDepth + k)]);
+            is_right = is_right && std::abs(found[std::size_t(row * kColumns + column)] - sum) < 1e-3f;
         }
     return fault;
+}
+
+/// Of a product whose b lies row by row, or column by column.
+template <GroupMistake kMistake, bool kColumnByColumn = false>
+std::string fault_of_mistake(bool& is_right, Launch how = kGroup) {
+    return fault_of_group<__nv_bfloat16, 64, Swizzle::rows_of_128, kColumnByColumn, kMistake>(is_right, how);
+}
+
+template <RegisterMistake kMistake>
+std::string fault_of_registers() {
+    return fault_of(share_registers<kMistake>, {.name = "registers", .grid = 1, .block = 384});
 }
 
 }  // namespace
@@ -84,22 +97,43 @@ TEST_CASE(
     CHECK(x.host() == std::vector<float>(kRingTile, 2.0f * kTiles));
 }
 
-TEST_CASE("emulation: products of a group of four warps") {
+TEST_CASE("emulation: products of a group of four warps, with b row by row and column by column") {
     bool is_right = false;
-    CHECK(fault_of_group<__half>(is_right) == "");
+    using B = __nv_bfloat16;
+    CHECK((fault_of_group<__half, 128, Swizzle::rows_of_128, false>(is_right)) == "");
     CHECK(is_right);
-    CHECK(fault_of_group<__nv_bfloat16>(is_right) == "");
+    CHECK((fault_of_group<__half, 64, Swizzle::rows_of_128, true>(is_right)) == "");
+    CHECK(is_right);
+    CHECK((fault_of_group<B, 128, Swizzle::rows_of_64, false>(is_right)) == "");
+    CHECK(is_right);
+    CHECK((fault_of_group<B, 96, Swizzle::rows_of_64, true>(is_right)) == "");
+    CHECK(is_right);
+    CHECK((fault_of_group<B, 128, Swizzle::rows_of_128, true>(is_right)) == "");
     CHECK(is_right);
 }
 
 TEST_CASE("emulation: planted mistakes with products of four warps") {
     bool is_right = false;
-    using B = __nv_bfloat16;
-    CHECK_HAS((fault_of_group<B, GroupMistake::no_product_fence>(is_right)), "missing fence_products");
-    CHECK_HAS((fault_of_group<B, GroupMistake::writes_sums_early>(is_right)), "missing wait_for_products");
-    CHECK((fault_of_group<B, GroupMistake::overwrites_b>(is_right)) == "");
+    CHECK_HAS(fault_of_mistake<GroupMistake::no_product_fence>(is_right), "missing fence_products");
+    CHECK_HAS(fault_of_mistake<GroupMistake::writes_sums_early>(is_right), "missing wait_for_products");
+    CHECK(fault_of_mistake<GroupMistake::overwrites_b>(is_right) == "");
     CHECK_FALSE(is_right);  // as on the device: what is written too early is what is multiplied
-    CHECK_HAS(fault_of_group<B>(is_right, {.name = "three warps", .grid = 1, .block = 96}), "mismatched warp group");
+    CHECK(fault_of_mistake<GroupMistake::not_swizzled>(is_right) == "");
+    CHECK_FALSE(is_right);
+    CHECK((fault_of_mistake<GroupMistake::not_swizzled, true>(is_right)) == "");
+    CHECK_FALSE(is_right);
+    CHECK_HAS(fault_of_mistake<GroupMistake::not_aligned>(is_right), "do not begin at multiples of 1024");
+    CHECK_HAS((fault_of_mistake<GroupMistake::not_aligned, true>(is_right)), "do not begin at multiples of 1024");
+    Launch three = kGroup;
+    three.block = 96;
+    CHECK_HAS(fault_of_mistake<GroupMistake::none>(is_right, three), "mismatched warp group");
     if (!accesses_checked()) return;
-    CHECK_HAS((fault_of_group<B, GroupMistake::no_proxy_fence>(is_right)), "missing fence_async_proxy");
+    CHECK_HAS(fault_of_mistake<GroupMistake::no_proxy_fence>(is_right), "missing fence_async_proxy");
+}
+
+TEST_CASE("emulation: groups that share registers, and planted mistakes") {
+    CHECK(fault_of_registers<RegisterMistake::none>() == "");
+    CHECK_HAS(fault_of_registers<RegisterMistake::keeps_all>(), "waits forever at take_registers");
+    CHECK_HAS(fault_of_registers<RegisterMistake::one_warp>(), "mismatched warp group");
+    CHECK_HAS(fault_of_registers<RegisterMistake::takes_few>(), "where it has 168 registers");
 }
