@@ -17,7 +17,7 @@ struct OpenOptions {
     int threads = 0;                  // of the CPU; 0: one per core
     std::string kernels;              // of the CPU, as open_devices takes it
     std::optional<DType> activation;  // without: f32 on the CPU, on a GPU what the checkpoint's weights are
-    std::optional<DType> cache;       // without: f16 on the CPU, else, and of encoders, as the activations
+    std::optional<DType> cache;       // without: f16 on the CPU of what writes, else as the activations
     std::optional<DType> weights;     // without: as stored; f8e4m3 with a scale per row, or a type of blocks
     LanguageModelOptions model;       // for all else; its types and choose_tokens follow from the above
 };

@@ -100,7 +100,7 @@ void add_model_flags(const Command& command, ModelFlags& flags, bool runs) {
                    "checkpoint's type on a GPU");
     command.choice("--kv-type", flags.kv_type, {kKvTypeChoices.begin(), kKvTypeChoices.end()},
                    "element type of the KV cache; auto, the default: f16 on the CPU, else, and for "
-                   "encoders, that of the activations");
+                   "models that write no text, that of the activations");
     command.flag("--exact", flags.exact,
                  "do not round activations to 8 bits before products with block-quantized weights");
 }
