@@ -64,7 +64,12 @@ LanguageModelOptions model_options(const OpenOptions& options, const ModelConfig
     LanguageModelOptions out = options.model;
     const bool on_host = devices.targets.front().backend.is_host();
     out.activation = options.activation.value_or(on_host ? DType::f32 : config.dtype.value_or(DType::bf16));
-    out.cache = options.cache.value_or(out.activation);
+    // Where no token follows, no later step reads what is cached: bytes would be saved for nothing.
+    const bool writes = config.is_causal && config.head == Head::language_model;
+    out.cache = options.cache.value_or(on_host && writes ? DType::f16 : out.activation);
+    if (!on_host && is_block_quantized(out.cache))
+        fail("the KV cache: {} has no kernels for {}: choose f16, bf16 or fp8, or the CPU",
+             devices.targets.front().backend.name(), name(out.cache));
     out.choose_tokens = !on_host && !out.all_logits && config.head == Head::language_model;
     if (options.weights == DType::f8e4m3) out.passes.enabled.emplace("quantize_weights");
     if (options.weights && is_block_quantized(*options.weights)) {

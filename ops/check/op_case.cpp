@@ -210,6 +210,8 @@ std::string special_difference(const TensorType& type, const Elements& expected,
 }
 
 Tolerance kernel_tolerance(DType dtype, const std::vector<std::byte>& expected) {
+    // A step of a block is its largest magnitude by 127.
+    if (dtype == DType::q8_0) return {0, 1.01 / 127 * largest(dtype, expected)};
     if (!is_stored_float(dtype)) return {0, 0};
     // Below 2^-6 all steps of f8e4m3 are 2^-9.
     const double step = dtype == DType::f8e4m3 ? 0x1p-9 : 0, absolute = step + 2e-5 + 1e-6 * largest(dtype, expected);

@@ -38,8 +38,11 @@ TEST_CASE("types follow the device where nothing else is said") {
     const Devices cpu = open_devices("cpu", 1), emulated = open_devices("cuda-emulated", 1);
     const LanguageModelOptions on_cpu = model_options({}, config, cpu), on_gpu = model_options({}, config, emulated);
     CHECK(on_cpu.activation == DType::f32);
-    CHECK(on_cpu.cache == DType::f32);
+    CHECK(on_cpu.cache == DType::f16);
     CHECK_FALSE(on_cpu.choose_tokens);
+    ModelConfig encoder = config;
+    encoder.is_causal = false;
+    CHECK(model_options({}, encoder, cpu).cache == DType::f32);
     CHECK(on_gpu.activation == DType::bf16);
     CHECK(on_gpu.cache == DType::bf16);
     CHECK(on_gpu.choose_tokens);
@@ -49,6 +52,18 @@ TEST_CASE("types follow the device where nothing else is said") {
     CHECK(own.cache == DType::f8e4m3);
     CHECK(own.passes.enabled.contains("quantize_weights"));
     CHECK_FALSE(model_options({.model = {.all_logits = true}}, config, emulated).choose_tokens);
+}
+
+TEST_CASE("a cache of q8_0 is refused where there is no kernel for it, and where heads are no whole blocks") {
+    const Devices cpu = open_devices("cpu", 1), emulated = open_devices("cuda-emulated", 1);
+    const ModelConfig bundled = read_model_config(source_path("models/bundled/tiny-phi3"));  // heads of 64
+    const OpenOptions q8{.cache = DType::q8_0};
+    CHECK(error_of([&] { model_options(q8, bundled, emulated); }) ==
+          "the KV cache: cuda-emulated has no kernels for q8_0: choose f16, bf16 or fp8, or the CPU");
+    CHECK(completed(model_options(q8, bundled, cpu), bundled).cache == DType::q8_0);
+    const ModelConfig odd = read_model_config(source_path("tests/golden/phi3_odd"));
+    CHECK(error_of([&] { completed(model_options(q8, odd, cpu), odd); }) ==
+          "the KV cache: q8_0 keeps heads of a multiple of 32 elements, found 12: choose f16, bf16 or fp8");
 }
 
 TEST_CASE("an opened model has its devices, and says without a flag's name what it cannot do") {

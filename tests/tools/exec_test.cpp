@@ -121,7 +121,7 @@ TEST_CASE("a graph and what passes make of it give the same, random weights or a
     out_of({"graph", "-c", "64", "-o", decode});
     const std::string text = out_of({"exec", decode, "-m", model});
     CHECK(text.starts_with("logits f32 [1, "));
-    CHECK(text.find("k_cache.append f32 [4, 16, ") != std::string::npos);
+    CHECK(text.find("k_cache.append f16 [4, 16, ") != std::string::npos);
     CHECK(text.find(", the next state: min ") != std::string::npos);
 }
 
