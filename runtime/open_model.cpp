@@ -1,6 +1,7 @@
 #include "runtime/open_model.h"
 
 #include <algorithm>
+#include <set>
 
 namespace vitro {
 namespace {
@@ -15,6 +16,46 @@ bool has_weights_of(const Program& program, DType wanted) {
     return std::any_of(program.load.values.begin(), program.load.values.end(), is_wanted) ||
            std::any_of(values.begin(), values.end(),
                        [&](const ValueInfo& value) { return value.kind == ValueKind::weight && is_wanted(value); });
+}
+
+/// Whether an input of the node has one number for each row of another: the bias of matrices.
+bool is_bias(const Graph& graph, const Node& node, const Shape& shape) {
+    for (const ValueId id : present(node.inputs)) {
+        const Shape& matrices = graph.value(id).type.shape;
+        if (matrices.size() == shape.size() + 1 && std::equal(shape.begin(), shape.end(), matrices.begin()))
+            return true;
+    }
+    return false;
+}
+
+/// The matrices, also those of experts, that stay floats where blocks were asked for: their paths.
+std::set<std::string> float_matrices(const Program& program) {
+    const Graph& graph = program.graph;
+    std::set<std::string> out;
+    for (const Node& node : graph.nodes)
+        for (const ValueId id : present(node.inputs)) {
+            const ValueInfo& value = graph.value(id);
+            const TensorType& type = value.type;
+            if (value.kind == ValueKind::weight && type.rank() >= 2 && type.dim(-2).size > 1 && is_float(type.dtype) &&
+                !is_bias(graph, node, type.shape))
+                out.insert(value.path);
+        }
+    return out;
+}
+
+/// What did not become as it was asked for; empty if all did.
+std::string weights_warning(const Program& program, DType wanted, const Backend& backend) {
+    if (!has_weights_of(program, wanted))
+        return fmt::format(
+            "no weight became {0}, so all stay as they are stored: {1} has no kernel for {0}, or no matrix has rows "
+            "that could",
+            name(wanted), backend.name());
+    const std::set<std::string> left = is_block_quantized(wanted) ? float_matrices(program) : std::set<std::string>();
+    if (left.empty()) return {};
+    return fmt::format(
+        "{} of the matrices did not become {} and stay floats, such as {}: {} has no kernel for their shapes in "
+        "blocks, or their rows are no whole blocks",
+        left.size(), name(wanted), *left.begin(), backend.name());
 }
 
 }  // namespace
@@ -39,11 +80,11 @@ OpenModel open_model(const std::filesystem::path& directory, const OpenOptions& 
     Devices devices = open_devices(options.device, options.threads, options.kernels);
     auto model =
         std::make_unique<LanguageModel>(directory, config, devices.targets, model_options(options, config, devices));
-    if (options.weights && !has_weights_of(model->program(Phase::prefill), *options.weights))
-        devices.warnings.push_back(
-            fmt::format("no weight became {0}, so all stay as they are stored: {1} has no kernel for {0}, or no matrix "
-                        "has rows that could",
-                        name(*options.weights), devices.targets.front().backend.name()));
+    if (options.weights) {
+        std::string warning =
+            weights_warning(model->program(Phase::prefill), *options.weights, devices.targets.front().backend);
+        if (!warning.empty()) devices.warnings.push_back(std::move(warning));
+    }
     return {std::move(config), std::move(generation), std::move(devices), std::move(model)};
 }
 

@@ -22,7 +22,7 @@ double best_of(Measure&& measure) {
 
 Peaks peaks_of_cpu(CpuBackend& backend) {
     const CpuLimits& limits = cpu_limits();
-    const Buffer memory = backend.allocate_weights(kReadBytes, "the bandwidth measurement");
+    const Buffer memory = backend.allocate(kReadBytes, "the bandwidth measurement");
     std::memset(memory.data(), 1, memory.bytes());  // or all of it would be one page of zeros
     const std::span<const std::byte> bytes{memory.data(), memory.bytes()};
     return {.bytes_per_second = best_of([&] { return limits.read_bandwidth(backend.pool(), bytes); }),

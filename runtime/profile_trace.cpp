@@ -1,5 +1,7 @@
 #include "runtime/profile_trace.h"
 
+#include "base/json_text.h"
+
 #include <nlohmann/json.hpp>
 
 #include <cmath>
@@ -36,9 +38,7 @@ public:
 
 private:
     static std::int64_t nanoseconds(double seconds) { return std::llround(seconds * 1e9); }
-    void write(const Json& event) {
-        text_ += (text_.empty() ? "" : ",\n") + event.dump(-1, ' ', false, Json::error_handler_t::replace);
-    }
+    void write(const Json& event) { text_ += (text_.empty() ? "" : ",\n") + json_text(event); }
 
     std::string text_;
 };

@@ -35,18 +35,6 @@ std::vector<float> pooled(std::span<const float> rows, std::size_t width, const 
     return out;
 }
 
-/// Probabilities of a row of scores: each label's own, or one among all.
-void to_probabilities(std::span<float> row, bool are_independent) {
-    if (row.size() == 1) return;
-    const float largest = are_independent ? 0 : *std::max_element(row.begin(), row.end());
-    double sum = 0;
-    for (const float x : row) sum += std::exp(static_cast<double>(x - largest));
-    for (float& x : row) {
-        const double e = std::exp(static_cast<double>(x - largest));
-        x = static_cast<float>(are_independent ? e / (1 + e) : e / sum);
-    }
-}
-
 }  // namespace
 
 void each_text(LanguageModel& model, TokenLists texts, Want want,
@@ -100,6 +88,19 @@ std::vector<float> similarities(const std::vector<std::vector<float>>& vectors) 
             out.push_back(static_cast<float>(lengths > 0 ? dot(a, b) / lengths : 0));
         }
     return out;
+}
+
+void to_probabilities(std::span<float> row, bool are_independent) {
+    if (row.size() == 1) return;
+    if (are_independent) {
+        for (float& x : row) x = static_cast<float>(1 / (1 + std::exp(-static_cast<double>(x))));
+        return;
+    }
+    const double largest = *std::max_element(row.begin(), row.end());
+    const auto part = [&](float x) { return std::isinf(x) ? 0 : std::exp(static_cast<double>(x) - largest); };
+    double sum = 0;
+    for (const float x : row) sum += part(x);
+    for (float& x : row) x = static_cast<float>(sum > 0 ? part(x) / sum : 0);
 }
 
 std::vector<std::vector<float>> label_scores(LanguageModel& model, TokenLists texts) {

@@ -1,6 +1,7 @@
 // vitro bench: how fast a model decodes, prefills and generates on a device, and where the time of a step goes.
 #include "tools/bench.h"
 
+#include "base/json_text.h"
 #include "base/random.h"
 #include "runtime/append.h"
 #include "runtime/peaks.h"
@@ -402,7 +403,7 @@ bool run(Flags& flags) {
         if (as_text)
             print(whole, grown);
         else if (flags.json && flags.lines)
-            print_out("{}\n", whole.dump());
+            print_out("{}\n", json_text(whole));
         std::fflush(stdout);
     };
     if (flags.models.empty()) flags.models.push_back(flags.model.directory);
@@ -413,7 +414,7 @@ bool run(Flags& flags) {
         if (as_text && models.back().contains("peak_memory_bytes"))
             print_out("at most {:.2f} GB of memory\n", number(models.back(), "peak_memory_bytes") / 1e9);
     }
-    if (flags.json && !flags.lines) print_out("{}\n", (models.size() == 1 ? models.front() : Json(models)).dump());
+    if (flags.json && !flags.lines) print_out("{}\n", json_text(models.size() == 1 ? models.front() : Json(models)));
     if (!flags.json && !as_text) print_out("{}", bench_table(models, flags.format == "csv"));
     return std::all_of(models.begin(), models.end(), agrees);
 }

@@ -1,5 +1,6 @@
 // vitro devices: what there is to run on, and what it can do.
 #include "runtime/devices.h"
+#include "base/json_text.h"
 
 #include "backends/cpu/cpu_backend.h"
 #include "ops/op_list.h"
@@ -90,7 +91,7 @@ void devices(const Flags& flags) {
                 {{"m", check.m}, {"n", check.n}, {"k", check.k}, {"nmse", check.nmse}});
     }
     if (flags.json) {
-        print_out("{}\n", json.dump());
+        print_out("{}\n", json_text(json));
         return;
     }
     print_out("{:<14} {} threads, kernels for {} (VITRO_ISA chooses among {})\n", "cpu", threads, name(isa_in_use()),

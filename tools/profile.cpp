@@ -1,5 +1,6 @@
 // vitro profile: where the time of a run goes.
 #include "runtime/profile.h"
+#include "base/json_text.h"
 
 #include "graph/dump/html.h"
 #include "graph/dump/subject.h"
@@ -209,7 +210,7 @@ int profile(Flags flags) {
     if (flags.format == "html")
         print_or_write(page_of(profile, peaks, flags), flags.output);
     else if (flags.json)
-        print_or_write(json_of(profile, peaks, flags).dump(2) + "\n", flags.output);
+        print_or_write(json_text(json_of(profile, peaks, flags), 2) + "\n", flags.output);
     else
         print_or_write(text_of(profile, peaks, flags), flags.output);
     return 0;

@@ -1,7 +1,7 @@
 """What cuobjdump says of kernels: registers, shared memory, and the instructions that decide how fast memory is read.
 
 Names and meanings of instructions: CUDA Binary Utilities, "Instruction Set Reference" (Hopper). What nvcc 13 makes of
-prefetch.global.L2 is CCTL.E.PF2, of cp.async LDGSTS, of mma.sync HMMA.
+prefetch.global.L2 is CCTL.E.PF2, of cp.async LDGSTS, of mma.sync HMMA, of ldmatrix LDSM.
 """
 
 import re
@@ -42,6 +42,7 @@ class Counts:
     copies: int = 0        # of 16 bytes, from global to shared memory, asynchronous
     in_flight: int = 0     # most loads of 16 bytes before the first use of one of them
     tensor_core: int = 0   # matrix products
+    matrices: int = 0      # loads of matrices from shared memory to registers
     local: int = 0         # loads and stores of local memory: spilled registers, arrays that are indexed
     prefetches: int = 0    # to the L2 cache
     eager: int = 0         # times that loads of 16 bytes are waited for before the next kernel may start
@@ -70,6 +71,7 @@ class Counts:
         if name == "ACQBULK":
             self.early_copies = self.copies
         self.tensor_core += name in TENSOR_CORE
+        self.matrices += name == "LDSM"
         self.local += name in ("LDL", "STL")
         self.prefetches += name == "UBLKPF" or (name == "CCTL" and not L2_PREFETCHES.isdisjoint(parts))
         if predicate is None and name in ("BRA", "EXIT", "RET", "BRX", "JMP"):
@@ -178,12 +180,14 @@ class Binary:
 
 
 def main() -> None:
-    """usage: sass.py CUBIN: for each kernel that lets the next one start early, whether it waits for weights before, and
-    what it copies before it waits for the kernel in front."""
+    """usage: sass.py CUBIN: for each kernel that lets the next one start early, whether it waits for weights before,
+    what it copies before it waits for the kernel in front, and how many products it has for each ten loads of matrices
+    (ldmatrix)."""
     binary = Binary(Path(sys.argv[1]), "sm_90a", find_cuobjdump())
     found = {name: counts for name, counts in binary.sass(None).items() if counts.allows_next}
     for name, counts in zip(demangled(list(found)), found.values()):
-        print(f"{short_name(name)}: {counts.eager} waits before PREEXIT, {counts.early_copies} copies before ACQBULK")
+        print(f"{short_name(name)}: {counts.eager} waits before PREEXIT, {counts.early_copies} copies before ACQBULK, "
+              f"{10 * counts.tensor_core // max(1, counts.matrices)} products for each ten of ldmatrix")
 
 
 if __name__ == "__main__":

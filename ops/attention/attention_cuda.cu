@@ -2,6 +2,7 @@
 #include "backends/cuda/reduce.h"
 #include "ops/attention/attention.h"
 #include "ops/attention/attention_decode_cuda.h"
+#include "ops/attention/attention_prefill_cuda.h"
 
 namespace vitro::VITRO_DEVICE {
 namespace {
@@ -87,6 +88,7 @@ AttentionTensors tensors_of(const Call& call) {
 bool on_tensor_cores(const Call& call) {
     const DType dtype = call.in(Attention::kQ).dtype, cached = call.in(Attention::kKCache).dtype;
     return dtype != DType::f32 && (cached == dtype || cached == DType::f8e4m3) &&
+           call.attributes.as<Attention>().scale != 0.0f &&
            with_head_size(static_cast<int>(call.in(Attention::kQ).dim(2)), [](auto) { return true; });
 }
 
@@ -96,28 +98,32 @@ bool is_prefill(const Call& call) {
     return call.in(Attention::kQ).dim(0) >= kTokensPerSequence * call.in(Attention::kPageTable).dim(0);
 }
 
-DecodeSplits splits_of(const Call& call) {
+/// DecodeSplits or PrefillSplits.
+template <class Splits>
+Splits splits_of(const Call& call) {
     const Tensor &q = call.in(Attention::kQ), &cache = call.in(Attention::kKCache);
     const std::int64_t held = call.in(Attention::kPageTable).dim(1) * cache.dim(1);
-    return {q.dim(0),
-            q.dim(1),
-            cache.dim(2),
-            q.dim(2),
-            call.attributes.as<Attention>().visibility.most(held),
-            backend_of(call).multiprocessors()};
+    return Splits(q.dim(0), q.dim(1), cache.dim(2), q.dim(2), call.attributes.as<Attention>().visibility.most(held),
+                  backend_of(call).multiprocessors());
 }
 
-std::size_t scratch(const Call& call) { return on_tensor_cores(call) ? splits_of(call).most_bytes : 0; }
+std::size_t scratch(const Call& call) {
+    if (!on_tensor_cores(call)) return 0;
+    return std::max(splits_of<DecodeSplits>(call).most_bytes, splits_of<PrefillSplits>(call).most_bytes);
+}
+
+bool run_on_tensor_cores(const Call& call, const AttentionTensors& a, CudaBackend& backend) {
+    if (is_prefill(call))
+        return launch_attention_prefill(a, splits_of<PrefillSplits>(call), call.scratch.data(), backend);
+    return launch_attention_decode(a, splits_of<DecodeSplits>(call), reinterpret_cast<float*>(call.scratch.data()),
+                                   NextWeights(backend.prefetched(call.next_weights)), backend);
+}
 
 void run(const Call& call) {
     const AttentionTensors a = tensors_of(call);
     CudaBackend& backend = backend_of(call);
     if (a.tokens == 0) return;
-    if (on_tensor_cores(call) &&
-        (is_prefill(call) ? launch_attention_prefill(a, backend)
-                          : launch_attention_decode(a, splits_of(call), reinterpret_cast<float*>(call.scratch.data()),
-                                                    NextWeights(backend.prefetched(call.next_weights)), backend)))
-        return;
+    if (on_tensor_cores(call) && run_on_tensor_cores(call, a, backend)) return;
     launch(attention_plain_kernel,
            {.name = "attention_plain",
             .grid = {unsigned(a.tokens), unsigned(a.heads)},

@@ -105,51 +105,60 @@ __device__ __forceinline__ float2 sums_of_pair(const float (&sums)[kN][4], int s
         return make_float2(sums[2 * sixteen][2 * r + pair], sums[2 * sixteen + 1][2 * r + pair]);
 }
 
-/// scores [16 rows, 16 keys] += q · kᵀ. k: 16 rows of a tile; q(i, a) gives a of mma for the i-th 16 elements, in
-/// pairs as first_of_pair() has them.
-template <class T, class C, int kD, class Q>
-__device__ __forceinline__ void score_keys(float (&scores)[2][4], const Q& q, const C* k) {
+/// scores [kM tiles of 16 rows, kTiles tiles of 16 keys] += q · kᵀ. k: rows of a tile; q(i, m, a) gives a of mma for
+/// the i-th 16 elements of the m-th 16 rows, in pairs as first_of_pair() has them. What is loaded of 16 keys feeds all
+/// rows.
+template <class T, class C, int kD, int kTiles, int kM, class Q>
+__device__ __forceinline__ void score_keys(float (&scores)[kTiles][kM][2][4], const Q& q, const C* k) {
     constexpr int kStride = TileRow<C, kD>::kStride;
     const int lane = int(threadIdx.x) % 32;
 #pragma unroll
     for (int i = 0; i < kD / 16; ++i) {
-        std::uint32_t a[4];
-        q(i, a);
-        if constexpr (sizeof(C) == 2) {
-            std::uint32_t keys[4];
-            ldmatrix(keys, k + (lane / 16 * 8 + lane % 8) * kStride + lane / 8 % 2 * 8 + 16 * i);
-            mma_m16n8k16<T>(scores[0], a, {keys[0], keys[1]});
-            mma_m16n8k16<T>(scores[1], a, {keys[2], keys[3]});
-        } else {
-            std::uint32_t keys[2];  // four elements each
-            ldmatrix(keys, k + lane % 16 * kStride + 16 * i);
-            for (int n = 0; n < 2; ++n)
-                mma_m16n8k16<T>(scores[n], a, {of_f8e4m3<T>(keys[n]), of_f8e4m3<T>(keys[n] >> 16)});
+        std::uint32_t a[kM][4];
+#pragma unroll
+        for (int m = 0; m < kM; ++m) q(i, m, a[m]);
+#pragma unroll
+        for (int tile = 0; tile < kTiles; ++tile) {
+            const C* const rows = k + 16 * tile * kStride;
+            std::uint32_t keys[2][2];
+            if constexpr (sizeof(C) == 2) {
+                std::uint32_t loaded[4];
+                ldmatrix(loaded, rows + (lane / 16 * 8 + lane % 8) * kStride + lane / 8 % 2 * 8 + 16 * i);
+                for (int j = 0; j < 4; ++j) keys[j / 2][j % 2] = loaded[j];
+            } else {
+                std::uint32_t loaded[2];  // four elements each
+                ldmatrix(loaded, rows + lane % 16 * kStride + 16 * i);
+                for (int j = 0; j < 4; ++j) keys[j / 2][j % 2] = of_f8e4m3<T>(loaded[j / 2] >> (j % 2 * 16));
+            }
+#pragma unroll
+            for (int m = 0; m < kM; ++m)
+                for (int n = 0; n < 2; ++n) mma_m16n8k16<T>(scores[tile][m][n], a[m], keys[n]);
         }
     }
 }
 
-/// sums [16 rows, kD] += weights [16 rows, 16 keys] · v.
-template <class T, class C, int kD>
-__device__ __forceinline__ void add_values(float (&sums)[kD / 8][4], const std::uint32_t (&weights)[4], const C* v) {
+/// sums [kM tiles of 16 rows, kD] += weights [kM tiles of 16 rows, 16 keys] · v.
+template <class T, class C, int kD, int kM>
+__device__ __forceinline__ void add_values(float (&sums)[kM][kD / 8][4], const std::uint32_t (&weights)[kM][4],
+                                           const C* v) {
     constexpr int kStride = TileRow<C, kD>::kStride;
     const int lane = int(threadIdx.x) % 32;
 #pragma unroll
     for (int i = 0; i < kD / 16; ++i) {
+        std::uint32_t values[2][2];
         if constexpr (sizeof(C) == 2) {
-            std::uint32_t values[4];
-            ldmatrix_transposed(values, v + lane % 16 * kStride + lane / 16 * 8 + 16 * i);
-            mma_m16n8k16<T>(sums[2 * i], weights, {values[0], values[1]});
-            mma_m16n8k16<T>(sums[2 * i + 1], weights, {values[2], values[3]});
+            std::uint32_t loaded[4];
+            ldmatrix_transposed(loaded, v + lane % 16 * kStride + lane / 16 * 8 + 16 * i);
+            for (int j = 0; j < 4; ++j) values[j / 2][j % 2] = loaded[j];
         } else {
-            std::uint32_t values[2];  // elements 2 (lane / 4) and the next one of two keys
-            ldmatrix_transposed(values, v + lane % 16 * kStride + 16 * i);
-            for (int odd = 0; odd < 2; ++odd) {
-                const auto both_keys = [&](std::uint32_t two) { return __byte_perm(two, 0, odd ? 0x31 : 0x20); };
-                mma_m16n8k16<T>(sums[2 * i + odd], weights,
-                                {of_f8e4m3<T>(both_keys(values[0])), of_f8e4m3<T>(both_keys(values[1]))});
-            }
+            std::uint32_t loaded[2];  // elements 2 (lane / 4) and the next one of two keys
+            ldmatrix_transposed(loaded, v + lane % 16 * kStride + 16 * i);
+            for (int j = 0; j < 4; ++j)
+                values[j / 2][j % 2] = of_f8e4m3<T>(__byte_perm(loaded[j % 2], 0, j / 2 != 0 ? 0x31 : 0x20));
         }
+#pragma unroll
+        for (int m = 0; m < kM; ++m)
+            for (int n = 0; n < 2; ++n) mma_m16n8k16<T>(sums[m][2 * i + n], weights[m], values[n]);
     }
 }
 
@@ -183,8 +192,5 @@ bool with_attention_types(const AttentionTensors& a, Body&& body) {
         return a.q.dtype == DType::bf16 ? with_type(__nv_bfloat16{}) : with_type(__half{});
     });
 }
-
-/// Queues the kernel for steps of whole prompts. False where there is none for this head size on this device.
-bool launch_attention_prefill(const AttentionTensors& a, CudaBackend& backend);
 
 }  // namespace vitro::VITRO_DEVICE

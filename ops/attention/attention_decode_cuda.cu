@@ -7,6 +7,7 @@ namespace {
 
 constexpr int kWarps = 4, kKeys = 16;  // of a warp's tile
 constexpr int kMinKeys = kWarps * kKeys;
+static_assert(kMinKeys == kDecodeKeys);
 
 template <int kD>
 inline constexpr int kStages = kD > 96 ? 2 : 3;
@@ -19,17 +20,76 @@ constexpr std::size_t shared_bytes() {
     return std::size_t(kWarps) * kStages<kD> * 2 * kKeys * TileRow<C, kD>::kStride * sizeof(C);
 }
 
-/// The keys of a token that block `split` of `splits` takes; none: another one does the work.
+/// The token and its keys [begin, end) that a block takes. Blocks go by tokens: each has as many as its keys need.
 struct Share {
-    int begin, end, active;  // active: blocks that have keys, at least one
+    int token = 0, split = 0, splits = 1;  // of the token's blocks
+    int begin = 0, end = 0;
+    int active;  // blocks that have a token
 
-    __device__ Share(int2 seen, int split, int splits) {
-        const int count = max(0, seen.y - seen.x);
-        int each = (count + splits - 1) / splits;
-        each = max(kMinKeys, (each + kMinKeys - 1) / kMinKeys * kMinKeys);
-        active = max(1, (count + each - 1) / each);
+    /// All lanes of a warp call together.
+    __device__ Share(const AttentionTensors& a, int ways) : active(int(gridDim.x)) {
+        const int slot = int(blockIdx.x);
+        if (ways == 0) {
+            take(a.visible(token = slot));
+        } else if (a.tokens == 1) {
+            const int2 seen = a.visible(0);
+            splits = active = splits_of(seen, keys_of_block(keys_of(seen), 1, ways));
+            split = slot;
+            if (slot < active) take(seen);
+        } else {
+            find(a, slot, ways);
+        }
+    }
+
+private:
+    __device__ static int rounded(int keys) { return max(kMinKeys, (keys + kMinKeys - 1) / kMinKeys * kMinKeys); }
+    __device__ static int keys_of(int2 seen) { return max(0, seen.y - seen.x); }
+    /// The most keys that a block takes, where the tokens see `all` together.
+    __device__ static int keys_of_block(int all, int tokens, int ways) {
+        const int divisor = DecodeSplits::divisor(tokens, ways);
+        return rounded((all + divisor - 1) / divisor);
+    }
+    __device__ static int splits_of(int2 seen, int each) { return max(1, (keys_of(seen) + each - 1) / each); }
+    __device__ void take(int2 seen) {
+        const int each = rounded((keys_of(seen) + splits - 1) / splits);
         begin = min(seen.y, seen.x + split * each);
         end = min(seen.y, begin + each);
+    }
+
+    /// The token whose blocks `slot` is among. A lane looks at each 32nd token.
+    __device__ void find(const AttentionTensors& a, int slot, int ways) {
+        constexpr int kRounds = int(DecodeSplits::kMostTokens) / 32;
+        const int lane = int(threadIdx.x) % 32;
+        int2 seen[kRounds];
+        int all = 0;
+#pragma unroll
+        for (int i = 0; i < kRounds; ++i) {
+            seen[i] = 32 * i + lane < a.tokens ? a.visible(32 * i + lane) : make_int2(0, 0);
+            all += keys_of(seen[i]);
+        }
+        const int each = keys_of_block(__reduce_add_sync(0xffffffffu, all), a.tokens, ways);
+        active = 0;
+#pragma unroll
+        for (int i = 0; i < kRounds; ++i) {
+            if (32 * i >= a.tokens) break;
+            const int count = 32 * i + lane < a.tokens ? splits_of(seen[i], each) : 0;
+            int last = active + count;  // one past the token's slots
+            for (int offset = 1; offset < 32; offset *= 2) {
+                const int before = __shfl_up_sync(0xffffffffu, last, offset);
+                if (lane >= offset) last += before - active;
+            }
+            const int first = last - count;
+            const unsigned found = __ballot_sync(0xffffffffu, first <= slot && slot < last);
+            if (found != 0) {
+                const int source = __ffs(int(found)) - 1;
+                token = 32 * i + source;
+                split = slot - __shfl_sync(0xffffffffu, first, source);
+                splits = __shfl_sync(0xffffffffu, count, source);
+                take(make_int2(__shfl_sync(0xffffffffu, seen[i].x, source),
+                               __shfl_sync(0xffffffffu, seen[i].y, source)));
+            }
+            active = __shfl_sync(0xffffffffu, last, 31);
+        }
     }
 };
 
@@ -54,13 +114,14 @@ __device__ __forceinline__ float mean_of_parts(const float* parts, int n, int st
     return sum / total;
 }
 
-/// Block (split, kv head and group of its heads, token): up to kDecodeHeads heads that read the same keys. Each warp
-/// takes tiles of 16 keys, with softmax state of its own; the heads are rows 0 … 7 of the tensor core's 16. The weights
-/// are split into two values of T, of which the smaller ones fill rows 8 … 15, so that nothing is lost by rounding
-/// them. One counter for each token and item is zero, and is again at the end.
+/// Block (slot, kv head and group of its heads), a slot being a token and a part of its keys: up to kDecodeHeads heads
+/// that read the same keys. Each warp takes tiles of 16 keys, with softmax state of its own; the heads are rows 0 … 7
+/// of the tensor core's 16. The weights are split into two values of T, of which the smaller ones fill rows 8 … 15, so
+/// that nothing is lost by rounding them. One counter for each token and item is zero, and is again at the end.
 template <class T, class C, int kD>
 __global__ void __launch_bounds__(kWarps * 32, resident_blocks(kD))
-    attention_decode_kernel(const AttentionTensors a, float* parts, unsigned* counters, const NextWeights next) {
+    attention_decode_kernel(const AttentionTensors a, int ways, float* parts, unsigned* counters,
+                            const NextWeights next) {
     using Row = TileRow<C, kD>;
     constexpr int kTile = kKeys * Row::kStride, kStage = 2 * kTile;
     constexpr bool kQInShared = kD > 128;  // registers do not last
@@ -70,18 +131,20 @@ __global__ void __launch_bounds__(kWarps * 32, resident_blocks(kD))
     const int heads_per_key = a.heads / a.kv_heads, kv_head = int(blockIdx.y) % a.kv_heads;
     const int first_head = int(blockIdx.y) / a.kv_heads * kDecodeHeads;  // among those of the kv head
     const int heads = min(kDecodeHeads, heads_per_key - first_head);
-    const int token = int(blockIdx.z), head = kv_head * heads_per_key + first_head;
+    const int head = kv_head * heads_per_key + first_head;
     allow_next_kernel();
     if (!a.reads_early) wait_for_previous_kernel();
-    const Share share(a.visible(token), int(blockIdx.x), int(gridDim.x));
+    const Share share(a, ways);
+    // For the next weights; else the blocks without keys do.
+    const bool asks_ahead = share.active >= min(ways, int(gridDim.x));
     if (int(blockIdx.x) >= share.active) {
-        next.prefetch(share.active);
+        if (!asks_ahead) next.prefetch(share.active, int(gridDim.x));
         if (a.reads_early) wait_for_previous_kernel();
         return;
     }
 
     C* const ring = dynamic_shared<C>() + warp * kStages<kD> * kStage;
-    const int sequence = a.sequences[token];
+    const int token = share.token, sequence = a.sequences[token];
     const int tiles = max(0, (share.end - share.begin - warp * kKeys + kMinKeys - 1) / kMinKeys);
     const auto tile_begin = [&](int tile) { return share.begin + (warp + kWarps * tile) * kKeys; };
     const auto look_up = [&](int tile) {  // lane's row of the caches
@@ -109,8 +172,7 @@ __global__ void __launch_bounds__(kWarps * 32, resident_blocks(kD))
         wait_for_previous_kernel();
     }
     for (; copied < kStages<kD> - 1; ++copied) copy(copied, look_up(copied));
-    const bool asks_ahead = share.active == int(gridDim.x);  // for the next weights; else the blocks without keys do
-    if (asks_ahead && tiles < kStages<kD>) next.prefetch(0);
+    if (asks_ahead && tiles < kStages<kD>) next.prefetch(0, share.active);
     int rows = look_up(kStages<kD> - 1);
 
     unsigned q_held[kQInShared ? 1 : kD / 16][2];  // rows 8 … 15 are zeros
@@ -129,22 +191,24 @@ __global__ void __launch_bounds__(kWarps * 32, resident_blocks(kD))
             }
     }
     if constexpr (kQInShared) __syncthreads();
-    const auto q = [&](int i, std::uint32_t(&out)[4]) {
+    const auto q = [&](int i, int, std::uint32_t(&out)[4]) {
         for (int j = 0; j < 2; ++j) {
             out[2 * j] = kQInShared ? q_shared[(2 * i + j) * 32 + lane] : q_held[kQInShared ? 0 : i][j];
             out[2 * j + 1] = 0u;
         }
     };
-    float sums[kD / 8][4] = {}, largest = -INFINITY, total = 0.0f;
+    float all_sums[1][kD / 8][4] = {}, largest = -INFINITY, total = 0.0f;
+    auto& sums = all_sums[0];
     for (int tile = 0; tile < tiles; ++tile) {
         cp_async_wait<kStages<kD> - 2>();
         __syncwarp();
         copy(tile + kStages<kD> - 1, rows);
-        if (asks_ahead && tile + kStages<kD> == tiles) next.prefetch(0);
+        if (asks_ahead && tile + kStages<kD> == tiles) next.prefetch(0, share.active);
         rows = look_up(tile + kStages<kD>);
         const C* const k = ring + tile % kStages<kD> * kStage;
-        float scores[2][4] = {};
-        score_keys<T, C, kD>(scores, q, k);
+        float products[1][1][2][4] = {};
+        score_keys<T, C, kD>(products, q, k);
+        auto& scores = products[0][0];
         if (a.cap != 0.0f)
             for (int i = 0; i < 4; ++i) scores[i / 2][i % 2] = a.held(scores[i / 2][i % 2]);
         const int left = share.end - tile_begin(tile) - 2 * part;  // keys from this lane's first one on
@@ -166,7 +230,7 @@ __global__ void __launch_bounds__(kWarps * 32, resident_blocks(kD))
         for (int i = 0; i < kD / 8; ++i)
             for (int j = 0; j < 4; ++j) sums[i][j] *= shrink;
         const SplitPair first = split<T>(weights[0], weights[1]), second = split<T>(weights[2], weights[3]);
-        add_values<T, C, kD>(sums, {first.high, first.low, second.high, second.low}, k + kTile);
+        add_values<T, C, kD>(all_sums, {{first.high, first.low, second.high, second.low}}, k + kTile);
     }
     cp_async_wait<0>();
     for (int offset = 1; offset < 4; offset *= 2) total += __shfl_xor_sync(0xffffffffu, total, offset);
@@ -186,16 +250,16 @@ __global__ void __launch_bounds__(kWarps * 32, resident_blocks(kD))
 
     constexpr int kWarpStride = kDecodeHeads * kSharedPart<kD>;
     T* const out = static_cast<T*>(a.out.data) + (std::int64_t(token) * a.heads + head) * kD;
-    if (share.active == 1) {
+    if (share.splits == 1) {
         for (int i = thread; i < heads * kD; i += kWarps * 32)
             out[i] =
                 from_float<T>(mean_of_parts<kD>(warp_parts + i / kD * kSharedPart<kD>, kWarps, kWarpStride, i % kD));
         return;
     }
-    // This block's part, [token, y][split][heads of a block][kPart]: the warps' on one scale.
+    // This block's part, [y][slot][heads of a block][kPart]: the warps' on one scale.
     const int part_stride = min(kDecodeHeads, heads_per_key) * kPart<kD>;
-    const int item = token * int(gridDim.y) + int(blockIdx.y);
-    float* const item_parts = parts + std::int64_t(item) * gridDim.x * part_stride;
+    unsigned* const counter = counters + token * int(gridDim.y) + int(blockIdx.y);
+    float* const item_parts = parts + (std::int64_t(blockIdx.y) * gridDim.x + blockIdx.x - share.split) * part_stride;
     for (int i = thread; i < heads * kPart<kD>; i += kWarps * 32) {
         const int h = i / kPart<kD>, element = i % kPart<kD>;
         const float* from = warp_parts + h * kSharedPart<kD>;
@@ -203,15 +267,15 @@ __global__ void __launch_bounds__(kWarps * 32, resident_blocks(kD))
         for (int w = 0; w < kWarps; ++w) high = fmaxf(high, from[w * kWarpStride + kD]);
         for (int w = 0; w < kWarps; ++w)
             sum += fast_exp2(from[w * kWarpStride + kD] - high) * from[w * kWarpStride + element];
-        item_parts[int(blockIdx.x) * part_stride + i] = element == kD ? high : sum;
+        item_parts[share.split * part_stride + i] = element == kD ? high : sum;
     }
     __syncthreads();
-    if (thread == 0) *arrived = add_acquire_release(counters + item, 1u);
+    if (thread == 0) *arrived = add_acquire_release(counter, 1u);
     __syncthreads();
-    if (*arrived != unsigned(share.active - 1)) return;
+    if (*arrived != unsigned(share.splits - 1)) return;
     for (int i = thread; i < heads * kD; i += kWarps * 32)
-        out[i] = from_float<T>(mean_of_parts<kD>(item_parts + i / kD * kPart<kD>, share.active, part_stride, i % kD));
-    if (thread == 0) counters[item] = 0;
+        out[i] = from_float<T>(mean_of_parts<kD>(item_parts + i / kD * kPart<kD>, share.splits, part_stride, i % kD));
+    if (thread == 0) *counter = 0;
 }
 
 template <class T, class C, int kD>
@@ -223,12 +287,12 @@ bool launch_decode(const AttentionTensors& a, const DecodeSplits& splits, float*
     if (!backend.allow_shared_bytes(kernel, kBytes)) return false;
     launch(kernel,
            {.name = "attention_decode",
-            .grid = {unsigned(splits.count), unsigned(splits.items), unsigned(a.tokens)},
+            .grid = {unsigned(splits.slots), unsigned(splits.items)},
             .block = kWarps * 32,
             .shared_bytes = kBytes,
             .stream = backend.stream(),
             .programmatic = true},
-           a, parts, backend.counters(), next);
+           a, splits.ways, parts, backend.counters(), next);
     return true;
 }
 
@@ -238,12 +302,17 @@ DecodeSplits::DecodeSplits(std::int64_t tokens, std::int64_t heads, std::int64_t
                            std::int64_t most_keys, int multiprocessors) {
     const std::int64_t heads_per_key = heads / kv_heads;
     items = kernel_int(kv_heads * ((heads_per_key + kDecodeHeads - 1) / kDecodeHeads));
-    const std::int64_t resident = multiprocessors * resident_blocks(d);
-    const std::int64_t all = std::max<std::int64_t>(1, tokens * items), most = most_keys / kMinKeys;
-    count = all > CudaBackend::kCounters ? 1 : kernel_int(std::max<std::int64_t>(1, std::min(resident / all, most)));
-    if (most > 1)
-        most_bytes =
-            sizeof(float) * std::size_t(resident * std::min<std::int64_t>(heads_per_key, kDecodeHeads) * (d + 2));
+    const std::int64_t at_once = multiprocessors * resident_blocks(d) / std::max(1, items),
+                       most = std::max<std::int64_t>(1, (most_keys + kMinKeys - 1) / kMinKeys);  // of a token
+    const auto slots_of = [&](std::int64_t n) {
+        return std::min(n * most, n - 1 + divisor(kernel_int(n), kernel_int(at_once)));
+    };
+    const bool shares = at_once > 1 && most > 1 && tokens <= kMostTokens && tokens * items <= CudaBackend::kCounters;
+    ways = shares ? kernel_int(at_once) : 0;
+    slots = kernel_int(shares ? slots_of(tokens) : tokens);
+    if (at_once > 1 && most > 1)
+        most_bytes = sizeof(float) * std::size_t(items * slots_of(std::min(tokens, kMostTokens)) *
+                                                 std::min<std::int64_t>(heads_per_key, kDecodeHeads) * (d + 2));
 }
 
 bool launch_attention_decode(const AttentionTensors& a, const DecodeSplits& splits, float* parts,

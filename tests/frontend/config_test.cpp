@@ -410,4 +410,6 @@ TEST_CASE("names of labels: each index once as a key") {
         CAPTURE(labels);
         CHECK(error_of(text(labels)).find("expected each index in [0, ") != std::string::npos);
     }
+    CHECK(error_of(text(R"({"0": "a", "1": "b", "2": "a"})")) ==
+          "config.json: \"id2label.2\": expected labels that differ, found \"a\"");
 }

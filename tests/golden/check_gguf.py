@@ -28,9 +28,12 @@ from safetensors.numpy import load_file, save_file
 ROOT = Path(__file__).resolve().parents[2]
 TYPES = ["f16", "bf16", "q8_0", "q4_0", "q4_k_m", "q5_k_m", "q6_k"]
 FILE_TYPES = {"f16": 1, "bf16": 32, "q8_0": 7, "q4_0": 2, "q4_k_m": 15, "q5_k_m": 17, "q6_k": 18}
-GOLDENS = ["llama_gqa_tied", "llama_bias", "llama_head_dim", "mistral_full", "phi3_partial_rotary", "phi3_tied", "phi3_longrope_long", "llama_llama3", "qwen3_norms"]
+GOLDENS = ["llama_gqa_tied", "llama_bias", "llama_head_dim", "mistral_full", "phi3_partial_rotary", "phi3_tied", "phi3_longrope_long", "llama_llama3", "qwen3_norms",
+           "granite", "olmo2", "stablelm"]
 # Where llama.cpp knows without a key what the golden has otherwise.
-ALTERED = {"gemma2": {"query_pre_attn_scalar": 16}, "gemma3": {"layer_types": ["sliding_attention"] * 3}}
+ALTERED = {"gemma2": {"query_pre_attn_scalar": 16}, "gemma3": {"layer_types": ["sliding_attention"] * 3},
+           "olmo3": {"layer_types": ["sliding_attention"] * 2}, "smollm3_no_rope": {"no_rope_layers": [1, 1, 1, 0]},
+           "starcoder2": {"sliding_window": None}}
 LENGTH, GREEDY = 24, 32
 
 

@@ -145,6 +145,17 @@ TEST_CASE("attention of single tokens asks for what the caches hold before it wa
     CHECK(kernels == 20);  // bf16 and f16, caches of fp8 or the same, five sizes of heads
 }
 
+TEST_CASE("attention of many tokens: what is loaded of keys and values feeds two tiles of rows") {
+    const std::string said = sass_of("ops/attention/attention_prefill_cuda.cu");
+    if (said.empty()) return;
+    const int kernels = each_line(said, "(attention_prefill_kernel<.*, (?:64|80|96|128)>): .* (\\d+) products for",
+                                  [](const std::string& kernel, int products) {
+                                      // One tile of rows has 20, less q's where that is in shared memory.
+                                      CHECK_MESSAGE(products >= 26, kernel);
+                                  });
+    CHECK(kernels == 16);  // bf16 and f16, caches of fp8 or the same
+}
+
 TEST_CASE("what only Hopper has compiles for every card") {
     const std::string path = nvcc();
     if (path.empty()) return;
