@@ -1,12 +1,8 @@
 // linear(x, W) -> linear(quantize_activations(x), W), for W of blocks, where the device multiplies integers
-// linear(x, W) -> linear(cast(x, bf16), W), for W of bf16, where the device multiplies bf16
 //
-// Activations are rounded once for all that read them: to 8 bits, each block of neighbours with a scale of its own, or
-// to bf16. A kernel says which it wants (KernelDef::prefers). A product is off by less than a thousandth of its square;
-// --exact leaves this pass out.
+// Activations are rounded to 8 bits, each block of neighbours with a scale of its own, once for all that read them. A
+// product is off by less than a thousandth of its square; --exact leaves this pass out.
 #include "ops/quantize_activations/quantize_activations.h"
-
-#include "ops/cast/cast.h"
 #include "passes/linear_layer.h"
 
 #include <algorithm>
@@ -30,44 +26,33 @@ private:
     bool round(ValueId out) {
         const Graph& graph = rewriter_.graph();
         auto layer = linear_layer_of(rewriter_, out);
-        if (!layer) return false;
-        const DType x = graph.value(layer->x).type.dtype;
-        if (!is_float(x) || layer->linear.x_rounded) return false;
-        const DType to = context_.preferred(graph, linear_node(*layer, out), Linear::kX);
-        const bool rounds = is_rounded(to) || (is_float(to) && info(to).block_bytes < info(x).block_bytes);
-        if (!rounds && !is_block_quantized(graph.value(layer->weight).type.dtype)) return false;
+        if (!layer || !is_block_quantized(graph.value(layer->weight).type.dtype)) return false;
+        const TensorType x = graph.value(layer->x).type;
+        if (!is_float(x.dtype)) return false;
         if (layer->norm_weight != kAbsent) return rewriter_.refuse(out, "x is normed in the matmul");
-        if (!rounds) return rewriter_.refuse(out, "the device has no kernel for rounded activations");
-        rewriter_.fired(
-            out, fmt::format("{} rounded to {}", graph.value(layer->x).path, is_rounded(to) ? "8 bits" : name(to)));
-        layer->linear.dtype = x;
-        layer->linear.x_rounded = is_float(to);
-        layer->x = rounded(layer->x, to);
+        if (context_.preferred(graph, linear_node(*layer, out), Linear::kX) != DType::q8_32)
+            return rewriter_.refuse(out, "the device has no kernel for rounded activations");
+        rewriter_.fired(out, fmt::format("{} rounded to 8 bits", graph.value(layer->x).path));
+        layer->linear.dtype = x.dtype;
+        layer->x = rounded(layer->x);
         replace_by(rewriter_, *layer, out);
         return true;
     }
 
     /// x rounded, once for all that read it.
-    ValueId rounded(ValueId x, DType to) {
-        const auto [at, is_new] = rounded_.try_emplace({x, to}, kAbsent);
+    ValueId rounded(ValueId x) {
+        const auto [at, is_new] = rounded_.try_emplace(x, kAbsent);
         if (!is_new) return at->second;
         const ValueInfo& info = rewriter_.value(x);
-        at->second = rewriter_.new_value(fmt::format("{}.{}", info.path, name(to)), TensorType{to, info.type.shape});
+        at->second = rewriter_.new_value(info.path + ".q8_32", TensorType{DType::q8_32, info.type.shape});
         const NodeId before = *std::ranges::min_element(rewriter_.users(x));
-        const bool casts = is_float(to);
-        rewriter_.insert({casts ? &kCast : &kQuantizeActivations,
-                          casts ? Attributes(Cast{to}) : Attributes{},
-                          {x},
-                          {at->second},
-                          {},
-                          {}},
-                         before);
+        rewriter_.insert({&kQuantizeActivations, {}, {x}, {at->second}, {}, {}}, before);
         return at->second;
     }
 
     Rewriter rewriter_;
     PassContext& context_;
-    std::map<std::pair<ValueId, DType>, ValueId> rounded_;
+    std::map<ValueId, ValueId> rounded_;
 };
 
 }  // namespace

@@ -101,8 +101,7 @@ void add_model_flags(const Command& command, ModelFlags& flags, bool runs) {
     command.choice("--kv-type", flags.kv_type, {"auto", "f32", "f16", "bf16", "fp8"},
                    "element type of the KV cache; auto, the default: that of the activations");
     command.flag("--exact", flags.exact,
-                 "do not round activations to 8 bits before products with block-quantized weights, nor to bf16 before "
-                 "products with weights of bf16, as CPUs that multiply bf16 have it");
+                 "do not round activations to 8 bits before products with block-quantized weights");
 }
 
 void add_step_flags(const Command& command, StepFlags& flags) {

@@ -1,6 +1,5 @@
 // The norm goes into scratch as fp32 before the product. Everything after happens while a block of the product is in
 // the first caches: pass after pass over its rows, so that each dtype and each activation is one small loop.
-#include "backends/cpu/simd_tile.h"
 #include "base/checked.h"
 #include "base/packed.h"
 #include "ops/common/activations_cpu.h"
@@ -162,9 +161,6 @@ std::string refuses(std::span<const TensorType> inputs, std::span<const TensorTy
 DType prefers(std::size_t input, std::span<const TensorType> inputs, const Attributes&) {
     const DType x = inputs[Linear::kX].dtype, weight = inputs[Linear::kWeight].dtype;
     if (input == Linear::kX && is_block_quantized(weight)) return DType::q8_32;
-    if (input == Linear::kX && weight == DType::bf16 && simd::has_bf16_products() &&
-        inputs[Linear::kX].dim(1).size % 2 == 0)
-        return DType::bf16;
     if (input == Linear::kWeight && is_block_quantized(weight) && is_rounded(x)) return packed(weight);
     return inputs[input].dtype;
 }

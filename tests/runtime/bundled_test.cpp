@@ -80,7 +80,6 @@ TEST_CASE("the bundled model completes every expected prompt as in transformers,
 
 TEST_CASE("the bundled model's greedy text is the same with activations in bf16, and with weights in q8_0") {
     check_completions({.activation = DType::bf16, .cache = DType::bf16});
-    check_completions({.passes = {.exact = true}});  // or some CPUs round activations to bf16
     LanguageModelOptions q8_0;
     q8_0.passes.enabled = {"weights_to_blocks"};
     q8_0.passes.block_type = DType::q8_0;
