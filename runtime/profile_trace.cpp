@@ -71,7 +71,7 @@ std::string trace_json(const Profile& profile, const std::map<std::string, Peaks
             const double seconds = std::max(time.end - time.begin, 1e-9);
             const Peaks& peak = peaks.at(steps[i].device);
             const double bound =
-                std::max(peak.seconds_for_bytes(time.cost), peak.seconds_for_flops(time.cost, steps[i].of_integers));
+                std::max(peak.seconds_for_bytes(time.cost), peak.seconds_for_flops(time.cost, steps[i].arithmetic));
             events.add(steps[i].op, "step", threads.at(steps[i].device), time.begin, time.end,
                        {{"path", steps[i].path},
                         {"bytes", time.cost.bytes},
