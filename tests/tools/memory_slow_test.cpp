@@ -3,6 +3,7 @@
 #include "base/dtype.h"
 #include "tests/frontend/gguf_files.h"
 #include "tests/frontend/temp_dir.h"
+#include "tests/paths.h"
 #include "tests/tools/json_of.h"
 
 #include <doctest/doctest.h>
