@@ -137,8 +137,8 @@ private:
     /// of all: while the last ones are made, what they are made of is in memory, too.
     static std::vector<ValueId> large_first(const Graph& graph) {
         std::vector<ValueId> order = graph.values_of(ValueKind::weight);
-        const auto bytes = [&](ValueId id) { return bytes_of(graph.value(id).type, {}); };
-        std::int64_t all = 0, behind = 0;
+        const auto bytes = [&](ValueId id) { return static_cast<double>(bytes_of(graph.value(id).type, {})); };
+        double all = 0, behind = 0;  // sums of what may be as large as 63 bits say
         for (const ValueId id : order) all += bytes(id);
         std::unordered_set<ValueId> large;
         for (std::size_t i = order.size(); i-- > 0;) {
