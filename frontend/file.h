@@ -40,7 +40,7 @@ void check_mapped_files();
 /// The path of the mapped file that an address lies in, or null. A signal handler may call it.
 const char* mapped_file_at(const void* address) noexcept;
 
-/// Drops whole memory pages within a part of a MappedFile that nobody reads any more. Whoever does read it after all
+/// Drops the memory pages of a part of a MappedFile that nobody reads any more. Whoever does read it after all
 /// has the file's bytes again, from the disk or the system's cache of it.
 void drop_pages(std::span<const std::byte> mapped);
 
