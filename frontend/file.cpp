@@ -166,6 +166,7 @@ const char* mapped_file_at(const void* address) noexcept {
 }
 
 void drop_pages(std::span<const std::byte> mapped) {
+    if (mapped_file_at(mapped.data()) == nullptr) return;
     const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
     const auto address = reinterpret_cast<std::uintptr_t>(mapped.data());
     const std::uintptr_t begin = address / page * page, end = (address + mapped.size() + page - 1) / page * page;
