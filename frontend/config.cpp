@@ -201,6 +201,9 @@ void read_labels(const JsonValue& config, ModelConfig& model) {
     if (model.labels.empty()) config.at("id2label").refuse("at least one label");
     const auto type = config.given("problem_type");
     model.has_independent_labels = type && type->string() == "multi_label_classification";
+    if (type && type->string() == "regression" && model.labels.size() > 1)
+        type->refuse(
+            "\"single_label_classification\" or \"multi_label_classification\" where there are several labels");
 }
 
 /// A directory's config.json, or what a GGUF file says in its place.

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -29,7 +30,9 @@ std::vector<float> similarities(const std::vector<std::vector<float>>& vectors);
 void to_probabilities(std::span<float> row, bool are_independent);
 
 /// The scores of labels of each text, [labels], or of each of its tokens, [tokens, labels], as the model's head has it:
-/// probabilities, or, of a single label, what the head gives.
-std::vector<std::vector<float>> label_scores(LanguageModel& model, TokenLists texts);
+/// probabilities, or, of a single label, what the head gives. A head that reads a text's last token skips those at the
+/// end that are `padding`, as transformers does.
+std::vector<std::vector<float>> label_scores(LanguageModel& model, TokenLists texts,
+                                             std::optional<std::int64_t> padding = {});
 
 }  // namespace vitro

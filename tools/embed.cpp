@@ -146,7 +146,7 @@ Json scores_of(std::span<const float> row, const std::vector<std::string>& label
 void classify(const Flags& flags) {
     const OpenModel open = open_model(flags.model, options_for(false));
     const Inputs inputs = read_inputs(flags, open.model->context());
-    const auto scores = label_scores(*open.model, inputs.tokens);
+    const auto scores = label_scores(*open.model, inputs.tokens, open.generation.pad_token_id);
     const std::size_t width = open.config.labels.size();
     Json json = Json::array();
     for (std::size_t i = 0; i < scores.size(); ++i) {

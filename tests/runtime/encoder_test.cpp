@@ -197,6 +197,19 @@ TEST_CASE("scores of labels are probabilities, that of a single one what the hea
     }
 }
 
+TEST_CASE("a text's last token is the last that is no padding, and its first one where all are") {
+    const OpenModel model =
+        open_model(source_path("tests/golden/qwen3_sequence"),
+                   {.device = "cpu", .threads = 1, .model = {.max_sequences = 8, .all_logits = true}});
+    const auto scores = [&](const std::vector<std::int32_t>& tokens, std::optional<std::int64_t> padding) {
+        return label_scores(*model.model, std::vector<std::vector<std::int32_t>>{tokens}, padding)[0];
+    };
+    CHECK(scores({5, 17, 3, 3}, 3) == scores({5, 17}, {}));
+    CHECK(scores({5, 3, 17}, 3) == scores({5, 3, 17}, {}));
+    CHECK(scores({3, 3}, 3) == scores({3}, {}));
+    CHECK(scores({5, 17, 3}, {}) != scores({5, 17}, {}));
+}
+
 TEST_CASE("scores of any size have probabilities") {
     const auto of = [](std::vector<float> row, bool are_independent) {
         to_probabilities(row, are_independent);
