@@ -28,13 +28,14 @@ std::size_t scratch(const Call& call) {
 /// `n` heads of one token, turned, the rest of each as it is; where `to` has blocks, by way of memory for a head.
 template <class X, class Y>
 void turn_heads(const RopeTurn& turn, const X* from, Y* to, std::int64_t n, std::int64_t d, float* memory) {
+    constexpr bool kIsBlocks = std::is_same_v<Y, Q8Block>;
     const std::int64_t rotary = 2 * turn.pairs;
     const auto turn_head = [&](auto* out) {
         turn(from, out);
         if (rotary < d) convert(from + rotary, out + rotary, d - rotary);
     };
     for (std::int64_t head = 0; head < n; ++head, from += d, to += d / kElementsOf<Y>) {
-        if constexpr (kElementsOf < Y >> 1) {
+        if constexpr (kIsBlocks) {
             turn_head(memory);
             write_row(memory, to, d);
         } else {
