@@ -120,6 +120,20 @@ TEST_CASE("a chunk after a long context: blocks share its keys, and their parts 
     }
 }
 
+TEST_CASE(
+    "prompts by products of four warps: heads of 64, 96 and 128, ragged, with windows, softcaps and shared keys") {
+    const Step steps[] = {
+        {{{70, 70}}, {2, 1, 64}, DType::bf16, DType::bf16, scaled(0.125f)},
+        {{{300, 40}, {150, 30}, {0, 0}}, {2, 1, 96}, DType::f16, DType::f16, scaled(0.1f, {.window = 200}, 0.9f)},
+        {{{300, 66}}, {1, 1, 128}, DType::bf16, DType::bf16, scaled(-0.09f)},
+        {{{520, 64}}, {1, 1, 64}, DType::f16, DType::f16, scaled(0.125f, {.causal = false})},
+    };
+    for (const Step& step : steps) {
+        CAPTURE(step.heads.size);
+        check(step, step.heads.size == 128);
+    }
+}
+
 TEST_CASE("tokens of very different lengths: those that have more than their share of the keys have several blocks") {
     std::vector<Sequence> forty(40, {10, 1});
     forty[33] = {1200, 1};
