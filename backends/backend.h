@@ -86,10 +86,9 @@ public:
     /// True when the host may read and write device pointers directly; then weights are used where the file is mapped.
     virtual bool is_host() const = 0;
 
-    /// Zeroed memory. Error, naming `what` and the bytes, when there is not enough.
+    /// Zeroed memory, in large pages where there are any and it fills one. Error, naming `what` and the bytes, when
+    /// there is not enough.
     virtual Buffer allocate(std::size_t bytes, std::string_view what) = 0;
-    /// The same for what is written once and read in every step, the weights: in large pages, where there are any.
-    virtual Buffer allocate_weights(std::size_t bytes, std::string_view what) { return allocate(bytes, what); }
     /// What allocate() could still give, and could give if nothing was in use; nothing where that is not known.
     virtual std::optional<std::size_t> free_bytes() const { return {}; }
     virtual std::optional<std::size_t> total_bytes() const { return {}; }

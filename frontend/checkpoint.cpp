@@ -190,12 +190,14 @@ const TensorView& Checkpoint::at(std::string_view name) const {
 }
 
 Tensor Checkpoint::tensor(std::string_view name) {
+    constexpr std::size_t kSmall = std::size_t{64} << 10;
     const TensorView& view = at(name);
-    if (view.data != nullptr && view.is_aligned()) return view.tensor();
+    if (view.data != nullptr && view.is_aligned() && view.bytes > kSmall) return view.tensor();
     std::unique_ptr<std::byte[]>& copy = copies_[own_name(name)];
     if (copy == nullptr) {
         copy = std::make_unique_for_overwrite<std::byte[]>(view.bytes);
         copy_to(name, copy.get());
+        unload(name);
     }
     return {view.dtype, view.shape, copy.get()};
 }

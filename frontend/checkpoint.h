@@ -44,7 +44,8 @@ public:
     const TensorView& at(std::string_view name) const;
 
     /// The tensor for computing: mapped without a copy, except that data which the file does not align to its element,
-    /// or has in two tensors, is copied once, and kept. Read-only memory, valid as long as this checkpoint.
+    /// or has in two tensors, is copied once, and kept; so are small ones, since a byte that is read may keep 2 MB of
+    /// the file in memory, where the system maps it in large pages. Read-only memory, valid as long as this checkpoint.
     Tensor tensor(std::string_view name);
 
     /// A copy of the tensor's bytes.

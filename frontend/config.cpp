@@ -16,6 +16,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <set>
 #include <string_view>
 
 namespace vitro {
@@ -182,6 +183,7 @@ void read_labels(const JsonValue& config, ModelConfig& model) {
         const std::vector<JsonValue::Member> members = names->members();
         model.labels.resize(members.size());
         std::vector<bool> known(members.size());
+        std::set<std::string_view> labels;
         for (const auto& [key, value] : members) {
             std::size_t index = members.size();
             const char* end = key.data() + key.size();
@@ -189,6 +191,7 @@ void read_labels(const JsonValue& config, ModelConfig& model) {
             if (error != std::errc() || after != end || index >= members.size() || known[index])
                 value.refuse(fmt::format("each index in [0, {}) once as a key", members.size()));
             known[index] = true;
+            if (!labels.insert(value.string()).second) value.refuse("labels that differ");
             model.labels[index] = value.string();
         }
     } else {
@@ -198,6 +201,9 @@ void read_labels(const JsonValue& config, ModelConfig& model) {
     if (model.labels.empty()) config.at("id2label").refuse("at least one label");
     const auto type = config.given("problem_type");
     model.has_independent_labels = type && type->string() == "multi_label_classification";
+    if (type && type->string() == "regression" && model.labels.size() > 1)
+        type->refuse(
+            "\"single_label_classification\" or \"multi_label_classification\" where there are several labels");
 }
 
 /// A directory's config.json, or what a GGUF file says in its place.

@@ -7,11 +7,12 @@
 namespace vitro {
 namespace {
 
-/// A key, and the value besides null, false and an empty list with which it asks for nothing.
+/// A key, and the value besides null and an empty list with which it asks for nothing.
 struct Switch {
     std::string_view key;
     std::optional<double> neutral_number = {};
     std::string_view neutral_text = {};
+    bool neutral_flag = false;
 };
 
 constexpr Switch kSwitches[] = {
@@ -31,6 +32,7 @@ constexpr Switch kSwitches[] = {
     {"final_logit_softcapping"},
     {"first_k_dense_replace"},
     {"hidden_size_per_layer_input", 0},
+    {"is_causal", {}, {}, true},  // the other way round of encoders
     {"is_decoder"},
     {"is_encoder_decoder"},
     {"kv_lora_rank"},
@@ -54,6 +56,7 @@ constexpr Switch kSwitches[] = {
     {"residual_multiplier", 1},
     {"rope_local_base_freq"},
     {"scale_attn_by_inverse_layer_idx"},
+    {"scale_attn_weights", {}, {}, true},
     {"scale_depth"},
     {"scale_emb", 1},
     {"shared_expert_intermediate_size", 0},
@@ -67,7 +70,7 @@ constexpr Switch kSwitches[] = {
 
 bool asks_for_nothing(const JsonValue& value, const Switch& by) {
     if (value.is_null()) return true;
-    if (value.is_boolean()) return !value.boolean();
+    if (value.is_boolean()) return value.boolean() == by.neutral_flag;
     if (value.is_number()) return by.neutral_number && value.number() == *by.neutral_number;
     if (value.is_string()) return !by.neutral_text.empty() && value.string() == by.neutral_text;
     if (!value.is_array()) return false;
@@ -94,7 +97,8 @@ bool is_heeded(std::string_view key, const Architecture& known) {
 }  // namespace
 
 void refuse_keys_not_heeded(const JsonValue& config, const Architecture& known) {
-    for (const Switch& by : kSwitches) {
+    for (Switch by : kSwitches) {
+        if (by.key == "is_causal") by.neutral_flag = known.is_causal;
         const auto value = config.given(by.key);
         if (value && !is_heeded(by.key, known) && !asks_for_nothing(*value, by))
             value->refuse(

@@ -166,9 +166,10 @@ const char* mapped_file_at(const void* address) noexcept {
 }
 
 void drop_pages(std::span<const std::byte> mapped) {
+    if (mapped_file_at(mapped.data()) == nullptr) return;
     const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
     const auto address = reinterpret_cast<std::uintptr_t>(mapped.data());
-    const std::uintptr_t begin = (address + page - 1) / page * page, end = (address + mapped.size()) / page * page;
+    const std::uintptr_t begin = address / page * page, end = (address + mapped.size() + page - 1) / page * page;
     // Only an advice: where it is refused, the pages stay until memory is short.
     if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }

@@ -40,8 +40,8 @@ void check_mapped_files();
 /// The path of the mapped file that an address lies in, or null. A signal handler may call it.
 const char* mapped_file_at(const void* address) noexcept;
 
-/// Drops whole memory pages within a part of a MappedFile that nobody reads any more. Whoever does read it after all
-/// has the file's bytes again, from the disk or the system's cache of it.
+/// Drops the memory pages of a part of a MappedFile that nobody reads any more. Whoever does read it after all
+/// has the file's bytes again, from the disk or the system's cache of it. Other memory stays as it is.
 void drop_pages(std::span<const std::byte> mapped);
 
 /// Whether the path names something that can be looked at: unlike std::filesystem::exists, no path makes it throw.

@@ -44,6 +44,9 @@ RopeKeys rope_keys(const JsonValue& config, const RopeDefaults& defaults, RopeOf
     if (defaults.local_theta > 0) {
         const auto by_type = filled(config.given("rope_parameters"));
         const bool is_sliding = whose == RopeOf::sliding_layers;
+        if (by_type && !by_type->given("full_attention") && !by_type->given("sliding_attention"))
+            by_type->refuse("an object for each type of layer, \"full_attention\" and \"sliding_attention\"");
+        if (by_type && nested) nested->refuse("none beside \"rope_parameters\"");
         const auto own = by_type ? by_type->given(is_sliding ? "sliding_attention" : "full_attention") : std::nullopt;
         return {config, own ? filled(own) : is_sliding ? std::nullopt : nested ? nested : by_type};
     }

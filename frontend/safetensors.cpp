@@ -2,8 +2,10 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/json_text.h"
 #include "frontend/json.h"
 #include "frontend/model_directory.h"
+#include "frontend/tokenizer/unicode.h"
 
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
@@ -210,9 +212,18 @@ std::vector<std::int64_t> shape_of_blocks(DType dtype, std::span<const std::int6
 
 void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                        const std::map<std::string, std::string, std::less<>>& metadata) {
+    const auto require_utf8 = [&](std::string_view text) {
+        if (!is_valid_utf8(text))
+            fail("{}: expected names and metadata in UTF-8, found {}", path.filename().string(), quote(text));
+    };
+    for (const auto& [key, value] : metadata) {
+        require_utf8(key);
+        require_utf8(value);
+    }
     std::vector<const NamedTensor*> order;
     std::set<std::string_view> seen;
     for (const NamedTensor& tensor : tensors) {
+        require_utf8(tensor.name);
         if (tensor.name == kMetadata || !seen.insert(tensor.name).second) {
             fail("{}: expected a different name for each tensor, found {} twice", path.filename().string(),
                  quote(tensor.name));
@@ -235,12 +246,7 @@ void write_safetensors(const std::filesystem::path& path, std::span<const NamedT
         offset += tensor.bytes();
     }
     // Spaces after the JSON are part of the format: they let the data begin on a cache line.
-    std::string text;
-    try {
-        text = header.dump();
-    } catch (const nlohmann::json::exception&) {
-        fail("{}: expected names and metadata in UTF-8, found other bytes", path.filename().string());
-    }
+    std::string text = json_text(header);
     text.resize(round_up<std::size_t>(kLengthBytes + text.size(), 64) - kLengthBytes, ' ');
 
     OutputFile file(path);

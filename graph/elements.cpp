@@ -1,7 +1,7 @@
 #include "graph/elements.h"
 
-#include "base/blocks.h"
 #include "base/half.h"
+#include "base/packed.h"
 
 #include <algorithm>
 #include <cmath>
@@ -9,12 +9,12 @@
 namespace vitro {
 
 double element(DType dtype, const std::byte* data, std::int64_t index) {
-    if (is_block_quantized(dtype) || is_rounded(dtype)) {
-        const std::int64_t elements = info(dtype).block_elements, block = index / elements;
-        constexpr std::int64_t kMostElements = 256;
+    if (const DTypeInfo& type = info(dtype); type.storage != Storage::plain) {
+        const std::int64_t block = index / type.block_elements;
+        constexpr std::int64_t kMostElements = 4096;
         float values[kMostElements];
-        dequantize(dtype, data + block * info(dtype).block_bytes, elements, values);
-        return double{values[index % elements]};
+        dequantize_matrix(dtype, data + block * type.block_bytes, type.block_rows, block_columns(dtype), values);
+        return double{values[index % type.block_elements]};
     }
     return dispatch(dtype,
                     [&]<class T>(T) { return static_cast<double>(float(reinterpret_cast<const T*>(data)[index])); });
@@ -25,6 +25,12 @@ std::int64_t count(DType dtype, const Elements& elements) {
 }
 
 double largest(DType dtype, const Elements& elements) {
+    if (info(dtype).storage != Storage::plain) {
+        const std::int64_t n = count(dtype, elements), columns = block_columns(dtype);
+        Elements numbers(static_cast<std::size_t>(n) * sizeof(float));
+        dequantize_matrix(dtype, elements.data(), n / columns, columns, reinterpret_cast<float*>(numbers.data()));
+        return largest(DType::f32, numbers);
+    }
     double found = 0;
     for (std::int64_t i = 0; i < count(dtype, elements); ++i) {
         const double magnitude = std::abs(element(dtype, elements.data(), i));

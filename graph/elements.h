@@ -12,7 +12,8 @@ namespace vitro {
 /// Row-major, as a Tensor's data.
 using Elements = std::vector<std::byte>;
 
-/// The number that stands at an index; of any type but packed ones, whose elements stand in no order.
+/// The number that stands at an index; of a packed type, the elements of a block are counted row by row, the blocks in
+/// the order in which they lie.
 double element(DType dtype, const std::byte* data, std::int64_t index);
 /// Number of elements.
 std::int64_t count(DType dtype, const Elements& elements);

@@ -103,7 +103,7 @@ public:
         };
         from_ = &program.load;
         numbers_ = numbers_of(program.load, number);
-        for (const ValueId id : program.graph.values_of(ValueKind::weight)) {
+        for (const ValueId id : large_first(program.graph)) {
             const ValueInfo& weight = program.graph.value(id);
             const std::size_t device = program.plan.place(id).device;
             ValueId loaded = -1;
@@ -131,6 +131,24 @@ private:
     std::size_t host() const { return targets_.size() - 1; }
     std::string device_name(std::size_t device) const {
         return targets_.size() == 1 ? std::string() : std::string(targets_[device].backend.name());
+    }
+
+    /// The weights in their order, but first those that are larger than all that come behind them and a thirty-second
+    /// of all: while the last ones are made, what they are made of is in memory, too.
+    static std::vector<ValueId> large_first(const Graph& graph) {
+        std::vector<ValueId> order = graph.values_of(ValueKind::weight);
+        const auto bytes = [&](ValueId id) { return static_cast<double>(bytes_of(graph.value(id).type, {})); };
+        double all = 0, behind = 0;  // sums of what may be as large as 63 bits say
+        for (const ValueId id : order) all += bytes(id);
+        std::unordered_set<ValueId> large;
+        for (std::size_t i = order.size(); i-- > 0;) {
+            if (bytes(order[i]) > behind + all / 32)
+                large.insert(order[i]);
+            else
+                behind += bytes(order[i]);
+        }
+        std::stable_partition(order.begin(), order.end(), [&](ValueId id) { return large.contains(id); });
+        return order;
     }
 
     ValueId leaf_on(std::size_t device, const ValueInfo& leaf, int number) {

@@ -115,7 +115,7 @@ void PreparedWeights::make(const Tensors& tensors, const Progress& progress) {
     std::vector<Memory> memory;
     for (std::size_t device = 0; device < targets_.size(); ++device) {
         Backend& backend = targets_[device].backend;
-        blocks_.push_back(backend.allocate_weights(program.plan.bytes(Region::io, device), "the weights"));
+        blocks_.push_back(backend.allocate(program.plan.bytes(Region::io, device), "the weights"));
         arenas.push_back(backend.allocate(program.plan.bytes(Region::arena, device), "preparing the weights"));
         memory.push_back({backend, nullptr, blocks_.back().data(), arenas.back().data()});
     }

@@ -147,15 +147,17 @@ bool Rewriter::refuse(ValueId at, std::string reason) {
 
 namespace {
 
-/// The op that writes over what a value is, or is a view of: a state, or what such an op made of it. -1: none does, or
-/// it is something else.
-NodeId writer_over(const Rewriter& rewriter, ValueId id) {
-    const Graph& graph = rewriter.graph();
+/// The value whose memory `id` is: itself, or what it is a view of.
+ValueId viewed(const Graph& graph, ValueId id) {
     NodeId producer = graph.value(id).producer;
     for (; producer >= 0 && graph.node(producer).op->is_view; producer = graph.value(id).producer)
         id = graph.node(producer).inputs[graph.node(producer).op->aliases[0].input];
-    // What many ops read, such as a mask, is not searched.
-    if (producer >= 0 ? graph.node(producer).op->aliases.empty() : graph.value(id).kind != ValueKind::state) return -1;
+    return id;
+}
+
+/// The op that writes over a value that is no view, or -1.
+NodeId writer_over(const Rewriter& rewriter, ValueId id) {
+    const Graph& graph = rewriter.graph();
     std::vector<ValueId> same{id};  // the value and its views
     while (!same.empty()) {
         const ValueId at = same.back();
@@ -172,6 +174,13 @@ NodeId writer_over(const Rewriter& rewriter, ValueId id) {
     return -1;
 }
 
+/// Whether a value that is no view is a state, or what an op made of one by writing over it. What others are, such as a
+/// mask, many ops may read.
+bool is_version_of_state(const Graph& graph, ValueId id) {
+    const NodeId producer = graph.value(id).producer;
+    return producer >= 0 ? !graph.node(producer).op->aliases.empty() : graph.value(id).kind == ValueKind::state;
+}
+
 }  // namespace
 
 bool Rewriter::require_single_use(ValueId at, ValueId id) {
@@ -179,10 +188,25 @@ bool Rewriter::require_single_use(ValueId at, ValueId id) {
     // Fused, it is computed where its user is: perhaps behind an op that writes over what it reads.
     const NodeId producer = graph_.value(id).producer;
     if (producer < 0) return true;
-    for (const ValueId read : present(graph_.node(producer).inputs))
-        if (const NodeId writer = writer_over(*this, read); writer >= 0 && writer != producer)
+    for (const ValueId read : present(graph_.node(producer).inputs)) {
+        const ValueId memory = viewed(graph_, read);
+        if (!is_version_of_state(graph_, memory)) continue;
+        if (const NodeId writer = writer_over(*this, memory); writer >= 0 && writer != producer)
             return refuse(at, fmt::format("{} reads {} before {} writes over it", graph_.value(id).path,
                                           graph_.value(read).path, describe(graph_, graph_.node(writer))));
+    }
+    return true;
+}
+
+bool Rewriter::require_lasting(ValueId copy, ValueId original) {
+    const NodeId producer = graph_.value(copy).producer;
+    if (producer >= 0 && graph_.node(producer).op->is_view && graph_.node(producer).inputs[0] == original) return true;
+    const ValueId memory = viewed(graph_, copy), other = viewed(graph_, original);
+    if (memory == other) return true;
+    for (const ValueId each : {memory, other})
+        if (const NodeId writer = writer_over(*this, each); writer >= 0)
+            return refuse(copy, fmt::format("{} writes over {}: it is a copy that is needed",
+                                            describe(graph_, graph_.node(writer)), graph_.value(each).path));
     return true;
 }
 

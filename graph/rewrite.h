@@ -73,6 +73,9 @@ public:
     bool refuse(ValueId at, std::string reason);
     /// Refuses unless `id` is used only once: the usual condition of a fusion.
     bool require_single_use(ValueId at, ValueId id);
+    /// Refuses unless two values with the same numbers keep them: no op writes over the memory of either, or it is the
+    /// same memory. The condition for every use of one to become a use of the other.
+    bool require_lasting(ValueId copy, ValueId original);
 
     ValueId constant(std::string path, TensorType type, std::vector<std::byte> data);
     /// A new value for a node of replace() to define.

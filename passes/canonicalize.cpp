@@ -97,6 +97,7 @@ bool canonicalize_once(Graph& graph, PassContext& context) {
         const Node& node = graph.nodes[n];
         const ValueId out = node.outputs[0];
         if (const ValueId same = same_as(graph, node); same >= 0) {
+            if (!rewriter.require_lasting(out, same)) continue;
             rewriter.fired(out, fmt::format("is {}", graph.value(same).path));
             rewriter.replace_uses(out, same, Fate::Kind::merged);
             continue;

@@ -11,6 +11,8 @@ bool fuse(Rewriter& rewriter, const PassContext& context, NodeId append_id) {
     const Graph& graph = rewriter.graph();
     const Node& append = graph.node(append_id);
     const ValueId out = append.outputs[0], qkv = append.inputs[QkvRopeAppend::kQkv];
+    if (append.inputs[QkvRopeAppend::kK] != kAbsent || append.inputs[QkvRopeAppend::kV] != kAbsent)
+        return rewriter.refuse(out, "k or v has a projection of its own");
     auto layer = linear_layer_of(rewriter, qkv);
     if (!layer) return rewriter.refuse(out, "qkv does not come from a matmul with a weight");
     if (!rewriter.require_single_use(out, qkv)) return false;

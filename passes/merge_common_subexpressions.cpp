@@ -1,7 +1,7 @@
 // f(x), f(x) -> f(x)
 //
 // Nodes with the same op, attributes and inputs compute the same. Ops that write over an input (kv_append) are left
-// alone: each is an event of its own. So are results, which keep their names.
+// alone: each is an event of its own. So are results, which keep their names, and values that are written over.
 #include "passes/passes.h"
 
 #include <algorithm>
@@ -69,6 +69,10 @@ bool merge_common_subexpressions(Graph& graph, PassContext& context) {
             rewriter.refuse(*at, "it is a result of the graph");
             continue;
         }
+        bool lasts = true;  // views of the same are the same memory
+        for (std::size_t i = 0; i < node.outputs.size() && lasts && !node.op->is_view; ++i)
+            lasts = rewriter.require_lasting(node.outputs[i], first->outputs[i]);
+        if (!lasts) continue;
         for (std::size_t i = 0; i < node.outputs.size(); ++i) {
             const ValueId kept = first->outputs[i];
             seen.merge(node.outputs[i], kept);

@@ -52,6 +52,7 @@ void require_whole_library(const std::filesystem::path& library) {
 
 const Plugin& load_plugin(const std::filesystem::path& library) {
     const std::string name = library.string();
+    if (name.empty()) fail("plugin: expected the path of a shared library, found ''");
     require_whole_library(library);
     // A name without a slash would be looked up among the system's libraries.
     const std::string path = std::filesystem::absolute(library).string();

@@ -24,6 +24,11 @@ LanguageModelOptions completed(LanguageModelOptions options, const ModelConfig& 
     if (options.max_sequences < 1 || options.max_sequences > kMostSequences)
         fail("max_sequences: expected 1 to {}, found {}", kMostSequences, options.max_sequences);
     if (options.cache_tokens < 0) fail("cache_tokens: expected at least 0, found {}", options.cache_tokens);
+    if (is_block_quantized(options.cache))
+        for (const LayerConfig& layer : config.layers)
+            if (const std::int64_t block = info(options.cache).block_elements; layer.head_dim % block != 0)
+                fail("the KV cache: {} keeps heads of a multiple of {} elements, found {}: choose f16, bf16 or fp8",
+                     name(options.cache), block, layer.head_dim);
     if (config.head == Head::none) options.hidden_states = true;
     if (!config.is_causal) options.chunk = std::max(options.chunk, options.context);  // a text comes in one step
     const std::int64_t all_tokens = options.context * options.max_sequences;

@@ -20,7 +20,7 @@ struct LanguageModelOptions {
     bool hidden_states = false;      // whether a step may want hidden states; of a model without a head it may
     bool choose_tokens = false;      // whether the device may choose the next tokens
     DType activation = DType::f32;   // the type of all values between embedding and logits
-    DType cache = DType::f32;        // the type of the KV cache; may be f8e4m3
+    DType cache = DType::f32;        // the type of the KV cache; may be f8e4m3 or q8_0
     bool verify_plan = false;        // whether check_plan checks the programs
     PipelineOptions passes;          // passes to leave out; they run once for all phases
     /// Called now and then while weights are loaded: the bytes loaded so far, and the bytes of all weights.

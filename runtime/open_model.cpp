@@ -1,6 +1,7 @@
 #include "runtime/open_model.h"
 
 #include <algorithm>
+#include <set>
 
 namespace vitro {
 namespace {
@@ -17,13 +18,58 @@ bool has_weights_of(const Program& program, DType wanted) {
                        [&](const ValueInfo& value) { return value.kind == ValueKind::weight && is_wanted(value); });
 }
 
+/// Whether an input of the node has one number for each row of another: the bias of matrices.
+bool is_bias(const Graph& graph, const Node& node, const Shape& shape) {
+    for (const ValueId id : present(node.inputs)) {
+        const Shape& matrices = graph.value(id).type.shape;
+        if (matrices.size() == shape.size() + 1 && std::equal(shape.begin(), shape.end(), matrices.begin()))
+            return true;
+    }
+    return false;
+}
+
+/// The matrices, also those of experts, that stay floats where blocks were asked for: their paths.
+std::set<std::string> float_matrices(const Program& program) {
+    const Graph& graph = program.graph;
+    std::set<std::string> out;
+    for (const Node& node : graph.nodes)
+        for (const ValueId id : present(node.inputs)) {
+            const ValueInfo& value = graph.value(id);
+            const TensorType& type = value.type;
+            if (value.kind == ValueKind::weight && type.rank() >= 2 && type.dim(-2).size > 1 && is_float(type.dtype) &&
+                !is_bias(graph, node, type.shape))
+                out.insert(value.path);
+        }
+    return out;
+}
+
+/// What did not become as it was asked for; empty if all did.
+std::string weights_warning(const Program& program, DType wanted, const Backend& backend) {
+    if (!has_weights_of(program, wanted))
+        return fmt::format(
+            "no weight became {0}, so all stay as they are stored: {1} has no kernel for {0}, or no matrix has rows "
+            "that could",
+            name(wanted), backend.name());
+    const std::set<std::string> left = is_block_quantized(wanted) ? float_matrices(program) : std::set<std::string>();
+    if (left.empty()) return {};
+    return fmt::format(
+        "{} of the matrices did not become {} and stay floats, such as {}: {} has no kernel for their shapes in "
+        "blocks, or their rows are no whole blocks",
+        left.size(), name(wanted), *left.begin(), backend.name());
+}
+
 }  // namespace
 
 LanguageModelOptions model_options(const OpenOptions& options, const ModelConfig& config, const Devices& devices) {
     LanguageModelOptions out = options.model;
     const bool on_host = devices.targets.front().backend.is_host();
     out.activation = options.activation.value_or(on_host ? DType::f32 : config.dtype.value_or(DType::bf16));
-    out.cache = options.cache.value_or(out.activation);
+    // Where no token follows, no later step reads what is cached: bytes would be saved for nothing.
+    const bool writes = config.is_causal && config.head == Head::language_model;
+    out.cache = options.cache.value_or(on_host && writes ? DType::f16 : out.activation);
+    if (!on_host && is_block_quantized(out.cache))
+        fail("the KV cache: {} has no kernels for {}: choose f16, bf16 or fp8, or the CPU",
+             devices.targets.front().backend.name(), name(out.cache));
     out.choose_tokens = !on_host && !out.all_logits && config.head == Head::language_model;
     if (options.weights == DType::f8e4m3) out.passes.enabled.emplace("quantize_weights");
     if (options.weights && is_block_quantized(*options.weights)) {
@@ -39,11 +85,11 @@ OpenModel open_model(const std::filesystem::path& directory, const OpenOptions& 
     Devices devices = open_devices(options.device, options.threads, options.kernels);
     auto model =
         std::make_unique<LanguageModel>(directory, config, devices.targets, model_options(options, config, devices));
-    if (options.weights && !has_weights_of(model->program(Phase::prefill), *options.weights))
-        devices.warnings.push_back(
-            fmt::format("no weight became {0}, so all stay as they are stored: {1} has no kernel for {0}, or no matrix "
-                        "has rows that could",
-                        name(*options.weights), devices.targets.front().backend.name()));
+    if (options.weights) {
+        std::string warning =
+            weights_warning(model->program(Phase::prefill), *options.weights, devices.targets.front().backend);
+        if (!warning.empty()) devices.warnings.push_back(std::move(warning));
+    }
     return {std::move(config), std::move(generation), std::move(devices), std::move(model)};
 }
 

@@ -17,12 +17,12 @@ struct OpenOptions {
     int threads = 0;                  // of the CPU; 0: one per core
     std::string kernels;              // of the CPU, as open_devices takes it
     std::optional<DType> activation;  // without: f32 on the CPU, on a GPU what the checkpoint's weights are
-    std::optional<DType> cache;       // without: as the activations
+    std::optional<DType> cache;       // without: f16 on the CPU of what writes, else as the activations
     std::optional<DType> weights;     // without: as stored; f8e4m3 with a scale per row, or a type of blocks
     LanguageModelOptions model;       // for all else; its types and choose_tokens follow from the above
 };
 
-/// The options of a model that runs on these devices.
+/// The options of a model that runs on these devices. Error where they have no kernels for the type of the cache.
 LanguageModelOptions model_options(const OpenOptions& options, const ModelConfig& config, const Devices& devices);
 
 /// A model that is ready to run. The devices live as long as the model; their warnings say what went wrong without

@@ -1,6 +1,8 @@
 #include "runtime/peaks.h"
 
 #include "backends/cpu/cpu_backend.h"
+#include "ops/linear/linear.h"
+#include "ops/matmul/matmul.h"
 #include "ops/op_list.h"
 #include "runtime/devices.h"
 
@@ -22,22 +24,61 @@ double best_of(Measure&& measure) {
 
 Peaks peaks_of_cpu(CpuBackend& backend) {
     const CpuLimits& limits = cpu_limits();
-    const Buffer memory = backend.allocate_weights(kReadBytes, "the bandwidth measurement");
+    const Buffer memory = backend.allocate(kReadBytes, "the bandwidth measurement");
     std::memset(memory.data(), 1, memory.bytes());  // or all of it would be one page of zeros
     const std::span<const std::byte> bytes{memory.data(), memory.bytes()};
     return {.bytes_per_second = best_of([&] { return limits.read_bandwidth(backend.pool(), bytes); }),
             .flops_per_second = best_of([&] { return limits.fma_peak(backend.pool()); }),
+            .bf16_per_second = best_of([&] { return limits.bf16_peak(backend.pool()); }),
             .integer_per_second = best_of([&] { return limits.integer_peak(backend.pool()); }),
             .flops_of = "fp32 multiply-adds from registers"};
 }
 
 }  // namespace
 
+Peaks Peaks::or_better(const Peaks& other) const {
+    return {.bytes_per_second = std::max(bytes_per_second, other.bytes_per_second),
+            .flops_per_second = std::max(flops_per_second, other.flops_per_second),
+            .bf16_per_second = std::max(bf16_per_second, other.bf16_per_second),
+            .integer_per_second = std::max(integer_per_second, other.integer_per_second),
+            .flops_of = other.flops_of};
+}
+
 double Peaks::seconds_for_bytes(const Cost& cost) const { return static_cast<double>(cost.bytes) / bytes_per_second; }
 
-double Peaks::seconds_for_flops(const Cost& cost, bool of_integers) const {
-    const bool is_known = of_integers && integer_per_second > 0;
-    return static_cast<double>(cost.flops) / (is_known ? integer_per_second : flops_per_second);
+double Peaks::seconds_for_flops(const Cost& cost, Arithmetic of) const {
+    return static_cast<double>(cost.flops) / per_second(of);
+}
+
+double Peaks::per_second(Arithmetic of) const {
+    const double own = of == Arithmetic::integers     ? integer_per_second
+                       : of == Arithmetic::bf16_pairs ? bf16_per_second
+                                                      : 0;
+    return own > 0 ? own : flops_per_second;
+}
+
+Arithmetic arithmetic_of(const Graph& graph, const Node& node) {
+    const auto dtype = [&](std::size_t i) { return graph.value(node.inputs[i]).type.dtype; };
+    if (node.op != &kLinear && node.op != &kMatmul) return Arithmetic::floats;
+    if (is_rounded(dtype(0))) return Arithmetic::integers;
+    const bool is_normed = node.op == &kLinear && node.inputs[Linear::kNormWeight] != kAbsent;
+    return dtype(0) == DType::bf16 && dtype(1) == DType::bf16 && !is_normed ? Arithmetic::bf16_pairs
+                                                                            : Arithmetic::floats;
+}
+
+Arithmetic arithmetic_of(const Graph& graph) {
+    Arithmetic most = Arithmetic::floats;
+    for (const Node& node : graph.nodes) most = std::max(most, arithmetic_of(graph, node));
+    return most;
+}
+
+std::string peaks_text(const Peaks& peaks) {
+    std::string text = fmt::format("reads {:.1f} GB/s, {:.0f} GFLOP/s ({})", peaks.bytes_per_second / 1e9,
+                                   peaks.flops_per_second / 1e9, peaks.flops_of);
+    if (peaks.bf16_per_second > 0) text += fmt::format(", {:.0f} of pairs of bf16", peaks.bf16_per_second / 1e9);
+    if (peaks.integer_per_second > 0)
+        text += fmt::format(", {:.0f} GOP/s of 8-bit numbers", peaks.integer_per_second / 1e9);
+    return text;
 }
 
 Peaks measure_peaks(Backend& backend) {

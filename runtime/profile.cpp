@@ -20,15 +20,12 @@ std::vector<ProfiledStep> steps_of(const Program& program) {
     for (const Step& step : program.steps) {
         const Node& node = program.graph.node(step.node);
         const std::string& path = program.graph.value(node.outputs[0]).path;
-        const bool of_integers = std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) {
-            return id != kAbsent && is_rounded(program.graph.value(id).type.dtype);
-        });
         out.push_back({.path = path,
                        .op = std::string(node.op->name),
                        .module = std::string(modules.of(path)),
                        .device = program.plan.devices[step.device].name,
                        .is_reference = step.is_reference,
-                       .of_integers = of_integers});
+                       .arithmetic = arithmetic_of(program.graph, node)});
     }
     return out;
 }
@@ -184,7 +181,7 @@ std::vector<ProfileRow> rows_of(const Profile& profile, Phase phase, ProfileBy b
             const ProfiledRun::Time& time = run.steps[i];
             const Peaks& peak = peaks.at(steps[i].device);
             const double for_bytes = peak.seconds_for_bytes(time.cost),
-                         for_flops = peak.seconds_for_flops(time.cost, steps[i].of_integers);
+                         for_flops = peak.seconds_for_flops(time.cost, steps[i].arithmetic);
             ++row.calls;
             row.seconds += time.end - time.begin;
             row.cost.bytes += time.cost.bytes;

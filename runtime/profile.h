@@ -21,7 +21,7 @@ struct ProfiledStep {
     std::string module;  // that the path stands in; empty: the model itself
     std::string device;
     bool is_reference = false;  // no kernel took its types
-    bool of_integers = false;   // it multiplies 8-bit numbers
+    Arithmetic arithmetic = Arithmetic::floats;
 };
 
 /// A step of the model: one call of a program.

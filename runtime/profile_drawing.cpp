@@ -77,7 +77,7 @@ std::string roofline_svg(const Profile& profile, Phase phase, const std::string&
     const auto intensity = [](const ProfileRow& row) {
         return static_cast<double>(row.cost.flops) / static_cast<double>(row.cost.bytes);
     };
-    const double most_flops = std::max(peaks.flops_per_second, peaks.integer_per_second);
+    const double most_flops = std::max({peaks.flops_per_second, peaks.bf16_per_second, peaks.integer_per_second});
     const double ridge = peaks.flops_per_second / peaks.bytes_per_second;
     std::vector<double> x_numbers{ridge / 10, 10 * ridge}, y_numbers{most_flops};
     double total = 0;
@@ -120,6 +120,7 @@ std::string roofline_svg(const Profile& profile, Phase phase, const std::string&
             points, kWidth - kRight - 4, y(peak) - 5, peak / 1e9, escaped(what));
     };
     out += roof(peaks.flops_per_second, peaks.flops_of);
+    if (peaks.bf16_per_second > 0) out += roof(peaks.bf16_per_second, "pairs of bf16");
     if (peaks.integer_per_second > 0) out += roof(peaks.integer_per_second, "8-bit numbers");
     const auto fills = fills_of(profile.steps(phase));
     for (const ProfileRow& row : rows) {

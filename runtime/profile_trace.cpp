@@ -1,5 +1,7 @@
 #include "runtime/profile_trace.h"
 
+#include "base/json_text.h"
+
 #include <nlohmann/json.hpp>
 
 #include <cmath>
@@ -36,9 +38,7 @@ public:
 
 private:
     static std::int64_t nanoseconds(double seconds) { return std::llround(seconds * 1e9); }
-    void write(const Json& event) {
-        text_ += (text_.empty() ? "" : ",\n") + event.dump(-1, ' ', false, Json::error_handler_t::replace);
-    }
+    void write(const Json& event) { text_ += (text_.empty() ? "" : ",\n") + json_text(event); }
 
     std::string text_;
 };
@@ -71,7 +71,7 @@ std::string trace_json(const Profile& profile, const std::map<std::string, Peaks
             const double seconds = std::max(time.end - time.begin, 1e-9);
             const Peaks& peak = peaks.at(steps[i].device);
             const double bound =
-                std::max(peak.seconds_for_bytes(time.cost), peak.seconds_for_flops(time.cost, steps[i].of_integers));
+                std::max(peak.seconds_for_bytes(time.cost), peak.seconds_for_flops(time.cost, steps[i].arithmetic));
             events.add(steps[i].op, "step", threads.at(steps[i].device), time.begin, time.end,
                        {{"path", steps[i].path},
                         {"bytes", time.cost.bytes},

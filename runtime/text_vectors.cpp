@@ -35,18 +35,6 @@ std::vector<float> pooled(std::span<const float> rows, std::size_t width, const 
     return out;
 }
 
-/// Probabilities of a row of scores: each label's own, or one among all.
-void to_probabilities(std::span<float> row, bool are_independent) {
-    if (row.size() == 1) return;
-    const float largest = are_independent ? 0 : *std::max_element(row.begin(), row.end());
-    double sum = 0;
-    for (const float x : row) sum += std::exp(static_cast<double>(x - largest));
-    for (float& x : row) {
-        const double e = std::exp(static_cast<double>(x - largest));
-        x = static_cast<float>(are_independent ? e / (1 + e) : e / sum);
-    }
-}
-
 }  // namespace
 
 void each_text(LanguageModel& model, TokenLists texts, Want want,
@@ -102,15 +90,34 @@ std::vector<float> similarities(const std::vector<std::vector<float>>& vectors) 
     return out;
 }
 
-std::vector<std::vector<float>> label_scores(LanguageModel& model, TokenLists texts) {
+void to_probabilities(std::span<float> row, bool are_independent) {
+    if (row.size() == 1) return;
+    if (are_independent) {
+        for (float& x : row) x = static_cast<float>(1 / (1 + std::exp(-static_cast<double>(x))));
+        return;
+    }
+    const double largest = *std::max_element(row.begin(), row.end());
+    const auto part = [&](float x) { return std::isinf(x) ? 0 : std::exp(static_cast<double>(x) - largest); };
+    double sum = 0;
+    for (const float x : row) sum += part(x);
+    for (float& x : row) x = static_cast<float>(sum > 0 ? part(x) / sum : 0);
+}
+
+std::vector<std::vector<float>> label_scores(LanguageModel& model, TokenLists texts,
+                                             std::optional<std::int64_t> padding) {
     const ModelConfig& config = model.config();
     if (config.head != Head::sequence_labels && config.head != Head::token_labels)
         fail("{}: expected a model with labels, such as one ForSequenceClassification", config.architecture);
     const auto width = static_cast<std::size_t>(config.n_outputs());
     std::vector<std::vector<float>> out(texts.size());
     each_text(model, texts, Want::logits, [&](std::size_t text, std::span<const float> rows) {
-        // Of a text, the token that has seen all of it: the last, or the first where all have.
-        if (config.head == Head::sequence_labels) rows = config.is_causal ? rows.last(width) : rows.first(width);
+        // Of a text, the token that has seen all of it: the last that is no padding, or the first where all have.
+        if (config.head == Head::sequence_labels) {
+            const auto& tokens = texts[text];
+            std::size_t last = config.is_causal ? tokens.size() - 1 : 0;
+            while (last > 0 && tokens[last] == padding) --last;
+            rows = rows.subspan(last * width, width);
+        }
         out[text].assign(rows.begin(), rows.end());
         for (std::size_t row = 0; row < rows.size(); row += width)
             to_probabilities(std::span(out[text]).subspan(row, width), config.has_independent_labels);

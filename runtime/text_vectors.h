@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -24,8 +25,14 @@ std::vector<std::vector<float>> text_vectors(LanguageModel& model, TokenLists te
 /// Cosines of the angles between all pairs: [n, n].
 std::vector<float> similarities(const std::vector<std::vector<float>>& vectors);
 
+/// Makes probabilities of the finite scores of labels, or of -Inf: each label's own, or one among all, where scores
+/// that are all -Inf give zeros, as the op softmax does. A single score stays as it is.
+void to_probabilities(std::span<float> row, bool are_independent);
+
 /// The scores of labels of each text, [labels], or of each of its tokens, [tokens, labels], as the model's head has it:
-/// probabilities, or, of a single label, what the head gives.
-std::vector<std::vector<float>> label_scores(LanguageModel& model, TokenLists texts);
+/// probabilities, or, of a single label, what the head gives. A head that reads a text's last token skips those at the
+/// end that are `padding`, as transformers does.
+std::vector<std::vector<float>> label_scores(LanguageModel& model, TokenLists texts,
+                                             std::optional<std::int64_t> padding = {});
 
 }  // namespace vitro

@@ -1,4 +1,5 @@
 // vitro attend: which tokens each head of attention looks at.
+#include "base/json_text.h"
 #include "graph/dump/markup.h"
 #include "graph/elements.h"
 #include "runtime/model_taps.h"
@@ -228,7 +229,7 @@ int attend(const Flags& flags) {
     check_range("--token", flags.token, layers[0].queries);
     if (!flags.svg.empty()) print_or_write(svg_of(layers, look, flags), flags.svg);
     if (flags.json)
-        print_out("{}\n", json_of(layers, look, flags).dump(-1, ' ', false, Json::error_handler_t::replace));
+        print_out("{}\n", json_text(json_of(layers, look, flags)));
     else if (flags.svg.empty() && !flags.token && (flags.layer || flags.head))
         print_squares(layers, look, flags);
     else if (flags.svg.empty())

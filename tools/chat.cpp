@@ -1,4 +1,5 @@
 // vitro chat: a conversation at the terminal; the cache is kept between turns.
+#include "base/json_text.h"
 #include "base/nearest.h"
 #include "frontend/file.h"
 #include "runtime/errors.h"
@@ -78,7 +79,7 @@ public:
         nlohmann::ordered_json list = nlohmann::json::array();
         for (const Message& message : messages_) list.push_back({{"role", message.role}, {"content", message.content}});
         // What was typed may be any bytes; JSON is UTF-8.
-        return list.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+        return json_text(list, 2) + "\n";
     }
 
 private:

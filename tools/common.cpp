@@ -98,8 +98,9 @@ void add_model_flags(const Command& command, ModelFlags& flags, bool runs) {
     command.choice("--activations", flags.activations, {"auto", "f32", "f16", "bf16"},
                    "element type of all values between embedding and logits; auto, the default: f32 on the CPU, the "
                    "checkpoint's type on a GPU");
-    command.choice("--kv-type", flags.kv_type, {"auto", "f32", "f16", "bf16", "fp8"},
-                   "element type of the KV cache; auto, the default: that of the activations");
+    command.choice("--kv-type", flags.kv_type, {kKvTypeChoices.begin(), kKvTypeChoices.end()},
+                   "element type of the KV cache; auto, the default: f16 on the CPU, else, and for "
+                   "models that write no text, that of the activations");
     command.flag("--exact", flags.exact,
                  "do not round activations to 8 bits before products with block-quantized weights");
 }

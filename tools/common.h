@@ -39,6 +39,9 @@ std::filesystem::path named_model(const std::string& text);
 /// What --weights takes.
 inline constexpr std::array<std::string_view, 5> kWeightsChoices{"stored", "fp8", "q8_0", "q4_0", "q4_k"};
 
+/// What --kv-type takes.
+inline constexpr std::array<std::string_view, 6> kKvTypeChoices{"auto", "f32", "f16", "bf16", "q8_0", "fp8"};
+
 struct ModelFlags {
     std::filesystem::path directory;
     std::string device = "auto";

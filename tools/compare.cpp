@@ -1,5 +1,6 @@
 // vitro compare: where two runs of one text part, and why.
 #include "runtime/compare.h"
+#include "base/json_text.h"
 
 #include "frontend/json.h"
 #include "graph/dump/html.h"
@@ -185,13 +186,6 @@ std::string text_of(const Flags& flags, const Outcome& out) {
     return text;
 }
 
-/// JSON has no NaN: it is a text there, never null.
-Json number(double x) {
-    if (std::isnan(x)) return "NaN";
-    if (std::isinf(x)) return x > 0 ? "Infinity" : "-Infinity";
-    return x;
-}
-
 Json json_of(const ComparedValue& value) {
     const Difference& d = value.difference;
     return {{"path", value.path},
@@ -200,12 +194,12 @@ Json json_of(const ComparedValue& value) {
             {"type", to_string(value.type)},
             {"dtypes", {name(value.a), name(value.b)}},
             {"copied", {value.is_copied_a, value.is_copied_b}},
-            {"nmse", number(d.nmse)},
+            {"nmse", json_number<Json>(d.nmse)},
             {"allowed_nmse", std::pow(rounding(value.a, value.b), 2)},
-            {"largest", number(d.largest)},
+            {"largest", json_number<Json>(d.largest)},
             {"where", value.where},
-            {"a", number(d.a)},
-            {"b", number(d.b)},
+            {"a", json_number<Json>(d.a)},
+            {"b", json_number<Json>(d.b)},
             {"parts", value.parts}};
 }
 
@@ -259,7 +253,7 @@ int compare(const Flags& flags) {
     const Outcome out = flags.b.ends_with(".safetensors") ? compare_dump(flags) : compare_models(flags);
     if (out.first && !flags.replay.empty() && out.first->replay.refused.empty()) write_replay(flags, out.first->replay);
     if (flags.json)
-        print_or_write(json_of(flags, out).dump(2, ' ', false, Json::error_handler_t::replace) + "\n", flags.output);
+        print_or_write(json_text(json_of(flags, out), 2) + "\n", flags.output);
     else if (flags.format == "html")
         print_or_write(page_of(out), flags.output);
     else

@@ -1,6 +1,7 @@
 // vitro ops --cuda-report: sectors and bank conflicts of CUDA kernels, counted by the emulation.
 #include "tools/cuda_report.h"
 
+#include "base/json_text.h"
 #include "ops/check/model_calls.h"
 #include "ops/check/op_case.h"
 #include "ops/op_list.h"
@@ -108,7 +109,7 @@ void print_cuda_report(std::span<const OpDef* const> ops, bool json) {
         for (const CallReport& call : report(*op, *kernel, *backend))
             json ? all.push_back(to_json(*op, call)) : print(call);
     }
-    if (json) print_out("{}\n", all.dump(2));
+    if (json) print_out("{}\n", json_text(all, 2));
 }
 
 }  // namespace vitro

@@ -1,5 +1,6 @@
 // vitro devices: what there is to run on, and what it can do.
 #include "runtime/devices.h"
+#include "base/json_text.h"
 
 #include "backends/cpu/cpu_backend.h"
 #include "ops/op_list.h"
@@ -75,6 +76,7 @@ void devices(const Flags& flags) {
         json["limits"] = {{"device", flags.limits},
                           {"read_bytes_per_second", of_cpu->bytes_per_second},
                           {"flops_per_second", of_cpu->flops_per_second},
+                          {"bf16_flops_per_second", of_cpu->bf16_per_second},
                           {"integer_operations_per_second", of_cpu->integer_per_second}};
     if (limits) {
         json["limits"] = {{"device", flags.limits},
@@ -90,7 +92,7 @@ void devices(const Flags& flags) {
                 {{"m", check.m}, {"n", check.n}, {"k", check.k}, {"nmse", check.nmse}});
     }
     if (flags.json) {
-        print_out("{}\n", json.dump());
+        print_out("{}\n", json_text(json));
         return;
     }
     print_out("{:<14} {} threads, kernels for {} (VITRO_ISA chooses among {})\n", "cpu", threads, name(isa_in_use()),
@@ -98,10 +100,7 @@ void devices(const Flags& flags) {
     if (gpus == 0) print_out("{:<14} none: {}\n", "cuda", why_none);
     for (int device = 0; device < gpus; ++device) print_facts(fmt::format("cuda:{}", device), gpu_facts(device));
     print_out("{:<14} the CUDA kernels on the CPU, checked and slow\n", "cuda-emulated");
-    if (of_cpu)
-        print_out("{}: reads {:.1f} GB/s, {:.0f} GFLOP/s ({}), {:.0f} GOP/s of 8-bit numbers\n", flags.limits,
-                  of_cpu->bytes_per_second / 1e9, of_cpu->flops_per_second / 1e9, of_cpu->flops_of,
-                  of_cpu->integer_per_second / 1e9);
+    if (of_cpu) print_out("{}: {}\n", flags.limits, peaks_text(*of_cpu));
     if (!limits) return;
     print_out("{}: reads {:.1f} GB/s, copies {:.1f} GB/s, multiplies {:.3f} TFLOP/s (bf16, {} x {} x {}, {})\n",
               flags.limits, limits->read_bytes_per_second / 1e9, limits->copy_bytes_per_second / 1e9,

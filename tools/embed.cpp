@@ -1,4 +1,5 @@
 // vitro embed: texts in, vectors out. vitro classify: texts in, scores of labels out.
+#include "base/json_text.h"
 #include "frontend/file.h"
 #include "frontend/pooling_config.h"
 #include "frontend/safetensors.h"
@@ -107,7 +108,7 @@ void embed(const Flags& flags) {
             Json rows = Json::array();
             for (auto row = all.begin(); row != all.end(); row += count)
                 rows.push_back(std::vector<float>(row, row + count));
-            return print_out("{}\n", rows.dump());
+            return print_out("{}\n", json_text(rows));
         }
         for (std::int64_t row = 0; row < count; ++row)
             for (std::int64_t column = 0; column < count; ++column)
@@ -129,7 +130,7 @@ void embed(const Flags& flags) {
         entry["embedding"] = vectors[i];
         json.push_back(std::move(entry));
     }
-    print_out("{}\n", json.dump());
+    print_out("{}\n", json_text(json));
 }
 
 /// {"POSITIVE": 0.98, "NEGATIVE": 0.02}, the most probable first.
@@ -145,7 +146,7 @@ Json scores_of(std::span<const float> row, const std::vector<std::string>& label
 void classify(const Flags& flags) {
     const OpenModel open = open_model(flags.model, options_for(false));
     const Inputs inputs = read_inputs(flags, open.model->context());
-    const auto scores = label_scores(*open.model, inputs.tokens);
+    const auto scores = label_scores(*open.model, inputs.tokens, open.generation.pad_token_id);
     const std::size_t width = open.config.labels.size();
     Json json = Json::array();
     for (std::size_t i = 0; i < scores.size(); ++i) {
@@ -161,7 +162,7 @@ void classify(const Flags& flags) {
         }
         json.push_back(std::move(entry));
     }
-    print_out("{}\n", json.dump());
+    print_out("{}\n", json_text(json));
 }
 
 void add_inputs(const Command& command, Flags& flags) {

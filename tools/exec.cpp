@@ -1,10 +1,12 @@
 // vitro exec: runs a graph that stands in a file, once.
 #include "base/half.h"
+#include "base/json_text.h"
 #include "frontend/file.h"
 #include "frontend/safetensors.h"
 #include "graph/check_plan.h"
 #include "graph/executor.h"
 #include "graph/interpret.h"
+#include "graph/statistics.h"
 #include "runtime/check_weights.h"
 #include "runtime/weights.h"
 #include "tools/common.h"
@@ -18,6 +20,8 @@
 
 namespace vitro {
 namespace {
+
+using Json = nlohmann::ordered_json;
 
 struct Flags {
     std::filesystem::path file;
@@ -232,46 +236,55 @@ struct Output {
     Elements elements;
 };
 
-nlohmann::ordered_json summary(const Output& output) {
+/// What is printed of an output.
+struct Summary {
+    double least = INFINITY, most = -INFINITY, mean = 0;  // of the numbers, if there are any
+    std::int64_t numbers = 0, not_numbers = 0;            // the others are NaN
+    std::vector<double> values;                           // if they are few
+};
+
+Summary summary(const Output& output) {
     constexpr std::int64_t kFew = 8;
-    double least = INFINITY, most = -INFINITY, sum = 0;
-    std::int64_t not_numbers = 0;
-    std::vector<double> values;
-    const std::int64_t n = count(output.type.dtype, output.elements);
-    for (std::int64_t i = 0; i < n; ++i) {
-        const double x = element(output.type.dtype, output.elements.data(), i);
-        if (n <= kFew) values.push_back(x);
-        not_numbers += std::isnan(x);
-        least = std::fmin(least, x);
-        most = std::fmax(most, x);
+    Tensor blocks = tensor_of(output.type, {});
+    blocks.data = const_cast<std::byte*>(output.elements.data());
+    std::vector<float> memory;
+    const Tensor tensor = without_blocks(blocks, memory);
+    Summary out;
+    double sum = 0;
+    for (std::int64_t i = 0; i < tensor.elements(); ++i) {
+        const double x = element(tensor.dtype, tensor.as<const std::byte>(), i);
+        if (tensor.elements() <= kFew) out.values.push_back(x);
+        ++(std::isnan(x) ? out.not_numbers : out.numbers);
+        out.least = std::fmin(out.least, x);
+        out.most = std::fmax(out.most, x);
         sum += std::isnan(x) ? 0 : x;
     }
-    std::vector<std::int64_t> shape;
-    for (const Dim dim : output.type.shape) shape.push_back(dim.size);
-    nlohmann::ordered_json out{
-        {"path", output.path}, {"kind", output.kind}, {"dtype", name(output.type.dtype)}, {"shape", shape}};
-    if (n - not_numbers > 0) {
-        out["min"] = least;
-        out["max"] = most;
-        out["mean"] = sum / static_cast<double>(n - not_numbers);
-    }
-    out["nan"] = not_numbers;
-    if (n <= kFew) out["values"] = values;
+    out.mean = sum / static_cast<double>(out.numbers);
     return out;
 }
 
-void print_summary(const Output& output) {
-    const auto json = summary(output);
+Json json_of(const Output& output, const Summary& summary) {
+    std::vector<std::int64_t> shape;
+    for (const Dim dim : output.type.shape) shape.push_back(dim.size);
+    Json out{{"path", output.path}, {"kind", output.kind}, {"dtype", name(output.type.dtype)}, {"shape", shape}};
+    if (summary.numbers > 0) {
+        out["min"] = json_number<Json>(summary.least);
+        out["max"] = json_number<Json>(summary.most);
+        out["mean"] = json_number<Json>(summary.mean);
+    }
+    out["nan"] = summary.not_numbers;
+    for (const double x : summary.values) out["values"].push_back(json_number<Json>(x));
+    return out;
+}
+
+void print_summary(const Output& output, const Summary& summary) {
     print_out("{} {}", output.path, to_string(output.type));
     if (output.kind == "update") print_out(", the next state");
-    if (json.contains("values")) {
-        print_out(": {:.6g}", fmt::join(json.at("values").get<std::vector<double>>(), ", "));
-    } else if (json.contains("min")) {
-        print_out(": min {:.6g}, max {:.6g}, mean {:.6g}", json.at("min").get<double>(), json.at("max").get<double>(),
-                  json.at("mean").get<double>());
-    }
-    const auto not_numbers = json.at("nan").get<std::int64_t>();
-    print_out("{}\n", not_numbers > 0 ? fmt::format(", {} NaN", not_numbers) : "");
+    if (!summary.values.empty())
+        print_out(": {:.6g}", fmt::join(summary.values, ", "));
+    else if (summary.numbers > 0)
+        print_out(": min {:.6g}, max {:.6g}, mean {:.6g}", summary.least, summary.most, summary.mean);
+    print_out("{}\n", summary.not_numbers > 0 ? fmt::format(", {} NaN", summary.not_numbers) : "");
 }
 
 std::vector<Output> outputs_of(const Run& run, const Graph& graph, const SymbolValues& symbols) {
@@ -327,12 +340,12 @@ void exec(const Flags& flags) {
         write_safetensors(flags.output, tensors);
     }
     if (flags.json) {
-        nlohmann::ordered_json all = nlohmann::ordered_json::array();
-        for (const Output& output : outputs) all.push_back(summary(output));
-        print_out("{}\n", all.dump(2));
+        Json all = Json::array();
+        for (const Output& output : outputs) all.push_back(json_of(output, summary(output)));
+        print_out("{}\n", json_text(all, 2));
         return;
     }
-    for (const Output& output : outputs) print_summary(output);
+    for (const Output& output : outputs) print_summary(output, summary(output));
 }
 
 }  // namespace

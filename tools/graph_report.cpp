@@ -1,5 +1,6 @@
 #include "tools/graph_report.h"
 
+#include "base/json_text.h"
 #include "frontend/file.h"
 #include "graph/dump/explain.h"
 #include "graph/dump/subject.h"
@@ -88,7 +89,7 @@ std::string timed(const PipelineReport& report, const Program* program, bool jso
         }
         out += fmt::format("{:<28} {:>9.3f} {:>7}\n", "graph to program", 1e3 * total, program->graph.nodes.size());
     }
-    return json ? list.dump(2) + "\n" : out;
+    return json ? json_text(list, 2) + "\n" : out;
 }
 
 }  // namespace vitro

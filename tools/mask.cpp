@@ -1,4 +1,5 @@
 // vitro mask: which tokens see which, drawn: of a model's layers, or of a pattern by its name.
+#include "base/json_text.h"
 #include "graph/dump/markup.h"
 #include "models/layer_visibility.h"
 #include "tools/common.h"
@@ -148,7 +149,7 @@ void mask(const Flags& flags) {
     if (count > kMost) fail_usage("--lengths: expected at most {} tokens together, found {}", kMost, count);
     const std::vector<Mask> masks = masks_of(flags);
     if (!flags.svg.empty()) return print_or_write(svg_of(masks, lengths), flags.svg);
-    if (flags.json) return print_out("{}\n", json_of(masks, lengths).dump());
+    if (flags.json) return print_out("{}\n", json_text(json_of(masks, lengths)));
     for (std::size_t i = 0; i < masks.size(); ++i) print_out("{}{}", i == 0 ? "" : "\n", text_of(masks[i], lengths));
 }
 

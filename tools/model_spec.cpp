@@ -15,8 +15,7 @@ void one_of(std::string_view side, std::string_view key, const std::string& valu
         fail_usage("{}: {}: expected one of {}, found '{}'", side, key, fmt::join(words, ", "), value);
 }
 
-constexpr std::string_view kActivations[] = {"auto", "f32", "f16", "bf16"},
-                           kCacheTypes[] = {"auto", "f32", "f16", "bf16", "fp8"}, kYesOrNo[] = {"yes", "no"};
+constexpr std::string_view kActivations[] = {"auto", "f32", "f16", "bf16"}, kYesOrNo[] = {"yes", "no"};
 
 void take_passes(std::string_view side, std::string text, PipelineOptions& options) {
     if (text.starts_with("none")) {
@@ -72,7 +71,7 @@ ModelSpec parse_model_spec(std::string_view side, const std::string& text, const
             one_of(side, key, value, kActivations);
             out.model.activations = value;
         } else if (key == "kv-type") {
-            one_of(side, key, value, kCacheTypes);
+            one_of(side, key, value, kKvTypeChoices);
             out.model.kv_type = value;
         } else if (key == "exact") {
             one_of(side, key, value, kYesOrNo);

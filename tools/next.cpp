@@ -1,4 +1,5 @@
 // vitro next: how a text becomes the next token, step by step.
+#include "base/json_text.h"
 #include "runtime/append.h"
 #include "runtime/expect.h"
 #include "runtime/lens.h"
@@ -168,7 +169,7 @@ void next(const Flags& flags) {
                                     {"probability", row.probability},
                                     {"rms", row.rms}});
         // The prompt may be any bytes; JSON is UTF-8.
-        print_out("{}\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+        print_out("{}\n", json_text(json));
         return;
     }
     print_out("tokens\n");

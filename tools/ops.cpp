@@ -1,4 +1,5 @@
 // vitro ops: the ops there are, and whether they keep what every op must.
+#include "base/json_text.h"
 #include "base/nearest.h"
 #include "ops/check/op_check.h"
 #include "ops/op_list.h"
@@ -86,7 +87,7 @@ bool run_checks(const Flags& flags) {
         if (!flags.json) print_out("{:<18} {}: {}\n{}", op->name, passed ? "passed" : "FAILED", cases, complaints);
     }
     if (flags.json)
-        print_out("{}\n", json.dump(2));
+        print_out("{}\n", json_text(json, 2));
     else if (ops > 1)
         print_out("{} ops, {} failed\n", ops, failed);
     return failed == 0;
@@ -133,7 +134,7 @@ void ops(const Flags& flags) {
                             {"inputs", input_names(*op)},
                             {"attributes", details_json(*op)},
                             {"cpu", on_cpu(*op)}});
-        print_out("{}\n", json.dump(2));
+        print_out("{}\n", json_text(json, 2));
         return;
     }
     for (const OpDef* op : chosen) {

@@ -1,5 +1,6 @@
 // vitro perplexity: how well a model predicts a text, and how near it is to another model, or to itself in another
 // type.
+#include "base/json_text.h"
 #include "runtime/text_score.h"
 #include "tools/common.h"
 
@@ -51,7 +52,7 @@ void print_json(const TextScore& score, std::size_t tokens) {
                           {"kl_divergence", mean(other->divergence)},
                           {"largest_kl_divergence", other->most},
                           {"same_best_token", other->same_best}};
-    print_out("{}\n", out.dump(2));
+    print_out("{}\n", json_text(out, 2));
 }
 
 void print_text(const TextScore& score, const Flags& flags, std::size_t tokens) {

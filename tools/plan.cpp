@@ -1,4 +1,5 @@
 // vitro plan: how much memory a model takes, and what takes it, before any of it is loaded.
+#include "base/json_text.h"
 #include "graph/check_plan.h"
 #include "graph/dump/markup.h"
 #include "runtime/compile_model.h"
@@ -287,7 +288,7 @@ void plan(const Flags& flags) {
     for (const Planned& planned : report.programs)
         if (flags.phase == "all" || flags.phase == planned.phase) shown.push_back(&planned);
 
-    const std::string text = flags.json               ? json_of(report, shown).dump(2) + "\n"
+    const std::string text = flags.json               ? json_text(json_of(report, shown), 2) + "\n"
                              : flags.format == "html" ? html_of(report, shown)
                              : flags.format == "svg"  ? stacked(drawings(report, shown))
                                                       : text_of(report, shown);

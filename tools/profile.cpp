@@ -1,5 +1,6 @@
 // vitro profile: where the time of a run goes.
 #include "runtime/profile.h"
+#include "base/json_text.h"
 
 #include "graph/dump/html.h"
 #include "graph/dump/subject.h"
@@ -86,6 +87,7 @@ Json json_of(const Profile& profile, const std::map<std::string, Peaks>& peaks, 
     for (const auto& [device, peak] : peaks)
         json["peaks"][device] = {{"bytes_per_second", peak.bytes_per_second},
                                  {"flops_per_second", peak.flops_per_second},
+                                 {"bf16_flops_per_second", peak.bf16_per_second},
                                  {"integer_operations_per_second", peak.integer_per_second},
                                  {"flops_of", peak.flops_of}};
     for (const Phase phase : {Phase::prefill, Phase::decode}) {
@@ -151,13 +153,8 @@ void append_phase(std::string& text, const Profile& profile, const std::map<std:
 std::string text_of(const Profile& profile, const std::map<std::string, Peaks>& peaks, const Flags& flags) {
     std::string text;
     const auto to = std::back_inserter(text);
-    for (const auto& [device, peak] : peaks) {
-        const std::string integers = peak.integer_per_second > 0
-                                         ? fmt::format(", {:.0f} GOP/s of 8-bit numbers", peak.integer_per_second / 1e9)
-                                         : "";
-        fmt::format_to(to, "{} does at most, measured: reads {:.1f} GB/s, {:.0f} GFLOP/s ({}){}\n", device,
-                       peak.bytes_per_second / 1e9, peak.flops_per_second / 1e9, peak.flops_of, integers);
-    }
+    for (const auto& [device, peak] : peaks)
+        fmt::format_to(to, "{} does at most, measured: {}\n", device, peaks_text(peak));
     for (const Phase phase : {Phase::prefill, Phase::decode}) append_phase(text, profile, peaks, flags, phase);
     return text;
 }
@@ -209,7 +206,7 @@ int profile(Flags flags) {
     if (flags.format == "html")
         print_or_write(page_of(profile, peaks, flags), flags.output);
     else if (flags.json)
-        print_or_write(json_of(profile, peaks, flags).dump(2) + "\n", flags.output);
+        print_or_write(json_text(json_of(profile, peaks, flags), 2) + "\n", flags.output);
     else
         print_or_write(text_of(profile, peaks, flags), flags.output);
     return 0;

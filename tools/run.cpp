@@ -1,4 +1,5 @@
 // vitro run: a prompt in, its continuation out.
+#include "base/json_text.h"
 #include "graph/dump/subject.h"
 #include "runtime/cache_use.h"
 #include "tools/common.h"
@@ -115,7 +116,7 @@ int run(const Flags& flags) {
             {"finish_reason", name(out.finish_reason)},
             {"timings", {{"prompt_seconds", out.prompt_seconds}, {"decode_seconds", out.decode_seconds}}}};
         if (flags.explain_cache) json["cache"] = cache_json(use, out, counts);
-        print_out("{}\n", json.dump());
+        print_out("{}\n", json_text(json));
     } else {
         print_out("\n");
         flush_out();

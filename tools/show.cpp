@@ -1,4 +1,5 @@
 // vitro show: the model as a tree of named modules, the way a PyTorch model prints.
+#include "base/json_text.h"
 #include "runtime/compile_model.h"
 #include "tools/common.h"
 #include "tools/tensor_list.h"
@@ -123,7 +124,7 @@ void show(const std::filesystem::path& directory, bool json) {
     const Graph graph = naive_graph(config, Phase::decode, completed({}, config), checkpoint ? &*checkpoint : nullptr);
     const Tree tree = tree_of(graph);
     if (json) {
-        print_out("{}\n", json_of(graph, tree).dump(2));
+        print_out("{}\n", json_text(json_of(graph, tree), 2));
         return;
     }
     const Size size = size_below(graph, "");

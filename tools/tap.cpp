@@ -1,4 +1,5 @@
 // vitro tap: the values of a run by their paths, while the program that really runs does.
+#include "base/json_text.h"
 #include "frontend/safetensors.h"
 #include "graph/statistics.h"
 #include "runtime/model_taps.h"
@@ -28,13 +29,6 @@ struct Flags {
 
 constexpr std::int64_t kMostPrinted = 16;  // elements of a row that are printed whole
 
-/// JSON has no NaN: it is a text there, never null.
-Json number(double x) {
-    if (std::isnan(x)) return "NaN";
-    if (std::isinf(x)) return x > 0 ? "Infinity" : "-Infinity";
-    return x;
-}
-
 std::string shape_of(const Tensor& tensor) {
     std::string out;
     for (int axis = 0; axis < tensor.rank; ++axis) out += fmt::format("{}{}", axis ? ", " : "", tensor.dim(axis));
@@ -49,10 +43,10 @@ std::string how(const SeenValue& seen) {
 }
 
 Json json_of(const Statistics& s) {
-    return {{"min", number(s.min)},
-            {"max", number(s.max)},
-            {"mean", number(s.mean)},
-            {"rms", number(s.rms)},
+    return {{"min", json_number<Json>(s.min)},
+            {"max", json_number<Json>(s.max)},
+            {"mean", json_number<Json>(s.mean)},
+            {"rms", json_number<Json>(s.rms)},
             {"nan", s.nan},
             {"plus_infinity", s.plus_infinity},
             {"minus_infinity", s.minus_infinity}};
@@ -109,7 +103,7 @@ public:
     }
 
     void finish() {
-        if (flags_.json) print_out("{}\n", Json{{"steps", steps_}}.dump(2, ' ', false, Json::error_handler_t::replace));
+        if (flags_.json) print_out("{}\n", json_text(Json{{"steps", steps_}}, 2));
         if (flags_.output.empty()) return;
         std::vector<NamedTensor> tensors;
         for (Kept& kept : kept_) {
@@ -160,7 +154,7 @@ private:
             value["elements"] = Json::array();
             for (std::int64_t i = 0; i < seen.tensor.elements(); ++i)
                 value["elements"].push_back(
-                    number(element(seen.tensor.dtype, static_cast<const std::byte*>(seen.tensor.data), i)));
+                    json_number<Json>(element(seen.tensor.dtype, static_cast<const std::byte*>(seen.tensor.data), i)));
         }
         steps_.back()["values"].push_back(std::move(value));
     }
@@ -224,8 +218,9 @@ int stop_on_nan(const Flags& flags, Looked& look) {
         return step.result.values;
     });
     if (flags.json)
-        print_out("{}\n",
-                  Json{{"finite", !found}, {"steps", steps}, {"first", found ? json_of(*found) : Json()}}.dump(2));
+        print_out(
+            "{}\n",
+            json_text(Json{{"finite", !found}, {"steps", steps}, {"first", found ? json_of(*found) : Json()}}, 2));
     else if (found)
         print(*found);
     else

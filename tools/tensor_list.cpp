@@ -1,5 +1,6 @@
 #include "tools/tensor_list.h"
 
+#include "base/json_text.h"
 #include "frontend/checkpoint.h"
 
 #include <fmt/ranges.h>
@@ -56,7 +57,7 @@ Json json_of(const Listing& listing) {
 
 std::string tensor_list(const std::filesystem::path& model, bool json) {
     const Listing listing = is_gguf(model) ? listing_of(GgufFile::open(model)) : listing_of(Checkpoint::open(model));
-    if (json) return json_of(listing).dump(2) + "\n";
+    if (json) return json_text(json_of(listing), 2) + "\n";
     std::size_t widest = 0, bytes = 0;
     for (const Row& row : listing.rows) widest = std::max(widest, row.name.size());
     std::string out;

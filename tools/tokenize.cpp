@@ -1,4 +1,5 @@
 // vitro tokenize and vitro detokenize: text to token ids and back, and where two tokenizers part.
+#include "base/json_text.h"
 #include "frontend/file.h"
 #include "frontend/json.h"
 #include "frontend/tokenizer/conformance.h"
@@ -75,14 +76,13 @@ public:
     /// Whether nothing differs.
     bool finish() const {
         if (json_) {
-            print_out("{}\n", nlohmann::ordered_json{{"texts", texts_},
-                                                     {"bytes", bytes_},
-                                                     {"tokens", tokens_},
-                                                     {"seconds", seconds_},
-                                                     {"different", different_},
-                                                     {"rules", rules_},
-                                                     {"partings", lines_}}
-                                  .dump());
+            print_out("{}\n", json_text(nlohmann::ordered_json{{"texts", texts_},
+                                                               {"bytes", bytes_},
+                                                               {"tokens", tokens_},
+                                                               {"seconds", seconds_},
+                                                               {"different", different_},
+                                                               {"rules", rules_},
+                                                               {"partings", lines_}}));
         } else {
             for (const auto& [rule, count] : rules_) print_out("{:>6}  {}\n", count, rule);
             print_out("{} of {} texts differ\n", different_, texts_);
@@ -167,13 +167,13 @@ void tokenize(const Flags& flags) {
         json["pieces"].push_back(tokenizer.piece(piece.id));
         json["offsets"].push_back({piece.begin, piece.end});
     }
-    print_out("{}\n", json.dump());
+    print_out("{}\n", json_text(json));
 }
 
 void detokenize(const Flags& flags) {
     const std::string text = open_tokenizer(flags.model).decode(flags.ids, !flags.keep_special);
     if (flags.json)
-        print_out("{}\n", nlohmann::ordered_json{{"text", text}}.dump());
+        print_out("{}\n", json_text(nlohmann::ordered_json{{"text", text}}));
     else
         print_out("{}\n", text);
 }

@@ -1,4 +1,5 @@
 // vitro trace: the graph's page with the values of a run in its boxes.
+#include "base/json_text.h"
 #include "graph/dump/html.h"
 #include "graph/elements.h"
 #include "ops/rope/rope.h"
@@ -218,7 +219,7 @@ int trace(const Flags& flags) {
     const std::vector<Story> stories = compile_stories(story, devices);
     HtmlPage page{.language = flags.language};
     for (const Story& each : stories) page.programs.push_back(&each);
-    page.run = run.dump(-1, ' ', false, Json::error_handler_t::replace);
+    page.run = json_text(run);
     print_or_write(html_of(page), flags.output);
     return 0;
 }

@@ -1,5 +1,6 @@
 #include "tools/trace_values.h"
 
+#include "base/json_text.h"
 #include "graph/elements.h"
 #include "graph/statistics.h"
 
@@ -13,13 +14,6 @@ namespace {
 constexpr std::int64_t kBins = 24;
 constexpr std::int64_t kMostElements = 1 << 14;  // of a value whose elements are all kept
 constexpr std::int64_t kStart = 64;              // elements of the start of a row
-
-/// JSON has no NaN: it is a text there, never null.
-Json number(double x) {
-    if (std::isnan(x)) return "NaN";
-    if (std::isinf(x)) return x > 0 ? "Infinity" : "-Infinity";
-    return x;
-}
 
 double element_of(const Tensor& tensor, std::int64_t index) {
     return element(tensor.dtype, static_cast<const std::byte*>(tensor.data), index);
@@ -93,8 +87,8 @@ void TraceValues::add(const SeenValue& seen, const Graph& source) {
               {"copied", seen.is_copied}, {"stats", Json::array()}, {"hist", histograms(tensor, axis, all)}};
     for (int i = 0; i < tensor.rank; ++i) step["shape"].push_back(tensor.dim(i));
     for (const Statistics& s : all)
-        step["stats"].push_back(
-            {number(s.min), number(s.max), number(s.mean), number(s.rms), s.nan, s.plus_infinity, s.minus_infinity});
+        step["stats"].push_back({json_number<Json>(s.min), json_number<Json>(s.max), json_number<Json>(s.mean),
+                                 json_number<Json>(s.rms), s.nan, s.plus_infinity, s.minus_infinity});
     if (source.find(seen.path) >= 0) keep(step, seen, axis);
     Json& value = values_[seen.path];
     if (value.is_null()) value = {{"type", to_string(seen.type)}, {"steps", Json::object()}};

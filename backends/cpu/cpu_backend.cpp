@@ -146,8 +146,6 @@ Buffer CpuBackend::allocate(std::size_t bytes, std::string_view what) {
     return {aligned, bytes, [memory, all](void*) { ::munmap(memory, all); }};
 }
 
-Buffer CpuBackend::allocate_weights(std::size_t bytes, std::string_view what) { return allocate(bytes, what); }
-
 std::optional<std::size_t> CpuBackend::free_bytes() const {
     const auto memory = host_memory();
     return memory ? std::optional(memory->free_bytes) : std::nullopt;

@@ -67,7 +67,6 @@ public:
     std::size_t alignment() const override { return 64; }
     bool is_host() const override { return true; }
     Buffer allocate(std::size_t bytes, std::string_view what) override;
-    Buffer allocate_weights(std::size_t bytes, std::string_view what) override;
     std::optional<std::size_t> free_bytes() const override;
     std::optional<std::size_t> total_bytes() const override;
     void upload(void* device, const void* host, std::size_t bytes) override;

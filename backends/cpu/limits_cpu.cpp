@@ -24,8 +24,8 @@ double seconds(Body&& body) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-/// Each thread reads kStreams streams of kStream bytes by turns, kTurn bytes each, and asks for lines ahead, as kernels
-/// do.
+/// Each thread reads kStreams streams of kStream bytes by turns, kTurn bytes each, and asks for lines kAhead bytes
+/// ahead, as kernels do, or leaves that to the processor (0).
 template <std::size_t kStreams, std::size_t kStream, std::size_t kTurn, std::size_t kAhead>
 double read_bandwidth_of(ThreadPool& pool, std::span<const std::byte> memory) {
     using Bits = std::uint64_t __attribute__((vector_size(32)));
@@ -39,7 +39,7 @@ double read_bandwidth_of(ThreadPool& pool, std::span<const std::byte> memory) {
                 for (std::size_t at = 0; at < kStream; at += kTurn) {
                     for (std::size_t stream = 0; stream < kStreams; ++stream) {
                         const std::byte* turn = data + stream * kStream + at;
-                        for (std::size_t line = 0; line < kTurn; line += kLine)
+                        for (std::size_t line = 0; kAhead > 0 && line < kTurn; line += kLine)
                             __builtin_prefetch(turn + kAhead + line);
                         Bits read[kVectors];
                         std::memcpy(read, turn, kTurn);
@@ -59,6 +59,9 @@ double read_bandwidth(ThreadPool& pool, std::span<const std::byte> memory) {
     double best = 0;
     for (int i = 0; i < 2; ++i)
         best = std::max({best, read_bandwidth_of<4, 256 << 10, 256, 4096>(pool, memory),
+                         read_bandwidth_of<1, 1 << 20, 512, 0>(pool, memory),
+                         read_bandwidth_of<2, 256 << 10, 256, 0>(pool, memory),
+                         read_bandwidth_of<1, 1 << 20, 512, 8192>(pool, memory),
                          read_bandwidth_of<4, 256 << 10, 1024, 4096>(pool, memory),
                          read_bandwidth_of<2, 1 << 20, 4096, 8192>(pool, memory),
                          read_bandwidth_of<1, 1 << 20, 4096, 4096>(pool, memory)});
@@ -68,7 +71,9 @@ double read_bandwidth(ThreadPool& pool, std::span<const std::byte> memory) {
 constexpr int kChains = 12;  // more than latency times throughput of any machine so far, fewer than its registers
 constexpr std::int64_t kRounds = 200'000;
 
-double fma_peak(ThreadPool& pool) {
+/// Lane operations a second of a multiply-add of vectors: two for each lane.
+template <class Multiply>
+double multiply_peak(ThreadPool& pool) {
     const double time = seconds([&] {
         pool.parallel_for(pool.threads(), 1, [&](std::int64_t begin, std::int64_t end, int) {
             for (std::int64_t i = begin; i < end; ++i) {
@@ -79,13 +84,19 @@ double fma_peak(ThreadPool& pool) {
                 keep(y);
                 for (std::int64_t round = 0; round < kRounds; ++round) {
 #pragma GCC unroll 12
-                    for (Floats& sum : sums) sum = simd::multiply_add(x, sum, y);
+                    for (Floats& sum : sums) sum = Multiply::add(x, y, sum);
                 }
                 keep(sums);
             }
         });
     });
     return 2.0 * simd::kLanes * kChains * double(kRounds) * pool.threads() / time;
+}
+
+double fma_peak(ThreadPool& pool) { return multiply_peak<simd::MultiplyFloats>(pool); }
+
+double bf16_peak(ThreadPool& pool) {
+    return simd::has_bf16_products() ? 2 * multiply_peak<simd::MultiplyBf16Pairs>(pool) : 0;
 }
 
 double integer_peak(ThreadPool& pool) {
@@ -116,7 +127,7 @@ double integer_peak(ThreadPool& pool) {
 }  // namespace
 
 const CpuLimits* cpu_limits() {
-    static constexpr CpuLimits kLimits{read_bandwidth, fma_peak, integer_peak};
+    static constexpr CpuLimits kLimits{read_bandwidth, fma_peak, bf16_peak, integer_peak};
     return &kLimits;
 }
 

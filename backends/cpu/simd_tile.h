@@ -23,6 +23,28 @@ using Floats4 = float __attribute__((vector_size(16)));
 #endif
 }
 
+/// c + a * b lane by lane.
+struct MultiplyFloats {
+    [[gnu::always_inline]] static Floats add(Floats a, Floats b, Floats c) { return multiply_add(a, b, c); }
+};
+
+/// The same where each lane of a and b holds two numbers of bf16: both products are added to c, which is fp32. Only
+/// where has_bf16_products(): no instruction set of ours promises the instruction, so it is written in assembly.
+struct MultiplyBf16Pairs {
+    [[gnu::always_inline]] static Floats add([[maybe_unused]] Floats a, [[maybe_unused]] Floats b, Floats c) {
+#ifdef __AVX512F__
+        asm("vdpbf16ps %2, %1, %0" : "+v"(c) : "v"(a), "v"(b));
+#endif
+        return c;
+    }
+};
+
+#ifdef __AVX512F__
+inline bool has_bf16_products() { return __builtin_cpu_supports("avx512bf16"); }
+#else
+constexpr bool has_bf16_products() { return false; }
+#endif
+
 /// sum() of each of four vectors, in the same order.
 [[gnu::always_inline]] inline Floats4 sums(Floats x, Floats y, Floats z, Floats w) {
 #ifdef __AVX512F__
@@ -98,7 +120,7 @@ template <int n, class Body>
 }
 
 /// acc[i][j] += a_i * b_j, lane by lane, over `steps` times kLanes elements of kA rows a and kB rows b.
-template <int kA, int kB, class A, class B>
+template <class Multiply, int kA, int kB, class A, class B>
 [[gnu::always_inline]] inline void multiply_tile(Rows<A> a, Rows<B> b, std::int64_t steps, Floats (&acc)[kA][kB]) {
     for (; steps > 0; --steps) {
         Floats x[kA];
@@ -109,7 +131,7 @@ template <int kA, int kB, class A, class B>
         unrolled<kB>([&](auto j) __attribute__((always_inline)) {
             Floats y = load(b.data + j * b.row);
             keep(y);
-            unrolled<kA>([&](auto i) __attribute__((always_inline)) { acc[i][j] = multiply_add(x[i], y, acc[i][j]); });
+            unrolled<kA>([&](auto i) __attribute__((always_inline)) { acc[i][j] = Multiply::add(x[i], y, acc[i][j]); });
         });
         a.data += a.step;
         b.data += b.step;

@@ -170,6 +170,10 @@ CudaBackend::CudaBackend(int device) : device_(checked_device(device)), switches
     const DeviceFacts facts = device_facts(device_);
     description_ = fmt::format("{}:{} ({})", kDeviceName, device_, facts.name);
     multiprocessors_ = facts.multiprocessors;
+    int shared_bytes = 0;
+    check(cudaDeviceGetAttribute(&shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device_),
+          "cudaDeviceGetAttribute");
+    shared_bytes_ = std::size_t(shared_bytes);
     programmatic_.allowed = switches_.programmatic && facts.compute_capability >= kFirstProgrammatic;
     has_wgmma_ = switches_.wgmma && facts.compute_capability == kWithWgmma && kCompiledForWgmma;
     programmatic_.warn = [this](const std::string& text) { warn(text); };

@@ -63,6 +63,8 @@ public:
     LaunchStream stream() { return {stream_, device_, &programmatic_}; }
     int device() const { return device_; }
     int multiprocessors() const { return multiprocessors_; }
+    /// Dynamic shared memory that a block may have at most.
+    std::size_t shared_bytes() const { return shared_bytes_; }
     /// Weights that the next step reads, for kernels that bring them into L2; none where that is switched off.
     std::span<const std::byte> prefetched(std::span<const std::byte> next_weights) const {
         return switches_.prefetch ? next_weights : std::span<const std::byte>{};
@@ -100,6 +102,7 @@ private:
     std::string description_;
     int multiprocessors_ = 1;
     bool has_wgmma_ = false;
+    std::size_t shared_bytes_ = 0;
     OwnedStream stream_;
     ProgrammaticLaunches programmatic_;
     Buffer counters_;

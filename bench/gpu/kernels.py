@@ -26,8 +26,8 @@ REGISTERS, WARPS, BLOCKS, SHARED = 65536, 64, 32, 228 * 1024
 REGISTER_UNIT, SHARED_UNIT, PARTITIONS = 256, 128, 4  # registers of a warp; bytes; what warps are dealt out to
 
 # The kernels of Phi-3-mini in bf16.
-STEP = [r"embed_kernel", r"rms_norm_kernel(<.*>)?", r"skinny_product_kernel<bf16, bf16, .*LinearEpilogue>",
-        r"skinny_product_kernel<bf16, bf16, .*true, QkvEpilogue>",
+STEP = [r"embed_kernel", r"rms_norm_kernel(<.*>)?", r"(resident|tile)_product_kernel<bf16, bf16, .*LinearEpilogue>",
+        r"(resident|tile)_product_kernel<bf16, bf16, .*true, QkvEpilogue>",
         r"attention_(decode|prefill)_kernel<bf16, (bf16, )?96>", r"finish_product_kernel<QkvEpilogue>",
         r"finish_linear_kernel<8>", r"gather_rows_kernel<uint4>", r"map_kernel<Same>", r"sample_kernel",
         r"argmax_kernel"]
@@ -66,7 +66,7 @@ def resident_blocks(registers: int, threads: int, shared: int) -> tuple[int, str
 def launched_as(name: str) -> str:
     """What the report calls the launches of a kernel."""
     base = name.split("<")[0].removesuffix("_kernel")
-    if base == "skinny_product":
+    if base in ("resident_product", "tile_product"):
         return "qkv_projection" if "QkvEpilogue" in name else "linear"
     return {"finish_product": "finish_qkv", "map": "cast"}.get(base, base)
 
@@ -78,12 +78,17 @@ def tokens_of(call: str) -> int:
     return int(value.group(1)) if value else 1
 
 
-def is_launch_of(name: str, call: str) -> bool:
-    """Whether a call, whose launches have the kernel's name, takes this instance of the kernel."""
-    if not name.startswith("skinny_product"):
+def is_launch_of(name: str, call: str, threads: int) -> bool:
+    """Whether a call, whose launches have the kernel's name, takes this instance of the kernel. With 9 to 16 tokens the
+    threads tell tiles, 256 of them, from blocks that stay."""
+    if not name.startswith(("resident_product", "tile_product")):
         return True
-    most, norm = re.findall(r", (\d+), (true|false)", name)[0]
-    return (tokens_of(call) <= 8) == (most == "8") and ("norm_weight = " in call) == (norm == "true")
+    tiles, norm = re.findall(r", (\d+), (true|false)", name)[0]
+    least, most = {("resident", 1): (1, 8), ("resident", 2): (9, 16), ("tile", 2): (1, 16), ("tile", 4): (17, 32),
+                   ("tile", 8): (33, 64)}[name.split("_")[0], int(tiles)]
+    if int(tiles) == 2 and (threads == 256) != name.startswith("tile"):
+        return False
+    return least <= tokens_of(call) <= most and ("norm_weight = " in call) == (norm == "true")
 
 
 def launches_of(name: str, report: list[dict]) -> list[Launch]:
@@ -91,7 +96,7 @@ def launches_of(name: str, report: list[dict]) -> list[Launch]:
     found: dict[tuple[int, int], list[tuple[int, float, float]]] = {}
     for call in report:
         for row in call["kernels"]:
-            if row["kernel"] != launched_as(name) or not is_launch_of(name, call["call"]):
+            if row["kernel"] != launched_as(name) or not is_launch_of(name, call["call"], row["block"]):
                 continue
             if row["kernel"] == "cast" and call["op"] != "cast":
                 continue

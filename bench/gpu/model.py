@@ -10,7 +10,8 @@ Bytes and operations are those of `vitro graph --json`, which come from the ops'
 launched programmatically, and what the choice of a token reads, are in the report. A kernel takes the longer of its
 bytes at the memory's rate and its operations at the tensor cores', and a latency.
 
-A product of many tokens is up to three kernels: the norm, a Gemm, and the rest.
+A product of many tokens is up to three kernels: the norm, a Gemm, and the rest. One of 17 to 64 multiplies by the
+instructions that attention uses, and is given its share of the peak.
 """
 
 import argparse
@@ -24,7 +25,8 @@ from pathlib import Path
 from report import table
 
 HERE = Path(__file__).resolve().parent
-SKINNY_TOKENS = 16  # kSkinnyTokens of ops/common/product_cuda.h: of more, a product is a Gemm
+RESIDENT_TOKENS = 16  # kResidentTokens of ops/common/resident_product_cuda.h: up to so many, blocks stay
+TILE_TOKENS = 64      # kTileTokens of ops/common/tile_product_cuda.h: of more, a product is a Gemm
 BF16 = 2  # bytes
 
 DECODE = [(1, 0), (1, 1000), (1, 4000), (8, 1000), (32, 1000), (128, 1000)]
@@ -42,8 +44,8 @@ class Machine:
     latency: float = 3e-6      # s from the end of a kernel's reads to the full rate of the next one's; assumed
     hidden: float = 0.5        # of the latency, by a programmatic launch; assumed
     block_bandwidth: float = 47e9  # bytes/s of a block: 1024 threads, 32 bytes each on their way for 0.7 us; assumed
-    product_blocks: float = 264    # of a product at once: two on each of 132 multiprocessors
-    product_block_bandwidth: float = 33e9  # bytes/s of one of those: 256 threads, 128 bytes each for 1 us; assumed
+    product_blocks: float = 132    # of a product of few tokens at once: one on each multiprocessor
+    product_block_bandwidth: float = 66e9  # bytes/s of one of those: 512 threads, 128 bytes each for 1 us; assumed
 
 
 @dataclass
@@ -57,7 +59,7 @@ class Kind:
     share: float  # of the peak that its operations reach
     rate: float   # bytes/s
     count: int = 1
-    blocks: int = 0  # of a product of few tokens, whose last wave may be too few for the memory's rate
+    blocks: int = 0  # units of a product of few tokens, of which the last may be too few for the memory's rate
 
     def transfer(self, machine: Machine) -> float:
         """Seconds that its bytes take."""
@@ -138,17 +140,19 @@ def kinds_of(node: dict, graph: dict, shapes: dict[str, list], report: list[dict
     """The kernels of a step."""
     op, name, tokens = node["op"], name_of(node), rows_of(node, shapes, graph["symbols"])
     programmatic = op in programmatic_ops(report)
-    if op in ("linear", "qkv_projection") and tokens > SKINNY_TOKENS:
+    if op in ("linear", "qkv_projection") and tokens > TILE_TOKENS:
         return [Kind(f"{name}, {part}", moved, node["flops"] if part == "gemm" else 0, programmatic and part != "gemm",
                      machine.gemm_share, machine.bandwidth)
                 for part, moved in parts_of_product(node, shapes, tokens).items()]
-    share = machine.attention_share if op == "attention" else machine.gemm_share
+    is_product = op in ("linear", "qkv_projection")
+    is_tiled = is_product and tokens > RESIDENT_TOKENS
+    share = machine.attention_share if op == "attention" or is_tiled else machine.gemm_share
     if op == "sample":  # after the first time a block for each row
         moved, blocks = sample_launch(report)
         rate = tokens * machine.block_bandwidth * 3 / (2 + 1 / blocks)
         return [Kind(name, tokens * moved, node["flops"], programmatic, share, min(machine.bandwidth, rate))]
-    # 16 rows of the weights a block, or 8 of a gate and its 8 of up.
-    blocks = -(-shapes[node["inputs"][1]][0] // 16) if op in ("linear", "qkv_projection") else 0
+    # 16 rows of the weights a unit, or 8 of a gate and its 8 of up.
+    blocks = -(-shapes[node["inputs"][1]][0] // 16) if is_product and not is_tiled else 0
     return [Kind(name, node["bytes"], node["flops"], programmatic, share, machine.bandwidth, blocks=blocks)]
 
 

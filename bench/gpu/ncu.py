@@ -8,7 +8,7 @@ from pathlib import Path
 from processes import NotRun
 
 # Kernel, and the steps in which it runs; launches in front of the one that is looked at are warm-up.
-KERNELS = (("skinny_product_kernel", "--decode", 60), ("attention_decode_kernel", "--decode", 12),
+KERNELS = (("resident_product_kernel", "--decode", 60), ("attention_decode_kernel", "--decode", 12),
            ("sample_kernel", "--decode", 1), ("attention_prefill_kernel", "--prefill", 12),
            ("qkv_rope_append_kernel", "--prefill", 12))
 METRICS = ("gpu__time_duration.sum", "dram__throughput.avg.pct_of_peak_sustained_elapsed",

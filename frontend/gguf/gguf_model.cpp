@@ -1,6 +1,7 @@
 #include "frontend/gguf/gguf_model.h"
 
 #include "base/error.h"
+#include "base/json_text.h"
 #include "frontend/gguf/gguf_names.h"
 
 #include <nlohmann/json.hpp>
@@ -326,7 +327,7 @@ JsonValue gguf_config(const GgufFile& file) {
         add_pattern(*pattern, config);
     add_own(file, known.gguf, head_dim, config);
     add_tokens(file, config);
-    return JsonValue::parse(config.dump(), file.name());
+    return JsonValue::parse(json_text(config), file.name());
 }
 
 GgufVocabulary gguf_vocabulary(const GgufFile& file) {

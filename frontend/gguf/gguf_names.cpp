@@ -30,7 +30,7 @@ constexpr std::array<Renamed, 18> kModules{{
     {"ffn_down_exps", "mlp.experts.down_proj"},
 }};
 /// What one architecture calls otherwise than the others.
-constexpr std::array<RenamedIn, 18> kOwnModules{{
+constexpr std::array<RenamedIn, 19> kOwnModules{{
     {"bert", "attn_q", "attention.self.query"},
     {"bert", "attn_k", "attention.self.key"},
     {"bert", "attn_v", "attention.self.value"},
@@ -42,6 +42,7 @@ constexpr std::array<RenamedIn, 18> kOwnModules{{
     {"phi3", "ffn_up", "mlp.gate_up_proj"},  // both in one
     {"gemma2", "ffn_norm", "pre_feedforward_layernorm"},
     {"gemma3", "ffn_norm", "pre_feedforward_layernorm"},
+    {"olmo2", "ffn_norm", "pre_feedforward_layernorm"},  // which it has not: its norms stand behind the blocks
     {"gpt-oss", "ffn_gate_inp", "mlp.router"},
     {"starcoder2", "ffn_up", "mlp.c_fc"},
     {"starcoder2", "ffn_down", "mlp.c_proj"},

@@ -20,20 +20,53 @@ namespace {
 struct Written {
     std::string_view model_type, gguf;
     Activation activation = Activation::silu;
-    std::int64_t full_every = 0;    // every so many layers one has no window; 0: all are alike
-    bool has_window = false;        // vitro reads a window's key
-    bool may_have_factors = false;  // rope's factors may be tensors
-    bool may_have_biases = false;   // of all projections of attention
+    std::int64_t full_every = 0;     // every so many layers one has no window; 0: all are alike
+    std::int64_t no_rope_every = 0;  // every so many layers one has no rope; 0: all have
+    bool has_window = false;         // vitro reads a window's key
+    bool may_have_factors = false;   // rope's factors may be tensors
+    bool may_have_biases = false;    // of projections of attention
+    bool has_paired_rows = false;    // those of q and k stand in pairs that rope turns
+    bool has_layer_norms = false;    // not RMSNorms
+    bool has_scales = false;         // of embedding, residual stream, attention and logits
 };
 
-constexpr std::array<Written, 7> kWritten{{
-    {"llama", "llama", Activation::silu, 0, true, true, true},
-    {"mistral", "llama", Activation::silu, 0, true, true, true},  // Llama with a window
-    {"phi3", "phi3", Activation::silu, 0, true, true},
-    {"qwen2", "qwen2"},
-    {"qwen3", "qwen3"},
-    {"gemma2", "gemma2", Activation::gelu_tanh, 2, true},
-    {"gemma3_text", "gemma3", Activation::gelu_tanh, 6, true},
+constexpr std::array<Written, 13> kWritten{{
+    {.model_type = "llama",
+     .gguf = "llama",
+     .has_window = true,
+     .may_have_factors = true,
+     .may_have_biases = true,
+     .has_paired_rows = true},
+    {.model_type = "mistral",  // Llama with a window
+     .gguf = "llama",
+     .has_window = true,
+     .may_have_factors = true,
+     .may_have_biases = true,
+     .has_paired_rows = true},
+    {.model_type = "phi3", .gguf = "phi3", .has_window = true, .may_have_factors = true},
+    {.model_type = "qwen2", .gguf = "qwen2", .may_have_biases = true},
+    {.model_type = "qwen3", .gguf = "qwen3"},
+    {.model_type = "gemma2",
+     .gguf = "gemma2",
+     .activation = Activation::gelu_tanh,
+     .full_every = 2,
+     .has_window = true},
+    {.model_type = "gemma3_text",
+     .gguf = "gemma3",
+     .activation = Activation::gelu_tanh,
+     .full_every = 6,
+     .has_window = true},
+    {.model_type = "granite", .gguf = "granite", .may_have_biases = true, .has_paired_rows = true, .has_scales = true},
+    {.model_type = "smollm3", .gguf = "smollm3", .no_rope_every = 4, .may_have_biases = true, .has_paired_rows = true},
+    {.model_type = "olmo2", .gguf = "olmo2"},
+    {.model_type = "olmo3", .gguf = "olmo2", .full_every = 4, .has_window = true},
+    {.model_type = "stablelm", .gguf = "stablelm", .may_have_biases = true, .has_layer_norms = true},
+    {.model_type = "starcoder2",
+     .gguf = "starcoder2",
+     .activation = Activation::gelu_tanh,
+     .has_window = true,
+     .may_have_biases = true,
+     .has_layer_norms = true},
 }};
 
 const Written& written_as(const ModelConfig& config) {
@@ -47,10 +80,11 @@ const Written& written_as(const ModelConfig& config) {
 
 bool is_gemma(const Written& written) { return written.gguf.starts_with("gemma"); }
 
-/// The last layer without a window, where there is one, else the last: what the keys speak of.
+/// The last layer with rope and without a window, where there is one, else the last: what the keys speak of.
 const LayerConfig& full_layer(const ModelConfig& config) {
-    const auto full = std::find_if(config.layers.rbegin(), config.layers.rend(),
-                                   [](const LayerConfig& layer) { return layer.sliding_window == 0; });
+    const auto full = std::find_if(config.layers.rbegin(), config.layers.rend(), [](const LayerConfig& layer) {
+        return layer.sliding_window == 0 && layer.rope != LayerConfig::kNoRope;
+    });
     return full == config.layers.rend() ? config.layers.back() : *full;
 }
 
@@ -67,9 +101,12 @@ void require_known_layers(const ModelConfig& config, const Written& written) {
     for (std::int64_t i = 0; i < config.n_layers; ++i) {
         const LayerConfig& layer = config.layers[static_cast<std::size_t>(i)];
         const bool slides = written.full_every == 0 || (i + 1) % written.full_every != 0;
-        const bool is_known = layer.n_kv_heads == full.n_kv_heads && layer.head_dim == full.head_dim &&
-                              layer.sliding_window == (slides ? window : 0) && layer.sparse_stride == 0 &&
-                              (layer.rope == full.rope || (written.gguf == "gemma3" && slides));
+        const bool has_rope = written.no_rope_every == 0 || (i + 1) % written.no_rope_every != 0;
+        const bool may_turn_otherwise = slides && (written.gguf == "gemma3" || written.model_type == "olmo3");
+        const bool is_known =
+            layer.n_kv_heads == full.n_kv_heads && layer.head_dim == full.head_dim &&
+            layer.sliding_window == (slides ? window : 0) && layer.sparse_stride == 0 &&
+            (has_rope ? layer.rope == full.rope || may_turn_otherwise : layer.rope == LayerConfig::kNoRope);
         if (!is_known)
             fail(
                 "config.json: layer {}: expected heads, window and rope as llama.cpp takes those of {} to be, since "
@@ -153,7 +190,7 @@ void GgufSource::take_directory(const std::filesystem::path& directory) {
         tensor.data = view.data;
         tensor.bytes = view.bytes;
         tensor.adds_one = config.norm_from_one && name.ends_with("norm.weight");
-        if (architecture == "llama") {
+        if (written.has_paired_rows) {
             if (name.find(".q_proj.") != std::string::npos) tensor.paired_heads = config.n_heads;
             if (name.find(".k_proj.") != std::string::npos) tensor.paired_heads = full_layer(config).n_kv_heads;
         }
@@ -181,7 +218,8 @@ void GgufSource::add_sizes(const ModelConfig& config, std::string_view prefix) {
     const auto add_number = [&](std::string_view key, double value) {
         metadata.add_number(std::string(prefix) + std::string(key), value);
     };
-    add_number("attention.layer_norm_rms_epsilon", config.norm_eps);
+    add_number(written.has_layer_norms ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
+               config.norm_eps);
     if (window > 0 && window < config.max_positions && !is_gemma(written))
         warnings.push_back(fmt::format(
             "llama.cpp has no sliding window for this architecture: a token sees more than the {} before it, "
@@ -193,11 +231,19 @@ void GgufSource::add_sizes(const ModelConfig& config, std::string_view prefix) {
                  what, written.gguf);
     };
     require(config.hidden_act == written.activation, "the activation");
-    require(!config.attention_bias || written.may_have_biases || written.gguf == "qwen2", "biases of attention");
+    require(!config.attention_bias || written.may_have_biases, "biases of attention");
     const bool is_largest = is_gemma(written) && config.n_layers == (written.gguf == "gemma2" ? 46 : 62);
     const double divisor = static_cast<double>(is_largest ? config.hidden_size / config.n_heads : layer.head_dim);
-    require(config.attention_scale == 0 || std::abs(config.attention_scale * std::sqrt(divisor) - 1) < 1e-6,
+    require(written.has_scales || config.attention_scale == 0 ||
+                std::abs(config.attention_scale * std::sqrt(divisor) - 1) < 1e-6,
             "the scale of attention");
+    if (written.has_scales) {
+        add_number("embedding_scale", config.embedding_scale);
+        add_number("residual_scale", config.residual_scale);
+        add_number("attention.scale", config.attention_scale);
+        add_number("logit_scale", 1 / config.logit_scale);  // what they are divided by
+    }
+    if (written.gguf == "stablelm") metadata.add_flag(std::string(prefix) + "use_parallel_residual", false);
     const bool has_caps = written.gguf == "gemma2";
     require((config.attention_softcap > 0) == has_caps && (config.logit_softcap > 0) == has_caps, "softcaps");
     if (!has_caps) return;
@@ -210,14 +256,18 @@ void GgufSource::add_rope(const ModelConfig& config, std::string_view prefix) {
     const int index = full_layer(config).rope;
     if (index == LayerConfig::kNoRope)
         fail("config.json: expected layers with rope, since GGUF files of {} have no others", config.model_type);
+    const Rope& rope = config.ropes[static_cast<std::size_t>(index)];
+    const double theta = written.gguf == "gemma3" ? 1e4 : rope.theta;  // as llama.cpp takes it to be under a window
     for (const LayerConfig& layer : config.layers) {
         if (layer.rope == index || layer.rope == LayerConfig::kNoRope) continue;
         const Rope& local = config.ropes[static_cast<std::size_t>(layer.rope)];
-        if (local.theta != 1e4 || !all_are(local.short_factor, 1))
-            fail("config.json: \"rope_local_base_freq\": expected 10000, since GGUF files have no key for it, found {}",
-                 local.theta);
+        if (local.theta != theta || !all_are(local.short_factor, 1))
+            fail(
+                "config.json: expected rope of theta {}, unscaled, in layers with a window, since GGUF files of {} "
+                "have "
+                "no key for another, found theta {}",
+                theta, written.gguf, local.theta);
     }
-    const Rope& rope = config.ropes[static_cast<std::size_t>(index)];
     const auto key = [&](std::string_view name) { return std::string(prefix) + "rope." + std::string(name); };
     metadata.add_integer(key("dimension_count"), rope.rotary_dim);
     metadata.add_number(key("freq_base"), rope.theta);

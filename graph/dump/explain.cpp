@@ -1,5 +1,6 @@
 #include "graph/dump/explain.h"
 
+#include "base/json_text.h"
 #include "graph/dump/repeat.h"
 
 #include <nlohmann/json.hpp>
@@ -155,14 +156,14 @@ std::string explain_json(const PipelineReport& report, const Journal& journal) {
             {{"pass", finding.pass}, {"path", finding.path}, {"fired", finding.fired}, {"reason", finding.reason}});
     for (const auto& [path, fate] : journal.fates)
         out["fates"].push_back({{"path", path}, {"kind", name(fate.kind)}, {"into", fate.into}, {"pass", fate.pass}});
-    return out.dump(2) + "\n";
+    return json_text(out, 2) + "\n";
 }
 
 std::string receipt_json(const PipelineReport& report, std::string_view graph, std::string_view phase) {
     Json out{{"graph", graph}, {"phase", phase}, {"fired", Json::array()}};
     for (const Finding& finding : report.journal.findings)
         if (finding.fired) out["fired"].push_back({{"pass", finding.pass}, {"path", finding.path}});
-    return out.dump(1) + "\n";
+    return json_text(out, 1) + "\n";
 }
 
 std::vector<std::string> missing_from(const PipelineReport& report, std::string_view receipt, const std::string& file,

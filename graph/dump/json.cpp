@@ -1,5 +1,6 @@
 #include "graph/dump/json.h"
 
+#include "base/json_text.h"
 #include "graph/dump/repeat.h"
 
 #include <nlohmann/json.hpp>
@@ -133,7 +134,7 @@ std::string json_of(const Subject& subject) {
                 regions[std::string(name(static_cast<Region>(r)))] = device.bytes(static_cast<Region>(r));
         }
     }
-    return out.dump(1) + "\n";
+    return json_text(out, 1) + "\n";
 }
 
 std::string json_of(const GraphDiff& diff) {
@@ -145,7 +146,7 @@ std::string json_of(const GraphDiff& diff) {
                    {"vanished", changes_json(diff.vanished)},
                    {"changed", changes_json(diff.changed)},
                    {"same", diff.same}};
-    return out.dump(1) + "\n";
+    return json_text(out, 1) + "\n";
 }
 
 }  // namespace vitro

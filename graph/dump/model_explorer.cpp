@@ -1,3 +1,4 @@
+#include "base/json_text.h"
 #include "graph/dump/dot.h"
 #include "graph/dump/json.h"
 
@@ -136,7 +137,7 @@ std::string model_explorer_json(const Subject& subject) {
                    {"graphs", Json::array({{{"id", graph_id(subject)},
                                             {"nodes", std::move(nodes)},
                                             {"groupNodeAttributes", Json(std::move(groups))}}})}};
-    return out.dump(1) + "\n";
+    return json_text(out, 1) + "\n";
 }
 
 std::string model_explorer_cost_json(const Subject& subject) {
@@ -149,7 +150,7 @@ std::string model_explorer_cost_json(const Subject& subject) {
          {{"name", "bytes moved"},
           {"results", Json(std::move(results))},
           {"gradient", Json::array({{{"stop", 0}, {"bgColor", "#ffffff"}}, {{"stop", 1}, {"bgColor", "#ff7043"}}})}}}};
-    return out.dump(1) + "\n";
+    return json_text(out, 1) + "\n";
 }
 
 }  // namespace vitro

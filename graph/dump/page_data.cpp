@@ -1,5 +1,6 @@
 #include "graph/dump/page_data.h"
 
+#include "base/json_text.h"
 #include "graph/dump/folded_list.h"
 #include "graph/dump/script_json.h"
 
@@ -36,10 +37,12 @@ private:
 std::string paint_text(const Paint& paint) {
     std::vector<std::string> marks;
     for (const auto& [path, mark] : paint.marks)
-        marks.push_back(fmt::format("{}:[{},{}]", json_string(path), Json(mark.value).dump(), json_string(mark.text)));
+        marks.push_back(
+            fmt::format("{}:[{},{}]", json_string(path), json_text(Json(mark.value)), json_string(mark.text)));
     return fmt::format(R"({{"title":{},"log":{},"ofSteps":{},"least":{},"most":{},"marks":{},"drawings":{}}})",
-                       json_string(paint.title), paint.is_logarithmic, paint.is_of_steps, Json(paint.least).dump(),
-                       Json(paint.most).dump(), json_object(marks), json_list(paint.drawings, [](const auto& drawing) {
+                       json_string(paint.title), paint.is_logarithmic, paint.is_of_steps, json_text(Json(paint.least)),
+                       json_text(Json(paint.most)), json_object(marks),
+                       json_list(paint.drawings, [](const auto& drawing) {
                            return fmt::format("[{},{}]", json_string(drawing.first), json_string(drawing.second));
                        }));
 }

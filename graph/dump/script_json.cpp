@@ -1,5 +1,7 @@
 #include "graph/dump/script_json.h"
 
+#include "base/json_text.h"
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -15,7 +17,7 @@ std::string ends_no_script(std::string_view json) {
 std::string json_string(std::string_view text) {
     const auto stands_as_it_is = [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\' && c != '<'; };
     if (std::all_of(text.begin(), text.end(), stands_as_it_is)) return std::string("\"").append(text) += '"';
-    return ends_no_script(nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    return ends_no_script(json_text(nlohmann::json(text)));
 }
 
 std::string json_object(const std::vector<std::string>& members) {

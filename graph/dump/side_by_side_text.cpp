@@ -1,3 +1,4 @@
+#include "base/json_text.h"
 #include "graph/dump/repeat.h"
 #include "graph/dump/side_by_side.h"
 
@@ -115,13 +116,6 @@ std::string totals_text(const SideBySide& all) {
     return out;
 }
 
-/// JSON has no NaN: it is a text there, never null.
-Json number(double x) {
-    if (std::isnan(x)) return "NaN";
-    if (std::isinf(x)) return x > 0 ? "Infinity" : "-Infinity";
-    return x;
-}
-
 Json json_of(const SideValue& value) {
     Json out{{"there", value.is_there}};
     if (value.is_there) {
@@ -138,8 +132,8 @@ Json json_of(const SideValue& value) {
         out["fate"] = value.fate;
     }
     if (value.error)
-        out["error"] = {{"nmse", number(value.error->nmse)},
-                        {"largest", number(value.error->largest)},
+        out["error"] = {{"nmse", json_number<Json>(value.error->nmse)},
+                        {"largest", json_number<Json>(value.error->largest)},
                         {"where", value.error->where},
                         {"parts", value.error->parts}};
     return out;
@@ -189,7 +183,7 @@ std::string json_of(const SideBySide& all) {
         for (const SideValue& value : row.sides) sides.push_back(json_of(value));
         out["values"].push_back({{"path", row.path}, {"differs", differs}, {"sides", sides}});
     }
-    return out.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+    return json_text(out) + "\n";
 }
 
 }  // namespace vitro

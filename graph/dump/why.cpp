@@ -1,5 +1,6 @@
 #include "graph/dump/why.h"
 
+#include "base/json_text.h"
 #include "base/nearest.h"
 #include "graph/text.h"
 
@@ -180,7 +181,7 @@ void row(std::string& out, std::string_view what, std::string_view text) {
 }  // namespace
 
 std::string why_json(const Story& story, std::string_view path, const TimeOf& time_of) {
-    return gathered(story, path, time_of).dump(2) + "\n";
+    return json_text(gathered(story, path, time_of), 2) + "\n";
 }
 
 std::string why_text(const Story& story, std::string_view path, const TimeOf& time_of) {

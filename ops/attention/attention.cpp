@@ -1,10 +1,10 @@
 #include "ops/attention/attention.h"
 
 #include "base/checked.h"
-#include "base/half.h"
 #include "ops/add_mask/add_mask.h"
 #include "ops/attention_mask/attention_mask.h"
 #include "ops/cast/cast.h"
+#include "ops/common/cache.h"
 #include "ops/common/example_fill.h"
 #include "ops/common/expect.h"
 #include "ops/common/pages.h"
@@ -27,7 +27,7 @@ namespace {
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes&) {
     const TensorType &q = inputs[Attention::kQ], &cache = inputs[Attention::kKCache];
     expect_float("q", q, 3);
-    expect_stored_float("k_cache", cache, 4);
+    expect_cache("k_cache", cache);
     if (inputs[Attention::kVCache] != cache)
         fail("v_cache: expected {} as k_cache, found {}", to_string(cache), to_string(inputs[Attention::kVCache]));
     for (const int axis : {1, 2})
@@ -56,7 +56,8 @@ void reference(const Call& call) {
     const auto attend = [&]<class Q, class T>(std::int64_t t, std::int64_t head, Q*, T*) {
         const auto [begin, end] = visible(t);
         const auto row = [&](const Tensor& cache, std::int64_t key) {
-            return cache.as<T>() + (pages.row(visible.sequences[t], key) * kv_heads + head / (heads / kv_heads)) * d;
+            return cache.as<T>() +
+                   (pages.row(visible.sequences[t], key) * kv_heads + head / (heads / kv_heads)) * d / kElementsOf<T>;
         };
         const Q* query = q.as<Q>() + (t * heads + head) * d;
         double largest = -std::numeric_limits<double>::infinity(), sum = 0;
@@ -69,7 +70,8 @@ void reference(const Call& call) {
             }
             sees_any = true;
             double score = 0;
-            for (std::int64_t i = 0; i < d; ++i) score += double(float(query[i])) * double(float(row(k_cache, key)[i]));
+            for (std::int64_t i = 0; i < d; ++i)
+                score += double(float(query[i])) * double{element_of(row(k_cache, key), i)};
             weights.push_back(cap > 0 ? cap * std::tanh(score * scale / cap) : score * scale);
             largest = std::max(largest, weights.back());
         }
@@ -78,14 +80,15 @@ void reference(const Call& call) {
             if (!visible.sees(t, key)) continue;
             const double weight = std::exp(weights[std::size_t(key - begin)] - largest);
             sum += weight;
-            for (std::int64_t i = 0; i < d; ++i) sums[std::size_t(i)] += weight * double(float(row(v_cache, key)[i]));
+            for (std::int64_t i = 0; i < d; ++i)
+                sums[std::size_t(i)] += weight * double{element_of(row(v_cache, key), i)};
         }
         for (std::int64_t i = 0; i < d; ++i)
             call.out().as<Q>()[(t * heads + head) * d + i] =
                 Q(sees_any ? static_cast<float>(sums[std::size_t(i)] / sum) : 0.0f);
     };
     dispatch_float(q.dtype, [&]<class Q>(Q) {
-        dispatch_stored_float(k_cache.dtype, [&]<class T>(T) {
+        dispatch_cache(k_cache.dtype, [&]<class T>(T) {
             for (std::int64_t t = 0; t < q.dim(0); ++t)
                 for (std::int64_t head = 0; head < heads; ++head)
                     attend(t, head, static_cast<Q*>(nullptr), static_cast<T*>(nullptr));
@@ -152,7 +155,7 @@ struct Heads {
 
 /// With `shuffled` tokens stand in any order and at any position.
 Example example(Random& random, const std::vector<Sequence>& all, Heads heads, std::int64_t slots,
-                Visibility visibility, bool shuffled = false, float softcap = 0) {
+                Visibility visibility, bool shuffled = false, float softcap = 0, DType stored = DType::f32) {
     std::vector<std::int32_t> positions, sequences, lengths;
     SymbolValues symbols;
     std::int64_t per_sequence = 1;
@@ -177,13 +180,14 @@ Example example(Random& random, const std::vector<Sequence>& all, Heads heads, s
         const auto copy = [&](const std::vector<std::int32_t>& from) {
             std::copy_n(from.begin(), tensor.elements(), tensor.as<std::int32_t>());
         };
+        if (index == Attention::kKCache || index == Attention::kVCache) return fill_cache(tensor, numbers);
         if (index == Attention::kPositions) copy(positions);
         if (index == Attention::kSequences) copy(sequences);
         if (index == Attention::kPageTable) fill_distinct(tensor, pages, numbers);
         if (index == Attention::kLengths) copy(lengths);
         return index >= Attention::kPositions;
     };
-    const TensorType cache{DType::f32, {pages, slots, heads.kv, heads.size}}, tokens{DType::i32, {'T'}};
+    const TensorType cache{stored, {pages, slots, heads.kv, heads.size}}, tokens{DType::i32, {'T'}};
     const float scale = 1.0f / std::sqrt(static_cast<float>(heads.size));
     return {{{DType::f32, {'T', heads.q, heads.size}},
              cache,
@@ -230,6 +234,10 @@ std::vector<Example> examples(Random& random) {
         // Tokens that see what follows them.
         example(random, {{some(20, 60), 20}, {some(9, 40), 2}}, {4, 2, some(1, 35)}, 5, {.causal = false}),
         example(random, {{some(70, 90), 40}}, {2, 1, 64}, 16, {.causal = false, .window = some(1, 30)}),
+        // Caches of blocks: one token, several, and many.
+        example(random, {{some(513, 640), 1}}, {n, n, 32 * some(1, 4)}, 16, {}, false, 0, DType::q8_0),
+        example(random, {{some(30, 99), 2}, {some(1, 60), 1}}, {6, 2, 96}, 5, window(20, 60), false, 1.0f, DType::q8_0),
+        example(random, {{some(300, 400), 60}}, {4, 2, 64}, 16, {}, false, 0, DType::q8_0),
         // Patterns, which no kernel has.
         example(random, {{some(20, 40), 9}, {some(9, 40), 1}}, {2, 1, 4}, 5, {.stride = some(1, 9)}),
         example(random, {{some(20, 40), 9}}, {2, 2, 4}, 5, {.stride = 6, .summary = 2}),

@@ -8,7 +8,7 @@ constexpr int kWarps = 4;
 
 /// A warp: one row.
 template <class T, class C, int kD>
-__global__ void __launch_bounds__(kWarps * 32)
+__global__ void __launch_bounds__(kWarps * 32, 1)  // without the 1, ptxas spills what it calls
     attention_combine_kernel(const __grid_constant__ AttentionTensors a, const PrefillParts parts, int splits) {
     constexpr int kRows = kPrefillRows<kD>, kEach = (kD / 2 + 31) / 32;  // pairs of a lane
     const int lane = int(threadIdx.x) % 32, row = int(blockIdx.x) * kWarps + int(threadIdx.x) / 32;

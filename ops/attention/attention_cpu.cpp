@@ -6,10 +6,9 @@
 // want, by splits too. Many rows of a head read its keys and values once, converted to fp32 and packed; few rows read
 // them where they lie, all heads of a position on end, as memory likes it.
 #include "base/checked.h"
-#include "base/half.h"
 #include "ops/attention/attention.h"
+#include "ops/attention/attention_memory.h"
 #include "ops/attention/attention_tile.h"
-#include "ops/common/convert.h"
 #include "ops/common/pages.h"
 #include "ops/common/parallel.h"
 #include "ops/softcap/softcap_lanes.h"
@@ -21,86 +20,11 @@ namespace {
 
 using simd::Floats;
 using simd::kLanes;
+using Sizes = AttentionSizes;
+using Partial = AttentionPartial;
+using Work = AttentionWork;
 
-constexpr std::int64_t kMaxRows = 48;  // rows that share keys: their scores of a split stay in the second cache
-constexpr std::int64_t kFewRows = 8;   // of a head: up to so many, packing costs more than it saves
-constexpr float kMasked = -std::numeric_limits<float>::infinity();
-
-struct Sizes {
-    std::int64_t tokens, heads, kv_heads, group, d;
-    std::int64_t padded;        // d rounded up to whole vectors
-    std::int64_t block_tokens;  // tokens of a block, at most
-    std::int64_t rows;          // rows of a block and one kv head, or of few rows and several heads, at most
-    std::int64_t threads;
-
-    explicit Sizes(const Call& call)
-        : tokens(call.in(Attention::kQ).dim(0)),
-          heads(call.in(Attention::kQ).dim(1)),
-          kv_heads(call.in(Attention::kKCache).dim(2)),
-          group(heads / kv_heads),
-          d(call.in(Attention::kQ).dim(2)),
-          padded(round_up(d, kLanes)),
-          block_tokens(std::max<std::int64_t>(1, kMaxRows / std::max<std::int64_t>(1, group))),
-          rows(std::max(kMaxRows, group)),
-          threads(static_cast<CpuBackend&>(call.backend).pool().threads()) {}
-
-    /// Floats of a Partial, and of one thread's Work, in whole cache lines.
-    std::int64_t partial_floats() const { return round_up<std::int64_t>(rows * (padded + 2), 16); }
-    std::int64_t work_floats() const {
-        return round_up<std::int64_t>(rows * (padded + kSplitKeys) + kSplitKeys * padded, 16) + 2 * partial_floats() +
-               kSplitKeys * 2;
-    }
-    /// Up to so many blocks (of all heads that go together) splits are shared among the threads, so many at a time.
-    std::int64_t few_units() const { return threads == 1 ? 0 : 2 * threads; }
-    std::int64_t wave() const { return threads == 1 ? 0 : 4 * threads; }
-    std::int64_t partials() const { return wave() + few_units(); }
-};
-
-/// Softmax-weighted values of some rows over some keys: with w = e^(score - largest), the sum of w and of w * value.
-struct Partial {
-    float *largest, *sum;  // [rows]
-    float* values;         // [rows, padded]
-
-    Partial(float* memory, const Sizes& s) : largest(memory), sum(memory + s.rows), values(memory + 2 * s.rows) {}
-
-    void clear(const Sizes& s, std::int64_t rows) {
-        std::fill_n(largest, rows, kMasked);
-        std::fill_n(sum, rows, 0.0f);
-        std::fill_n(values, rows * s.padded, 0.0f);
-    }
-};
-
-/// Adds the keys of `from` to `into`. One copy of the code, so that the compiler rounds it in one way.
-[[gnu::noinline]] void merge(Partial into, const Partial from, std::int64_t rows, std::int64_t padded) {
-    for (std::int64_t r = 0; r < rows; ++r) {
-        if (from.largest[r] == kMasked) continue;
-        const float largest = std::max(into.largest[r], from.largest[r]);
-        const Floats a = simd::exp(simd::broadcast(into.largest[r] - largest));
-        const Floats b = simd::exp(simd::broadcast(from.largest[r] - largest));
-        into.largest[r] = largest;
-        into.sum[r] = into.sum[r] * a[0] + from.sum[r] * b[0];
-        for (std::int64_t i = r * padded; i < (r + 1) * padded; i += kLanes)
-            simd::store(into.values + i,
-                        simd::multiply_add(simd::load(from.values + i), b, simd::load(into.values + i) * a));
-    }
-}
-
-/// One thread's memory.
-struct Work {
-    float* q;                  // [rows, padded], times the scale
-    float* scores;             // [rows, kSplitKeys], then the weights
-    float* packed;             // [kSplitKeys, padded], keys, then values
-    Partial split, total;      // of this split, of all splits so far
-    std::int64_t* cache_rows;  // [kSplitKeys], of the split's keys
-
-    Work(float* memory, const Sizes& s)
-        : q(memory),
-          scores(q + s.rows * s.padded),
-          packed(scores + s.rows * kSplitKeys),
-          split(memory + round_up<std::int64_t>(s.rows * (s.padded + kSplitKeys) + kSplitKeys * s.padded, 16), s),
-          total(split.largest + s.partial_floats(), s),
-          cache_rows(reinterpret_cast<std::int64_t*>(total.largest + s.partial_floats())) {}
-};
+constexpr std::int64_t kFewRows = 8;  // of a head: up to so many, packing costs more than it saves
 
 /// Tokens [first, first + tokens), all of one sequence, and heads [head, head + heads) of the cache. Its rows: by head,
 /// token, head of q.
@@ -128,9 +52,11 @@ void weigh(float* scores, std::int64_t begin, std::int64_t end, Range sees, floa
     sum = simd::sum(total);
 }
 
-/// T is what the caches store.
+/// T is what the caches store, an element or a block.
 template <class T>
 class Kernel {
+    using Row = typename CacheRow<T>::Type;
+
 public:
     explicit Kernel(const Call& call)
         : call_(call),
@@ -203,7 +129,7 @@ private:
             mine.total.clear(s_, rows_of(b));
             for (std::int64_t split = splits.begin; split < splits.end; ++split) {
                 attend_split(b, keys, split, mine, mine.split);
-                merge(mine.total, mine.split, rows_of(b), s_.padded);
+                merge(mine.total, mine.split, 0, rows_of(b), s_.padded);
             }
             finish(b, mine.total);
         }
@@ -238,8 +164,17 @@ private:
                     attend_split(b, keys_of(b), first + i % n, mine, partial(units + i));
                 }
             });
-            for (std::int64_t i = 0; i < units * n; ++i)
-                merge(partial(i / n), partial(units + i), rows_of(unit(i / n)), s_.padded);
+            // Each row's splits in their order, by whichever thread.
+            constexpr std::int64_t kMergedRows = 8;
+            const std::int64_t pieces = (s_.rows + kMergedRows - 1) / kMergedRows;
+            pool_.parallel_for(units * pieces, 1, [&](std::int64_t begin, std::int64_t end, int) {
+                for (std::int64_t piece = begin; piece < end; ++piece) {
+                    const std::int64_t u = piece / pieces, row = piece % pieces * kMergedRows,
+                                       last = std::min(row + kMergedRows, rows_of(unit(u)));
+                    for (std::int64_t i = u * n; i < (u + 1) * n; ++i)
+                        merge(partial(u), partial(units + i), row, last, s_.padded);
+                }
+            });
         }
         for (std::int64_t u = 0; u < units; ++u) finish(unit(u), partial(u));
     }
@@ -318,7 +253,7 @@ private:
         std::fill_n(out, s_.padded, 0.0f);
         for (std::int64_t j = std::max(keys.begin, sees.begin - start); j < std::min(keys.end, sees.end - start); ++j) {
             const Floats weight = simd::broadcast(mine.scores[row * kSplitKeys + j]);
-            const T* from = element(call_.in(Attention::kVCache), mine.cache_rows[j], head);
+            const Row from = row_of(call_.in(Attention::kVCache), mine.cache_rows[j], head);
             simd::each(s_.d, [&](std::int64_t i, auto lanes) {
                 simd::store(out + i, simd::multiply_add(weight, simd::load(from + i, lanes), simd::load(out + i)));
             });
@@ -345,8 +280,8 @@ private:
         std::fill(rows + keys.end, rows + end, rows[keys.end - 1]);
     }
 
-    const T* element(const Tensor& cache, std::int64_t row, std::int64_t head) const {
-        return cache.as<T>() + (row * s_.kv_heads + head) * s_.d;
+    Row row_of(const Tensor& cache, std::int64_t row, std::int64_t head) const {
+        return {cache.as<T>() + (row * s_.kv_heads + head) * s_.d / kElementsOf<T>};
     }
 
     /// Calls body(first key, first row of a head, where that head stands in each of four keys) in the order in which
@@ -354,27 +289,58 @@ private:
     template <class Body>
     void each_tile_in_place(const Block& b, const Tensor& cache, std::int64_t begin, std::int64_t end,
                             const std::int64_t* cache_rows, Body&& body) const {
-        constexpr std::int64_t kLine = 64 / sizeof(T), kAhead = 1024 / sizeof(T);
-        const std::int64_t ahead = std::min(b.heads, (kAhead + s_.d - 1) / s_.d);  // heads
+        constexpr std::int64_t kLine = 64, kAhead = 1024;
+        const std::int64_t head_bytes = bytes_of(cache.dtype, s_.d);
+        const std::int64_t ahead = std::min(b.heads, (kAhead + head_bytes - 1) / head_bytes);  // heads
         for (std::int64_t j = begin; j < end; j += kTileKeys) {
             const std::int64_t next = j + kTileKeys < end ? j + kTileKeys : j;
             for (std::int64_t head = 0; head < b.heads; ++head) {
                 const bool same = head + ahead < b.heads;
                 const std::int64_t soon = b.head + head + ahead - (same ? 0 : b.heads);
-                const T* at[kTileKeys];
+                Row at[kTileKeys];
                 for (int c = 0; c < kTileKeys; ++c) {
-                    at[c] = element(cache, cache_rows[j + c], b.head + head);
-                    const T* line = element(cache, cache_rows[(same ? j : next) + c], soon);
-                    for (std::int64_t i = 0; i < s_.d; i += kLine) __builtin_prefetch(line + i);
+                    at[c] = row_of(cache, cache_rows[j + c], b.head + head);
+                    const std::byte* line =
+                        cache.as<std::byte>() + (cache_rows[(same ? j : next) + c] * s_.kv_heads + soon) * head_bytes;
+                    for (std::int64_t i = 0; i < head_bytes; i += kLine) __builtin_prefetch(line + i);
                 }
                 body(j, head * b.tokens * s_.group, at);
             }
         }
     }
 
+    /// Calls body(key, row, where the key's head of that row and of as many as the constant says stand), all heads of a
+    /// position on end, for one row to each head of the cache.
+    template <class Body>
+    void each_position(const Block& b, const Tensor& cache, std::int64_t begin, std::int64_t end,
+                       const std::int64_t* cache_rows, Body&& body) const {
+        constexpr std::int64_t kLine = 64, kAhead = 4096;
+        const std::int64_t head_bytes = bytes_of(cache.dtype, s_.d), row_bytes = s_.kv_heads * head_bytes;
+        const std::int64_t ahead = (kAhead + row_bytes - 1) / row_bytes;  // positions
+        for (std::int64_t j = begin; j < end; ++j) {
+            const std::byte* soon =
+                cache.as<std::byte>() + cache_rows[std::min(j + ahead, end - 1)] * row_bytes + b.head * head_bytes;
+            in_tiles<kTileKeys>(b.heads, [&](std::int64_t row, auto n) {
+                Row at[n];
+                for (int r = 0; r < n; ++r) at[r] = row_of(cache, cache_rows[j], b.head + row + r);
+                for (std::int64_t i = 0; i < n * head_bytes; i += kLine)
+                    __builtin_prefetch(soon + row * head_bytes + i);
+                body(j, row, at);
+            });
+        }
+    }
+
     void scores_in_place(const Block& b, std::int64_t begin, std::int64_t end, Work mine) const {
+        if (b.tokens * s_.group == 1) {
+            each_position(b, call_.in(Attention::kKCache), begin, end, mine.cache_rows,
+                          [&]<std::size_t n>(std::int64_t j, std::int64_t row, const Row(&at)[n]) {
+                              score_pairs<n>(mine.q + row * s_.padded, s_.padded, at, s_.d,
+                                             mine.scores + row * kSplitKeys + j);
+                          });
+            return;
+        }
         each_tile_in_place(b, call_.in(Attention::kKCache), begin, end, mine.cache_rows,
-                           [&](std::int64_t j, std::int64_t row, const T* const(&at)[kTileKeys]) {
+                           [&](std::int64_t j, std::int64_t row, const Row(&at)[kTileKeys]) {
                                in_tiles<kTileRows>(b.tokens * s_.group, [&](std::int64_t r, auto n) {
                                    score_tile<n>(mine.q + (row + r) * s_.padded, s_.padded, at, s_.d,
                                                  mine.scores + (row + r) * kSplitKeys + j);
@@ -385,7 +351,7 @@ private:
     void values_in_place(const Block& b, std::int64_t begin, std::int64_t end, Work mine, float* out) const {
         std::fill_n(out, rows_of(b) * s_.padded, 0.0f);
         each_tile_in_place(b, call_.in(Attention::kVCache), begin, end, mine.cache_rows,
-                           [&](std::int64_t j, std::int64_t row, const T* const(&at)[kTileKeys]) {
+                           [&](std::int64_t j, std::int64_t row, const Row(&at)[kTileKeys]) {
                                in_tiles<2>(b.tokens * s_.group, [&](std::int64_t r, auto n) {
                                    add_values<n>(mine.scores + (row + r) * kSplitKeys + j, at, s_.d, s_.padded,
                                                  out + (row + r) * s_.padded);
@@ -396,7 +362,7 @@ private:
     /// One head's keys or values in fp32, zeros from d to whole vectors.
     void pack(const Tensor& cache, std::int64_t head, std::int64_t begin, std::int64_t end, const Work& mine) const {
         for (std::int64_t j = begin; j < end; ++j) {
-            const T* from = element(cache, mine.cache_rows[j], head);
+            const Row from = row_of(cache, mine.cache_rows[j], head);
             float* to = mine.packed + j * s_.padded;
             simd::each(s_.d, [&](std::int64_t i, auto lanes) { simd::store(to + i, simd::load(from + i, lanes)); });
         }
@@ -436,7 +402,7 @@ private:
 };
 
 void run(const Call& call) {
-    dispatch_stored_float(call.in(Attention::kKCache).dtype, [&]<class T>(T) { Kernel<T>(call).run(); });
+    dispatch_cache(call.in(Attention::kKCache).dtype, [&]<class T>(T) { Kernel<T>(call).run(); });
 }
 
 std::size_t scratch(const Call& call) {

@@ -3,6 +3,7 @@
 #include "ops/attention/attention.h"
 #include "ops/attention/attention_decode_cuda.h"
 #include "ops/attention/attention_prefill_cuda.h"
+#include "ops/common/refuse_blocks.h"
 
 namespace vitro::VITRO_DEVICE {
 namespace {
@@ -144,7 +145,9 @@ void run(const Call& call) {
            a);
 }
 
-std::string refuses(std::span<const TensorType> inputs, std::span<const TensorType>, const Attributes& attributes) {
+std::string refuses(std::span<const TensorType> inputs, std::span<const TensorType> outputs,
+                    const Attributes& attributes) {
+    if (std::string reason = refuse_blocks(inputs, outputs, attributes); !reason.empty()) return reason;
     if (!attributes.as<Attention>().visibility.is_range())
         return "expected keys that are seen to be neighbours, found a pattern";
     constexpr std::int64_t kMostElements = 8192;  // of a head, in shared memory

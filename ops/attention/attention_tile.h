@@ -4,6 +4,7 @@
 #pragma once
 
 #include "backends/cpu/simd_tile.h"
+#include "ops/common/cache_rows.h"
 
 #include <cstdint>
 #include <cstring>
@@ -26,8 +27,8 @@ template <int kMost, class Body>
 }
 
 /// scores[r][j] = q_r · keys_j over d elements, for kRows rows of q, `q_row` apart, zeros from d to whole vectors.
-template <int kRows, class T>
-void score_tile(const float* q, std::int64_t q_row, const T* const (&keys)[kTileKeys], std::int64_t d, float* scores) {
+template <int kRows, class Row>
+void score_tile(const float* q, std::int64_t q_row, const Row (&keys)[kTileKeys], std::int64_t d, float* scores) {
     simd::Floats acc[kRows][kTileKeys] = {};
     simd::each(d, [&](std::int64_t i, auto lanes) {
         simd::Floats x[kRows];
@@ -47,6 +48,21 @@ void score_tile(const float* q, std::int64_t q_row, const T* const (&keys)[kTile
         const simd::Floats4 total = simd::sums(acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
         std::memcpy(scores + r * kSplitKeys, &total, sizeof total);
     }
+}
+
+/// scores[r] = q_r · keys_r over d elements, for kRows rows of q, each with a key of its own; scores stand kSplitKeys
+/// apart.
+template <int kRows, class Row>
+void score_pairs(const float* q, std::int64_t q_row, const Row (&keys)[kRows], std::int64_t d, float* scores) {
+    static_assert(kRows <= 4);
+    simd::Floats acc[4] = {};
+    simd::each(d, [&](std::int64_t i, auto lanes) {
+        simd::unrolled<kRows>([&](auto r) __attribute__((always_inline)) {
+            acc[r] = simd::multiply_add(simd::load(q + r * q_row + i), simd::load(keys[r] + i, lanes), acc[r]);
+        });
+    });
+    const simd::Floats4 total = simd::sums(acc[0], acc[1], acc[2], acc[3]);
+    for (int r = 0; r < kRows; ++r) scores[r * kSplitKeys] = total[r];
 }
 
 /// out[r] = sum over `keys` keys j of weights[r][j] * values_j, kVectors vectors of it; `row` floats from one row of
@@ -72,8 +88,8 @@ void value_tile(const float* weights, const float* values, std::int64_t row, std
 }
 
 /// out[r] += sum over kTileKeys keys j of weights[r][j] * values_j, d elements of it; rows of out `out_row` apart.
-template <int kRows, class T>
-void add_values(const float* weights, const T* const (&values)[kTileKeys], std::int64_t d, std::int64_t out_row,
+template <int kRows, class Row>
+void add_values(const float* weights, const Row (&values)[kTileKeys], std::int64_t d, std::int64_t out_row,
                 float* out) {
     simd::Floats w[kRows][kTileKeys];
     simd::unrolled<kRows>([&](auto r) __attribute__((always_inline)) {

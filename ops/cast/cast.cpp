@@ -8,9 +8,12 @@ namespace vitro {
 namespace {
 
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
-    const DType dtype = attributes.as<Cast>().dtype;
-    if (is_block_quantized(inputs[0].dtype)) expect_blocks("x", inputs[0], inputs[0].rank());
-    return {{dtype, inputs[0].shape}};
+    const TensorType& x = inputs[0];
+    if (is_block_quantized(x.dtype))
+        expect_blocks("x", x, x.rank());
+    else if (x.dtype != DType::i32 && !is_stored_float(x.dtype))
+        fail("x: expected a float, i32 or a block-quantized type, found {}: dequantize takes the others", to_string(x));
+    return {{attributes.as<Cast>().dtype, x.shape}};
 }
 
 void reference(const Call& call) {

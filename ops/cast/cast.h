@@ -13,7 +13,7 @@ struct Cast {
 
 extern const OpDef kCast;
 
-/// out[i] = x[i], rounded to nearest even. x: any dtype. out: x's shape in a float dtype.
+/// out[i] = x[i], rounded to nearest even. x: a float, f8e4m3, i32 or blocks. out: x's shape in a float dtype.
 Value cast(At at, Value x, Cast attributes);
 
 }  // namespace vitro

@@ -49,11 +49,11 @@ KernelReport check_kernel(const OpDef& op, const KernelDef& kernel, Backend& bac
         ++report.cases;
         const std::size_t before = report.complaints.size();
         const auto tolerance_of = [&](std::size_t i, const OpCase::Outputs& expected) {
-            return tolerance(each, i, expected, each.rounds_between(kernel));
+            return tolerance(each, i, expected, each.rounds_between(kernel, backend));
         };
         try {
             const OpCase::Outputs found = each.kernel(kernel, backend, 0xff);
-            take(differences(each, each.reference(), found, each.rounds_between(kernel)));
+            take(differences(each, each.reference(), found, each.rounds_between(kernel, backend)));
             if (found != each.kernel(kernel, backend, 0x7e))
                 take({each.describe() + ": depends on what stood in the memory before"});
             if (each.can_run_in_place() && found != each.kernel_in_place(kernel, backend))

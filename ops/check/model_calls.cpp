@@ -36,7 +36,7 @@ struct Step {
     std::int64_t pages_a_sequence() const { return (length() + kPageSlots - 1) / kPageSlots; }
 };
 constexpr Step kSteps[] = {{1, 1, 499}, {8, 8, 249}, {64, 1, 0}};
-constexpr Step kProductSteps[] = {{1, 1, 499}, {8, 8, 249}, {16, 16, 127}, {64, 1, 0}};
+constexpr Step kProductSteps[] = {{1, 1, 499}, {8, 8, 249}, {16, 16, 127}, {32, 32, 63}, {80, 1, 0}};
 
 TensorType bf16_of(Shape shape) { return {DType::bf16, std::move(shape)}; }
 TensorType f32_of(Shape shape) { return {DType::f32, std::move(shape)}; }

@@ -138,8 +138,7 @@ bool OpCase::can_run_in_place() const {
     return op_.in_place && inputs_[*op_.in_place].bytes() == tensor_of(output_types_[0], example_.symbols).bytes();
 }
 
-void OpCase::with_sizes(const std::function<void(const Call& call)>& body) const {
-    CpuBackend backend(1);
+void OpCase::with_sizes(Backend& backend, const std::function<void(const Call& call)>& body) const {
     std::vector<Tensor> inputs, outputs;
     for (const TensorType& type : input_types_) inputs.push_back(tensor_of(type, example_.symbols));
     for (const TensorType& type : output_types_) outputs.push_back(tensor_of(type, example_.symbols));
@@ -148,13 +147,14 @@ void OpCase::with_sizes(const std::function<void(const Call& call)>& body) const
 
 Cost OpCase::cost() const {
     Cost cost;
-    with_sizes([&](const Call& call) { cost = cost_of(op_, call); });
+    CpuBackend backend(1);
+    with_sizes(backend, [&](const Call& call) { cost = cost_of(op_, call); });
     return cost;
 }
 
-bool OpCase::rounds_between(const KernelDef& kernel) const {
+bool OpCase::rounds_between(const KernelDef& kernel, Backend& backend) const {
     bool rounds = false;
-    if (kernel.rounds_between) with_sizes([&](const Call& call) { rounds = kernel.rounds_between(call); });
+    if (kernel.rounds_between) with_sizes(backend, [&](const Call& call) { rounds = kernel.rounds_between(call); });
     return rounds;
 }
 
@@ -210,6 +210,8 @@ std::string special_difference(const TensorType& type, const Elements& expected,
 }
 
 Tolerance kernel_tolerance(DType dtype, const std::vector<std::byte>& expected) {
+    // A step of a block is its largest magnitude by 127.
+    if (dtype == DType::q8_0) return {0, 1.01 / 127 * largest(dtype, expected)};
     if (!is_stored_float(dtype)) return {0, 0};
     // Below 2^-6 all steps of f8e4m3 are 2^-9.
     const double step = dtype == DType::f8e4m3 ? 0x1p-9 : 0, absolute = step + 2e-5 + 1e-6 * largest(dtype, expected);

@@ -50,8 +50,8 @@ public:
     std::string refused_by(const KernelDef& kernel) const;
     /// Puts a few NaN and infinities into one of the float inputs; which and where, `seed` decides.
     void put_special(std::uint64_t seed);
-    /// KernelDef::rounds_between of this call.
-    bool rounds_between(const KernelDef& kernel) const;
+    /// KernelDef::rounds_between of this call on the kernel's backend.
+    bool rounds_between(const KernelDef& kernel, Backend& backend) const;
 
     /// What the runs so far did that they must not do.
     const std::vector<std::string>& complaints() const { return complaints_; }
@@ -69,7 +69,7 @@ public:
 private:
     using Run = void (*)(const Call& call);
     /// Calls body with a call that has sizes and no data.
-    void with_sizes(const std::function<void(const Call& call)>& body) const;
+    void with_sizes(Backend& backend, const std::function<void(const Call& call)>& body) const;
     Outputs execute(Run run, const KernelDef* kernel, Backend& backend, unsigned char poison, bool in_place);
 
     const OpDef& op_;

@@ -58,7 +58,9 @@ Graph graph_of(const OpDef& op, const std::vector<TensorType>& inputs, const Att
     std::vector<Value> values;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
         const std::string name = fmt::format("input{}", i);
-        const bool is_weight = is_block_quantized(inputs[i].dtype) || is_packed(inputs[i].dtype);
+        const bool is_written =
+            std::any_of(op.aliases.begin(), op.aliases.end(), [&](const Alias& alias) { return alias.input == i; });
+        const bool is_weight = (is_block_quantized(inputs[i].dtype) || is_packed(inputs[i].dtype)) && !is_written;
         values.push_back(inputs[i].absent ? Value{}
                          : is_weight      ? builder.weight(name, inputs[i])
                                           : builder.input(name, inputs[i]));

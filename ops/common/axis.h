@@ -24,9 +24,9 @@ inline std::int64_t constant_size(const TensorType& type, int axis) {
     return dim.size;
 }
 
-/// Error when something is to be done along the rows of a block-quantized type: only whole rows are moved.
+/// Error when something is to be done along the rows of a type of blocks: only whole rows are moved.
 inline void expect_whole_rows(const TensorType& type, int axis) {
-    if (is_block_quantized(type.dtype) && axis == type.rank() - 1)
+    if (info(type.dtype).block_elements > 1 && axis == type.rank() - 1)
         fail("expected an axis other than the rows' own, whose elements are in blocks, found {} of {}", axis,
              to_string(type));
 }

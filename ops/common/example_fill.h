@@ -1,6 +1,7 @@
 // Valid values for the inputs of examples.
 #pragma once
 
+#include "base/q8_0.h"
 #include "base/random.h"
 #include "base/rounded.h"
 #include "base/tensor.h"
@@ -47,6 +48,15 @@ inline bool fill_blocks(std::size_t, const Tensor& tensor, Random& random) {
     }
     for (std::int64_t i = 0; i < tensor.bytes(); ++i)
         tensor.as<std::uint8_t>()[i] = static_cast<std::uint8_t>(random.integer(0, 0x3b));
+    return true;
+}
+
+/// A cache of blocks: normal numbers, rounded. Of another type nothing; says which.
+inline bool fill_cache(const Tensor& tensor, Random& random) {
+    if (tensor.dtype != DType::q8_0) return false;
+    std::vector<float> values(static_cast<std::size_t>(tensor.elements()));
+    for (float& value : values) value = static_cast<float>(random.normal());
+    round_to_q8_0(values.data(), tensor.elements(), tensor.as<Q8Block>());
     return true;
 }
 

@@ -1,5 +1,6 @@
 #include "ops/gather_rows/gather_rows.h"
 
+#include "ops/common/axis.h"
 #include "ops/common/elementwise.h"
 #include "ops/common/expect.h"
 
@@ -12,6 +13,7 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     const TensorType &x = inputs[0], &rows = inputs[1];
     expect_rank_at_least("x", x, 1);
     expect_i32("rows", rows, 1);
+    expect_whole_rows(x, 0);
     TensorType out = x;
     out.shape[0] = rows.dim(0);
     return {std::move(out)};

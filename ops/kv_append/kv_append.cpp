@@ -1,6 +1,6 @@
 #include "ops/kv_append/kv_append.h"
 
-#include "base/half.h"
+#include "ops/common/cache.h"
 #include "ops/common/example_fill.h"
 #include "ops/common/expect.h"
 #include "ops/common/pages.h"
@@ -10,7 +10,7 @@ namespace {
 
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes&) {
     const TensorType &cache = inputs[KvAppend::kCache], &x = inputs[KvAppend::kX];
-    expect_stored_float("cache", cache, 4);
+    expect_cache("cache", cache);
     expect_float("x", x, 3);
     if (x.dim(1) != cache.dim(2) || x.dim(2) != cache.dim(3))
         fail("x: expected [{}, {}, {}] as in cache, found {}", to_string(x.dim(0)), to_string(cache.dim(2)),
@@ -27,12 +27,13 @@ void reference(const Call& call) {
     const Pages pages(cache, call.in(KvAppend::kPageTable));
     const std::int64_t elements = x.dim(1) * x.dim(2);
     dispatch_float(x.dtype, [&]<class X>(X) {
-        dispatch_stored_float(cache.dtype, [&]<class Y>(Y) {
+        dispatch_cache(cache.dtype, [&]<class Y>(Y) {
+            std::vector<float> values(static_cast<std::size_t>(elements));
             for (std::int64_t t = 0; t < x.dim(0); ++t) {
                 const std::int64_t row = pages.row(call.in(KvAppend::kSequences).as<std::int32_t>()[t],
                                                    call.in(KvAppend::kPositions).as<std::int32_t>()[t]);
-                for (std::int64_t i = 0; i < elements; ++i)
-                    cache.as<Y>()[row * elements + i] = Y(static_cast<float>(x.as<X>()[t * elements + i]));
+                for (std::int64_t i = 0; i < elements; ++i) values[std::size_t(i)] = float(x.as<X>()[t * elements + i]);
+                round_row(values.data(), elements, cache.as<Y>() + row * elements / kElementsOf<Y>);
             }
         });
     });
@@ -53,6 +54,7 @@ Example example(DType dtype, std::int64_t tokens, std::int64_t count, std::int64
     symbols['S'] = count;
     const std::int64_t per_sequence = tokens / slots + 1, pages = count * per_sequence + 2;
     const auto fill = [=](std::size_t index, const Tensor& tensor, Random& random) {
+        if (index == KvAppend::kCache) return fill_cache(tensor, random);
         if (index == KvAppend::kPositions) fill_distinct(tensor, per_sequence * slots, random);
         if (index == KvAppend::kSequences) fill_below(tensor, count, random);
         if (index == KvAppend::kPageTable) fill_distinct(tensor, pages, random);
@@ -72,7 +74,8 @@ std::vector<Example> examples(Random& random) {
     const auto some = [&](std::int64_t most) { return random.integer(1, most); };
     return {example(DType::f32, some(20), 1, 4, some(4), some(70)),
             example(DType::f16, some(20), some(4), 3, 2, some(70)),
-            example(DType::bf16, 1, some(4), 16, some(4), some(70)), example(DType::f32, 40, 3, 1, 1, 1)};
+            example(DType::bf16, 1, some(4), 16, some(4), some(70)), example(DType::f32, 40, 3, 1, 1, 1),
+            example(DType::q8_0, some(20), some(4), 5, some(4), 32 * some(4))};
 }
 
 }  // namespace
@@ -80,7 +83,7 @@ std::vector<Example> examples(Random& random) {
 const OpDef kKvAppend{
     .name = "kv_append",
     .doc =
-        "out = cache, with x[t], cast to the cache's dtype, written to page page_table[sequences[t], positions[t] / "
+        "out = cache, with x[t], rounded to the cache's dtype, written to page page_table[sequences[t], positions[t] / "
         "page], slot positions[t] % page; out is the cache's own memory, in which nothing else changes. No two tokens "
         "of a sequence have the same position.",
     .inputs = {{"cache", InputRole::shared},

@@ -12,7 +12,8 @@ struct KvAppend {
 
 extern const OpDef kKvAppend;
 
-/// cache: float [P, page, n, d]; x: float [T, n, d]; positions, sequences: i32 [T]; page_table: i32 [S, M].
+/// cache: [P, page, n, d] of a float, f8e4m3 or q8_0, n heads of whole blocks; x: float [T, n, d]; positions, sequences:
+/// i32 [T]; page_table: i32 [S, M].
 /// out: the next state of the cache, in the same memory, with x[t] at page page_table[sequences[t],
 /// positions[t] / page], slot positions[t] % page. No two tokens of a sequence have the same position.
 Value kv_append(At at, Value cache, Value x, Value positions, Value sequences, Value page_table);

@@ -1,4 +1,4 @@
-#include "ops/common/convert.h"
+#include "ops/common/cache_rows.h"
 #include "ops/common/pages.h"
 #include "ops/common/parallel.h"
 #include "ops/kv_append/kv_append.h"
@@ -14,10 +14,10 @@ void run(const Call& call) {
     const Pages pages(cache, call.in(KvAppend::kPageTable));
     const std::int64_t elements = x.dim(1) * x.dim(2);  // of a row
     dispatch_float(x.dtype, [&]<class X>(X) {
-        dispatch_stored_float(cache.dtype, [&]<class Y>(Y) {
+        dispatch_cache(cache.dtype, [&]<class Y>(Y) {
             parallel_rows(call, x.dim(0), elements, [&](std::int64_t t) {
-                convert(x.as<X>() + t * elements, cache.as<Y>() + pages.row(sequences[t], positions[t]) * elements,
-                        elements);
+                const std::int64_t to = pages.row(sequences[t], positions[t]) * elements / kElementsOf<Y>;
+                write_row(x.as<X>() + t * elements, cache.as<Y>() + to, elements);
             });
         });
     });

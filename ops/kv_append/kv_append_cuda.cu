@@ -1,6 +1,7 @@
 #include "ops/kv_append/kv_append.h"
 
 #include "ops/common/pages_cuda.h"
+#include "ops/common/refuse_blocks.h"
 
 namespace vitro::VITRO_DEVICE {
 namespace {
@@ -31,6 +32,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-extern const KernelDef kKvAppendCuda{.op = "kv_append", .run = run};
+extern const KernelDef kKvAppendCuda{.op = "kv_append", .run = run, .refuses = refuse_blocks};
 
 }  // namespace vitro::VITRO_DEVICE

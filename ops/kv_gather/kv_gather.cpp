@@ -1,6 +1,6 @@
 #include "ops/kv_gather/kv_gather.h"
 
-#include "base/half.h"
+#include "ops/common/cache.h"
 #include "ops/common/example_fill.h"
 #include "ops/common/expect.h"
 #include "ops/common/pages.h"
@@ -10,7 +10,7 @@ namespace {
 
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
     const TensorType &cache = inputs[KvGather::kCache], &page_table = inputs[KvGather::kPageTable];
-    expect_stored_float("cache", cache, 4);
+    expect_cache("cache", cache);
     expect_i32("page_table", page_table, 2);
     expect_i32("lengths", inputs[KvGather::kLengths], {page_table.dim(0)});
     const auto& [dtype, rows] = attributes.as<KvGather>();
@@ -23,13 +23,12 @@ void reference(const Call& call) {
     const auto* lengths = call.in(KvGather::kLengths).as<std::int32_t>();
     const std::int64_t elements = out.dim(1) * out.dim(2);
     std::int64_t c = 0;
-    dispatch_stored_float(cache.dtype, [&]<class X>(X) {
+    dispatch_cache(cache.dtype, [&]<class X>(X) {
         dispatch_float(out.dtype, [&]<class Y>(Y) {
             for (std::int64_t s = 0; s < pages.sequences; ++s)
                 for (std::int64_t position = 0; position < lengths[s]; ++position, ++c) {
-                    const std::int64_t row = pages.row(s, position);
-                    for (std::int64_t i = 0; i < elements; ++i)
-                        out.as<Y>()[c * elements + i] = Y(static_cast<float>(cache.as<X>()[row * elements + i]));
+                    const X* row = cache.as<X>() + pages.row(s, position) * elements / kElementsOf<X>;
+                    for (std::int64_t i = 0; i < elements; ++i) out.as<Y>()[c * elements + i] = Y(element_of(row, i));
                 }
         });
     });
@@ -50,9 +49,10 @@ Example example(DType from, DType to, std::int64_t keys, std::int64_t count, std
     symbols['S'] = count;
     const std::int64_t per_sequence = (keys + slots - 1) / slots, pages = count * per_sequence + 2;
     const auto fill = [=](std::size_t index, const Tensor& tensor, Random& random) {
+        if (index == KvGather::kCache) return fill_cache(tensor, random);
         if (index == KvGather::kPageTable) fill_distinct(tensor, pages, random);
         if (index == KvGather::kLengths) fill_lengths(tensor, keys, random);
-        return index != KvGather::kCache;
+        return true;
     };
     return {{{from, {pages, slots, n, d}}, {DType::i32, {'S', per_sequence}}, {DType::i32, {'S'}}},
             KvGather{to},
@@ -65,7 +65,8 @@ std::vector<Example> examples(Random& random) {
     return {example(DType::f32, DType::f32, some(70), 1, 4, some(4), some(70)),
             example(DType::f16, DType::f32, some(70), some(4), 3, 2, some(70)),
             example(DType::bf16, DType::bf16, some(70), some(4), 16, some(4), some(70)),
-            example(DType::f32, DType::f16, 40, 3, 1, 1, 1)};
+            example(DType::f32, DType::f16, 40, 3, 1, 1, 1),
+            example(DType::q8_0, DType::f32, some(70), some(4), 3, some(4), 32 * some(4))};
 }
 
 }  // namespace

@@ -19,7 +19,8 @@ struct KvGather {
 
 extern const OpDef kKvGather;
 
-/// cache: float [P, page, n, d]; page_table: i32 [S, M]; lengths: i32 [S], `rows` together.
+/// cache: [P, page, n, d] of a float, f8e4m3 or q8_0, n heads of whole blocks; page_table: i32 [S, M]; lengths: i32 [S],
+/// `rows` together.
 /// out: `dtype` [rows, n, d], tokens 0 … lengths[0] - 1 of sequence 0, then those of sequence 1, ….
 Value kv_gather(At at, Value cache, Value page_table, Value lengths, KvGather attributes);
 

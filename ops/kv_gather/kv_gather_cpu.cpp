@@ -1,4 +1,4 @@
-#include "ops/common/convert.h"
+#include "ops/common/cache_rows.h"
 #include "ops/common/pages.h"
 #include "ops/common/parallel.h"
 #include "ops/kv_gather/kv_gather.h"
@@ -13,7 +13,7 @@ void run(const Call& call) {
     const Pages pages(cache, call.in(KvGather::kPageTable));
     const auto* lengths = call.in(KvGather::kLengths).as<std::int32_t>();
     const std::int64_t elements = out.dim(1) * out.dim(2);  // of a row
-    dispatch_stored_float(cache.dtype, [&]<class X>(X) {
+    dispatch_cache(cache.dtype, [&]<class X>(X) {
         dispatch_float(out.dtype, [&]<class Y>(Y) {
             parallel_ranges(call, out.dim(0), elements, [&](std::int64_t begin, std::int64_t end) {
                 std::int64_t s = 0, position = begin;
@@ -22,8 +22,8 @@ void run(const Call& call) {
                     // The rest of this page, this sequence and this chunk lie in one piece.
                     const std::int64_t rows =
                         std::min({pages.slots - position % pages.slots, lengths[s] - position, end - c});
-                    convert(cache.as<X>() + pages.row(s, position) * elements, out.as<Y>() + c * elements,
-                            rows * elements);
+                    read_row(cache.as<X>() + pages.row(s, position) * elements / kElementsOf<X>,
+                             out.as<Y>() + c * elements, rows * elements);
                     position += rows;
                     c += rows;
                 }

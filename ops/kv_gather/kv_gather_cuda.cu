@@ -1,6 +1,7 @@
 #include "ops/kv_gather/kv_gather.h"
 
 #include "ops/common/pages_cuda.h"
+#include "ops/common/refuse_blocks.h"
 
 namespace vitro::VITRO_DEVICE {
 namespace {
@@ -30,6 +31,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-extern const KernelDef kKvGatherCuda{.op = "kv_gather", .run = run};
+extern const KernelDef kKvGatherCuda{.op = "kv_gather", .run = run, .refuses = refuse_blocks};
 
 }  // namespace vitro::VITRO_DEVICE

@@ -185,8 +185,9 @@ struct Given {
 std::vector<Example> examples(Random& random) {
     std::vector<Example> all;
     const auto f = [](Shape shape) { return TensorType{DType::f32, std::move(shape)}; };
-    const auto example = [&](std::int64_t tokens, Given given, Linear linear = {}, std::int64_t k = 0) {
-        const std::int64_t m = random.integer(1, 60);
+    const auto example = [&](std::int64_t tokens, Given given, Linear linear = {}, std::int64_t k = 0,
+                             std::int64_t m = 0) {
+        if (m == 0) m = random.integer(1, 60);
         if (k == 0) k = random.integer(1, 300);
         const std::int64_t n = linear.gated ? 2 * m : m;
         const auto optional = [](bool is_given, TensorType type) { return is_given ? type : TensorType::none(); };
@@ -249,6 +250,15 @@ std::vector<Example> examples(Random& random) {
     example(random.integer(9, 16), {.bias = true}, silu_gated, k_of(20, 300));
     example(random.integer(17, 40), {.residual = true}, {}, k_of(1, 40));
     example(random.integer(17, 40), {.norm = true, .residual = true}, silu_gated, k_of(1, 40));
+    // More rows than a device has blocks at once, sums that blocks share, and tokens of every kernel.
+    const auto many = [&] { return random.integer(260, 420); };
+    example(random.integer(1, 8), {.norm = true}, silu_gated, k_of(1, 30), many());
+    example(random.integer(9, 16), {.norm = true, .residual = true}, {}, k_of(1, 30), many());
+    example(random.integer(9, 16), {.scale = true, .bias = true}, {}, 16 * random.integer(1, 20), many());
+    example(random.integer(33, 64), {.norm = true, .bias = true}, silu_gated, k_of(1, 30), many());
+    example(random.integer(17, 64), {.norm = true, .residual = true}, {}, k_of(130, 260));
+    example(random.integer(17, 64), {.scale = true, .norm = true}, silu_gated, 16 * random.integer(70, 140));
+    example(random.integer(65, 70), {.norm = true, .residual = true}, silu_gated, k_of(1, 30));
     return all;
 }
 

@@ -32,8 +32,8 @@ LinearProduct product_of(const Call& call) {
 }
 
 void run(const Call& call) { product_of(call).run(call); }
-std::size_t scratch(const Call& call) { return product_of(call).scratch(); }
-bool is_large(const Call& call) { return product_of(call).is_large(); }
+std::size_t scratch(const Call& call) { return product_of(call).scratch(call); }
+bool is_large(const Call& call) { return product_of(call).is_large(call); }
 
 std::string refuses(std::span<const TensorType> inputs, std::span<const TensorType> outputs,
                     const Attributes& attributes) {

@@ -7,29 +7,23 @@
 
 namespace vitro::inline VITRO_ISA {
 
-inline constexpr std::int64_t kFewAhead = 4096;  // bytes of b that are on their way from memory
+inline constexpr std::int64_t kFewAhead = 8192;  // bytes of b that are on their way from memory
 
-/// sums[t][row] of `tokens` tokens and the rows of kStreams panels of packed blocks, `n_blocks` each: where there are
-/// few tokens, expanding b would cost more than multiplying with it.
+/// sums[t][row] of `tokens` tokens and the rows of a panel of packed blocks, `n_blocks` of them: where there are few
+/// tokens, expanding b would cost more than multiplying with it.
 template <DType blocks, int tokens>
-[[gnu::noinline]] void multiply_few(const std::byte* const (&panels)[kStreams], std::int64_t n_blocks,
-                                    const Rounded32* const* a, float* const (&sums)[kStreams]) {
+[[gnu::noinline]] void multiply_few(const std::byte* panel, std::int64_t n_blocks, const Rounded32* const* a,
+                                    float* sums) {
     using Block = PackedBlock<blocks>;
-    constexpr std::int64_t kBytes = kPackedRows * info(blocks).block_bytes;
-    simd::Floats acc[kStreams][Block::kVectors][tokens] = {};
+    simd::Floats acc[Block::kVectors][tokens] = {};
     const Rounded32* x[tokens];
     std::copy_n(a, tokens, x);
-    for (std::int64_t i = 0; i < n_blocks; ++i) {
-        simd::unrolled<kStreams>([&](auto p) __attribute__((always_inline)) {
-            Block(reinterpret_cast<const std::uint8_t*>(panels[p]) + i * kBytes)
-                .template multiply<tokens>(x, kFewAhead, acc[p]);
-        });
+    for (std::int64_t i = 0; i < n_blocks; ++i, panel += kPackedRows * info(blocks).block_bytes) {
+        Block(reinterpret_cast<const std::uint8_t*>(panel)).template multiply<tokens>(x, kFewAhead, acc);
         for (const Rounded32*& row : x) row += Block::kGroups;
     }
-    for (int p = 0; p < kStreams; ++p)
-        for (int v = 0; v < Block::kVectors; ++v)
-            for (int t = 0; t < tokens; ++t)
-                simd::store(sums[p] + t * ProductBlock::kRow + v * int{simd::kLanes}, acc[p][v][t]);
+    for (int v = 0; v < Block::kVectors; ++v)
+        for (int t = 0; t < tokens; ++t) simd::store(sums + t * ProductBlock::kRow + v * int{simd::kLanes}, acc[v][t]);
 }
 
 template <DType blocks>

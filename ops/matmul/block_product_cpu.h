@@ -12,9 +12,8 @@ inline constexpr int kTileVectors = 2;                                          
 inline constexpr int kTilePanels = kTileVectors * int{simd::kLanes} / kPackedRows;  // groups of 16 rows that these are
 inline constexpr int kTileGroups = 8;                                               // of 32 columns, expanded at once
 
-// Where there are few tokens: panels that are read side by side, and tokens that are multiplied with them at once (as
-// registers allow; 0 where the machine does not multiply bytes).
-inline constexpr int kStreams = 2;
+// Where there are few tokens: those that are multiplied with a panel at once (as registers allow; 0 where the machine
+// does not multiply bytes).
 #ifdef __AVX2__
 inline constexpr int kFew = simd::kLanes == 16 ? 4 : 1;
 #else
@@ -38,10 +37,9 @@ using MultiplyTiles = void (*)(Tile b, const Rounded32* a, std::int64_t a_row, s
 
 MultiplyTiles multiply_tiles_of(const CodeType& type);
 
-/// sums[t][row] of tokens a and the rows of kStreams panels of packed blocks, `n_blocks` each: where there are few
-/// tokens, expanding b would cost more than multiplying with it.
-using MultiplyFew = void (*)(const std::byte* const (&panels)[kStreams], std::int64_t n_blocks,
-                             const Rounded32* const* a, float* const (&sums)[kStreams]);
+/// sums[t][row] of tokens a and the rows of a panel of packed blocks, `n_blocks` of them: where there are few tokens,
+/// expanding b would cost more than multiplying with it.
+using MultiplyFew = void (*)(const std::byte* panel, std::int64_t n_blocks, const Rounded32* const* a, float* sums);
 
 /// What a product needs of a type.
 struct BlockFunctions {

@@ -1,20 +1,24 @@
-// Products of many rows, as a prefill has them: the norm into scratch, the product by Gemm, the rest from scratch.
+// Products of more rows than a decode step of few sequences has: up to 64 by tiles, more, as a prefill has them, in
+// parts: the norm into scratch, the product by Gemm, the rest from scratch.
 #pragma once
 
 #include "base/checked.h"
 #include "ops/common/blocks_cuda.h"
 #include "ops/common/product_cuda.h"
+#include "ops/common/tile_product_cuda.h"
 #include "ops/rms_norm/rms_norm_cuda.h"
 
 namespace vitro::VITRO_DEVICE {
 
 inline constexpr std::size_t kScratchAlignment = 256;
 
-/// Whether a product of so many tokens, of these dtypes, goes to Gemm. Weights of f8e4m3 and of blocks become x's dtype
+/// Whether it wants scratch, for tiles or a Gemm. For the latter weights of f8e4m3 and of blocks become x's dtype
 /// before; blocks that are not packed always do.
-inline bool is_large_product(std::int64_t tokens, DType x, DType weight) {
+inline bool is_large_product(const Product& p, const CudaBackend& backend) {
+    const DType weight = p.weight.dtype;
     if (is_block_quantized(weight)) return true;
-    return tokens > kSkinnyTokens && (x == weight || weight == DType::f8e4m3 || is_packed(weight));
+    if (p.tokens > kResidentTokens) return p.x.dtype == weight || weight == DType::f8e4m3 || is_packed(weight);
+    return takes_tensor_cores(p) && !is_resident(p, backend);
 }
 
 /// What stands in the scratch of a call.
@@ -31,6 +35,10 @@ struct LargeProductScratch {
         if (with_result) result = bytes(tokens * n);
     }
     std::size_t all() const { return normed + weight + result; }
+    /// For tiles or for the parts, up to p.tokens tokens.
+    std::size_t any(const Product& p, int units, const CudaBackend& backend) const {
+        return std::max(all(), takes_tensor_cores(p) ? tile_scratch(p, units, backend) : 0);
+    }
 };
 
 /// out = x, elements of another dtype.

@@ -1,4 +1,4 @@
-// Few tokens: one kernel, at the speed of the memory that holds the weights. Many: the norm, a Gemm, the rest.
+// Up to 64 tokens: one kernel, at the speed of the memory that holds the weights. More: the norm, a Gemm, the rest.
 #include "ops/matmul/linear_product_cuda.h"
 
 #include "ops/matmul/block_product_cuda.h"
@@ -55,40 +55,50 @@ LargeProductScratch scratch_of(const LinearProduct& p) {
     return {p.x, p.weight, !p.norm_weight.absent, needs_finish(p)};
 }
 
+Product product_of(const LinearProduct& p) {
+    return {.x = elements_of(p.x),
+            .weight = elements_of(p.weight),
+            .scale = elements_of(p.weight_scale),
+            .norm = elements_of(p.norm_weight),
+            .has_norm = !p.norm_weight.absent,
+            .eps = p.eps,
+            .tokens = kernel_int(p.x.dim(0)),
+            .n = kernel_int(p.weight.dim(0)),
+            .k = kernel_int(p.x.dim(1)),
+            .fixed_weights = p.fixed_weights};
+}
+
+LinearEpilogue epilogue_of(const LinearProduct& p) {
+    return {.out = elements_of(p.out),
+            .bias = elements_of(p.bias),
+            .residual = elements_of(p.residual),
+            .m = kernel_int(p.out.dim(1)),
+            .activation = p.activation,
+            .gated = p.gated};
+}
+
 }  // namespace
 
-bool LinearProduct::is_large() const { return is_large_product(x.dim(0), x.dtype, weight.dtype); }
+bool LinearProduct::is_large(const Call& call) const { return is_large_product(product_of(*this), backend_of(call)); }
 
-std::size_t LinearProduct::scratch() const {
-    if (is_large()) return scratch_of(*this).all();
+std::size_t LinearProduct::scratch(const Call& call) const {
+    if (is_large(call)) return scratch_of(*this).any(product_of(*this), epilogue_of(*this).units(), backend_of(call));
     return is_packed(weight.dtype) ? static_cast<std::size_t>(x.bytes()) : 0;
 }
 
 void LinearProduct::run(const Call& call) const {
     if (out.elements() == 0) return;
-    const Product p{.x = elements_of(x),
-                    .weight = elements_of(weight),
-                    .scale = elements_of(weight_scale),
-                    .norm = elements_of(norm_weight),
-                    .eps = eps,
-                    .tokens = kernel_int(x.dim(0)),
-                    .n = kernel_int(weight.dim(0)),
-                    .k = kernel_int(x.dim(1)),
-                    .fixed_weights = fixed_weights};
-    const LinearEpilogue epilogue{.out = elements_of(out),
-                                  .bias = elements_of(bias),
-                                  .residual = elements_of(residual),
-                                  .m = kernel_int(out.dim(1)),
-                                  .activation = activation,
-                                  .gated = gated};
+    const Product p = product_of(*this);
+    const LinearEpilogue epilogue = epilogue_of(*this);
     CudaBackend& backend = backend_of(call);
-    if (!is_large()) {
+    if (!is_large(call)) {
         if (is_packed(weight.dtype))
             launch_block_product(p, call.scratch.data(), epilogue, backend);
         else
             launch_product("linear", p, epilogue.units(), epilogue, backend);
         return;
     }
+    if (is_tiled(p) && launch_tiled("linear", p, epilogue.units(), epilogue, call.scratch, backend)) return;
     const bool finish = needs_finish(*this);
     const Elements z =
         launch_large_product(p, scratch_of(*this), call.scratch.data(), finish ? nullptr : out.data,

@@ -18,9 +18,9 @@ struct LinearProduct {
     bool gated = false;
     bool fixed_weights = false;  // nothing that runs before writes weight or norm_weight
 
-    /// Whether it goes through a Gemm, with scratch, and what stands between is rounded.
-    bool is_large() const;
-    std::size_t scratch() const;
+    /// Whether it takes scratch, and may round what stands between.
+    bool is_large(const Call& call) const;
+    std::size_t scratch(const Call& call) const;
     void run(const Call& call) const;
 };
 

@@ -111,25 +111,17 @@ std::int64_t chunk_rows(const Product& p, const ThreadPool& pool) {
     return std::clamp<std::int64_t>(share, kPackedRows, most);
 }
 
-/// multiply_few for the panels that begin at `rows`, kFew tokens at a time; the last one stands for those that are
-/// missing.
+/// multiply_few for the panels that begin at `rows`, one after the other, as memory gives the most, kFew tokens at a
+/// time; the last one stands for those that are missing.
 void multiply_panels(const PanelReader& reader, const Rounded32* a, std::int64_t a_row, std::int64_t tokens,
                      std::span<const std::int64_t> rows, float* const* sums) {
     const TypeFunctions& functions = reader.functions();
-    const auto panels = std::ssize(rows), turns = (panels + kStreams - 1) / kStreams;
-    for (std::int64_t turn = 0; turn < turns; ++turn) {
-        const std::byte* from[kStreams];
-        float* to[kStreams];
-        for (int i = 0; i < kStreams; ++i) {
-            const auto panel = static_cast<std::size_t>(std::min(turn + i * turns, panels - 1));
-            from[i] = reader.panel(rows[panel]);
-            to[i] = sums[panel];
-        }
+    for (std::size_t panel = 0; panel < rows.size(); ++panel) {
         for (std::int64_t first = 0; first < tokens; first += kFew) {
             const Rounded32* x[std::max(kFew, 1)];
             for (std::int64_t t = 0; t < kFew; ++t) x[t] = a + std::min(first + t, tokens - 1) * a_row;
-            (tokens == 1 ? functions.multiply_one : functions.multiply_few)(from, reader.blocks(), x, to);
-            for (float*& sum : to) sum += kFew * ProductBlock::kRow;
+            (tokens == 1 ? functions.multiply_one : functions.multiply_few)(
+                reader.panel(rows[panel]), reader.blocks(), x, sums[panel] + first * ProductBlock::kRow);
         }
     }
 }

@@ -1,6 +1,9 @@
 // Every output element is the same sum on every path, so one row alone gives the bits of that row among many: k goes in
 // blocks of kBlockK; within a block lane l takes k = l, l + kLanes, … in order (zeros fill up the last vector) and
 // simd::sums adds the lanes; the blocks' sums are added in order.
+//
+// Where the CPU multiplies pairs of bf16 (MultiplyBf16Pairs), two neighbours of a and of b are one element, taken as a
+// float's bits: k counts pairs, and only what multiplies is another.
 #include "ops/matmul/product_cpu.h"
 
 #include "backends/cpu/simd_tile.h"
@@ -58,7 +61,7 @@ template <int kA>
 
 /// Adds to out [kA, kTileB] the sums of a block of k, at most kBlockK, for kA rows of a (`a_row` elements apart) and
 /// kTileB rows of b (`b_row` elements apart).
-template <int kA, class B>
+template <class Multiply, int kA, class B>
 [[gnu::noinline]] void add_dots(const float* a, std::int64_t a_row, const B* b, std::int64_t b_row, std::int64_t k,
                                 bool first, float* out) {
     constexpr std::int64_t kAhead = 1024 / sizeof(B), kLine = 64 / sizeof(B);
@@ -69,17 +72,19 @@ template <int kA, class B>
         for (int j = 0; j < kTileB; ++j)
             for (std::int64_t line = 0; line < kTurn * kLanes; line += kLine)
                 __builtin_prefetch(b + i + j * b_row + kAhead + line);
-        simd::multiply_tile<kA, kTileB>(Rows<float>{a + i, a_row, kLanes}, Rows<B>{b + i, b_row, kLanes}, kTurn, acc);
+        simd::multiply_tile<Multiply, kA, kTileB>(Rows<float>{a + i, a_row, kLanes}, Rows<B>{b + i, b_row, kLanes},
+                                                  kTurn, acc);
     }
     const std::int64_t steps = (k - i) / kLanes;
-    simd::multiply_tile<kA, kTileB>(Rows<float>{a + i, a_row, kLanes}, Rows<B>{b + i, b_row, kLanes}, steps, acc);
+    simd::multiply_tile<Multiply, kA, kTileB>(Rows<float>{a + i, a_row, kLanes}, Rows<B>{b + i, b_row, kLanes}, steps,
+                                              acc);
     i += steps * kLanes;
     if (i < k) {
         const simd::First rest{k - i};
         simd::unrolled<kTileB>([&](auto j) __attribute__((always_inline)) {
             const Floats y = simd::load(b + i + j * b_row, rest);
             simd::unrolled<kA>([&](auto r) __attribute__((always_inline)) {
-                acc[r][j] = simd::multiply_add(simd::load(a + r * a_row + i, rest), y, acc[r][j]);
+                acc[r][j] = Multiply::add(simd::load(a + r * a_row + i, rest), y, acc[r][j]);
             });
         });
     }
@@ -87,16 +92,18 @@ template <int kA, class B>
 }
 
 /// The same sums from tiles: of `steps` vectors each, kTileA rows of a, of which kA are multiplied, and kTileB of b.
-template <int kA>
+template <class Multiply, int kA>
 [[gnu::noinline]] void multiply_tiles(const float* a, const float* b, std::int64_t steps, bool first, float* out,
                                       std::int64_t out_row) {
     constexpr std::int64_t kStepA = kTileA * kLanes, kStepB = kTileB * kLanes, kTurn = 2;
     Floats acc[kA][kTileB] = {};
     const std::int64_t rest = steps % kTurn;
     for (std::int64_t turn = steps / kTurn; turn > 0; --turn, a += kTurn * kStepA, b += kTurn * kStepB) {
-        simd::multiply_tile<kA, kTileB>(Rows<float>{a, kLanes, kStepA}, Rows<float>{b, kLanes, kStepB}, kTurn, acc);
+        simd::multiply_tile<Multiply, kA, kTileB>(Rows<float>{a, kLanes, kStepA}, Rows<float>{b, kLanes, kStepB}, kTurn,
+                                                  acc);
     }
-    simd::multiply_tile<kA, kTileB>(Rows<float>{a, kLanes, kStepA}, Rows<float>{b, kLanes, kStepB}, rest, acc);
+    simd::multiply_tile<Multiply, kA, kTileB>(Rows<float>{a, kLanes, kStepA}, Rows<float>{b, kLanes, kStepB}, rest,
+                                              acc);
     add_sums(acc, first, out, out_row);
 }
 
@@ -112,12 +119,13 @@ void each_tile(std::int64_t m, Body&& body) {
 }
 
 /// total [m, kTileB] = products of `m` rows of a, on end, and kTileB rows of b.
-template <class B>
+template <class Multiply, class B>
 void dots(const float* a, std::int64_t m, const B* b, std::int64_t b_row, std::int64_t k, float* total) {
     std::int64_t at = 0;
     do {
         each_tile(m, [&](std::int64_t i, auto n) {
-            add_dots<n>(a + i * k + at, k, b + at, b_row, std::min(kBlockK, k - at), at == 0, total + i * kTileB);
+            add_dots<Multiply, n>(a + i * k + at, k, b + at, b_row, std::min(kBlockK, k - at), at == 0,
+                                  total + i * kTileB);
         });
         at += kBlockK;
     } while (at < k);
@@ -125,23 +133,23 @@ void dots(const float* a, std::int64_t m, const B* b, std::int64_t b_row, std::i
 
 /// sums [m, kMaxBlockN] of m rows of a and n rows of b, read at four places at once, each front to back: memory gives
 /// the most to a few long streams.
-template <class B>
+template <class Multiply, class B>
 void few_dots(const float* a, std::int64_t m, const B* b, std::int64_t n, std::int64_t k, float* sums) {
     const std::int64_t apart = n / kTileB;
     float total[kFewRows * kTileB];
     for (std::int64_t r = 0; r < apart; ++r) {
-        dots(a, m, b + r * k, apart * k, k, total);
+        dots<Multiply>(a, m, b + r * k, apart * k, k, total);
         for (std::int64_t i = 0; i < m; ++i)
             for (std::int64_t l = 0; l < kTileB; ++l) sums[i * kMaxBlockN + r + l * apart] = total[i * kTileB + l];
     }
     for (std::int64_t r = apart * kTileB; r < n; ++r) {  // too few for a tile: one row as if it were four
-        dots(a, m, b + r * k, 0, k, total);
+        dots<Multiply>(a, m, b + r * k, 0, k, total);
         for (std::int64_t i = 0; i < m; ++i) sums[i * kMaxBlockN + r] = total[i * kTileB];
     }
 }
 
 /// A few rows of a against rows of b where they lie, a chunk of those at a time.
-template <class B>
+template <class Multiply, class B>
 void multiply_few(const Work& w) {
     const std::int64_t share = w.batch * w.n / (kTileB * 4 * w.pool.threads());  // four chunks a thread at least
     const std::int64_t row_bytes = std::max<std::int64_t>(1, w.k * std::int64_t(sizeof(B)));
@@ -155,7 +163,7 @@ void multiply_few(const Work& w) {
             const float* a = static_cast<const float*>(w.a) + item * w.m * w.k;
             const B* b = static_cast<const B*>(w.b) + item * w.b_stride;
             for (std::int64_t part = 0; part < w.parts; ++part)
-                few_dots(a, w.m, b + (part * w.n + j) * w.k, n, w.k, sums + part * ProductBlock::kPart);
+                few_dots<Multiply>(a, w.m, b + (part * w.n + j) * w.k, n, w.k, sums + part * ProductBlock::kPart);
             w.finish({item * w.m, w.m, j, n, sums});
         }
     });
@@ -253,6 +261,7 @@ Convert convert_of(DType dtype, bool rows) {
 
 /// All of a is converted to fp32 once, block after block of k; kTileB rows of b are, and stay in the first cache while
 /// a block's rows of a pass, which come from the second one.
+template <class Multiply>
 class BlockProduct {
 public:
     explicit BlockProduct(const Work& w)
@@ -349,8 +358,8 @@ private:
         for (std::int64_t j = 0; j < n; j += kTileB)
             each_tile(m, [&](std::int64_t i, auto n_a) {
                 ahead.fetch(lines);
-                multiply_tiles<n_a>(a + i * whole, b + j * whole, whole / kLanes, first, out + i * kMaxBlockN + j,
-                                    kMaxBlockN);
+                multiply_tiles<Multiply, n_a>(a + i * whole, b + j * whole, whole / kLanes, first,
+                                              out + i * kMaxBlockN + j, kMaxBlockN);
             });
     }
 
@@ -364,8 +373,37 @@ bool few_rows(const Product& p) { return p.transpose_b && !is_block_quantized(p.
 
 /// Elements of a that are converted before the product begins.
 std::int64_t converted(const Product& p) {
-    if (!few_rows(p)) return BlockProduct::converted(p);
+    if (!few_rows(p)) return BlockProduct<simd::MultiplyFloats>::converted(p);
     return p.a_dtype == DType::f32 ? 0 : p.batch * p.m * p.k;
+}
+
+/// Whether pairs of bf16 are multiplied: which a sum's bits depend on, so only types and K may decide.
+bool has_pairs(const Product& p) {
+    return simd::has_bf16_products() && p.transpose_b && p.a_dtype == DType::bf16 && p.b_dtype == DType::bf16 &&
+           p.k % 2 == 0;
+}
+
+/// The same product, of elements that are pairs.
+Product of_pairs(Product p) {
+    p.a_dtype = p.b_dtype = DType::f32;
+    p.k /= 2;
+    p.b_stride /= 2;
+    return p;
+}
+
+/// Few rows of a in fp32, for those that read b where it lies.
+const float* converted_rows(const Work& w) {
+    if (w.a_dtype == DType::f32) return static_cast<const float*>(w.a);
+    constexpr std::int64_t kGrain = 16384;
+    dispatch_float(w.a_dtype, [&]<class A>(A) {
+        const A* from = static_cast<const A*>(w.a);
+        w.pool.parallel_for(converted(w), kGrain, [&](std::int64_t begin, std::int64_t end, int) {
+            simd::each(end - begin, [&](std::int64_t i, auto lanes) {
+                simd::store(w.converted + begin + i, simd::load(from + begin + i, lanes), lanes);
+            });
+        });
+    });
+    return w.converted;
 }
 
 }  // namespace
@@ -373,29 +411,24 @@ std::int64_t converted(const Product& p) {
 std::size_t product_scratch(const Product& product, const ThreadPool& pool) {
     if (is_rounded(product.a_dtype)) return rounded_scratch(product, pool);
     return sizeof(Scratch) * static_cast<std::size_t>(pool.threads()) +
-           sizeof(float) * static_cast<std::size_t>(converted(product));
+           sizeof(float) * static_cast<std::size_t>(converted(has_pairs(product) ? of_pairs(product) : product));
 }
 
 void multiply(const Product& product, std::span<std::byte> scratch, ThreadPool& pool, FinishBlock finish,
               void* context) {
     if (is_rounded(product.a_dtype)) return multiply_rounded(product, scratch, pool, finish, context);
+    const bool pairs = has_pairs(product);
     auto* const scratches = reinterpret_cast<Scratch*>(scratch.data());
     auto* const a = reinterpret_cast<float*>(scratches + pool.threads());
-    Work work{product, scratches, a, pool, finish, context};
-    if (!few_rows(product)) return BlockProduct(work).run();
-    if (product.a_dtype != DType::f32) {
-        constexpr std::int64_t kGrain = 16384;
-        dispatch_float(product.a_dtype, [&]<class A>(A) {
-            const A* from = static_cast<const A*>(product.a);
-            pool.parallel_for(converted(product), kGrain, [&](std::int64_t begin, std::int64_t end, int) {
-                simd::each(end - begin, [&](std::int64_t i, auto lanes) {
-                    simd::store(a + begin + i, simd::load(from + begin + i, lanes), lanes);
-                });
-            });
-        });
-        work.a = a;
+    Work work{pairs ? of_pairs(product) : product, scratches, a, pool, finish, context};
+    const bool few = few_rows(work);
+    if (few) work.a = converted_rows(work);
+    if constexpr (kLanes == 16) {
+        if (pairs && few) return multiply_few<simd::MultiplyBf16Pairs, float>(work);
+        if (pairs) return BlockProduct<simd::MultiplyBf16Pairs>(work).run();
     }
-    dispatch_stored_float(product.b_dtype, [&]<class B>(B) { multiply_few<B>(work); });
+    if (!few) return BlockProduct<simd::MultiplyFloats>(work).run();
+    dispatch_stored_float(work.b_dtype, [&]<class B>(B) { multiply_few<simd::MultiplyFloats, B>(work); });
 }
 
 }  // namespace vitro::inline VITRO_ISA

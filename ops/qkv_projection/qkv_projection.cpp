@@ -18,20 +18,22 @@ std::array<T, 6> linear_inputs(std::span<const T> inputs, const T& none) {
 
 /// Inputs of the qkv_rope_append.
 template <class T>
-std::array<T, 7> append_inputs(const T& qkv, std::span<const T> inputs) {
+std::array<T, 9> append_inputs(const T& qkv, std::span<const T> inputs, const T& none) {
     return {qkv,
             inputs[QkvProjection::kKCache],
             inputs[QkvProjection::kVCache],
             inputs[QkvProjection::kPositions],
             inputs[QkvProjection::kSequences],
             inputs[QkvProjection::kPageTable],
-            inputs[QkvProjection::kRopeLengths]};
+            inputs[QkvProjection::kRopeLengths],
+            none,
+            none};
 }
 
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
     const auto& projection = attributes.as<QkvProjection>();
     const TensorType qkv = kLinear.infer(linear_inputs(inputs, TensorType::none()), projection.linear()).front();
-    return kQkvRopeAppend.infer(append_inputs(qkv, inputs), projection.append);
+    return kQkvRopeAppend.infer(append_inputs(qkv, inputs, TensorType::none()), projection.append);
 }
 
 /// The projection of a call, in memory of its own or without memory.
@@ -48,7 +50,7 @@ void reference(const Call& call) {
     const Tensor qkv = qkv_of(call, &memory);
     const Attributes linear = projection.linear(), append = projection.append;
     kLinear.reference({linear_inputs(call.inputs, Tensor::none()), {&qkv, 1}, linear, call.backend});
-    kQkvRopeAppend.reference({append_inputs(qkv, call.inputs), call.outputs, append, call.backend});
+    kQkvRopeAppend.reference({append_inputs(qkv, call.inputs, Tensor::none()), call.outputs, append, call.backend});
 }
 
 /// What both parts cost, without the projection's way through memory.
@@ -57,7 +59,8 @@ Cost cost(const Call& call) {
     const Tensor qkv = qkv_of(call, nullptr);
     const Attributes linear = projection.linear(), append = projection.append;
     const Cost first = kLinear.cost({linear_inputs(call.inputs, Tensor::none()), {&qkv, 1}, linear, call.backend});
-    const Cost second = kQkvRopeAppend.cost({append_inputs(qkv, call.inputs), call.outputs, append, call.backend});
+    const Cost second =
+        kQkvRopeAppend.cost({append_inputs(qkv, call.inputs, Tensor::none()), call.outputs, append, call.backend});
     return {first.bytes + second.bytes - 2 * qkv.bytes(), first.flops + second.flops};
 }
 
@@ -68,7 +71,7 @@ std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const At
     std::array<Value, 6> parts = linear_inputs(inputs, Value{});
     if (dtype != DType::f32) parts[Linear::kX] = cast(b, parts[Linear::kX], {.dtype = DType::f32});
     const Value qkv = At(b).apply_all(kLinear, parts, projection.linear()).front();
-    std::vector<Value> out = At(b).apply_all(kQkvRopeAppend, append_inputs(qkv, inputs), projection.append);
+    std::vector<Value> out = At(b).apply_all(kQkvRopeAppend, append_inputs(qkv, inputs, Value{}), projection.append);
     if (dtype != DType::f32) out[0] = cast(b, out[0], {.dtype = dtype});
     return out;
 }
@@ -78,6 +81,9 @@ std::vector<Example> examples(Random& random) {
     std::vector<Example> all;
     bool scaled = false, norm = true, bias = false;
     for (const Example& append : kQkvRopeAppend.examples(random)) {
+        if (append.inputs.size() > QkvRopeAppend::kK &&
+            !(append.inputs[QkvRopeAppend::kK].absent && append.inputs[QkvRopeAppend::kV].absent))
+            continue;
         const std::int64_t k = bias ? 16 * random.integer(1, 90) : random.integer(1, 100),  // whole vectors, or not
             n = append.inputs[0].dim(1).size;
         const QkvProjection projection{.eps = 1e-3f, .append = append.attributes.as<QkvRopeAppend>()};
@@ -87,7 +93,8 @@ std::vector<Example> examples(Random& random) {
         if (scaled) out.inputs[QkvProjection::kWeight].dtype = DType::f8e4m3;
         const std::vector<TensorType> rest =
             with_absent(kQkvRopeAppend, std::span<const TensorType>(append.inputs), TensorType::none());
-        out.inputs.insert(out.inputs.end(), rest.begin() + QkvRopeAppend::kKCache, rest.end() - 1);
+        out.inputs.insert(out.inputs.end(), rest.begin() + QkvRopeAppend::kKCache,
+                          rest.begin() + QkvRopeAppend::kRopeLengths);
         out.inputs.insert(out.inputs.end(), {optional(scaled, f({n})), optional(norm, f({k})), optional(bias, f({n})),
                                              rest[QkvRopeAppend::kRopeLengths]});
         out.fill = [k, fill = append.fill](std::size_t index, const Tensor& tensor, Random& numbers) {

@@ -1,4 +1,4 @@
-// Few tokens: one kernel, at the speed of the memory that holds the weights. Many: the norm, a Gemm, the rest.
+// Up to 64 tokens: one kernel, at the speed of the memory that holds the weights. More: the norm, a Gemm, the rest.
 #include "ops/qkv_projection/qkv_projection.h"
 
 #include "ops/common/pages_cuda.h"
@@ -90,50 +90,56 @@ LargeProductScratch scratch_of(const Call& call) {
     return {call.in(QkvProjection::kX), call.in(QkvProjection::kWeight), call.has(QkvProjection::kNormWeight), true};
 }
 
-bool is_large(const Call& call) {
-    const Tensor& x = call.in(QkvProjection::kX);
-    return is_large_product(x.dim(0), x.dtype, call.in(QkvProjection::kWeight).dtype);
+Product product_of(const Call& call) {
+    const Tensor &x = call.in(QkvProjection::kX), &weight = call.in(QkvProjection::kWeight);
+    return {.x = elements_of(x),
+            .weight = elements_of(weight),
+            .scale = elements_of(call.in(QkvProjection::kWeightScale)),
+            .norm = elements_of(call.in(QkvProjection::kNormWeight)),
+            .has_norm = call.has(QkvProjection::kNormWeight),
+            .eps = call.attributes.as<QkvProjection>().eps,
+            .tokens = kernel_int(x.dim(0)),
+            .n = kernel_int(weight.dim(0)),
+            .k = kernel_int(x.dim(1)),
+            .fixed_weights = is_fixed(call, {QkvProjection::kWeight, QkvProjection::kNormWeight})};
 }
 
-std::size_t scratch(const Call& call) { return is_large(call) ? scratch_of(call).all() : 0; }
+QkvEpilogue epilogue_of(const Call& call) {
+    const auto& rope = call.attributes.as<QkvProjection>().append.rope;
+    const auto integers = [&](QkvProjection::Input input) { return call.in(input).as<std::int32_t>(); };
+    const Tensor &q = call.out(0), &k_cache = call.out(1);
+    return {.q = elements_of(q),
+            .k_cache = elements_of(k_cache),
+            .v_cache = elements_of(call.out(2)),
+            .bias = elements_of(call.in(QkvProjection::kBias)),
+            .positions = integers(QkvProjection::kPositions),
+            .sequences = integers(QkvProjection::kSequences),
+            .rope_lengths = rope.by_length() ? integers(QkvProjection::kRopeLengths) : nullptr,
+            .pages = DevicePages(k_cache, call.in(QkvProjection::kPageTable)),
+            .heads = kernel_int(q.dim(1)),
+            .kv_heads = kernel_int(k_cache.dim(2)),
+            .d = kernel_int(q.dim(2)),
+            .rope = RopeTable(rope, q.dim(2))};
+}
+
+bool is_large(const Call& call) { return is_large_product(product_of(call), backend_of(call)); }
+
+std::size_t scratch(const Call& call) {
+    return is_large(call) ? scratch_of(call).any(product_of(call), epilogue_of(call).units(), backend_of(call)) : 0;
+}
 
 void run(const Call& call) {
-    const auto& attributes = call.attributes.as<QkvProjection>();
-    const auto optional = [&](QkvProjection::Input input) { return elements_of(call.in(input)); };
-    const auto integers = [&](QkvProjection::Input input) { return call.in(input).as<std::int32_t>(); };
     const Tensor &x = call.in(QkvProjection::kX), &weight = call.in(QkvProjection::kWeight), &q = call.out(0),
                  &k_cache = call.out(1);
     VITRO_CHECK(k_cache.data == call.in(QkvProjection::kKCache).data &&
                     call.out(2).data == call.in(QkvProjection::kVCache).data,
                 "a next state stands elsewhere");
     if (x.dim(0) == 0) return;
-    const Product p{.x = elements_of(x),
-                    .weight = elements_of(weight),
-                    .scale = optional(QkvProjection::kWeightScale),
-                    .norm = optional(QkvProjection::kNormWeight),
-                    .eps = attributes.eps,
-                    .tokens = kernel_int(x.dim(0)),
-                    .n = kernel_int(weight.dim(0)),
-                    .k = kernel_int(x.dim(1)),
-                    .fixed_weights = is_fixed(call, {QkvProjection::kWeight, QkvProjection::kNormWeight})};
-    const auto& rope = attributes.append.rope;
-    const QkvEpilogue epilogue{.q = elements_of(q),
-                               .k_cache = elements_of(k_cache),
-                               .v_cache = elements_of(call.out(2)),
-                               .bias = optional(QkvProjection::kBias),
-                               .positions = integers(QkvProjection::kPositions),
-                               .sequences = integers(QkvProjection::kSequences),
-                               .rope_lengths = rope.by_length() ? integers(QkvProjection::kRopeLengths) : nullptr,
-                               .pages = DevicePages(k_cache, call.in(QkvProjection::kPageTable)),
-                               .heads = kernel_int(q.dim(1)),
-                               .kv_heads = kernel_int(k_cache.dim(2)),
-                               .d = kernel_int(q.dim(2)),
-                               .rope = RopeTable(rope, q.dim(2))};
+    const Product p = product_of(call);
+    const QkvEpilogue epilogue = epilogue_of(call);
     CudaBackend& backend = backend_of(call);
-    if (!is_large(call)) {
-        launch_product("qkv_projection", p, epilogue.units(), epilogue, backend);
-        return;
-    }
+    if (!is_large(call)) return launch_product("qkv_projection", p, epilogue.units(), epilogue, backend);
+    if (is_tiled(p) && launch_tiled("qkv_projection", p, epilogue.units(), epilogue, call.scratch, backend)) return;
     // The product adds a bias of its own dtype. What it leaves then is what qkv_rope_append does.
     const Tensor& bias = call.in(QkvProjection::kBias);
     const bool adds_bias = p.scale.data == nullptr && !bias.absent && bias.dtype == x.dtype;
@@ -142,8 +148,8 @@ void run(const Call& call) {
     if (p.scale.data == nullptr && (bias.absent || adds_bias)) {
         const std::int64_t sizes[] = {x.dim(0), weight.dim(0)};
         launch_qkv_rope_append("finish_qkv", {z.dtype, sizes, z.data}, q, k_cache, call.out(2),
-                               {epilogue.positions, epilogue.sequences, epilogue.rope_lengths, epilogue.pages}, rope,
-                               backend);
+                               {epilogue.positions, epilogue.sequences, epilogue.rope_lengths, epilogue.pages},
+                               call.attributes.as<QkvProjection>().append.rope, backend);
         return;
     }
     launch_finish("finish_qkv", z, p, epilogue.units(), epilogue, backend.stream());

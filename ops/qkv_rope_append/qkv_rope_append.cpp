@@ -1,7 +1,7 @@
 #include "ops/qkv_rope_append/qkv_rope_append.h"
 
-#include "base/half.h"
 #include "ops/cast/cast.h"
+#include "ops/common/cache.h"
 #include "ops/common/example_fill.h"
 #include "ops/common/expect.h"
 #include "ops/kv_append/kv_append.h"
@@ -15,16 +15,22 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     const TensorType &qkv = inputs[QkvRopeAppend::kQkv], &cache = inputs[QkvRopeAppend::kKCache];
     const auto& fused = attributes.as<QkvRopeAppend>();
     expect_float("qkv", qkv, 2);
-    expect_stored_float("k_cache", cache, 4);
+    expect_cache("k_cache", cache);
     if (inputs[QkvRopeAppend::kVCache] != cache)
         fail("v_cache: expected {} as k_cache, found {}", to_string(cache), to_string(inputs[QkvRopeAppend::kVCache]));
     const Dim kv_heads = cache.dim(2), d = cache.dim(3);
     if (kv_heads.size < 1 || d.size < 1)
         fail("k_cache: expected constant sizes of at least 1 in the last two dimensions, found {}", to_string(cache));
-    if (qkv.dim(1).is_symbol() || qkv.dim(1).size / d.size != fused.n_heads + 2 * kv_heads.size ||
-        qkv.dim(1).size % d.size != 0)
-        fail("qkv: expected rows of {} + 2 * {} heads of size {}, found {}", fused.n_heads, kv_heads.size, d.size,
-             to_string(qkv));
+    const TensorType &k = inputs[QkvRopeAppend::kK], &v = inputs[QkvRopeAppend::kV];
+    for (const auto& [name, part] : {std::pair{"k", k}, {"v", v}})
+        if (const TensorType expected{qkv.dtype, {qkv.dim(0), kv_heads.size * d.size}};
+            !part.absent && part != expected)
+            fail("{}: expected {}, found {}", name, to_string(expected), to_string(part));
+    const std::int64_t heads = fused.row_heads(kv_heads.size, !k.absent, !v.absent);
+    if (qkv.dim(1).is_symbol() || qkv.dim(1).size / d.size != heads || qkv.dim(1).size % d.size != 0)
+        fail("qkv: expected rows of {}{}{} heads of size {}, found {}", fused.n_heads,
+             k.absent ? fmt::format(" + {}", kv_heads.size) : "", v.absent ? fmt::format(" + {}", kv_heads.size) : "",
+             d.size, to_string(qkv));
     expect_i32("positions", inputs[QkvRopeAppend::kPositions], {qkv.dim(0)});
     expect_i32("sequences", inputs[QkvRopeAppend::kSequences], {qkv.dim(0)});
     expect_i32("page_table", inputs[QkvRopeAppend::kPageTable], 2);
@@ -42,13 +48,13 @@ void reference(const Call& call) {
     const Tensor &qkv = call.in(QkvRopeAppend::kQkv), &cache = call.in(QkvRopeAppend::kKCache), &q_out = call.out();
     const auto& fused = call.attributes.as<QkvRopeAppend>();
     const Attributes rope = fused.rope;
-    const std::int64_t tokens = qkv.dim(0), row = qkv.dim(1), kv_heads = cache.dim(2), d = cache.dim(3);
+    const std::int64_t tokens = qkv.dim(0), kv_heads = cache.dim(2), d = cache.dim(3);
     /// Heads [begin, begin + n) of all tokens, in memory of their own.
-    const auto part = [&](std::int64_t begin, std::int64_t n, std::vector<float>& memory) {
+    const auto part = [&](const Tensor& from, std::int64_t begin, std::int64_t n, std::vector<float>& memory) {
         memory.resize(static_cast<std::size_t>(tokens * n * d));
-        dispatch_float(qkv.dtype, [&]<class X>(X) {
+        dispatch_float(from.dtype, [&]<class X>(X) {
             for (std::int64_t i = 0; i < tokens * n * d; ++i)
-                memory[std::size_t(i)] = float(qkv.as<X>()[i / (n * d) * row + begin * d + i % (n * d)]);
+                memory[std::size_t(i)] = float(from.as<X>()[i / (n * d) * from.dim(1) + begin * d + i % (n * d)]);
         });
         const std::int64_t sizes[] = {tokens, n, d};
         return Tensor(DType::f32, sizes, memory.data());
@@ -66,14 +72,18 @@ void reference(const Call& call) {
         kKvAppend.reference({inputs, std::span(&call.out(output), 1), call.attributes, call.backend});
     };
     std::vector<float> q_memory, k_memory, v_memory;
-    turn(part(0, fused.n_heads, q_memory));
+    turn(part(qkv, 0, fused.n_heads, q_memory));
     dispatch_float(q_out.dtype, [&]<class X>(X) {
         for (std::int64_t i = 0; i < q_out.elements(); ++i) q_out.as<X>()[i] = X(q_memory[std::size_t(i)]);
     });
-    const Tensor k = part(fused.n_heads, kv_heads, k_memory);
+    const bool k_is_apart = call.has(QkvRopeAppend::kK), v_is_apart = call.has(QkvRopeAppend::kV);
+    const Tensor k = k_is_apart ? part(call.in(QkvRopeAppend::kK), 0, kv_heads, k_memory)
+                                : part(qkv, fused.n_heads, kv_heads, k_memory);
     turn(k);
     append(k, 1);
-    append(part(fused.n_heads + kv_heads, kv_heads, v_memory), 2);
+    append(v_is_apart ? part(call.in(QkvRopeAppend::kV), 0, kv_heads, v_memory)
+                      : part(qkv, fused.n_heads + (k_is_apart ? 0 : kv_heads), kv_heads, v_memory),
+           2);
 }
 
 /// Of the caches only the rows written move.
@@ -87,27 +97,38 @@ Cost cost(const Call& call) {
     return {bytes, 3 * qkv.dim(0) * (fused.n_heads + cache.dim(2)) * rotary};  // two products and a sum an element
 }
 
+/// What of an example is otherwise than usual.
+struct Unusual {
+    DType cache = DType::f32;
+    bool k_is_apart = false, v_is_apart = false;
+};
+
 Example example(const QkvRopeAppend& fused, bool with_lengths, std::int64_t tokens, std::int64_t count,
-                std::int64_t slots, std::int64_t kv_heads, std::int64_t d) {
+                std::int64_t slots, std::int64_t kv_heads, std::int64_t d, Unusual unusual = {}) {
     SymbolValues symbols;
     symbols['T'] = tokens;
     symbols['S'] = count;
     const std::int64_t per_sequence = tokens / slots + 1, pages = count * per_sequence + 2;
     const auto fill = [=](std::size_t index, const Tensor& tensor, Random& random) {
+        if (index == QkvRopeAppend::kKCache || index == QkvRopeAppend::kVCache) return fill_cache(tensor, random);
         if (index == QkvRopeAppend::kPositions) fill_distinct(tensor, per_sequence * slots, random);
         if (index == QkvRopeAppend::kSequences) fill_below(tensor, count, random);
         if (index == QkvRopeAppend::kPageTable) fill_distinct(tensor, pages, random);
         if (index == QkvRopeAppend::kRopeLengths) fill_below(tensor, 200, random);
-        return index >= QkvRopeAppend::kPositions;
+        return index >= QkvRopeAppend::kPositions && index < QkvRopeAppend::kK;
     };
-    const TensorType cache{DType::f32, {pages, slots, kv_heads, d}}, i32{DType::i32, {'T'}};
-    std::vector<TensorType> inputs{{DType::f32, {'T', (fused.n_heads + 2 * kv_heads) * d}},
-                                   cache,
-                                   cache,
-                                   i32,
-                                   i32,
-                                   {DType::i32, {'S', per_sequence}}};
-    if (with_lengths) inputs.push_back({DType::i32, {'S'}});
+    const TensorType cache{unusual.cache, {pages, slots, kv_heads, d}}, i32{DType::i32, {'T'}};
+    const std::int64_t heads = fused.row_heads(kv_heads, unusual.k_is_apart, unusual.v_is_apart);
+    const auto apart = [&](bool is) { return is ? TensorType{DType::f32, {'T', kv_heads * d}} : TensorType::none(); };
+    const std::vector<TensorType> inputs{{DType::f32, {'T', heads * d}},
+                                         cache,
+                                         cache,
+                                         i32,
+                                         i32,
+                                         {DType::i32, {'S', per_sequence}},
+                                         with_lengths ? TensorType{DType::i32, {'S'}} : TensorType::none(),
+                                         apart(unusual.k_is_apart),
+                                         apart(unusual.v_is_apart)};
     return {inputs, fused, symbols, fill};
 }
 
@@ -126,7 +147,12 @@ std::vector<Example> examples(Random& random) {
             example({{.rotary_dim = 2 * pairs}, n}, false, some(20), 1, 4, 1, 2 * pairs + rest),  // MQA
             example({only_short, 2}, false, some(20), some(4), 1, 2, 2 * pairs),
             example({by_length, 2 * n}, true, some(20), 3, 4, n, 2 * pairs),
-            example({by_length, 3}, true, 40, 3, 4, 1, 2 * pairs + rest)};
+            example({by_length, 3}, true, 40, 3, 4, 1, 2 * pairs + rest),
+            example({{}, 2 * n}, false, some(20), some(4), 3, n, 32 * some(4), {.cache = DType::q8_0}),
+            example({{}, n}, false, some(20), some(4), 3, n, 2 * pairs, {.v_is_apart = true}),
+            example({{}, n}, false, some(20), 1, 3, 2, 2 * pairs, {.k_is_apart = true}),
+            example({{.rotary_dim = 8}, 3}, false, some(20), some(4), 3, n, 32 * some(2),
+                    {.cache = DType::q8_0, .k_is_apart = true, .v_is_apart = true})};
 }
 
 /// As models write it, in fp32.
@@ -135,10 +161,15 @@ std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const At
     const TensorType qkv = b.type(inputs[QkvRopeAppend::kQkv]), cache = b.type(inputs[QkvRopeAppend::kKCache]);
     const std::int64_t kv_heads = cache.dim(2).size, d = cache.dim(3).size;
     const bool is_half = qkv.dtype != DType::f32;
-    const Value all =
-        is_half ? cast(b, inputs[QkvRopeAppend::kQkv], {.dtype = DType::f32}) : inputs[QkvRopeAppend::kQkv];
-    const std::vector<Value> parts =
-        split(b, all, {.axis = 1, .sizes = {fused.n_heads * d, kv_heads * d, kv_heads * d}});
+    const auto in_f32 = [&](Value x) { return is_half ? cast(b, x, {.dtype = DType::f32}) : x; };
+    const Value k_apart = inputs[QkvRopeAppend::kK], v_apart = inputs[QkvRopeAppend::kV];
+    Split sizes{.axis = 1, .sizes = {fused.n_heads * d}};
+    for (const Value part : {k_apart, v_apart})
+        if (!part.is_given()) sizes.sizes.push_back(kv_heads * d);
+    const Value all = in_f32(inputs[QkvRopeAppend::kQkv]);
+    const std::vector<Value> parts = sizes.sizes.size() > 1 ? split(b, all, sizes) : std::vector<Value>{all};
+    const Value k_part = k_apart.is_given() ? in_f32(k_apart) : parts[1],
+                v_part = v_apart.is_given() ? in_f32(v_apart) : parts.back();
     const auto heads = [&](Value x, std::int64_t n) { return reshape(b, x, {qkv.dim(0), n, d}); };
     const auto turn = [&](Value x) {
         const Value lengths = inputs[QkvRopeAppend::kRopeLengths];
@@ -149,9 +180,9 @@ std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const At
         return kv_append(b, to, x, inputs[QkvRopeAppend::kPositions], inputs[QkvRopeAppend::kSequences],
                          inputs[QkvRopeAppend::kPageTable]);
     };
-    const Value q = turn(heads(parts[0], fused.n_heads)), k = turn(heads(parts[1], kv_heads));
+    const Value q = turn(heads(parts[0], fused.n_heads)), k = turn(heads(k_part, kv_heads));
     return {is_half ? cast(b, q, {.dtype = qkv.dtype}) : q, append(inputs[QkvRopeAppend::kKCache], k),
-            append(inputs[QkvRopeAppend::kVCache], heads(parts[2], kv_heads))};
+            append(inputs[QkvRopeAppend::kVCache], heads(v_part, kv_heads))};
 }
 
 }  // namespace
@@ -159,8 +190,9 @@ std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const At
 const OpDef kQkvRopeAppend{
     .name = "qkv_rope_append",
     .doc =
-        "[q, k, v] = split(qkv), n_heads heads of q, as many of k and of v as the caches have; out 0 = rope(q) "
-        "[T, n_heads, d] in qkv's dtype; out 1 = kv_append(k_cache, rope(k)), rounded once, to the cache's dtype; out "
+        "[q, k, v] = split(qkv), n_heads heads of q, as many of k and of v as the caches have, but for k or v that is "
+        "given by itself; out 0 = rope(q) [T, n_heads, d] in qkv's dtype; out 1 = kv_append(k_cache, rope(k)), rounded "
+        "once, to the cache's dtype; out "
         "2 "
         "= kv_append(v_cache, v). The attributes and rope_lengths are those of rope; outputs 1 and 2 are the caches' "
         "memory.",
@@ -170,7 +202,9 @@ const OpDef kQkvRopeAppend{
                {"positions", InputRole::positions},
                {"sequences", InputRole::sequences, "page_table"},
                {"page_table", InputRole::pages, "k_cache"},
-               InputDef("rope_lengths", InputRole::total_lengths).optional()},
+               InputDef("rope_lengths", InputRole::total_lengths).optional(),
+               InputDef("k").optional(),
+               InputDef("v").optional()},
     .infer = infer,
     .parse_attributes = &Attributes::parse<QkvRopeAppend>,
     .reference = reference,
@@ -181,8 +215,8 @@ const OpDef kQkvRopeAppend{
 };
 
 QkvRopeAppended qkv_rope_append(At at, Value qkv, Value k_cache, Value v_cache, Value positions, Value sequences,
-                                Value page_table, QkvRopeAppend attributes, Value rope_lengths) {
-    const Value inputs[] = {qkv, k_cache, v_cache, positions, sequences, page_table, rope_lengths};
+                                Value page_table, QkvRopeAppend attributes, Value rope_lengths, Value k, Value v) {
+    const Value inputs[] = {qkv, k_cache, v_cache, positions, sequences, page_table, rope_lengths, k, v};
     const std::vector<Value> out = at.apply_all(kQkvRopeAppend, inputs, std::move(attributes));
     return {out[0], out[1], out[2]};
 }

@@ -1,6 +1,7 @@
 #include "ops/qkv_rope_append/qkv_rope_append.h"
 
 #include "backends/cuda/ptx.h"
+#include "ops/common/refuse_blocks.h"
 #include "ops/qkv_rope_append/qkv_rope_append_cuda.h"
 
 namespace vitro::VITRO_DEVICE {
@@ -64,7 +65,11 @@ void run(const Call& call) {
         rope, backend_of(call));
 }
 
-std::string refuses(std::span<const TensorType>, std::span<const TensorType> outputs, const Attributes& attributes) {
+std::string refuses(std::span<const TensorType> inputs, std::span<const TensorType> outputs,
+                    const Attributes& attributes) {
+    if (std::string reason = refuse_blocks(inputs, outputs, attributes); !reason.empty()) return reason;
+    if (!inputs[QkvRopeAppend::kK].absent || !inputs[QkvRopeAppend::kV].absent)
+        return "it reads q, k and v of one projection, found k or v apart";
     return RopeTable::refuses(attributes.as<QkvRopeAppend>().rope, outputs[0].dim(2).size);
 }
 

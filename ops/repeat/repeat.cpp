@@ -11,7 +11,7 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     TensorType out = inputs[0];
     const auto& [axis, times] = attributes.as<Repeat>();
     const int at = resolve_axis(axis, out);
-    if (is_block_quantized(out.dtype)) fail("expected a type without blocks, found {}", to_string(out));
+    if (block_columns(out.dtype) > 1) fail("expected a type without blocks, found {}", to_string(out));
     const auto size = checked_mul(constant_size(out, at), times);
     if (!size) fail("axis {} gets too long", at);
     out.shape[static_cast<std::size_t>(at)] = *size;

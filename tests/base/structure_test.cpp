@@ -186,6 +186,15 @@ Complaints size_complaints(const Sources& sources) {
     return out;
 }
 
+/// JSON that is written, but by base/json_text.h, which takes texts that are no UTF-8.
+Complaints json_complaints(const Sources& sources) {
+    Complaints out;
+    for (const auto& [path, text] : sources)
+        if (rank(path) >= 0 && path != "base/json_text.h" && text.find(".dump(") != std::string::npos)
+            out.push_back(fmt::format("{} calls dump: expected json_text of base/json_text.h", path));
+    return out;
+}
+
 Sources read_project() {
     namespace fs = std::filesystem;
     const fs::path root = vitro::test::source_path();
@@ -262,6 +271,8 @@ TEST_CASE("sizes that are not bounded yet are not multiplied unchecked") {
     check_none(size_complaints(code_of(read_project())));
 }
 
+TEST_CASE("JSON is written in one way") { check_none(json_complaints(code_of(read_project()))); }
+
 TEST_CASE("every op has its folder and its row") { check_none(op_complaints(read_project())); }
 
 TEST_CASE("each of these checks can fail") {
@@ -290,6 +301,9 @@ TEST_CASE("each of these checks can fail") {
     CHECK(size_complaints({{"graph/a.cpp", "n = bytes_of(value.type.dtype, m * k);"}}).size() == 1);
     CHECK(size_complaints({{"tools/a.cpp", "n = bytes_of(DType::f32, m);"}}).size() == 1);
     CHECK(size_complaints({{"runtime/a.cpp", "n = options.context * options.max_sequences;"}}).size() == 1);
+
+    CHECK(json_complaints({{"base/json_text.h", "json.dump(1)"}, {"tests/a.cpp", "json.dump()"}}).empty());
+    CHECK(json_complaints({{"tools/a.cpp", "print(json.dump());"}}).size() == 1);
 
     CHECK(length_complaints({{"a.h", std::string(500, '\n')}}).empty());
     CHECK(length_complaints({{"a.h", std::string(501, '\n')}}).size() == 1);

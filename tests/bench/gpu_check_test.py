@@ -228,12 +228,12 @@ esac
         with mock.patch.dict(os.environ, PATH=f"{self.folder}:{os.environ['PATH']}"):
             parts = {name: check.part(name) for name in ("sanitizer", "ncu")}
         self.assertEqual([part["status"] for part in parts.values()], ["not run", "not run"])
-        self.assertIn("skinny_product_kernel: ==ERROR== ERR_NVGPUCTRPERM", parts["ncu"]["why"])
+        self.assertIn("resident_product_kernel: ==ERROR== ERR_NVGPUCTRPERM", parts["ncu"]["why"])
 
     def test_the_counters_of_a_kernel(self) -> None:
         time, memory = ncu.METRICS[:2]
         out = (f'==PROF== Connected\ndecode batch 1\n"ID","Kernel Name","{time}","{memory}"\n"","","us","%"\n'
-               '"0","skinny_product_kernel","23.4","91.2"\n')
+               '"0","resident_product_kernel","23.4","91.2"\n')
         self.assertEqual(ncu.parse(out), {time: "23.4 us", memory: "91.2 %"})
         self.assertEqual(ncu.parse("==PROF== no kernels were profiled\n"), {})
 

@@ -109,9 +109,9 @@ class Sass(unittest.TestCase):
     def test_names(self) -> None:
         for long, short in (
             ("vitro::cuda::(anonymous namespace)::rms_norm_kernel(vitro::cuda::Elements, int)", "rms_norm_kernel"),
-            ("void vitro::cuda::skinny_product_kernel<__nv_bfloat16, __nv_fp8_e4m3, 8, true, vitro::cuda::(anonymous "
+            ("void vitro::cuda::resident_product_kernel<__nv_bfloat16, __nv_fp8_e4m3, 1, true, vitro::cuda::(anonymous "
              "namespace)::LinearEpilogue>(vitro::cuda::Product, vitro::cuda::(anonymous namespace)::LinearEpilogue)",
-             "skinny_product_kernel<bf16, f8e4m3, 8, true, LinearEpilogue>"),
+             "resident_product_kernel<bf16, f8e4m3, 1, true, LinearEpilogue>"),
         ):
             self.assertEqual(sass.short_name(long), short)
 
@@ -133,17 +133,20 @@ class Kernels(unittest.TestCase):
         calls = (report("linear", "linear(bf16 [T, 3072], bf16 [256, 3072], norm_weight = bf16 [3072]) R=1 S=1 T=8") +
                  report("linear", "linear(bf16 [R, 3072], bf16 [256, 3072], norm_weight = bf16 [3072]) R=1 S=1 T=64") +
                  report("linear", "linear(bf16 [T, 3072], bf16 [256, 3072], norm_weight = bf16 [3072]) R=16 S=16 T=16", block=128) +
+                 report("linear", "linear(bf16 [T, 3072], bf16 [256, 3072], norm_weight = bf16 [3072]) R=1 S=1 T=32", block=96) +
                  report("linear", "linear(bf16 [T, 3072], bf16 [256, 3072], residual = bf16 [T, 256]) R=1 S=1 T=4", block=64) +
                  report("qkv_projection", "qkv_projection(bf16 [T, 3072], norm_weight = bf16 [3072]) R=1 S=1 T=4", block=32))
 
         def launches(instance: str) -> list[tuple[str, int]]:
-            name = f"skinny_product_kernel<bf16, bf16, {instance}>"
+            name = f"{instance.split(maxsplit=1)[0]}_product_kernel<bf16, bf16, {instance.split(maxsplit=1)[1]}>"
             return [(launch.tokens, launch.threads) for launch in kernels.launches_of(name, calls)]
 
-        self.assertEqual(launches("8, true, LinearEpilogue"), [("1, 8", 256)])
-        self.assertEqual(launches("16, true, LinearEpilogue"), [("16", 128)])
-        self.assertEqual(launches("8, false, LinearEpilogue"), [("4", 64)])
-        self.assertEqual(launches("8, true, QkvEpilogue"), [("4", 32)])
+        self.assertEqual(launches("resident 1, true, LinearEpilogue"), [("1, 8", 256)])
+        self.assertEqual(launches("resident 2, true, LinearEpilogue"), [("16", 128)])
+        self.assertEqual(launches("resident 1, false, LinearEpilogue"), [("4", 64)])
+        self.assertEqual(launches("tile 4, true, LinearEpilogue"), [("32", 96)])
+        self.assertEqual(launches("tile 8, true, LinearEpilogue"), [])
+        self.assertEqual(launches("resident 1, true, QkvEpilogue"), [("4", 32)])
 
     def test_a_row(self) -> None:
         found = kernels.Kernel("sample_kernel", sass.parse_resources(RESOURCES)["_Zfirst"],
@@ -194,9 +197,11 @@ class Model(unittest.TestCase):
             kind = model.Kind("k", 10_000_000, 1, True, 0.5, 1e12, blocks=blocks)
             self.assertAlmostEqual(kind.transfer(machine), expected)
 
-    def test_a_product_of_few_tokens_is_one_kernel(self) -> None:
-        self.assertEqual([(k.name, k.bytes, k.programmatic) for k in self.kinds("linear", 16, [6, 4], {}, 99).values()],
-                         [("linear y", 99, True)])
+    def test_a_product_of_up_to_64_tokens_is_one_kernel(self) -> None:
+        for tokens, share, blocks in ((16, 0.5, 3), (17, 0.25, 0), (64, 0.25, 0)):
+            found = self.kinds("linear", tokens, [48, 4], {"gated": True}, 99, ("norm_weight",))
+            self.assertEqual([(k.name, k.bytes, k.programmatic, k.share, k.blocks) for k in found.values()],
+                             [("linear y", 99, True, share, blocks)])
 
     def test_a_product_of_many_tokens_leaves_things_in_memory(self) -> None:
         tokens, n, k = 100, 6, 4

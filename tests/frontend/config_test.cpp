@@ -277,6 +277,17 @@ TEST_CASE("keys that change the result where they are heeded are refused where t
     CHECK(error("LlamaForCausalLM", R"("embedding_multiplier": 12)").find("\"embedding_multiplier\"") !=
           std::string::npos);
     CHECK(error("GraniteForCausalLM", R"("embedding_multiplier": 12)") == "no error");
+    CHECK(error("LlamaForCausalLM", R"("is_causal": true)") == "no error");
+    CHECK(error("LlamaForCausalLM", R"("is_causal": false)") != "no error");
+    CHECK(error("BertModel", R"("is_causal": false)") == "no error");
+    CHECK(error("BertModel", R"("is_causal": true)") != "no error");
+    CHECK(error("LlamaForCausalLM", R"("scale_attn_weights": true)") == "no error");
+    CHECK(error("LlamaForCausalLM", R"("scale_attn_weights": false)") != "no error");
+    CHECK(error("Olmo3ForCausalLM", R"("rope_parameters": {"rope_type": "default", "rope_theta": 33.0})")
+              .find("an object for each type of layer") != std::string::npos);
+    CHECK(error("Gemma3ForCausalLM", R"("rope_parameters": {"full_attention": {"rope_type": "default"}},
+                                        "rope_scaling": {"rope_type": "linear", "factor": 2.0})")
+              .find("\"rope_scaling\": expected none beside") != std::string::npos);
     CHECK(error("LlamaForCausalLM", R"("use_sliding_window": false)") == "no error");
     CHECK(error("LlamaForCausalLM", R"("use_sliding_window": true)") != "no error");
     CHECK(error("LlamaForCausalLM", R"("num_local_experts": 8)") != "no error");
@@ -410,4 +421,6 @@ TEST_CASE("names of labels: each index once as a key") {
         CAPTURE(labels);
         CHECK(error_of(text(labels)).find("expected each index in [0, ") != std::string::npos);
     }
+    CHECK(error_of(text(R"({"0": "a", "1": "b", "2": "a"})")) ==
+          "config.json: \"id2label.2\": expected labels that differ, found \"a\"");
 }

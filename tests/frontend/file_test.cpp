@@ -8,9 +8,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
+#include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 using namespace vitro;
 using namespace vitro::test;
@@ -191,6 +194,20 @@ TEST_CASE("a file that is not mapped any more is forgotten") {
     CHECK(mapped_file_at(data) == nullptr);
     write_bytes(path, "longer bytes");
     CHECK_NOTHROW(check_mapped_files());
+}
+
+TEST_CASE("pages are dropped of mapped files alone, which are read again, and never of other memory") {
+    const TempDir directory;
+    const std::string text(100'000, 'x');
+    write_bytes(directory / "a", text);
+    const MappedFile file = MappedFile::open((directory / "a").string());
+    const std::vector<std::byte> own(file.bytes().begin(), file.bytes().end());
+    for (const auto& [first, count] : {std::pair(0, 100'000), std::pair(5000, 10), std::pair(99'000, 1000)}) {
+        drop_pages(file.bytes().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)));
+        drop_pages(std::span(own).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)));
+    }
+    CHECK(std::equal(own.begin(), own.end(), file.bytes().begin()));
+    CHECK(std::count(own.begin(), own.end(), std::byte('x')) == 100'000);
 }
 
 TEST_CASE("a signal's handler can remove what is unfinished") {

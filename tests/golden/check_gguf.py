@@ -8,7 +8,8 @@ whose sizes k-quants fit. Of every type:
   - gguf reads the file, and every tensor's numbers are as near to the model's as llama.cpp's own quantizer leaves them;
   - each tensor has the type that llama.cpp's preset of that name gives it (llama_model_quantize of the f16 file);
   - llama.cpp loads it and gives vitro's logits behind a row of tokens, and both the same greedy tokens, where the first
-    differing one is no near tie."""
+    differing one is no near tie.
+The f16 file once more with a KV cache of q8_0 on both sides, where heads are whole blocks."""
 
 import argparse
 import ctypes
@@ -28,9 +29,12 @@ from safetensors.numpy import load_file, save_file
 ROOT = Path(__file__).resolve().parents[2]
 TYPES = ["f16", "bf16", "q8_0", "q4_0", "q4_k_m", "q5_k_m", "q6_k"]
 FILE_TYPES = {"f16": 1, "bf16": 32, "q8_0": 7, "q4_0": 2, "q4_k_m": 15, "q5_k_m": 17, "q6_k": 18}
-GOLDENS = ["llama_gqa_tied", "llama_bias", "llama_head_dim", "mistral_full", "phi3_partial_rotary", "phi3_tied", "phi3_longrope_long", "llama_llama3", "qwen3_norms"]
+GOLDENS = ["llama_gqa_tied", "llama_bias", "llama_head_dim", "mistral_full", "phi3_partial_rotary", "phi3_tied", "phi3_longrope_long", "llama_llama3", "qwen3_norms",
+           "granite", "olmo2", "stablelm"]
 # Where llama.cpp knows without a key what the golden has otherwise.
-ALTERED = {"gemma2": {"query_pre_attn_scalar": 16}, "gemma3": {"layer_types": ["sliding_attention"] * 3}}
+ALTERED = {"gemma2": {"query_pre_attn_scalar": 16}, "gemma3": {"layer_types": ["sliding_attention"] * 3},
+           "olmo3": {"layer_types": ["sliding_attention"] * 2}, "smollm3_no_rope": {"no_rope_layers": [1, 1, 1, 0]},
+           "starcoder2": {"sliding_window": None}}
 LENGTH, GREEDY = 24, 32
 
 
@@ -70,6 +74,12 @@ def tensors_of(path: Path) -> dict[str, gguf.ReaderTensor]:
     return {tensor.name: tensor for tensor in gguf.GGUFReader(path).tensors}
 
 
+def head_size(path: Path) -> int:
+    rows = tensors_of(path)["blk.0.attn_output.weight"].shape[0]
+    heads = next(field for name, field in gguf.GGUFReader(path).fields.items() if name.endswith(".attention.head_count"))
+    return int(rows) // int(heads.contents())
+
+
 def values(tensor: gguf.ReaderTensor) -> np.ndarray:
     return gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float64)
 
@@ -89,8 +99,10 @@ def mean_squared_error(tensors, exact) -> dict[str, float]:
 
 
 class LlamaCpp:
-    def __init__(self, path: Path):
-        self.model = llama_cpp.Llama(str(path), n_ctx=LENGTH + GREEDY + 8, n_threads=1, n_threads_batch=1, logits_all=True, verbose=False)
+    def __init__(self, path: Path, cache: str = "f16"):
+        kind = {"f16": llama_cpp.GGML_TYPE_F16, "q8_0": llama_cpp.GGML_TYPE_Q8_0}[cache]
+        self.model = llama_cpp.Llama(str(path), n_ctx=LENGTH + GREEDY + 8, n_threads=1, n_threads_batch=1, logits_all=True, verbose=False,
+                                     type_k=kind, type_v=kind, flash_attn=cache != "f16")
 
     def logits(self, tokens: list[int]) -> np.ndarray:
         self.model.reset()
@@ -104,10 +116,10 @@ class LlamaCpp:
         return out
 
 
-def vitro_logits(vitro: str, model: Path, tokens: list[int], exact: bool) -> np.ndarray:
+def vitro_logits(vitro: str, model: Path, tokens: list[int], exact: bool, cache: str = "f16") -> np.ndarray:
     with tempfile.TemporaryDirectory() as directory:
         out = Path(directory) / "logits.safetensors"
-        words = [vitro, "logits", "-m", str(model), "--tokens", ",".join(map(str, tokens)), "-o", str(out)]
+        words = [vitro, "logits", "-m", str(model), "--tokens", ",".join(map(str, tokens)), "-o", str(out), "--kv-type", cache]
         subprocess.run(words + (["--exact"] if exact else []), check=True, capture_output=True)
         return load_file(out)["logits"].astype(np.float64)
 
@@ -130,6 +142,22 @@ def main() -> None:
             failures += 1
             print("FAILED:", what, flush=True)
 
+    def compare(own: Path, cache: str) -> tuple[float, int]:
+        """The NMSE of logits, and how many greedy tokens are equal."""
+        llama = LlamaCpp(own, cache)
+        tokens = [(7919 * i) % (llama.model.n_vocab() - 3) + 1 for i in range(1, LENGTH + 1)]
+        theirs_logits, own_logits = llama.logits(tokens), vitro_logits(arguments.vitro, own, tokens, exact=True, cache=cache)
+        nmse = float(np.sum((theirs_logits - own_logits) ** 2) / np.sum(own_logits**2))
+        check(nmse < 5e-3, f"{own.name}, cache of {cache}: logits differ by an NMSE of {nmse:.2g}")
+        greedy = llama.greedy(tokens)
+        own_rows = vitro_logits(arguments.vitro, own, tokens + greedy[:-1], exact=True, cache=cache)[LENGTH - 1 :]
+        agreed, spread = 0, float(np.std(own_rows))
+        for row, token in zip(own_rows, greedy):
+            gap = float(row.max() - row[token])
+            check(gap < 0.25 * spread, f"{own.name}, cache of {cache}: token {token} is {gap / spread:.2g} standard deviations of logits below vitro's")
+            agreed += gap == 0
+        return nmse, agreed
+
     print(f"llama-cpp-python {llama_cpp.__version__}; MSE: the mean over a file's weights, ours by llama.cpp's")
     for model in models:
         f16 = work / f"{model.stem}-f16.gguf"
@@ -151,19 +179,11 @@ def main() -> None:
             quantized = [name for name in ours if others[name] > 0]
             ratio = f"{np.mean([ours[name] / others[name] for name in quantized]):.3f}" if quantized else "–"
 
-            llama = LlamaCpp(own)
-            tokens = [(7919 * i) % (llama.model.n_vocab() - 3) + 1 for i in range(1, LENGTH + 1)]
-            theirs_logits, own_logits = llama.logits(tokens), vitro_logits(arguments.vitro, own, tokens, exact=True)
-            nmse = float(np.sum((theirs_logits - own_logits) ** 2) / np.sum(own_logits**2))
-            check(nmse < 5e-3, f"{own.name}: logits differ by an NMSE of {nmse:.2g}")
-            greedy = llama.greedy(tokens)
-            own_rows = vitro_logits(arguments.vitro, own, tokens + greedy[:-1], exact=True)[LENGTH - 1 :]
-            agreed, spread = 0, float(np.std(own_rows))
-            for row, token in zip(own_rows, greedy):
-                gap = float(row.max() - row[token])
-                check(gap < 0.25 * spread, f"{own.name}: token {token} is {gap / spread:.2g} standard deviations of logits below vitro's")
-                agreed += gap == 0
+            nmse, agreed = compare(own, "f16")
             print(f"{own.name}: {own.stat().st_size} bytes, MSE {ratio}, logits' NMSE {nmse:.1e}, {agreed} of {GREEDY} greedy tokens equal", flush=True)
+        if head_size(f16) % 32 == 0:
+            nmse, agreed = compare(f16, "q8_0")
+            print(f"{f16.name}, cache of q8_0: logits' NMSE {nmse:.1e}, {agreed} of {GREEDY} greedy tokens equal", flush=True)
     print("FAILED" if failures else "passed")
     sys.exit(1 if failures else 0)
 

@@ -242,8 +242,8 @@ def mean(vectors):
 
 def by_vitro(vitro, path, tokens, *flags, tool="logits", result="logits"):
     out = path.with_suffix(".logits.safetensors")
-    subprocess.run([vitro, tool, "-m", path, "--tokens", ",".join(map(str, tokens)), "-o", out, *flags], check=True,
-                   capture_output=True, text=True)
+    subprocess.run([vitro, tool, "-m", path, "--tokens", ",".join(map(str, tokens)), "--kv-type", "f32", "-o", out,
+                    *flags], check=True, capture_output=True, text=True)
     return load_numpy(out)[result]
 
 

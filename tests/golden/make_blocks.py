@@ -1,5 +1,5 @@
-"""Writes random blocks of every block-quantized type and the values that gguf's numpy code makes of them, for
-tests/base/blocks_test.cpp.
+"""Writes random blocks of every block-quantized type and the values that gguf's numpy code makes of them, and the blocks
+of q8_0 that it makes of numbers, for tests/base/blocks_test.cpp and tests/base/q8_0_test.cpp.
 
     python tests/golden/make_blocks.py OUT.json
 
@@ -33,6 +33,15 @@ def main():
         assert values.dtype == numpy.float32 and values.size == 512
         out["types"][name.lower()] = {"block_elements": elements, "block_bytes": size, "blocks": blocks.tobytes().hex(),
                                       "values": values.astype("<f4").tobytes().hex()}
+    # Rows as a KV cache may have them: all sizes that f16 has a scale for, zeros, and numbers halfway between two codes.
+    rows = random.normal(size=(24, 32)) * 2.0 ** random.integers(-12, 16, (24, 1))
+    rows[0] = 0
+    rows[1] = random.integers(-254, 255, 32) / 2
+    rows[1, 7] = -127
+    rows[2] = 1e-7 * random.normal(size=32)
+    rows = rows.astype(numpy.float32)
+    blocks = gguf.quants.quantize(rows, gguf.GGMLQuantizationType.Q8_0)
+    out["rounded_q8_0"] = {"numbers": rows.astype("<f4").tobytes().hex(), "blocks": blocks.tobytes().hex()}
     with open(sys.argv[1], "w") as file:
         json.dump(out, file, indent=1)
         file.write("\n")

@@ -309,8 +309,8 @@ def check(seed, directory, options):
     tokens = [rng.randrange(first, config.vocab_size) for _ in range(rng.randint(1, 40))]
     print(f"{seed:6}  {describe(config, dtype, tokens)}", end="", flush=True)
     try:
-        # A GPU would compute in the checkpoint's dtype.
-        flags = ["--device", options.device, "--activations", "f32", "--kv-type", "f32"] if options.device else []
+        # A GPU would compute in the checkpoint's dtype, and the CPU would keep its cache in f16.
+        flags = ["--kv-type", "f32"] + (["--device", options.device, "--activations", "f32"] if options.device else [])
         agrees, text = compare_logits(options.vitro, own, directory, dtype, tokens, flags)
         if agrees and options.greedy and dtype == "f32" and not is_encoder:
             agrees, more = compare_greedy(options.vitro, own, directory, tokens)

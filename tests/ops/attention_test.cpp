@@ -4,6 +4,7 @@
 #include "backends/cpu/cpu_backend.h"
 #include "base/random.h"
 #include "graph/interpret.h"
+#include "ops/common/cache.h"
 #include "tests/ops/run_op.h"
 
 #include <doctest/doctest.h>
@@ -22,9 +23,9 @@ Data table(Shape shape, const Numbers& values) { return data(DType::i32, std::mo
 Data normal(Shape shape, std::uint64_t seed, DType dtype = DType::f32) {
     Data out({dtype, std::move(shape)});
     Random random(seed);
-    dispatch_float(dtype, [&]<class T>(T) {
-        for (std::int64_t i = 0; i < out.tensor().elements(); ++i) out.tensor().as<T>()[i] = T(random.normal());
-    });
+    Numbers values(static_cast<std::size_t>(out.tensor().elements()));
+    for (float& value : values) value = static_cast<float>(random.normal());
+    dispatch_cache(dtype, [&]<class T>(T) { round_row(values.data(), std::ssize(values), out.tensor().as<T>()); });
     return out;
 }
 
@@ -227,6 +228,34 @@ TEST_CASE("what a token does not see takes no part, be it NaN or infinite; what 
     }
 }
 
+TEST_CASE("a block of q8_0 that is NaN takes part only where it is seen") {
+    const std::int64_t length = 300, bad = 280, heads = 4, kv_heads = 2, d = 64;
+    const auto [tokens, sound] = whole_prompt(length, heads, kv_heads, d, DType::f32, DType::q8_0);
+    const std::int64_t row = (sound.page_table.tensor().dim(1) - 1 - bad / 7) * 7 + bad % 7;
+    for (const bool in_values : {false, true}) {
+        CAPTURE(in_values);
+        Caches caches = sound;
+        const Data& cache = in_values ? caches.v : caches.k;  // the second block of the second head
+        cache.tensor().as<Q8Block>()[(row * kv_heads + 1) * d / 32 + 1].scale = f16(NAN);
+        for (const int threads : {0, 1, 3, kDecomposed}) {
+            for (const std::int64_t n : {length, std::int64_t{22}, std::int64_t{1}}) {
+                CAPTURE(threads);
+                CAPTURE(n);
+                const Numbers y = attend(tokens.slice(length - n, n), caches, {.scale = 0.3f}, threads).floats(),
+                              expected = attend(tokens.slice(length - n, n), sound, {.scale = 0.3f}, threads).floats();
+                for (std::size_t i = 0; i < y.size(); ++i) {
+                    const std::int64_t t = length - n + std::int64_t(i) / (heads * d),
+                                       head = std::int64_t(i) / d % heads;
+                    if (t >= bad && head >= 2 && (!in_values || std::int64_t(i) % d >= 32))
+                        CHECK(std::isnan(y[i]));
+                    else
+                        CHECK(y[i] == expected[i]);
+                }
+            }
+        }
+    }
+}
+
 TEST_CASE("scores that are all NaN make NaN, not zeros") {
     auto [tokens, caches] = whole_prompt(20, 2, 1, 8, DType::f32, DType::f32);
     std::fill_n(caches.k.tensor().as<float>(), caches.k.tensor().elements(), NAN);
@@ -239,8 +268,9 @@ TEST_CASE("the same bits however a prompt is cut, on any number of threads") {
         std::int64_t q, kv, d;
     };
     const std::int64_t length = 530;
-    for (const auto& [heads, kv_heads, d] : {Heads{2, 2, 20}, Heads{6, 2, 9}, Heads{5, 1, 16}}) {
-        for (const DType dtype : {DType::f32, DType::f16, DType::bf16}) {
+    for (const auto& [heads, kv_heads, d] : {Heads{2, 2, 20}, Heads{6, 2, 9}, Heads{5, 1, 16}, Heads{4, 2, 64}}) {
+        for (const DType dtype : {DType::f32, DType::f16, DType::bf16, DType::f8e4m3, DType::q8_0}) {
+            if (d % block_columns(dtype) != 0) continue;
             for (const std::int64_t window : {0, 100}) {
                 CAPTURE(heads);
                 CAPTURE(name(dtype));

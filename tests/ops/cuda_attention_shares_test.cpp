@@ -86,7 +86,7 @@ void check(const Step& step, bool with_special = false) {
     check::OpCase each(kAttention, example, example.inputs, 1);
     const KernelDef& kernel = cuda_kernel("attention");
     const auto found = each.kernel(kernel, *backend, 0xff);
-    const auto differences = check::differences(each, each.reference(), found, each.rounds_between(kernel));
+    const auto differences = check::differences(each, each.reference(), found, each.rounds_between(kernel, *backend));
     for (const std::string& difference : differences) FAIL_CHECK(difference);
     CHECK(each.complaints().empty());
     for (std::uint64_t seed = 1; with_special && seed <= 6; ++seed) {

@@ -91,6 +91,40 @@ TEST_CASE("the cache's dtype rounds once, on the way in") {
     }
 }
 
+TEST_CASE("a cache of q8_0 has blocks of 32 neighbours in a head, each with a scale of its own") {
+    // Two heads of 64: numbers up to 127, and half of those up to 8, whose scale is 8 / 127.
+    Numbers row(128);
+    for (std::size_t i = 0; i < row.size(); ++i) row[i] = static_cast<float>(int(i % 32) - 15);
+    for (const std::size_t block : {0, 1, 2, 3}) row[block * 32] = block == 2 ? -8.0f : 127.0f;
+    for (std::size_t i = 65; i < 96; ++i) row[i] = row[i] > 0 ? 8 : -4;
+    for (const int threads : {0, 1, 2}) {
+        CAPTURE(threads);
+        const Data cache(TensorType{DType::q8_0, {2, 2, 2, 64}}), pages = table({1, 2}, {1, 0});
+        REQUIRE(cache.memory.size() == 2 * 2 * 4 * 34);
+        const Data out =
+            run_op(kKvAppend, {cache, floats({1, 2, 64}, row), ints({1}), ints({0}), pages}, {}, threads)[0];
+        const std::size_t begin = 3 * 4 * 34;  // position 1 is slot 1 of page 1
+        for (std::size_t i = 0; i < out.memory.size(); ++i)
+            if (i < begin) CHECK(out.memory[i] == std::byte{0});
+        CHECK(out.memory[begin] == std::byte{0});
+        CHECK(out.memory[begin + 1] == std::byte{0x3c});  // 1 in f16
+        CHECK(out.memory[begin + 2] == std::byte{127});
+        CHECK(out.memory[begin + 3] == static_cast<std::byte>(-14));
+        const Numbers back = run_op(kKvGather, {out, pages, ints({2})}, KvGather{}, threads, 2)[0].floats();
+        const float scale = float(f16(8.0f / 127.0f));
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            CAPTURE(i);
+            CHECK(back[i] == 0);  // position 0 was never written
+            // 4 * 127 / 8 is 63.5, which goes away from 0.
+            const float expected = i < 64 || i >= 96 ? row[i] : row[i] == -4 ? -64 * scale : row[i] / 8 * 127 * scale;
+            CHECK(back[128 + i] == expected);
+        }
+    }
+    const TensorType odd{DType::q8_0, {2, 2, 2, 80}}, x{DType::f32, {'T', 2, 80}}, tokens{DType::i32, {'T'}};
+    CHECK(refusal(kKvAppend, {odd, x, tokens, tokens, {DType::i32, {'S', 4}}}, {}) ==
+          "cache: expected heads of a multiple of 32 elements in a cache of q8_0, found q8_0 [2, 2, 2, 80]");
+}
+
 TEST_CASE("cost counts the rows that move, not the cache") {
     CpuBackend backend(1);
     const Data cache = empty_cache(1000), x = floats({1, 1, 2}, {1, 2});
@@ -114,7 +148,7 @@ TEST_CASE("the cache ops refuse wrong types") {
     CHECK(refusal(kKvAppend, {cache, x, {DType::i32, {'R'}}, tokens, pages}, {}) ==
           "positions: expected i32 [T], found i32 [R]");
     CHECK(refusal(kKvAppend, {x, x, tokens, tokens, pages}, {}) ==
-          "cache: expected a float or f8e4m3 of rank 4, found f32 [T, 2, 8]");
+          "cache: expected a float, f8e4m3 or q8_0 of rank 4, found f32 [T, 2, 8]");
     CHECK(refusal(kKvAppend, {cache, x, tokens, tokens, lengths}, {}) ==
           "page_table: expected i32 of rank 2, found i32 [S]");
 

@@ -122,6 +122,13 @@ TEST_CASE("matmul of sizes around every block boundary") {
     }
 }
 
+TEST_CASE("matmul of bf16 by bf16, two numbers at a time where the CPU can, of sizes around every boundary") {
+    for (const std::int64_t m : {1, 6, 24, 25, 133})
+        for (const std::int64_t k : {1, 2, 30, 31, 32, 34, 2046, 2048, 2050, 4098})
+            for (const std::int64_t n : {3, 50})
+                check_product(Matrix(DType::bf16, {m, k}).fill(1), second(DType::bf16, k, n, true).fill(2), true);
+}
+
 TEST_CASE("matmul of a batch multiplies matrix by matrix, or all with one matrix of rank 2") {
     for (const bool transpose_b : {false, true}) {
         for (const std::int64_t m : {1, 2, 20}) {
@@ -137,7 +144,7 @@ TEST_CASE("matmul of a batch multiplies matrix by matrix, or all with one matrix
 TEST_CASE("a row's product has the same bits alone, in any chunk and with any number of threads") {
     for (const DType dtype : kFloats) {
         for (const bool transpose_b : {false, true}) {
-            for (const std::int64_t k : {5, 96, 300, 1111}) {
+            for (const std::int64_t k : {5, 96, 300, 1111, 2100}) {
                 const std::int64_t m = 140, n = 101;
                 const Matrix a = Matrix(dtype, {m, k}).fill(8), b = second(DType::bf16, k, n, transpose_b).fill(9);
                 const Matrix whole = multiply(a, b, transpose_b, 1);

@@ -1,5 +1,8 @@
 // reshape, transpose, slice, split, concat, repeat: the same elements elsewhere.
+#include "base/packed.h"
+#include "ops/common/example_fill.h"
 #include "ops/concat/concat.h"
+#include "ops/gather_rows/gather_rows.h"
 #include "ops/repeat/repeat.h"
 #include "ops/reshape/reshape.h"
 #include "ops/slice/slice.h"
@@ -21,6 +24,40 @@ Numbers output(const OpDef& op, const std::vector<Data>& inputs, const Attribute
     const Numbers reference = run_op(op, inputs, attributes, 0)[0].floats();
     for (const int threads : {1, 2, 3}) CHECK(run_op(op, inputs, attributes, threads)[0].floats() == reference);
     return reference;
+}
+
+/// The numbers of a tensor of blocks, as f32.
+Data without_blocks(const Data& blocks) {
+    Data out({DType::f32, blocks.type.shape});
+    const Tensor tensor = blocks.tensor();
+    dequantize_matrix(tensor.dtype, tensor.as<std::byte>(), tensor.rows(), tensor.dim(-1), out.tensor().as<float>());
+    return out;
+}
+
+/// Checks, where the op takes x and the other inputs, that the outputs' blocks hold what the op makes of x's numbers.
+/// Returns whether it takes them.
+bool moves_numbers(const OpDef& op, const Data& x, const std::vector<Data>& others, const Attributes& attributes) {
+    std::vector<TensorType> types{x.type};
+    for (const Data& other : others) types.push_back(other.type);
+    if (refusal(op, types, attributes) != "accepted") return false;
+    std::vector<Data> blocks{x}, numbers{without_blocks(x)};
+    for (const Data& other : others) {
+        blocks.push_back(other);
+        numbers.push_back(other.type.dtype == x.type.dtype ? without_blocks(other) : other);
+    }
+    const std::vector<Data> expected = run_op(op, numbers, attributes, 0);
+    for (const int threads : {0, 1, 2}) {         // 0: the reference
+        if (threads > 0 && op.is_view) continue;  // it has no kernel: nothing moves
+        const std::vector<Data> found = run_op(op, blocks, attributes, threads);
+        for (std::size_t i = 0; i < found.size(); ++i) {
+            CAPTURE(op.name);
+            CAPTURE(to_string(x.type));
+            CAPTURE(threads);
+            CHECK(found[i].type.dtype == x.type.dtype);
+            CHECK(without_blocks(found[i]).floats() == expected[i].floats());
+        }
+    }
+    return true;
 }
 
 }  // namespace
@@ -148,6 +185,48 @@ TEST_CASE("whole rows of blocks are moved like others, their parts are not") {
     CHECK(refusal(kSlice, {x.type}, Slice{-1, 0, 32}) == reason);
     CHECK(refusal(kSplit, {x.type}, Split{2, {32, 32}}) == reason);
     CHECK(refusal(kRepeat, {x.type}, Repeat{0, 2}) == "expected a type without blocks, found q8_0 [4, 3, 64]");
+}
+
+TEST_CASE("what an op that moves elements takes of blocks, it moves as it moves their numbers") {
+    Random random(7);
+    for (const DTypeInfo& type : kDTypes) {
+        if (type.storage != Storage::blocks && type.storage != Storage::rounded) continue;
+        const std::int64_t block = type.block_elements, width = 2 * block;
+        const auto filled = [&](Shape shape) {
+            Data out({type.dtype, std::move(shape)});
+            fill_blocks(0, out.tensor(), random);
+            return out;
+        };
+        int taken = 0;
+        const auto try_op = [&](const OpDef& op, const Data& x, const std::vector<Data>& others,
+                                const Attributes& attributes) { taken += moves_numbers(op, x, others, attributes); };
+        for (const Shape& shape : {Shape{width}, Shape{4, width}, Shape{4, 2, width}}) {
+            const Data x = filled(shape);
+            const auto rank = static_cast<std::int64_t>(shape.size());
+            std::vector<float> rows;  // as many as a block has elements: those of a vector would be blocks again
+            for (std::int64_t i = 0; i < block; ++i) rows.push_back(static_cast<float>(i * 3 % shape[0].size));
+            try_op(kGatherRows, x, {ints(rows)}, {});
+            for (std::int64_t axis = 0; axis < rank; ++axis) {
+                const std::int64_t half = shape[std::size_t(axis)].size / 2;
+                try_op(kSlice, x, {}, Slice{axis, half, 2 * half});
+                try_op(kSplit, x, {}, Split{axis, {half, half}});
+                try_op(kConcat, x, {filled(shape)}, Concat{axis});
+                try_op(kRepeat, x, {}, Repeat{axis, 2});
+            }
+            if (rank == 3)
+                for (const auto& order : {std::vector<std::int64_t>{1, 0, 2}, {0, 2, 1}, {2, 1, 0}})
+                    try_op(kTranspose, x, {}, Transpose{order});
+            for (const Shape& other : {Shape{2, rank == 1 ? block : 2, width}, Shape{block, 8}, Shape{1, width}})
+                try_op(kReshape, x, {}, Reshape{other});
+        }
+        CAPTURE(type.name);
+        CHECK(taken >= 12);
+    }
+    const TensorType vector{DType::q8_0, {64}}, rounded{DType::q8_32, {2, 64}};
+    CHECK(refusal(kGatherRows, {vector, {DType::i32, {32}}}, {}) ==
+          "expected an axis other than the rows' own, whose elements are in blocks, found 0 of q8_0 [64]");
+    CHECK(refusal(kSlice, {rounded}, Slice{1, 32, 64}).starts_with("expected an axis other than the rows' own"));
+    CHECK(refusal(kRepeat, {rounded}, Repeat{0, 2}) == "expected a type without blocks, found q8_32 [2, 64]");
 }
 
 TEST_CASE("concat puts one behind the other") {

@@ -129,9 +129,11 @@ TEST_CASE("no product waits for its weights before the next kernel may start") {
     for (const char* source : {"ops/matmul/linear_product_cuda.cu", "ops/qkv_projection/qkv_projection_cuda.cu"}) {
         const std::string said = sass_of(source);
         if (said.empty()) return;
-        const int kernels = each_line(said, "(skinny_product_kernel<.*>): (\\d+) waits before PREEXIT",
-                                      [](const std::string& kernel, int waits) { CHECK_MESSAGE(waits == 0, kernel); });
-        CHECK(kernels == 16);  // bf16 and f16, fp8 weights or the same, up to 8 tokens or 16, with a norm or without
+        const auto none_waits = [](const std::string& kernel, int waits) { CHECK_MESSAGE(waits == 0, kernel); };
+        // bf16 and f16, fp8 weights or the same; up to 8 tokens or 16, with a norm or without
+        CHECK(each_line(said, "(resident_product_kernel<.*>): (\\d+) waits before PREEXIT", none_waits) == 16);
+        // up to 16 tokens, 32 or 64, and a norm with bf16 alone
+        CHECK(each_line(said, "(tile_product_kernel<.*>): (\\d+) waits before PREEXIT", none_waits) == 18);
     }
 }
 

@@ -134,12 +134,14 @@ TEST_CASE("qkv_rope_append refuses wrong types") {
         return refusal(kQkvRopeAppend, {x, cache, v_cache, tokens, tokens, pages}, fused);
     };
     const QkvRopeAppend four{{}, 4};
-    CHECK(kQkvRopeAppend.infer(std::vector{qkv, cache, cache, tokens, tokens, pages, TensorType::none()}, four) ==
-          std::vector<TensorType>{{DType::bf16, {'T', 4, 8}}, cache, cache});
+    const auto none = TensorType::none();
+    const std::vector<TensorType> outputs{{DType::bf16, {'T', 4, 8}}, cache, cache};
+    CHECK(kQkvRopeAppend.infer(std::vector{qkv, cache, cache, tokens, tokens, pages, none, none, none}, four) ==
+          outputs);
     CHECK(kQkvRopeAppend.aliases == std::vector<Alias>{{1, 1}, {2, 2}});
-    CHECK(refused(qkv, cache, {{}, 5}) == "qkv: expected rows of 5 + 2 * 2 heads of size 8, found bf16 [T, 64]");
+    CHECK(refused(qkv, cache, {{}, 5}) == "qkv: expected rows of 5 + 2 + 2 heads of size 8, found bf16 [T, 64]");
     CHECK(refused({DType::bf16, {'T', 65}}, cache, four) ==
-          "qkv: expected rows of 4 + 2 * 2 heads of size 8, found bf16 [T, 65]");
+          "qkv: expected rows of 4 + 2 + 2 heads of size 8, found bf16 [T, 65]");
     CHECK(refused(qkv, cache, {{}, 0}) == "n_heads: expected an integer in [1, 1048576], found 0");
     CHECK(refused(qkv, qkv, four) == "v_cache: expected f16 [9, 16, 2, 8] as k_cache, found bf16 [T, 64]");
     CHECK(refused(qkv, cache, {{.rotary_dim = 7}, 4}) == "rotary_dim: expected an even number in [2, 8], found 7");
@@ -147,4 +149,15 @@ TEST_CASE("qkv_rope_append refuses wrong types") {
           "expected sequences and rope_lengths, which say where long_factor holds");
     CHECK(refusal(kQkvRopeAppend, {qkv, cache, cache, tokens, tokens, pages, tokens}, four) ==
           "rope_lengths: expected i32 [S], found i32 [T]");
+    // k or v by itself is not in qkv's rows.
+    const TensorType q{DType::bf16, {'T', 32}}, with_k{DType::bf16, {'T', 48}}, part{DType::bf16, {'T', 16}};
+    const auto infer_apart = [&](TensorType x, TensorType k, TensorType v) {
+        return kQkvRopeAppend.infer(std::vector{x, cache, cache, tokens, tokens, pages, none, k, v}, four);
+    };
+    CHECK(infer_apart(with_k, none, part) == outputs);
+    CHECK(infer_apart(q, part, part) == outputs);
+    CHECK(refusal(kQkvRopeAppend, {qkv, cache, cache, tokens, tokens, pages, none, none, part}, four) ==
+          "qkv: expected rows of 4 + 2 heads of size 8, found bf16 [T, 64]");
+    CHECK(refusal(kQkvRopeAppend, {q, cache, cache, tokens, tokens, pages, none, part, q}, four) ==
+          "v: expected bf16 [T, 16], found bf16 [T, 32]");
 }

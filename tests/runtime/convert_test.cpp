@@ -68,10 +68,14 @@ TEST_CASE("a directory's model, converted without rounding, gives the directory'
     const std::map<std::string, std::string> refused{
         {"qwen2_yarn", "expected rope unscaled or scaled linearly"},
         {"qwen2_window", "config.json: layer 0: expected heads, window and rope as llama.cpp takes those of qwen2"},
+        {"smollm3_no_rope",
+         "config.json: layer 1: expected heads, window and rope as llama.cpp takes those of smollm3"},
+        {"olmo3", "config.json: layer 1: expected heads, window and rope as llama.cpp takes those of olmo2"},
         {"ministral_layers", "ministral: expected one of llama, mistral, phi3, qwen2, qwen3, gemma2, gemma3_text"},
         {"gemma2", "config.json: expected the scale of attention as llama.cpp takes it to be for gemma2"},
         {"gemma3", "config.json: layer 2: expected heads, window and rope as llama.cpp takes those of gemma3 to be"}};
-    const std::vector<std::string> written{"llama", "mistral", "phi3", "qwen2", "qwen3", "gemma2", "gemma3_text"};
+    const std::vector<std::string> written{"llama",       "mistral", "phi3",  "qwen2",    "qwen3",     "gemma2",
+                                           "gemma3_text", "granite", "olmo2", "stablelm", "starcoder2"};
     std::size_t equal = 0;
     for (const std::string& name : golden_names()) {
         CAPTURE(name);
@@ -96,10 +100,10 @@ TEST_CASE("a directory's model, converted without rounding, gives the directory'
         CHECK(logits(file) == logits(golden));
         ++equal;
     }
-    CHECK(equal >= 21);
+    CHECK(equal >= 25);
 }
 
-TEST_CASE("Gemma's norms get the 1 that its directories leave out, and its files the layers that llama.cpp expects") {
+TEST_CASE("Gemma's norms get the 1 that its directories leave out, and files the layers that llama.cpp expects") {
     const TempDir directory;
     const auto altered = [&](const std::string& name, const std::string& from, const std::string& to) {
         const auto model = directory / name;
@@ -110,8 +114,11 @@ TEST_CASE("Gemma's norms get the 1 that its directories leave out, and its files
         write_bytes(model / "config.json", config.replace(at, from.size(), to));
         return model;
     };
+    const std::string each_second = "1,\n    0,\n    1,\n    0\n";
     for (const auto& model : {altered("gemma2", "\"query_pre_attn_scalar\": 8", "\"query_pre_attn_scalar\": 16"),
-                              altered("gemma3", "\"full_attention\"\n", "\"sliding_attention\"\n")}) {
+                              altered("gemma3", "\"full_attention\"\n", "\"sliding_attention\"\n"),
+                              altered("olmo3", "\"full_attention\"\n", "\"sliding_attention\"\n"),
+                              altered("smollm3_no_rope", each_second, "1,\n    1,\n    1,\n    0\n")}) {
         CAPTURE(model.string());
         const auto file = converted(directory, model, "bf16");
         CHECK(nmse(logits(file), logits(model)) < 1e-9);

@@ -138,7 +138,7 @@ TEST_CASE("NaN in the logits is an error where the GPU chooses the token, and th
 
 TEST_CASE("a model whose recordings, programmatic launches or products the device refuses says the same, warned once") {
     const LanguageModelOptions options{
-        .context = kContext, .choose_tokens = true, .activation = DType::bf16, .cache = DType::bf16};
+        .context = 96, .choose_tokens = true, .activation = DType::bf16, .cache = DType::bf16};
     CudaModel whole(bundled_directory(), options);
     const auto expected = continuation(whole.model, "The capital of France is", {}, 4);
     for (const auto& [call, words, replays] :
@@ -153,7 +153,7 @@ TEST_CASE("a model whose recordings, programmatic launches or products the devic
         cuda.device->on_warning([&](std::string_view text) { warnings.emplace_back(text); });
         emulation::plant_failure({.call = call, .times = 1'000'000, .error = emulation::cudaErrorNotSupported});
         const auto found = continuation(cuda.model, "The capital of France is", {}, 4);
-        const std::vector<std::int32_t> tokens(20, 5);  // more than the kernel for few tokens takes
+        const std::vector<std::int32_t> tokens(80, 5);  // more than the kernels for few tokens take
         cuda.model.truncate(0, 0);
         const StepPart part{.tokens = tokens, .want = Want::token};
         cuda.model.step({&part, 1});

@@ -19,6 +19,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <numeric>
 
 using namespace vitro;
@@ -194,6 +195,37 @@ TEST_CASE("scores of labels are probabilities, that of a single one what the hea
             CHECK(double(scores[i]) == doctest::Approx(expected).epsilon(1e-3));
         }
     }
+}
+
+TEST_CASE("a text's last token is the last that is no padding, and its first one where all are") {
+    const OpenModel model =
+        open_model(source_path("tests/golden/qwen3_sequence"),
+                   {.device = "cpu", .threads = 1, .model = {.max_sequences = 8, .all_logits = true}});
+    const auto scores = [&](const std::vector<std::int32_t>& tokens, std::optional<std::int64_t> padding) {
+        return label_scores(*model.model, std::vector<std::vector<std::int32_t>>{tokens}, padding)[0];
+    };
+    CHECK(scores({5, 17, 3, 3}, 3) == scores({5, 17}, {}));
+    CHECK(scores({5, 3, 17}, 3) == scores({5, 3, 17}, {}));
+    CHECK(scores({3, 3}, 3) == scores({3}, {}));
+    CHECK(scores({5, 17, 3}, {}) != scores({5, 17}, {}));
+}
+
+TEST_CASE("scores of any size have probabilities") {
+    const auto of = [](std::vector<float> row, bool are_independent) {
+        to_probabilities(row, are_independent);
+        return row;
+    };
+    constexpr float kMost = std::numeric_limits<float>::max(), kNone = -std::numeric_limits<float>::infinity();
+    using Row = std::vector<float>;
+    CHECK(of({800, -800, 0, kMost, -kMost, kNone}, true) == Row{1, 0, 0.5f, 1, 0, 0});
+    CHECK(of({800, kMost, -kMost, kNone}, false) == Row{0, 1, 0, 0});
+    CHECK(of({kMost, kMost}, false) == Row{0.5f, 0.5f});
+    CHECK(of({kNone, 3}, false) == Row{0, 1});
+    CHECK(of({kNone, kNone}, false) == Row{0, 0});
+    CHECK(of({kMost}, false) == Row{kMost});
+    const Row row = of({1, 2, -3}, true);
+    for (std::size_t i = 0; i < row.size(); ++i)
+        CHECK(row[i] == doctest::Approx(1 / (1 + std::exp(-Row{1, 2, -3}[i]))));
 }
 
 TEST_CASE("the files of sentence-transformers say what a vector is made of") {

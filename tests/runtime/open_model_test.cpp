@@ -38,8 +38,11 @@ TEST_CASE("types follow the device where nothing else is said") {
     const Devices cpu = open_devices("cpu", 1), emulated = open_devices("cuda-emulated", 1);
     const LanguageModelOptions on_cpu = model_options({}, config, cpu), on_gpu = model_options({}, config, emulated);
     CHECK(on_cpu.activation == DType::f32);
-    CHECK(on_cpu.cache == DType::f32);
+    CHECK(on_cpu.cache == DType::f16);
     CHECK_FALSE(on_cpu.choose_tokens);
+    ModelConfig encoder = config;
+    encoder.is_causal = false;
+    CHECK(model_options({}, encoder, cpu).cache == DType::f32);
     CHECK(on_gpu.activation == DType::bf16);
     CHECK(on_gpu.cache == DType::bf16);
     CHECK(on_gpu.choose_tokens);
@@ -49,6 +52,18 @@ TEST_CASE("types follow the device where nothing else is said") {
     CHECK(own.cache == DType::f8e4m3);
     CHECK(own.passes.enabled.contains("quantize_weights"));
     CHECK_FALSE(model_options({.model = {.all_logits = true}}, config, emulated).choose_tokens);
+}
+
+TEST_CASE("a cache of q8_0 is refused where there is no kernel for it, and where heads are no whole blocks") {
+    const Devices cpu = open_devices("cpu", 1), emulated = open_devices("cuda-emulated", 1);
+    const ModelConfig bundled = read_model_config(source_path("models/bundled/tiny-phi3"));  // heads of 64
+    const OpenOptions q8{.cache = DType::q8_0};
+    CHECK(error_of([&] { model_options(q8, bundled, emulated); }) ==
+          "the KV cache: cuda-emulated has no kernels for q8_0: choose f16, bf16 or fp8, or the CPU");
+    CHECK(completed(model_options(q8, bundled, cpu), bundled).cache == DType::q8_0);
+    const ModelConfig odd = read_model_config(source_path("tests/golden/phi3_odd"));
+    CHECK(error_of([&] { completed(model_options(q8, odd, cpu), odd); }) ==
+          "the KV cache: q8_0 keeps heads of a multiple of 32 elements, found 12: choose f16, bf16 or fp8");
 }
 
 TEST_CASE("an opened model has its devices, and says without a flag's name what it cannot do") {
@@ -75,8 +90,17 @@ TEST_CASE("weights of a type that no weight can become are not taken for it with
     };
     const OpenOptions cpu{.device = "cpu", .threads = 1}, emulated{.device = "cuda-emulated", .threads = 1},
         references{.device = "cpu", .threads = 1, .kernels = "reference"};
-    for (const DType dtype : {DType::q8_0, DType::q4_0, DType::q4_k, DType::f8e4m3})
-        CHECK(warnings("gemma3", dtype, cpu).empty());
+    // The three layers' down_proj have rows of 24 elements.
+    const auto three_stay = [](const std::vector<std::string>& found, const std::string& type,
+                               const std::string& device) {
+        return found.size() == 1 &&
+               found[0] == "3 of the matrices did not become " + type +
+                               " and stay floats, such as model.layers.0.mlp.down_proj.weight: " + device +
+                               " has no kernel for their shapes in blocks, or their rows are no whole blocks";
+    };
+    for (const DType dtype : {DType::q8_0, DType::q4_0, DType::q4_k})
+        CHECK(three_stay(warnings("gemma3", dtype, cpu), std::string(name(dtype)), "cpu"));
+    CHECK(warnings("gemma3", DType::f8e4m3, cpu).empty());
     CHECK(warnings("phi3_gqa", DType::f8e4m3, cpu).empty());
     CHECK(warnings("gemma3", DType::f8e4m3, emulated).empty());
     const auto ignored = [](const std::vector<std::string>& found, const std::string& type, const std::string& device) {
@@ -85,11 +109,18 @@ TEST_CASE("weights of a type that no weight can become are not taken for it with
                                                     " has no kernel for " + type + ", or no matrix has rows that could";
     };
     CHECK(ignored(warnings("phi3_gqa", DType::q4_0, cpu), "q4_0", "cpu"));  // rows of 60 elements
-    CHECK(warnings("gemma3", DType::q8_0, emulated).empty());
+    const std::vector<std::string> on_device = warnings("gemma3", DType::q8_0, emulated);
+    REQUIRE(on_device.size() == 1);
+    CHECK(
+        on_device[0].starts_with("7 of the matrices did not become q8_0 and stay floats, such as "
+                                 "model.embed_tokens.weight: cuda-emulated has no"));
+    // Experts' matrices are not made blocks; their biases are none.
+    CHECK(warnings("gpt_oss", DType::q8_0, cpu).size() == 1);
     OpenOptions in_f32 = emulated;
     in_f32.activation = DType::f32;  // products with blocks there are of 16-bit floats
     CHECK(ignored(warnings("gemma3", DType::q8_0, in_f32), "q8_0", "cuda-emulated"));
-    for (const DType dtype : {DType::q4_k, DType::f8e4m3}) CHECK(warnings("gemma3", dtype, references).empty());
+    CHECK(three_stay(warnings("gemma3", DType::q4_k, references), "q4_k", "cpu"));
+    CHECK(warnings("gemma3", DType::f8e4m3, references).empty());
 }
 
 TEST_CASE("no error of the library speaks of a command-line flag: tools add what helps") {

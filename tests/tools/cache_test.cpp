@@ -25,12 +25,12 @@ TEST_CASE("run --explain-cache: tokens computed and reused, with the cache and w
     CHECK(with.at("computed_tokens_with_cache") == 9);
     CHECK(with.at("computed_tokens_without_cache") == 6 + 7 + 8 + 9);
     CHECK(with.at("tokens") == 9);
-    // Keys and values of 4 layers, 2 heads of 64 each, in f32.
-    CHECK(with.at("formula_bytes_per_token") == 2 * 4 * 2 * 64 * 4);
+    // Keys and values of 4 layers, 2 heads of 64 each, in f16.
+    CHECK(with.at("formula_bytes_per_token") == 2 * 4 * 2 * 64 * 2);
     CHECK(with.at("bytes_per_token") == with.at("formula_bytes_per_token"));
     CHECK(with.at("pages") == 1);
     CHECK(with.at("all_pages") == 4);
-    CHECK(with.at("allocated_bytes") == 64 * 4096);
+    CHECK(with.at("allocated_bytes") == 64 * 2048);
     CHECK(with.at("behind_window") == 0);
 
     const Json without = json_of({"run", kText, "-n", "4", "--explain-cache", "--no-kv-cache"}).at("cache");
@@ -39,6 +39,8 @@ TEST_CASE("run --explain-cache: tokens computed and reused, with the cache and w
 
     const Json fp8 = json_of({"run", kText, "-n", "4", "--explain-cache", "--kv-type", "fp8"}).at("cache");
     CHECK(fp8.at("bytes_per_token") == 2 * 4 * 2 * 64);
+    const Json q8 = json_of({"run", kText, "-n", "4", "--explain-cache", "--kv-type", "q8_0"}).at("cache");
+    CHECK(q8.at("bytes_per_token") == 2 * 4 * 2 * (64 / 32 * 34));
 
     const ProcessResult text = run_vitro({"run", kText, "-n", "4", "--explain-cache"});
     CHECK(text.exit_code == 0);

@@ -17,7 +17,7 @@ TEST_CASE("llama.cpp reads converted files, with its own types and tokens, and n
     const ProcessResult result =
         run_program({python, source_path("tests/golden/check_gguf.py").string(), vitro_binary()});
     CHECK_MESSAGE(result.exit_code == 0, result.out);
-    CHECK(count(result.out, "greedy tokens equal") == 91);
+    CHECK(count(result.out, "greedy tokens equal") == 135);  // two of them with a cache of q8_0
 }
 
 }  // namespace

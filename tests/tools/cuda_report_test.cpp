@@ -51,21 +51,24 @@ TEST_CASE("ops --cuda-report tells what a kernel's launches ask of memory, next 
 TEST_CASE("ops --cuda-report has every linear of a layer, as a decode step and a prefill launch them") {
     if (!counts_accesses()) return;
     const Json report = Json::parse(out_of({"ops", "linear", "--cuda-report", "--json"}));
-    REQUIRE(report.size() == 4 * 4);
-    const Json& alone = report[1];  // gate and up of one token, with the norm: 8 rows of each a block
+    REQUIRE(report.size() == 5 * 4);
+    const Json& alone = report[1];  // gate and up of one token, with the norm: 8 rows of each a unit
     REQUIRE(alone.at("kernels").size() == 1);
     const Json& kernel = alone.at("kernels")[0];
     CHECK(kernel.at("grid") == Json{256 / 8, 1, 1});
-    CHECK(kernel.at("block") == 8 * 32);
-    CHECK(kernel.at("static_shared") == 8 * 2 * 8 * 8 * 4 + 8 * 8 * 4);  // sums and squares of 8 warps and tokens
-    // Two rounds of x and of the norm's weight, an odd number of rows, and the small halves of x: each 8 warps · 4
-    // chunks · 4 lanes · 16 bytes.
-    CHECK(kernel.at("dynamic_shared") == (2 * 3 + 1) * 8 * 4 * 4 * 16);
-    const Json& many = report[13];  // 64 tokens: the norm, a product that is not counted, then activation and gate
+    CHECK(kernel.at("block") == 16 * 32);
+    CHECK(kernel.at("static_shared") == 0);
+    // x in two halves and the norm's weight; of 16 warps and 8 tokens the sums, 20 floats apart, and squares; a number.
+    CHECK(kernel.at("dynamic_shared") == 3 * 3072 * 2 + 16 * 8 * (20 + 1) * 4 + 4);
+    const Json& some = report[13];  // 32 tokens: 32 rows of gate and up a tile, whose sum two blocks share at least
+    REQUIRE(some.at("kernels").size() == 1);
+    CHECK(some.at("kernels")[0].at("grid")[0] == 256 / 32);
+    CHECK(some.at("kernels")[0].at("grid")[1] > 1);
+    const Json& many = report[17];  // 80 tokens: the norm, a product that is not counted, then activation and gate
     REQUIRE(many.at("kernels").size() == 2);
     CHECK(many.at("kernels")[0].at("kernel") == "rms_norm");
     CHECK(many.at("kernels")[1].at("kernel") == "finish_linear");
-    CHECK(many.at("kernels")[1].at("grid")[0] == 64);
+    CHECK(many.at("kernels")[1].at("grid")[0] == 80);
 }
 
 TEST_CASE("ops --cuda-report splits the attention of one token as for an H200") {

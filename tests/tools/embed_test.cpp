@@ -108,6 +108,12 @@ TEST_CASE("cosines of pairs are symmetric, 1 of a text with itself, in rows, as 
     CHECK(values<float>(file, "similarity").at(1) == cosines[0][1]);
 }
 
+TEST_CASE("texts that are no UTF-8 have vectors too, and stand in JSON with U+FFFD in the place of what is none") {
+    const auto texts = Json::parse(out_of({"embed", "-p", "a \xff cat", "-p", "a \xef\xbf\xbd cat"}));
+    CHECK(texts.at(0).at("text") == texts.at(1).at("text"));
+    CHECK(texts.at(0).at("embedding") == texts.at(1).at("embedding"));
+}
+
 TEST_CASE("embed says when a text is longer than the model takes, and refuses what is no text") {
     std::string text;
     for (int i = 0; i < 400; ++i) text += " cat";

@@ -121,7 +121,7 @@ TEST_CASE("a graph and what passes make of it give the same, random weights or a
     out_of({"graph", "-c", "64", "-o", decode});
     const std::string text = out_of({"exec", decode, "-m", model});
     CHECK(text.starts_with("logits f32 [1, "));
-    CHECK(text.find("k_cache.append f32 [4, 16, ") != std::string::npos);
+    CHECK(text.find("k_cache.append f16 [4, 16, ") != std::string::npos);
     CHECK(text.find(", the next state: min ") != std::string::npos);
 }
 
@@ -224,4 +224,40 @@ TEST_CASE("a graph that gives nothing back is refused on every device") {
         check_error(run_vitro({"exec", (directory / "g.vt").string(), "--device", device}),
                     {"expected 'return' of a value or 'update' of a state, found neither"});
     }
+}
+
+TEST_CASE("values in blocks, packed or not, and rounded ones are summed up by the numbers they stand for") {
+    const TempDir directory;
+    const std::string graph = (directory / "blocks.vt").string();
+    for (const std::string type : {"q8_0", "q5_1", "q4_k", "q6_k", "iq4_xs", "mxfp4"}) {
+        write_bytes(
+            graph, "graph \"blocks\"\n%w = weight " + type + " [32, 512]\n%p = pack(%w) {dtype = " + type + "_r16} : " +
+                       type + "_r16 [32, 512]\n%y = dequantize(%p) : f32 [32, 512]\nreturn %w\nreturn %p\nreturn %y\n");
+        const auto json = nlohmann::json::parse(out_of({"exec", graph, "--json"}));
+        CHECK(json.at(1).at("dtype") == type + "_r16");
+        for (const char* key : {"min", "max", "mean", "nan"})
+            for (const std::size_t i : {0u, 1u}) CHECK(json.at(i).at(key) == json.at(2).at(key));
+        CHECK(json.at(2).at("max") > json.at(2).at("min"));
+    }
+    write_bytes(graph,
+                "graph \"rounded\"\n%x = input f32 [2, 64]\n%q = quantize_activations(%x) : q8_32 [2, 64]\n"
+                "%y = dequantize(%q) : f32 [2, 64]\nreturn %q\nreturn %y\n");
+    const auto json = nlohmann::json::parse(out_of({"exec", graph, "--json"}));
+    CHECK(json.at(0).at("mean") == json.at(1).at("mean"));
+    write_bytes(graph,
+                "graph \"cast\"\n%x = input f32 [2, 64]\n%q = quantize_activations(%x) : q8_32 [2, 64]\n"
+                "%y = cast(%q) : f32 [2, 64]\nreturn %y\n");
+    check_error(run_vitro({"exec", graph}), {"cast at y: x: expected a float, i32 or a block-quantized type"});
+}
+
+TEST_CASE("what is no number stands in JSON as a text") {
+    const TempDir directory;
+    const std::string graph = (directory / "nan.vt").string();
+    write_bytes(graph, "graph \"n\"\n%x = constant f32 [3] {nan, -inf, 1}\n%y = add(%x, %x) : f32 [3]\nreturn %y\n");
+    CHECK(out_of({"exec", graph}) == "y f32 [3]: nan, -inf, 2, 1 NaN\n");
+    const auto json = nlohmann::json::parse(out_of({"exec", graph, "--json"})).at(0);
+    CHECK(json.at("values") == nlohmann::json{"NaN", "-Infinity", 2.0});
+    CHECK(json.at("min") == "-Infinity");
+    CHECK(json.at("max") == 2.0);
+    CHECK(json.at("nan") == 1);
 }

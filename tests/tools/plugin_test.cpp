@@ -84,6 +84,7 @@ TEST_CASE("a plugin may be given once; what it has must be new") {
 TEST_CASE("what is no plugin of this version is refused") {
     check_error(run_vitro({"--plugin", "no/such.so", "ops"}), {"plugin no/such.so: cannot open shared object file"});
     check_error(run_vitro({"--plugin", kSquare, "ops"}), {"plugin ", "square.vt"});
+    check_error(run_vitro({"--plugin", "", "ops"}), {"plugin: expected the path of a shared library, found ''"});
     check_error(
         run_vitro({"--plugin", kWrong, "ops"}),
         {fmt::format("expected version {} of the plugin interface, found 1000: build it with this vitro's headers",
