@@ -22,7 +22,6 @@ constexpr int kFirstProgrammatic = 90;  // sm_90 begins to have programmatic lau
 
 __global__ void empty_kernel() {}
 
-/// Error when this program's kernels are not compiled for the current device.
 /// The one compute capability with products of four warps (wgmma), and whether nvcc was told to compile for it: sm_90a.
 constexpr int kWithWgmma = 90;
 #if defined(__CUDACC__) && !defined(VITRO_CUDA_SM_90A)
@@ -31,6 +30,7 @@ constexpr bool kCompiledForWgmma = false;
 constexpr bool kCompiledForWgmma = true;
 #endif
 
+/// Error when this program's kernels are not compiled for the current device.
 void check_kernels(const std::string& device, int compute_capability) {
     int blocks = 0;
     const cudaError_t status = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, empty_kernel, 32, 0);
