@@ -45,6 +45,8 @@ class Counts:
     in_flight: int = 0     # most loads of 16 bytes before the first use of one of them
     tensor_core: int = 0   # matrix products
     by_groups: int = 0     # of these, those of four warps (wgmma)
+    overlapped: int = 0    # exponentials between such a product and the next wait for all of them
+    under_way: bool = False  # such products
     resizes: int = 0       # times that groups of warps give registers back or take them (setmaxnreg)
     matrices: int = 0      # loads of matrices from shared memory to registers
     local: int = 0         # loads and stores of local memory: spilled registers, arrays that are indexed
@@ -76,6 +78,11 @@ class Counts:
             self.early_copies = self.copies
         self.tensor_core += name in TENSOR_CORE
         self.by_groups += name in BY_GROUPS
+        if name in BY_GROUPS:
+            self.under_way = True
+        elif name == "WARPGROUP" and "DEPBAR" in parts and operands.endswith(" 0x0"):
+            self.under_way = False
+        self.overlapped += self.under_way and name == "MUFU" and "EX2" in parts
         self.resizes += name == "USETMAXREG"
         self.matrices += name == "LDSM"
         self.local += name in ("LDL", "STL")
@@ -188,14 +195,15 @@ class Binary:
 def main() -> None:
     """usage: sass.py CUBIN: for each kernel that lets the next one start early, whether it waits for weights before,
     what it copies before it waits for the kernel in front, how many products it has for each ten loads of matrices
-    (ldmatrix) and how many by four warps, how often groups change their registers, and accesses of local memory."""
+    (ldmatrix) and how many by four warps, exponentials while these are under way, how often groups change their
+    registers, and accesses of local memory."""
     binary = Binary(Path(sys.argv[1]), "sm_90a", find_cuobjdump())
     found = {name: counts for name, counts in binary.sass(None).items() if counts.allows_next}
     for name, counts in zip(demangled(list(found)), found.values()):
         print(f"{short_name(name)}: {counts.eager} waits before PREEXIT, {counts.early_copies} copies before ACQBULK, "
               f"{10 * counts.tensor_core // max(1, counts.matrices)} products for each ten of ldmatrix, "
-              f"{counts.by_groups} by four warps, {counts.resizes} changes of registers, "
-              f"{counts.local} of local memory")
+              f"{counts.by_groups} by four warps, {counts.overlapped} exponentials beside them, "
+              f"{counts.resizes} changes of registers, {counts.local} of local memory")
 
 
 if __name__ == "__main__":

@@ -8,15 +8,19 @@ namespace vitro::VITRO_DEVICE {
 namespace {
 
 constexpr int kGroup = 128, kThreads = 3 * kGroup;  // the first one brings tiles
-constexpr int kRows = 128, kKeys = 128;             // of a block, of a tile
+constexpr int kRows = 128;                          // of a block
 constexpr int kSlots = 4;                           // tiles of keys and of values, in turn
 constexpr int kUnderWay = 2;                        // of them that are asked for when one is handed on
+
+/// Keys of a tile: as many as registers last for.
+template <int kD>
+inline constexpr int kKeys = kD > 96 ? 96 : 128;
 
 /// A tile of keys or of values in shared memory: columns of rows that are swizzled, one column after the other.
 template <int kD>
 struct Tile {
     static constexpr Swizzle kSwizzle = kD % 64 == 0 ? Swizzle::rows_of_128 : Swizzle::rows_of_64;
-    static constexpr int kRow = int(row_bytes(kSwizzle)), kChunks = kRow / 16, kColumn = kKeys * kRow;
+    static constexpr int kRow = int(row_bytes(kSwizzle)), kChunks = kRow / 16, kColumn = kKeys<kD> * kRow;
     static constexpr int kColumns = 2 * kD / kRow, kBytes = kColumns * kColumn;
 
     /// Keys as b of their product with q: 16 elements of a head, from 16 i on.
@@ -57,15 +61,15 @@ struct Ring {
     }
 };
 
-/// What the group that brings tiles does with those [from, to) of a sequence. A warp has 32 keys of a tile.
+/// What the group that brings tiles does with those [from, to) of a sequence. A warp has a quarter of a tile's keys.
 template <class T, int kD>
 __device__ __forceinline__ void bring(const AttentionTensors& a, int kv_head, const Keys& keys, int from, int to,
                                       Ring& ring) {
     using To = Tile<kD>;
-    constexpr int kAtOnce = 32 / To::kChunks;  // keys
+    constexpr int kEach = kKeys<kD> / 4, kAtOnce = 32 / To::kChunks;  // keys of a warp, of a pass
     const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32, chunk = lane % To::kChunks;
     for (int tile = from; tile < to; ++tile) {
-        const int first = keys.begin + tile * kKeys + 32 * warp, position = first + lane;
+        const int first = keys.begin + tile * kKeys<kD> + kEach * warp, position = first + lane;
         const int own_row = position < keys.end ? int(a.pages.row(keys.sequence, position)) : 0;
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
@@ -73,11 +77,11 @@ __device__ __forceinline__ void bring(const AttentionTensors& a, int kv_head, co
             ring.wait_until_empty(ring.next);
             std::byte* const target = ring.tile<kD>(ring.next);
 #pragma unroll 4
-            for (int pass = 0; pass < To::kChunks; ++pass) {
+            for (int pass = 0; pass < kEach / kAtOnce; ++pass) {
                 const int key = pass * kAtOnce + lane / To::kChunks;
                 const std::int64_t row = __shfl_sync(0xffffffffu, own_row, key);
                 const T* const at = cache + (row * a.kv_heads + kv_head) * kD + 8 * chunk;
-                std::byte* const place = target + place_of_chunk<To::kSwizzle>(32 * warp + key, chunk);
+                std::byte* const place = target + place_of_chunk<To::kSwizzle>(kEach * warp + key, chunk);
 #pragma unroll
                 for (int column = 0; column < To::kColumns; ++column)
                     cp_async<16>(place + column * To::kColumn, at + column * To::kRow / 2, first + key < keys.end);
@@ -96,10 +100,10 @@ __device__ __forceinline__ void bring(const AttentionTensors& a, int kv_head, co
 template <class T, int kD, class Q, class Seen>
 __device__ __forceinline__ void work(const AttentionTensors& a, const Q& q, const Keys& keys, int from, int to,
                                      int2 seen_by, const Seen& seen, Ring& ring, Rows<kD, 1>& rows) {
-    constexpr int kTiles = kKeys / 16;
+    constexpr int kTiles = kKeys<kD> / 16;
     float scores[kTiles][1][2][4], shrink[1][2];
     std::uint32_t weights[kTiles][1][4];
-    auto& flat_scores = reinterpret_cast<float(&)[kKeys / 2]>(scores);
+    auto& flat_scores = reinterpret_cast<float(&)[kKeys<kD> / 2]>(scores);
     auto& flat_sums = reinterpret_cast<float(&)[kD / 2]>(rows.sums);
     const auto add_values_of = [&](int i) {
         ring.wait_until_full(i);
@@ -118,34 +122,39 @@ __device__ __forceinline__ void work(const AttentionTensors& a, const Q& q, cons
         commit_products();
     };
     const auto weigh_keys = [&](int tile) {
-        const int at = keys.begin + tile * kKeys;
+        const int at = keys.begin + tile * kKeys<kD>;
         const auto seen_of_tile = [&](int, int r) {
             const int2 own = seen(r);
             return make_int2(own.x - at, own.y - at);
         };
-        weigh(a, scores, at >= seen_by.x && at + kKeys <= seen_by.y, seen_of_tile, rows, shrink);
+        weigh(a, scores, at >= seen_by.x && at + kKeys<kD> <= seen_by.y, seen_of_tile, rows, shrink);
     };
     const auto end_tile = [&] {
         shrink_sums(rows, shrink);
 #pragma unroll
         for (int i = 0; i < kTiles; ++i) pack_weights<T>(scores[i], weights[i]);
     };
+    // Products with a tile's values are under way while the next tile's keys are weighed. The wait for them begins a
+    // turn of the loop: behind the weights within one, ptxas moves it in front of them.
+    const auto end_values_before = [&](int tile) {
+        wait_for_products<0>();
+        if (tile > from) ring.release(ring.next - 1);
+        end_tile();
+    };
     score_keys_of(ring.next);
     wait_for_products<0>();
     ring.release(ring.next);
     weigh_keys(from);
-    end_tile();
     for (int tile = from + 1; tile < to; ++tile) {
+        end_values_before(tile - 1);
         ring.next += 2;
         score_keys_of(ring.next);
         add_values_of(ring.next - 1);
         wait_for_products<1>();
         ring.release(ring.next);
         weigh_keys(tile);
-        wait_for_products<0>();
-        ring.release(ring.next - 1);
-        end_tile();
     }
+    end_values_before(to - 1);
     ring.next += 2;
     add_values_of(ring.next - 1);
     wait_for_products<0>();
@@ -175,7 +184,7 @@ __global__ void __launch_bounds__(kThreads, 1)
             init_barrier(empty + i, 2 * kGroup / 32);
         }
     __syncthreads();
-    if (!take_share<kRows, kKeys>(sequence_of, seen, parts, item, share)) return;
+    if (!take_share<kRows, kKeys<kD>>(sequence_of, seen, parts, item, share)) return;
     __syncthreads();
 
     Ring ring{full, empty, aligned_in_shared(dynamic_shared<std::byte>(), 8 * Tile<kD>::kRow)};
@@ -183,7 +192,7 @@ __global__ void __launch_bounds__(kThreads, 1)
     const auto each_sequence = [&](auto&& body) {
         for (Keys keys = Keys::next<kRows>(sequence_of, seen, -1); keys.sequence != Keys::kNone;
              keys = Keys::next<kRows>(sequence_of, seen, keys.sequence)) {
-            const int tiles = keys.tiles<kKeys>(), from = max(0, share->first - before),
+            const int tiles = keys.tiles<kKeys<kD>>(), from = max(0, share->first - before),
                       to = min(tiles, share->last - before);
             before += tiles;
             if (from < to) body(keys, from, to);

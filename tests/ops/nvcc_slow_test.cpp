@@ -165,7 +165,7 @@ TEST_CASE("attention of many tokens: what is loaded of keys and values feeds two
     CHECK(kernels == 16);  // bf16 and f16, caches of fp8 or the same
 }
 
-TEST_CASE("attention by products of four warps: each tile has all of them, groups of warps trade registers") {
+TEST_CASE("attention by products of four warps: weights are made beside products, groups of warps trade registers") {
     const std::string said = sass_of("ops/attention/attention_hopper_cuda.cu");
     if (said.empty()) return;
     const auto all_have = [&](int size, int expected, const char* what) {
@@ -174,8 +174,11 @@ TEST_CASE("attention by products of four warps: each tile has all of them, group
         CHECK(each_line(said, pattern.c_str(), body) == 2);  // bf16 and f16
     };
     for (const int size : {64, 96, 128}) {
-        // Of a tile of 128 keys, size / 16 with keys and 8 with values; the first keys and the last values stand alone.
-        all_have(size, 2 * (size / 16 + 8), "by four warps");
+        const int keys = size > 96 ? 96 : 128;  // of a tile
+        // The first keys and the last values stand alone.
+        all_have(size, 2 * (size / 16 + keys / 16), "by four warps");
+        // Of a thread's two rows a quarter of the keys, with a softcap and without, and what becomes of earlier sums.
+        all_have(size, 2 * 2 * (keys / 4) + 2, "exponentials beside them");
         all_have(size, 2, "changes of registers");
         all_have(size, 0, "of local memory");
     }
