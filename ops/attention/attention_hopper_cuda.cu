@@ -34,8 +34,7 @@ struct Tile {
     }
 };
 
-/// Where tiles go, in turn: each slot is full when all threads that bring it say so, empty when all warps that read it
-/// do.
+/// Where tiles go, in turn: each slot is full when all warps that bring it say so, empty when all that read it do.
 struct Ring {
     MemoryBarrier *full, *empty;
     std::byte* tiles;
@@ -49,15 +48,17 @@ struct Ring {
         if (i >= kSlots) wait_for_phase(empty + i % kSlots, unsigned(i / kSlots - 1) % 2);
     }
     __device__ void wait_until_full(int i) const { wait_for_phase(full + i % kSlots, unsigned(i / kSlots) % 2); }
-    /// A thread's part of tile i has come.
+    /// This thread's part of tile i has come; its whole warp calls.
     __device__ void hand_on(int i) const {
         fence_async_proxy();
-        arrive(full + i % kSlots);
+        arrive_by_warp(full + i % kSlots);
     }
     /// A warp has read tile i.
-    __device__ void release(int i) const {
+    __device__ void release(int i) const { arrive_by_warp(empty + i % kSlots); }
+
+    __device__ static void arrive_by_warp(MemoryBarrier* barrier) {
         __syncwarp();
-        if (threadIdx.x % 32 == 0) arrive(empty + i % kSlots);
+        if (threadIdx.x % 32 == 0) arrive(barrier);
     }
 };
 
@@ -180,7 +181,7 @@ __global__ void __launch_bounds__(kThreads, 1)
         find_row(a, kv_head, row_block * kRows + thread, place_of + thread, seen + thread, sequence_of + thread);
     if (thread == 0)
         for (int i = 0; i < kSlots; ++i) {
-            init_barrier(full + i, kGroup);
+            init_barrier(full + i, kGroup / 32);
             init_barrier(empty + i, 2 * kGroup / 32);
         }
     __syncthreads();

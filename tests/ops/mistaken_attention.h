@@ -10,7 +10,7 @@ enum class AttentionMistake {
     none,
     no_proxy_fence,      // tiles are not handed on to the tensor cores
     no_copy_wait,        // tiles are handed on while they are on their way
-    few_arrivals,        // a tile counts as there before the last thread has brought its part
+    few_arrivals,        // a tile counts as there before the last warp has brought its part
     full_too_early,      // takes a tile for there in the phase before
     no_empty_wait,       // tiles are brought over those that are read
     no_release,          // a warp does not say that it has read a tile

@@ -19,7 +19,7 @@ void mistaken_cp_async_wait() {
     if (!is_planted(AttentionMistake::no_copy_wait)) cp_async_wait<kPending>();
 }
 void mistaken_init_barrier(MemoryBarrier* barrier, unsigned arrivals) {
-    init_barrier(barrier, arrivals - (is_planted(AttentionMistake::few_arrivals) && arrivals == 128 ? 1 : 0));
+    init_barrier(barrier, arrivals - (is_planted(AttentionMistake::few_arrivals) && arrivals == 4 ? 1 : 0));
 }
 void mistaken_arrive(MemoryBarrier* barrier) {
     if (!is_planted(AttentionMistake::no_release) || threadIdx.x != 128) arrive(barrier);
