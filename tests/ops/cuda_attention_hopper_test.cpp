@@ -76,11 +76,12 @@ TEST_CASE("which steps go by products of four warps") {
     other = step;
     other.heads.size = 80;
     CHECK(kernels_of(other) == Names{"attention_prefill"});
+    const emulation::Options before = emulation::options();
     emulation::options().compute_capability = 80;
     CHECK(kernels_of(step) == Names{"attention_prefill"});
     emulation::options().compute_capability = 100;  // wgmma is of 9.0 alone
     CHECK(kernels_of(step) == Names{"attention_prefill"});
-    emulation::options() = {};
+    emulation::options() = before;
     setenv("VITRO_CUDA_WGMMA", "0", 1);
     CHECK(kernels_of(step) == Names{"attention_prefill"});
     unsetenv("VITRO_CUDA_WGMMA");
