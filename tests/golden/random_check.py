@@ -205,7 +205,8 @@ def random_config(rng, only=None):
         "eos_token_id": 2,
         "pad_token_id": None,
     }
-    if architecture in (Qwen3Config, MinistralConfig, Ministral3Config, Gemma2Config, Gemma3TextConfig, GptOssConfig):
+    if architecture in (Qwen3Config, MinistralConfig, Ministral3Config, Gemma2Config, Gemma3TextConfig, GptOssConfig,
+                        MixtralConfig):  # whose scaled rope transformers cannot compute without it
         sizes["head_dim"] = head_dim
     if architecture is GptOssConfig and rng.random() < 0.5:  # whole blocks of MXFP4
         sizes |= {"hidden_size": 32 * rng.randint(1, 3), "intermediate_size": 32 * rng.randint(1, 3)}
