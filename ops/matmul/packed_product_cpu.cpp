@@ -65,12 +65,11 @@ public:
     std::int64_t group_bytes() const { return kPackedRows * bytes_of(blocks_, k_) / (k_ / kGroupColumns); }
 
     bool is_packed() const { return is_packed_; }
-    /// Packed block `block` of the 16 rows from `row` on; how many they have, and the columns of one.
-    const std::byte* panel(std::int64_t row, std::int64_t block) const {
-        return b_ + row * row_bytes_ + block * kPackedRows * info(blocks_).block_bytes;
-    }
+    /// The packed blocks of 16 rows from `row` on: where they begin, how many there are, columns and bytes of one.
+    const std::byte* panel(std::int64_t row) const { return b_ + row * row_bytes_; }
     std::int64_t blocks() const { return k_ / block_columns(); }
     std::int64_t block_columns() const { return info(blocks_).block_elements; }
+    std::int64_t block_bytes() const { return kPackedRows * info(blocks_).block_bytes; }
 
     /// Expands `groups` groups of columns, from group `group` on, of 16 rows from `row` on.
     void expand(std::int64_t row, std::int64_t group, int groups, Scratch& mine, ExpandedGroup* to) const {
@@ -117,18 +116,29 @@ std::int64_t chunk_rows(const Product& p, const ThreadPool& pool) {
     return std::clamp<std::int64_t>(share, kPackedRows, most);
 }
 
-/// The products with the panels that begin at `rows`, one after the other, as memory gives the most. Where they pass in
-/// more than one go, the later ones find a part of the panel in the first cache while the next one is on its way.
+/// The products with the panels that begin at `rows`, one after the other, as memory gives the most; behind the end of
+/// one its successor is asked from memory, `next` after the last. Where tokens pass in more than one go, the later ones
+/// find a part of the panel in the first cache while the next one is on its way.
 void multiply_panels(const PanelReader& reader, const Rounded32* a, std::int64_t a_row, std::int64_t tokens,
-                     std::span<const std::int64_t> rows, float* const* sums) {
-    const std::int64_t blocks = reader.blocks(), step = tokens <= kFew ? blocks : kFewColumns / reader.block_columns();
-    for (std::size_t panel = 0; panel < rows.size(); ++panel)
-        for (std::int64_t block = 0; block < blocks; block += step)
+                     std::span<const std::int64_t> rows, std::int64_t next, float* const* sums) {
+    const std::int64_t blocks = reader.blocks(), block_groups = reader.block_columns() / kGroupColumns;
+    const std::int64_t step = tokens <= kFew ? blocks : kFewColumns / reader.block_columns();
+    // What stands kFewAhead bytes behind a block is in the same panel up to this one.
+    const std::int64_t inner = std::max<std::int64_t>(0, blocks - (kFewAhead - 1) / reader.block_bytes() - 1);
+    for (std::size_t panel = 0; panel < rows.size(); ++panel) {
+        const std::byte* const data = reader.panel(rows[panel]);
+        const std::byte* const successor = reader.panel(panel + 1 < rows.size() ? rows[panel + 1] : next);
+        const std::int64_t jump = successor - (data + blocks * reader.block_bytes());
+        for (std::int64_t block = 0, count; block < blocks; block += count) {
+            count = std::min(step, (block < inner ? inner : blocks) - block);
+            const std::int64_t ahead = kFewAhead + (block < inner ? 0 : jump);
             for (std::int64_t t = 0; t < tokens; t += kFew)
-                reader.functions().multiply_few(
-                    {reader.panel(rows[panel], block), std::min(step, blocks - block), t == 0 ? kFewAhead : 0},
-                    a + t * a_row + block * reader.block_columns() / kGroupColumns, a_row,
-                    std::min<std::int64_t>(kFew, tokens - t), block == 0, sums[panel] + t * ProductBlock::kRow);
+                reader.functions().multiply_few({data + block * reader.block_bytes(), count, t == 0 ? ahead : 0},
+                                                a + t * a_row + block * block_groups, a_row,
+                                                std::min<std::int64_t>(kFew, tokens - t), block == 0,
+                                                sums[panel] + t * ProductBlock::kRow);
+        }
+    }
 }
 
 }  // namespace
@@ -160,8 +170,10 @@ void multiply_rounded(const Product& p, std::span<std::byte> scratch, ThreadPool
                     sums[panels] = mine.sums + part * ProductBlock::kPart + i;
                 }
             if (few) {
+                // What this thread may get next.
+                const std::int64_t next = (unit + pool.threads()) / token_blocks * chunk;
                 multiply_panels(reader, static_cast<const Rounded32*>(p.a), all_groups, tokens,
-                                {rows, std::size_t(panels)}, sums);
+                                {rows, std::size_t(panels)}, next < p.n ? next : j, sums);
                 finish(context, {first, tokens, j, n, mine.sums});
                 continue;
             }
