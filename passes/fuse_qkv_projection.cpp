@@ -30,6 +30,7 @@ bool fuse(Rewriter& rewriter, const PassContext& context, NodeId append_id) {
               append.source,
               {}};
     if (const std::string reason = context.refuses(graph, node); !reason.empty()) return rewriter.refuse(out, reason);
+    if (linear.x_rounded) return rewriter.refuse(out, "x is rounded for the matmul alone");
 
     layer->matched.push_back(append_id);
     rewriter.fired(out, fmt::format("{} projected, rotated and appended in one step", graph.value(layer->x).path));

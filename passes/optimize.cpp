@@ -25,13 +25,14 @@ std::vector<Pass>& passes() {
         {"fuse_bias", "x·Wᵀ + b -> linear(x, W, b)", fuse_bias},
         {"fuse_activation", "act(x·Wᵀ + b) -> linear(x, W, b) {activation}", fuse_activation},
         {"fuse_residual", "r + x·Wᵀ -> linear(x, W, r)", fuse_residual},
+        {"quantize_weights", "x·Wᵀ -> linear(x, fp8(W), weight_scale = scales(W)); only with --weights fp8",
+         quantize_weights, true, true},
         // What is rounded is no longer a norm's only reader, and is normed already.
-        {"quantize_activations", "linear(x, W) -> linear(quantize_activations(x), W), for W of blocks",
+        {"quantize_activations",
+         "linear(x, W) -> linear(quantize_activations(x), W), for W of blocks; linear(cast(x, bf16), W), for W of bf16",
          quantize_activations, false, true},
         // Takes the matmuls that the others made into linears, too.
         {"fuse_norm_matmul", "rms_norm(x, n)·Wᵀ -> linear(x, W, n)", fuse_norm_matmul},
-        {"quantize_weights", "x·Wᵀ -> linear(x, fp8(W), weight_scale = scales(W)); only with --weights fp8",
-         quantize_weights, true, true},
         // What no matmul took.
         {"fuse_residual_norm", "s = x + y, rms_norm(s) -> add_rms_norm(x, y)", fuse_residual_norm},
         // Takes the matmul with its norm and bias, where the device has a kernel for all of it.

@@ -262,8 +262,10 @@ void find_cause(Parting& out, Witness* a, Witness& b) {
     std::string text =
         "both sides compute what their graphs say, of the same weights: what is left is rounding, of this step and of "
         "those before it";
-    if (a->run().rounds_activations() && b.run().rounds_activations())
-        text += "; both round activations to 8 bits, where a last bit can become a whole step (not so with exact=yes)";
+    if (const auto to = a->run().rounds_to(); to && to == b.run().rounds_to())
+        text += fmt::format(
+            "; both round activations to {}, where a last bit can become a whole step (not so with exact=yes)",
+            is_rounded(*to) ? "8 bits" : name(*to));
     found('b', Fault::rounding, std::move(text));
 }
 
@@ -308,7 +310,7 @@ std::span<const float> Comparison::step(std::span<const std::int32_t> tokens) {
         for (const std::string& path : paths_a[id]) of_a[path] = {id, &copy};
     });
     // Where one side alone rounds activations, that is a difference, and is told.
-    const bool rounded = a_.rounds_activations() && b_.rounds_activations();
+    const std::optional<DType> both = a_.rounds_to() == b_.rounds_to() ? a_.rounds_to() : std::nullopt;
     std::map<std::string, ComparedValue> found;
     b_.taps().compute(ids_b, [&](ValueId id, const Elements& elements) {
         for (const std::string& path : paths_b[id]) {
@@ -316,10 +318,10 @@ std::span<const float> Comparison::step(std::span<const std::int32_t> tokens) {
             const Graph &source_a = a_.taps().source(), &source_b = b_.taps().source();
             const TensorType& type = source_a.value(source_a.find(path)).type;
             const TensorType& type_b = source_b.value(source_b.find(path)).type;
-            ComparedValue value = compared(
-                path, a_.phase(), type, coarser(type.dtype, rounded ? DType::q8_32 : a_.model().options().activation),
-                coarser(type_b.dtype, rounded ? DType::q8_32 : b_.model().options().activation),
-                a_.taps().tensor_of(other, *expected), b_.taps().tensor_of(id, elements));
+            ComparedValue value =
+                compared(path, a_.phase(), type, coarser(type.dtype, both.value_or(a_.model().options().activation)),
+                         coarser(type_b.dtype, both.value_or(b_.model().options().activation)),
+                         a_.taps().tensor_of(other, *expected), b_.taps().tensor_of(id, elements));
             value.first_position = first;
             value.is_copied_a = a_.is_copied(other);
             value.is_copied_b = b_.is_copied(id);

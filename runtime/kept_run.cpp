@@ -3,6 +3,7 @@
 #include "graph/difference.h"
 #include "graph/evaluate.h"
 #include "graph/text.h"
+#include "ops/linear/linear.h"
 #include "passes/passes.h"
 #include "runtime/compile_model.h"
 #include "runtime/errors.h"
@@ -40,10 +41,15 @@ std::span<const float> KeptRun::step(const StepPart& part) {
     }
 }
 
-bool KeptRun::rounds_activations() const {
-    const std::vector<ValueInfo>& values = program().graph.values;
-    return std::any_of(values.begin(), values.end(),
-                       [](const ValueInfo& value) { return is_rounded(value.type.dtype); });
+std::optional<DType> KeptRun::rounds_to() const {
+    std::optional<DType> found;
+    for (const Node& node : program().graph.nodes) {
+        if (node.op != &kLinear) continue;
+        const DType x = program().graph.value(node.inputs[Linear::kX]).type.dtype;
+        if (is_rounded(x)) return x;
+        if (node.attributes.as<Linear>().x_rounded) found = x;
+    }
+    return found;
 }
 
 ValueId KeptRun::find(const std::string& path) const {

@@ -32,8 +32,8 @@ public:
     Phase phase() const { return phase_; }
     const ModelTaps& taps() const { return *taps_[static_cast<std::size_t>(phase_)]; }
     const Program& program() const { return model_.program(phase_); }
-    /// Whether steps read activations that are rounded to 8 bits.
-    bool rounds_activations() const;
+    /// What activations are rounded to for products (passes/quantize_activations.cpp), if they are.
+    std::optional<DType> rounds_to() const;
     const SymbolValues& symbols() const { return model_.executor(phase_).symbols(); }
 
     /// A value of the source graph, in the recovery: -1 where the run has nothing of it, or it is a weight.

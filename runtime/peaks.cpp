@@ -58,12 +58,9 @@ double Peaks::per_second(Arithmetic of) const {
 }
 
 Arithmetic arithmetic_of(const Graph& graph, const Node& node) {
-    const auto dtype = [&](std::size_t i) { return graph.value(node.inputs[i]).type.dtype; };
-    if (node.op != &kLinear && node.op != &kMatmul) return Arithmetic::floats;
-    if (is_rounded(dtype(0))) return Arithmetic::integers;
-    const bool is_normed = node.op == &kLinear && node.inputs[Linear::kNormWeight] != kAbsent;
-    return dtype(0) == DType::bf16 && dtype(1) == DType::bf16 && !is_normed ? Arithmetic::bf16_pairs
-                                                                            : Arithmetic::floats;
+    if (node.op == &kLinear) return Linear::arithmetic(types_of(graph, node.inputs));
+    if (node.op == &kMatmul) return node.attributes.as<Matmul>().arithmetic(types_of(graph, node.inputs));
+    return Arithmetic::floats;
 }
 
 Arithmetic arithmetic_of(const Graph& graph) {

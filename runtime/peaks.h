@@ -3,15 +3,13 @@
 
 #include "backends/backend.h"
 #include "graph/graph.h"
+#include "ops/matmul/arithmetic.h"
 
 #include <string>
 
 namespace vitro {
 
-/// What a product multiplies, which sets its peak.
-enum class Arithmetic : std::uint8_t { floats, bf16_pairs, integers };
-
-/// Of a node: 8-bit integers where it reads rounded activations, pairs of bf16 where all that it multiplies is bf16.
+/// Of a node, as its op says.
 Arithmetic arithmetic_of(const Graph& graph, const Node& node);
 /// Of most of a step's work.
 Arithmetic arithmetic_of(const Graph& graph);

@@ -102,7 +102,8 @@ void add_model_flags(const Command& command, ModelFlags& flags, bool runs) {
                    "element type of the KV cache; auto, the default: f16 on the CPU, else, and for "
                    "models that write no text, that of the activations");
     command.flag("--exact", flags.exact,
-                 "do not round activations to 8 bits before products with block-quantized weights");
+                 "do not round activations to 8 bits before products with block-quantized weights, nor to bf16 before "
+                 "products with weights of bf16, as CPUs that multiply bf16 have it");
 }
 
 void add_step_flags(const Command& command, StepFlags& flags) {

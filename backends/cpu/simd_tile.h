@@ -29,17 +29,18 @@ struct MultiplyFloats {
 };
 
 /// The same where each lane of a and b holds two numbers of bf16: both products are added to c, which is fp32. Only
-/// where has_bf16_products(): no instruction set of ours promises the instruction, so it is written in assembly.
+/// where has_bf16_products(): of the CPUs with the set avx512_vnni many have the instruction, so it is written in
+/// assembly.
 struct MultiplyBf16Pairs {
     [[gnu::always_inline]] static Floats add([[maybe_unused]] Floats a, [[maybe_unused]] Floats b, Floats c) {
-#ifdef __AVX512F__
+#ifdef __AVX512VNNI__
         asm("vdpbf16ps %2, %1, %0" : "+v"(c) : "v"(a), "v"(b));
 #endif
         return c;
     }
 };
 
-#ifdef __AVX512F__
+#ifdef __AVX512VNNI__
 inline bool has_bf16_products() { return __builtin_cpu_supports("avx512bf16"); }
 #else
 constexpr bool has_bf16_products() { return false; }

@@ -32,13 +32,20 @@ void expect_rounded(std::string_view input, const TensorType& found, std::span<c
         fail("{}: expected a float type, since it is normalized, found {}", input, to_string(found));
 }
 
+/// Whether x is rounded for this product alone, so that the output has a type of its own.
+bool rounds(const Linear& linear, DType x) { return linear.x_rounded || is_rounded(x); }
+
 std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attributes& attributes) {
     const auto& linear = attributes.as<Linear>();
     const TensorType &x = inputs[Linear::kX], &weight = inputs[Linear::kWeight];
-    if (is_rounded(x.dtype))
+    if (is_rounded(x.dtype)) {
         expect_rounded("x", x, inputs);
-    else
+        if (linear.x_rounded) fail("x_rounded: expected false, since x is of {}", name(x.dtype));
+    } else {
         expect_float("x", x, 2);
+    }
+    if (linear.x_rounded && !inputs[Linear::kNormWeight].absent)
+        fail("norm_weight: expected none, since x is rounded, found {}", to_string(inputs[Linear::kNormWeight]));
     if (is_packed(weight.dtype))
         expect_packed("weight", weight);
     else if (is_block_quantized(weight.dtype))
@@ -50,7 +57,7 @@ std::vector<TensorType> infer(std::span<const TensorType> inputs, const Attribut
     if (weight.dim(1) != x.dim(1))
         fail("the summed dimension: expected equal sizes, found {} (x's last) and {} (weight's last)",
              to_string(x.dim(1)), to_string(weight.dim(1)));
-    TensorType out{is_rounded(x.dtype) ? linear.dtype : x.dtype, {x.dim(0), weight.dim(0)}};
+    TensorType out{rounds(linear, x.dtype) ? linear.dtype : x.dtype, {x.dim(0), weight.dim(0)}};
     if (linear.gated) {
         if (weight.dim(0).is_symbol() || weight.dim(0).size % 2 != 0)
             fail("weight: expected an even number of rows, gate and up, found {}", to_string(weight.dim(0)));
@@ -156,8 +163,9 @@ std::vector<Value> decompose(Builder& b, std::span<const Value> inputs, const At
     if (has(Linear::kNormWeight)) x = rms_norm(b, x, inputs[Linear::kNormWeight], {.eps = linear.eps});
     if (b.type(weight).dtype == DType::f8e4m3) weight = cast(b, weight, {.dtype = DType::f32});
     if (is_packed(b.type(weight).dtype)) weight = dequantize(b, weight);
-    const bool is_exact = !is_rounded(b.type(x).dtype);
-    if (!is_exact) x = dequantize(b, x);
+    const bool is_exact = !rounds(linear, b.type(x).dtype);
+    if (linear.x_rounded) x = cast(b, x, {.dtype = DType::f32});
+    if (is_rounded(b.type(x).dtype)) x = dequantize(b, x);
     Value y = matmul(b, x, weight, {.transpose_b = true});
     if (has(Linear::kWeightScale)) y = mul(b, y, inputs[Linear::kWeightScale]);
     if (has(Linear::kBias)) y = add(b, y, inputs[Linear::kBias]);
@@ -259,6 +267,14 @@ std::vector<Example> examples(Random& random) {
     example(random.integer(17, 64), {.norm = true, .residual = true}, {}, k_of(130, 260));
     example(random.integer(17, 64), {.scale = true, .norm = true}, silu_gated, 16 * random.integer(70, 140));
     example(random.integer(65, 70), {.norm = true, .residual = true}, silu_gated, k_of(1, 30));
+    for (const DType x : {DType::f16, DType::bf16})
+        for (const DType weight : {DType::bf16, DType::f16})
+            for (const std::int64_t some : {std::int64_t{1}, random.integer(2, 40)}) {
+                example(some, {.residual = true}, {.x_rounded = true, .dtype = some == 1 ? DType::f32 : DType::bf16},
+                        random.integer(1, 600));
+                all.back().inputs[Linear::kX].dtype = x;
+                all.back().inputs[Linear::kWeight].dtype = weight;
+            }
     return all;
 }
 

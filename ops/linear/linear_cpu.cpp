@@ -1,5 +1,6 @@
 // The norm goes into scratch as fp32 before the product. Everything after happens while a block of the product is in
 // the first caches: pass after pass over its rows, so that each dtype and each activation is one small loop.
+#include "backends/cpu/simd_tile.h"
 #include "base/checked.h"
 #include "base/packed.h"
 #include "ops/common/activations_cpu.h"
@@ -161,6 +162,8 @@ std::string refuses(std::span<const TensorType> inputs, std::span<const TensorTy
 DType prefers(std::size_t input, std::span<const TensorType> inputs, const Attributes&) {
     const DType x = inputs[Linear::kX].dtype, weight = inputs[Linear::kWeight].dtype;
     if (input == Linear::kX && is_block_quantized(weight)) return DType::q8_32;
+    const Arithmetic rounded = arithmetic_of(DType::bf16, weight, true, inputs[Linear::kWeight].dim(1).size);
+    if (input == Linear::kX && rounded == Arithmetic::bf16_pairs && simd::has_bf16_products()) return DType::bf16;
     if (input == Linear::kWeight && is_block_quantized(weight) && is_rounded(x)) return packed(weight);
     return inputs[input].dtype;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "graph/builder.h"
+#include "ops/matmul/arithmetic.h"
 
 namespace vitro {
 
@@ -9,6 +10,11 @@ struct Matmul {
     bool transpose_b = false;  // b is [.., N, K], as linear layers keep their weights
     bool operator==(const Matmul&) const = default;
     static void fields(auto& self, auto&& field) { field("transpose_b", self.transpose_b); }
+
+    /// Of a matmul with inputs of these types.
+    Arithmetic arithmetic(std::span<const TensorType> inputs) const {
+        return arithmetic_of(inputs[0].dtype, inputs[1].dtype, transpose_b, inputs[0].dim(-1).size);
+    }
 };
 
 extern const OpDef kMatmul;

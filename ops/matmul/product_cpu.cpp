@@ -9,6 +9,7 @@
 #include "backends/cpu/simd_tile.h"
 #include "base/blocks.h"
 #include "base/checked.h"
+#include "ops/matmul/arithmetic.h"
 #include "ops/matmul/packed_product_cpu.h"
 
 #include <algorithm>
@@ -377,10 +378,9 @@ std::int64_t converted(const Product& p) {
     return p.a_dtype == DType::f32 ? 0 : p.batch * p.m * p.k;
 }
 
-/// Whether pairs of bf16 are multiplied: which a sum's bits depend on, so only types and K may decide.
 bool has_pairs(const Product& p) {
-    return simd::has_bf16_products() && p.transpose_b && p.a_dtype == DType::bf16 && p.b_dtype == DType::bf16 &&
-           p.k % 2 == 0;
+    return simd::has_bf16_products() &&
+           arithmetic_of(p.a_dtype, p.b_dtype, p.transpose_b, p.k) == Arithmetic::bf16_pairs;
 }
 
 /// The same product, of elements that are pairs.

@@ -32,7 +32,7 @@ std::string on_host(const Program& program) {
 
 TEST_CASE("the bundled model says on the emulated GPU what it says on the CPU, greedily and by chance, replaying") {
     CudaModel cuda(bundled_directory(), {.context = kContext, .choose_tokens = true});
-    LoadedModel cpu(bundled_directory(), {.context = kContext}, 1);
+    LoadedModel cpu(bundled_directory(), exact({.context = kContext}), 1);
     for (const SamplingOptions& sampling :
          {SamplingOptions{},
           SamplingOptions{.temperature = 1.5f, .top_k = 50, .top_p = 0.95f, .min_p = 0.001f, .seed = 7}}) {
@@ -48,7 +48,7 @@ TEST_CASE("a decode step in bf16 runs on the GPU alone, in at most five launches
                    {.context = kContext, .choose_tokens = true, .activation = DType::bf16, .cache = DType::bf16});
     CHECK(on_host(cuda.model.program(Phase::decode)) == "");
     CHECK(on_host(cuda.model.program(Phase::prefill)) == "");
-    LoadedModel cpu(bundled_directory(), {.context = kContext}, 1);
+    LoadedModel cpu(bundled_directory(), exact({.context = kContext}), 1);
     const auto expected = continuation(cpu.model, "The capital of France is", {}, 4);
     CHECK(continuation(cuda.model, "The capital of France is", {}, 4) == expected);
     REQUIRE(cuda.replayed() != nullptr);
@@ -59,14 +59,14 @@ TEST_CASE("a decode step in bf16 runs on the GPU alone, in at most five launches
 
 TEST_CASE("logits that are asked for leave the device: a repetition penalty is the host's") {
     CudaModel cuda(bundled_directory(), {.context = kContext, .choose_tokens = true});
-    LoadedModel cpu(bundled_directory(), {.context = kContext}, 1);
+    LoadedModel cpu(bundled_directory(), exact({.context = kContext}), 1);
     const SamplingOptions sampling{.repetition_penalty = 1.3f};
     CHECK(continuation(cuda.model, "Once upon a", sampling, 3) == continuation(cpu.model, "Once upon a", sampling, 3));
 }
 
 TEST_CASE("a batch on the GPU: sequences of different lengths, each with its own seed") {
     CudaModel cuda(bundled_directory(), {.context = kContext, .max_sequences = 3, .choose_tokens = true});
-    LoadedModel cpu(bundled_directory(), {.context = kContext, .max_sequences = 3}, 1);
+    LoadedModel cpu(bundled_directory(), exact({.context = kContext, .max_sequences = 3}), 1);
     const std::vector<std::int32_t> prompts[] = {{1, 401, 671}, {1, 300}, {1, 500, 600, 700, 800}};
     std::vector<StepPart> parts;
     std::vector<std::int32_t> appended[3];
@@ -95,7 +95,7 @@ TEST_CASE("on the GPU, too, a step gives each part what it wants, and a shared p
     const LanguageModelOptions options{
         .context = kContext, .max_sequences = 3, .chunk = 32, .hidden_states = true, .choose_tokens = true};
     CudaModel cuda(source_path("tests/golden/phi3_gqa"), options);
-    LoadedModel cpu = load_golden("phi3_gqa", options, 1);
+    LoadedModel cpu = load_golden("phi3_gqa", exact(options), 1);
     const std::vector<std::int32_t> prefix{3, 9, 4, 8, 5, 7, 6, 30, 31, 12, 40, 2, 17, 18, 19, 20, 21, 22}, first{5, 6},
         second{7};
     const StepPart whole{.sequence = 2, .tokens = prefix, .want = Want::nothing};

@@ -20,8 +20,8 @@ TEST_CASE("a model on two devices gives the logits it gives on one") {
         FarDevice far;
         CpuBackend host(1);
         LanguageModel two(directory, read_model_config(directory), {{far, far_kernels()}, {host, cpu_kernels()}},
-                          {.context = 64});
-        LoadedModel one = load_golden(name, {.context = 64}, 1);
+                          exact({.context = 64}));
+        LoadedModel one = load_golden(name, exact({.context = 64}), 1);
         const Graph& graph = two.program(Phase::prefill).graph;
         CHECK(
             std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) { return node.device == "far"; }));

@@ -97,7 +97,7 @@ void write_gguf(const std::filesystem::path& to, const std::filesystem::path& di
 
 std::vector<float> logits(const std::filesystem::path& model) {
     const std::vector<std::int32_t> tokens{5, 17, 3, 60, 9, 31, 2, 44, 8};
-    return LoadedModel(model, {.context = 64}).feed(tokens);
+    return LoadedModel(model, exact({.context = 64})).feed(tokens);
 }
 
 }  // namespace

@@ -22,6 +22,12 @@ inline std::vector<std::string> golden_names() {
     return names;
 }
 
+/// The same, but activations stay as they are: what is compared with fp32 math, or to the last bits with other kernels.
+inline LanguageModelOptions exact(LanguageModelOptions options = {}) {
+    options.passes.exact = true;
+    return options;
+}
+
 /// A model with a backend of its own.
 struct LoadedModel {
     CpuBackend backend;

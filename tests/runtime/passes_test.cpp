@@ -89,12 +89,12 @@ TEST_CASE("no pass changes the logits or the 64 greedy tokens") {
     for (const std::string& name : golden_names()) {
         CAPTURE(name);
         const Tokens tokens = golden_tokens(name, "tokens"), expected = golden_tokens(name, "greedy_f32");
-        auto optimized = load_golden(name);
+        auto optimized = load_golden(name, exact());
         const auto logits = optimized.feed(tokens);
         for (const LanguageModelOptions& options : variants()) {
             CAPTURE(options.passes.disabled.size());
             CAPTURE(*options.passes.disabled.begin());
-            auto other = load_golden(name, options);
+            auto other = load_golden(name, exact(options));
             CHECK(difference(other.feed(tokens), logits) <= 1e-5);
             other.model.truncate(0, 0);
             CHECK(greedy(other, tokens, expected.size()) == expected);
@@ -149,8 +149,8 @@ TEST_CASE("where a device has no kernel for a fused op, its decomposition runs")
     for (const std::string& name : golden_names()) {
         CAPTURE(name);
         const Tokens tokens = golden_tokens(name, "tokens");
-        auto fused = load_golden(name);
-        auto decomposed = load_golden(name, {}, 2, kernels);
+        auto fused = load_golden(name, exact());
+        auto decomposed = load_golden(name, exact(), 2, kernels);
         for (const Step& step : decomposed.model.program(Phase::decode).steps) CHECK_FALSE(step.is_reference);
         CHECK(decomposed.model.program(Phase::decode).steps.size() > fused.model.program(Phase::decode).steps.size());
         CHECK(difference(decomposed.feed(tokens), fused.feed(tokens)) <= 1e-5);
@@ -190,7 +190,7 @@ Steps expected_steps(const std::string& name, const ModelConfig& config, std::si
 TEST_CASE("a decoder layer of Llama runs in six steps, of others in as many as its norms ask for, all kernels") {
     for (const std::string& name : golden_names()) {
         CAPTURE(name);
-        const auto loaded = load_golden(name);
+        const auto loaded = load_golden(name, exact());
         const Program& program = loaded.model.program(Phase::decode);
         for (const Step& step : program.steps) CHECK_FALSE(step.is_reference);
         CHECK(program.steps.size() == expected_steps(name, loaded.model.config(), 6).usual);
@@ -202,8 +202,8 @@ TEST_CASE("a device with a kernel for qkv_projection runs a decoder layer in fiv
     for (const std::string& name : golden_names()) {
         CAPTURE(name);
         const Tokens tokens = golden_tokens(name, "tokens");
-        auto usual = load_golden(name);
-        auto fused = load_golden(name, {}, 2, kernels);
+        auto usual = load_golden(name, exact());
+        auto fused = load_golden(name, exact(), 2, kernels);
         CHECK(fused.model.program(Phase::decode).steps.size() ==
               expected_steps(name, fused.model.config(), 5).with_projection);
         CHECK(difference(fused.feed(tokens), usual.feed(tokens)) <= 1e-5);

@@ -25,7 +25,7 @@ LanguageModelOptions fp8_weights() {
 
 TEST_CASE("a model with fp8 weights is near the one without, the same fused and decomposed") {
     for (const char* name : {"phi3_gqa", "llama_bias"}) {
-        const std::vector<float> expected = load_golden(name).feed(kPrompt);
+        const std::vector<float> expected = load_golden(name, exact()).feed(kPrompt);
         LoadedModel quantized = load_golden(name, fp8_weights());
         const std::vector<float> found = quantized.feed(kPrompt);
         CHECK(nmse(found, expected) < 0.01);
@@ -77,8 +77,8 @@ TEST_CASE("weights in blocks: exact as dequantized ones, near with rounded activ
 
 TEST_CASE("a model with a KV cache of 8 or 16 bits is near the one with fp32") {
     for (const auto& [cache, bound] : {std::pair{DType::f16, 1e-6}, {DType::bf16, 1e-4}, {DType::f8e4m3, 1e-2}}) {
-        const std::vector<float> expected = load_golden("llama_gqa_tied").feed(kPrompt);
-        LoadedModel small = load_golden("llama_gqa_tied", {.cache = cache});
+        const std::vector<float> expected = load_golden("llama_gqa_tied", exact()).feed(kPrompt);
+        LoadedModel small = load_golden("llama_gqa_tied", exact({.cache = cache}));
         const double error = nmse(small.feed(kPrompt), expected);
         CHECK(error < bound);
         CHECK(error > 0);

@@ -161,7 +161,8 @@ TEST_CASE("every value that a model wrote is seen, but what nothing wants, and i
             CAPTURE(on_gpu);
             LanguageModelOptions unfused;
             for (const Pass& pass : all_passes()) unfused.passes.disabled.emplace(pass.name);
-            Glass fused(name, on_gpu, {}), naive(name, false, unfused);
+            CHECK(fmt::format("{}", fmt::join(Glass(name, on_gpu, {}).recovery(Phase::prefill).lost(), " ")) == "");
+            Glass fused(name, on_gpu, exact()), naive(name, false, unfused);
             const SymbolValues symbols = sizes(std::ssize(kPrompt), std::ssize(kPrompt));
 
             const Recovery recovery = fused.recovery(Phase::prefill);

@@ -68,9 +68,10 @@ std::vector<KernelDef> failing_kernels() {
 }  // namespace
 
 TEST_CASE("each part of a step gets what it wants, whatever the others want") {
-    const LanguageModelOptions options{
-        .context = 64, .max_sequences = 5, .chunk = 40, .all_logits = true, .hidden_states = true};
-    LoadedModel mixed = load_golden("phi3_gqa", options), alone = load_golden("phi3_gqa", {.context = 64, .chunk = 40});
+    const LanguageModelOptions options =
+        exact({.context = 64, .max_sequences = 5, .chunk = 40, .all_logits = true, .hidden_states = true});
+    LoadedModel mixed = load_golden("phi3_gqa", options),
+                alone = load_golden("phi3_gqa", exact({.context = 64, .chunk = 40}));
     const Tokens a = tokens_of(7, 1), b = tokens_of(1, 5), c = tokens_of(6, 9), d = tokens_of(4, 2),
                  e = tokens_of(3, 30);
     const StepPart parts[] = {{.sequence = 3, .tokens = a},

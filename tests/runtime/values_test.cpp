@@ -22,7 +22,7 @@ constexpr Golden kGoldens[] = {{"phi3_gqa", 0},       {"phi3_window", 7},   {"mi
 TEST_CASE("attention weights and hidden states of every layer are within 1e-4 of transformers'") {
     for (const Golden& golden : kGoldens) {
         CAPTURE(golden.name);
-        LoadedModel loaded = load_golden(golden.name, {.all_logits = true});
+        LoadedModel loaded = load_golden(golden.name, exact({.all_logits = true}));
         const ModelConfig& config = loaded.model.config();
         CHECK(config.layers[0].sliding_window == golden.window);
         const SafetensorsFile file =
@@ -43,7 +43,7 @@ TEST_CASE("attention weights and hidden states of every layer are within 1e-4 of
 
 TEST_CASE("attention weights that are off by more are told from transformers'") {
     const std::filesystem::path directory = source_path("tests/golden/phi3_window");
-    LoadedModel loaded = load_golden("phi3_window", {.all_logits = true});
+    LoadedModel loaded = load_golden("phi3_window", exact({.all_logits = true}));
     const SafetensorsFile file = SafetensorsFile::open(directory / "values.safetensors");
     std::vector<Elements> kept;
     std::vector<NamedTensor> tensors;

@@ -72,7 +72,7 @@ TEST_CASE("graph --compare: every side has the paths, ops, bytes and inputs that
 }
 
 TEST_CASE("graph --compare: marks what differs, and only that") {
-    const Json table = json_of({"graph", "--compare", "", "weights=fp8", "passes=-fuse_attention"});
+    const Json table = json_of({"graph", "--exact", "--compare", "", "weights=fp8", "passes=-fuse_attention"});
     const Json& projection = row_of(table, "model.layers.2.self_attn.qkv_proj");
     for (const char* aspect : {"inputs", "bytes"}) CHECK(differs(projection, aspect));
     for (const char* aspect : {"presence", "op", "dtype", "shape", "step", "error"})
@@ -111,10 +111,10 @@ TEST_CASE("graph --compare: a graph file stands as it is") {
 TEST_CASE("graph --compare -p: errors are vitro compare's, of the steps of that phase") {
     for (const std::string phase : {"prefill", "decode"}) {
         CAPTURE(phase);
-        const Json table =
-            json_of({"graph", "--compare", "", "weights=fp8", "passes=none", "-p", kText, "--phase", phase, "-n", "1"});
+        const Json table = json_of({"graph", "--exact", "--compare", "", "weights=fp8", "passes=none", "-p", kText,
+                                    "--phase", phase, "-n", "1"});
         const Json compared =
-            Json::parse(run_vitro({"compare", "-p", kText, "-n", "1", "--b", "weights=fp8", "--json"}).out);
+            Json::parse(run_vitro({"compare", "-p", kText, "-n", "1", "--exact", "--b", "weights=fp8", "--json"}).out);
         std::size_t found = 0;
         for (const Json& value : compared.at("values")) {
             if (value.at("phase") != phase) continue;

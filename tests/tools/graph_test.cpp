@@ -70,7 +70,7 @@ TEST_CASE("Phi-3-mini's 32 layers are one in the text, with places, work and wha
     CHECK(contains(text, "<= .self_attn.o_proj, .attention_residual"));
     CHECK(contains(text, "# cpu, arena "));
     CHECK(contains(text, "moves 18.9 MB"));  // 3072 x 3072 bf16 weights and a little
-    CHECK(std::count(text.begin(), text.end(), '\n') < 80);
+    CHECK(std::count(text.begin(), text.end(), '\n') < 90);
     CHECK(parse(text, "g", find_op).nodes.size() > 150);
 }
 
@@ -182,7 +182,7 @@ TEST_CASE("Graphviz draws the whole of Phi-3-mini in two seconds, layers once") 
         CHECK(count(svg, "<g id=\"clust") == count(dot, "subgraph "));
         CHECK(count(svg, "<g id=\"edge") == count(dot, " -> ") - count(dot, "[style=invis weight=0]"));
     }
-    const std::string whole = graph_of({"-m", model.path(), "--format", "dot", "--unfold"});
+    const std::string whole = graph_of({"-m", model.path(), "--exact", "--format", "dot", "--unfold"});
     CHECK(contains(whole, "subgraph \"cluster_model.layers.31.self_attn\""));
     if (run_program({"dot", "-V"}).exit_code == 127) return;
     CHECK(run_program({"dot", "-Tsvg"}, {.input = whole}).exit_code == 0);

@@ -21,8 +21,8 @@ constexpr const char* kText = "The capital of France is";  // six tokens
 }  // namespace
 
 TEST_CASE("tap prints values by globs, copied or computed again, the same on the CPU and the emulated GPU") {
-    const std::vector<std::string> words{"tap", "layers.*.mlp.gated", "layers.0.self_attn.attention_weights", "-p",
-                                         kText};
+    const std::vector<std::string> words{
+        "tap", "layers.*.mlp.gated", "layers.0.self_attn.attention_weights", "-p", kText, "--exact"};
     const Json json = json_of(words);
     REQUIRE(json.at("steps").size() == 1);
     const Json& values = json.at("steps")[0].at("values");
@@ -103,7 +103,7 @@ TEST_CASE("models without a language model's head are looked at, too: labels, hi
         CHECK(json_of(with({"attend"})).at("heads").size() >= 2);
         CHECK(json_of(with({"tap", "*.attention_weights"})).at("steps")[0].at("values").size() >= 1);
         CHECK(json_of(with({"tap", "--stop-on-nan"})).at("finite") == true);
-        CHECK(json_of(with({"compare", "--b", "passes=none"})).at("first") == nullptr);
+        CHECK(json_of(with({"compare", "--exact", "--b", "passes=none"})).at("first") == nullptr);
         CHECK(contains(out_of(with({"trace", "-n", "0"})), "\"count\":3,\"next\":[]}"));
         const Json profile = json_of(with({"profile"}));
         CHECK(profile.at("phases").size() == 1);
@@ -142,7 +142,7 @@ TEST_CASE("a model of labels is looked at, but no text goes on by it") {
         CHECK(refused.exit_code == 2);
         CHECK(contains(refused.err, expected));
     }
-    CHECK(run({"compare", "--b", "passes=none"}).exit_code == 0);
+    CHECK(run({"compare", "--exact", "--b", "passes=none"}).exit_code == 0);
     const ProcessResult page = run({"trace", "-n", "0"});
     CHECK(page.exit_code == 0);
     CHECK(contains(page.out, "\"count\":3,\"next\":[]}"));
@@ -202,7 +202,7 @@ TEST_CASE("trace of a model that sees a text as a whole: its values, no lesson")
 }
 
 TEST_CASE("why tells where a value was written, which pass took it into what, and who reads it then") {
-    const Json json = json_of({"why", "layers.2.mlp.gate_up_proj"});
+    const Json json = json_of({"why", "layers.2.mlp.gate_up_proj", "--exact"});
     CHECK(json.at("path") == "model.layers.2.mlp.gate_up_proj");
     CHECK(json.at("type") == "f32 [T, 1024]");
     CHECK(json.at("source").get<std::string>().starts_with("models/phi3.cpp:"));
@@ -268,7 +268,7 @@ TEST_CASE("attend: relevance adds up to 1 in every head, nothing of the future, 
 }
 
 TEST_CASE("next --lens ends with the token that the model does choose, and its probability") {
-    const Json json = json_of({"next", kText, "--lens", "--top", "1"});
+    const Json json = json_of({"next", kText, "--lens", "--top", "1", "--exact"});
     const Json& lens = json.at("lens");
     REQUIRE(lens.size() == 5);
     CHECK(lens[0].at("after") == "model.embed_tokens");
@@ -286,7 +286,7 @@ TEST_CASE("next --lens ends with the token that the model does choose, and its p
     CHECK(std::abs(of_blocks.at("lens")[4].at("probability").get<double>() -
                    of_blocks.at("next")[0].at("probability").get<double>()) < 1e-4);
     // As the lens is off, so is all that it costs: the same answer.
-    CHECK(json_of({"next", kText, "--top", "1"}).at("next") == json.at("next"));
+    CHECK(json_of({"next", kText, "--top", "1", "--exact"}).at("next") == json.at("next"));
 }
 
 }  // namespace vitro::test
