@@ -95,6 +95,9 @@ function(vitro_cuda_libraries)
   vitro_emulated_sources(vitro_cuda_emulated ${emulated})
   if(VITRO_HAS_NVCC)
     add_library(vitro_cuda STATIC ${ARGN})
+    if("${CMAKE_CUDA_ARCHITECTURES}" MATCHES "90a")
+      target_compile_definitions(vitro_cuda PRIVATE VITRO_CUDA_SM_90A)
+    endif()
     # fmt 9 switches constexpr off under nvcc and then needs it. Kernels call constexpr functions of the host (base/random.h).
     target_compile_options(vitro_cuda PRIVATE -DFMT_USE_CONSTEXPR=1 --expt-relaxed-constexpr -lineinfo -Werror=all-warnings
                            -Xcompiler=-Wall,-Wno-unknown-pragmas)

@@ -22,6 +22,14 @@ constexpr int kFirstProgrammatic = 90;  // sm_90 begins to have programmatic lau
 
 __global__ void empty_kernel() {}
 
+/// The one compute capability with products of four warps (wgmma), and whether nvcc was told to compile for it: sm_90a.
+constexpr int kWithWgmma = 90;
+#if defined(__CUDACC__) && !defined(VITRO_CUDA_SM_90A)
+constexpr bool kCompiledForWgmma = false;
+#else
+constexpr bool kCompiledForWgmma = true;
+#endif
+
 /// Error when this program's kernels are not compiled for the current device.
 void check_kernels(const std::string& device, int compute_capability) {
     int blocks = 0;
@@ -117,7 +125,8 @@ private:
 CudaSwitches CudaSwitches::of_environment() {
     return {.graphs = switch_of_environment("VITRO_CUDA_GRAPHS"),
             .programmatic = switch_of_environment("VITRO_CUDA_PDL"),
-            .prefetch = switch_of_environment("VITRO_CUDA_PREFETCH")};
+            .prefetch = switch_of_environment("VITRO_CUDA_PREFETCH"),
+            .wgmma = switch_of_environment("VITRO_CUDA_WGMMA")};
 }
 
 int count_devices(std::string& why_none) {
@@ -166,6 +175,7 @@ CudaBackend::CudaBackend(int device) : device_(checked_device(device)), switches
           "cudaDeviceGetAttribute");
     shared_bytes_ = std::size_t(shared_bytes);
     programmatic_.allowed = switches_.programmatic && facts.compute_capability >= kFirstProgrammatic;
+    has_wgmma_ = switches_.wgmma && facts.compute_capability == kWithWgmma && kCompiledForWgmma;
     programmatic_.warn = [this](const std::string& text) { warn(text); };
     check_kernels(description_, facts.compute_capability);
     stream_ = make_stream(device_);

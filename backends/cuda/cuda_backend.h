@@ -13,12 +13,13 @@
 namespace vitro::VITRO_DEVICE {
 
 /// What can be switched off, to measure what it gives or to do without it where it does not work: the environment
-/// variables VITRO_CUDA_GRAPHS, VITRO_CUDA_PDL and VITRO_CUDA_PREFETCH, each 0 or 1, the default. Error for other
-/// values.
+/// variables VITRO_CUDA_GRAPHS, VITRO_CUDA_PDL, VITRO_CUDA_PREFETCH and VITRO_CUDA_WGMMA, each 0 or 1, the default.
+/// Error for other values.
 struct CudaSwitches {
     bool graphs;        // steps are recorded and replayed
     bool programmatic;  // a kernel starts before the one in front has ended (programmatic dependent launch)
     bool prefetch;      // idle blocks bring the next kernel's weights into L2
+    bool wgmma;         // kernels of sm_90a alone, with products of four warps, where the device has them
 
     static CudaSwitches of_environment();
 };
@@ -68,6 +69,8 @@ public:
     std::span<const std::byte> prefetched(std::span<const std::byte> next_weights) const {
         return switches_.prefetch ? next_weights : std::span<const std::byte>{};
     }
+    /// Whether kernels may multiply by groups of four warps (hopper.h).
+    bool has_wgmma() const { return has_wgmma_; }
     /// Queues a product of the size of a prefill's: by the library, or by a kernel of its own where that refuses, which
     /// a warning tells.
     void multiply(const GemmCall& call);
@@ -98,6 +101,7 @@ private:
     CudaSwitches switches_;
     std::string description_;
     int multiprocessors_ = 1;
+    bool has_wgmma_ = false;
     std::size_t shared_bytes_ = 0;
     OwnedStream stream_;
     ProgrammaticLaunches programmatic_;

@@ -62,7 +62,7 @@ __device__ __forceinline__ std::uint64_t matrix_in_shared(const void* start, uns
                                                           Swizzle swizzle);
 
 /// d [64, 2 kN] = a [64, 16] · b, or, with `add`, d += it: asked for here, done when wait_for_products() says so. Until
-/// then nobody touches d nor writes b. Warp w of the group has rows 16 w … 16 w + 15 of a and d, in the order of
+/// then nobody touches d nor writes a or b. Warp w of the group has rows 16 w … 16 w + 15 of a and d, in the order of
 /// mma_m16n8k16, eight columns of d after the other. kN is 32, 48 or 64.
 template <class T, bool kColumnByColumn, int kN>
 __device__ __forceinline__ void multiply_group(float (&d)[kN], const std::uint32_t (&a)[4], std::uint64_t b, bool add,

@@ -182,6 +182,9 @@ Block::State Block::run() {
                     fault_ = where(thread) + ": ends without wait_for_previous_kernel(), in a programmatic launch";
         if (copies_are_left() && !fault_)
             fault_ = where(threads_[0]) + ": the block ends while a copy_bulk is on its way (missing wait_for_phase)";
+        for (const Thread& thread : threads_)
+            if (!thread.products.empty() && !fault_)
+                fault_ = where(thread) + ": ends while a product is under way (missing wait_for_products)";
         if (!groups_are_whole() && !fault_)
             fault_ = where(threads_[0]) +
                      ": a group of four warps has asked for a product or for registers, but not all of them as often "

@@ -56,8 +56,9 @@ struct GroupProduct {
     int kind;
     bool column_by_column, add;
     float* d;
-    std::array<std::uint32_t, 4> a;
-    std::vector<float> before;  // what d held
+    const std::uint32_t* a_registers;
+    std::array<std::uint32_t, 4> a;  // what they held
+    std::vector<float> before;       // what d held
     std::uint64_t b;
     unsigned group;
 };

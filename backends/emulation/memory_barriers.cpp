@@ -17,7 +17,9 @@ MemoryBarrierState& Block::memory_barrier(const void* address, std::source_locat
     const auto found = memory_barriers_.find(address);
     if (found == memory_barriers_.end())
         emulation::fault("uses memory that is no barrier: missing init_barrier (barrier in memory)", site);
-    check_atomic(address, sizeof(std::uint64_t));
+    if (accesses_are_checked() && options().check_accesses &&
+        !shared_.check<Access::atomic>(clock_, current_thread->accessor(), address, sizeof(std::uint64_t)))
+        fault(shared_.take_problem());
     const MemoryBarrierState& barrier = found->second;
     const unsigned warp = current_thread->warp(), its_warp = barrier.maker / 32;
     const std::uint32_t known = warp == its_warp ? current_thread->synced : clock_.known(warp)[its_warp];
@@ -40,6 +42,7 @@ void Block::init_memory_barrier(const void* address, unsigned arrivals, std::sou
 
 void Block::arrive_at_memory_barrier(const void* address, unsigned expected_bytes, std::source_location site) {
     MemoryBarrierState& barrier = memory_barrier(address, site);
+    check_atomic(address, sizeof(std::uint64_t));  // which counts it: lanes arrive one after the other
     const unsigned warp = current_thread->warp();
     for (unsigned i = 0; i < 32; ++i) barrier.known[i] = std::max(barrier.known[i], clock_.known(warp)[i]);
     barrier.known[warp] = clock_.now();
@@ -51,6 +54,7 @@ void Block::arrive_at_memory_barrier(const void* address, unsigned expected_byte
 
 void Block::wait_for_memory_barrier(const void* address, unsigned parity, std::source_location site) {
     MemoryBarrierState& barrier = memory_barrier(address, site);
+    count_access(address, sizeof(std::uint64_t), site);
     const auto has_ended = [&] { return (barrier.phase & 1) != (parity & 1); };  // the phase before has this parity
     if (!has_ended()) finish_bulk_copies(barrier);
     if (has_ended()) {

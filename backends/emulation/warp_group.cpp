@@ -141,7 +141,7 @@ void start_product(const ProductOperands& given, Site site) {
     if (!thread.products_fenced && !(thread.last_d == given.d && holds(given.d, thread.last_values)))
         fault("calls multiply_group on registers that were written since the last one (missing fence_products)", site);
     ++thread.products_started;
-    GroupProduct product{int(given.kind), given.column_by_column, given.add, given.d, {}, {},
+    GroupProduct product{int(given.kind), given.column_by_column, given.add, given.d, given.a, {}, {},
                          given.b,         thread.product_groups};
     std::copy_n(given.a, 4, product.a.begin());
     product.before.assign(given.d, given.d + given.count);
@@ -162,6 +162,8 @@ void finish_products(unsigned pending, Site site) {
         const GroupProduct& product = thread.products[i];
         if (!holds(product.d, product.before))
             fault("has written the sums of a product that was not waited for (missing wait_for_products)", site);
+        if (!std::equal(product.a.begin(), product.a.end(), product.a_registers))
+            fault("has written the rows of a product that was not waited for (missing wait_for_products)", site);
         const Matrix matrix(product.b, product.column_by_column);
         each_chunk(product, int(thread.lane()), 32,
                    [&](int n, int k) { current_block->check_operand(matrix.chunk(n, k), kChunk); });

@@ -245,15 +245,19 @@ class Check:
             raise Failure("; ".join(wrong), failure.out, failure.errors, failure.found) if wrong else failure
 
     def switches(self):
-        """Seconds of one decode step in each way, and twice as it is: what those differ by is noise."""
-        case, found, failed = "1:16" if self.options.quick else "1:1000", {}, []
-        for name, variables in (("as it is", {}), ("VITRO_CUDA_GRAPHS=0", {"VITRO_CUDA_GRAPHS": "0"}),
-                                ("VITRO_CUDA_PDL=0", {"VITRO_CUDA_PDL": "0"}),
-                                ("VITRO_CUDA_PREFETCH=0", {"VITRO_CUDA_PREFETCH": "0"}), ("as it is, again", {})):
-            try:
-                found[name] = self.bench("--decode", case, variables=variables)["decode"][0]["seconds"]
-            except Failure as failure:
-                failed.append(f"{name}: {failure}")
+        """Seconds of a decode step and of a prefill in each way, and twice as it is: what those differ by is noise."""
+        quick, found, failed = self.options.quick, {}, []
+        for way, case, variables in (("decode", "1:16" if quick else "1:1000",
+                                      ("", "VITRO_CUDA_GRAPHS", "VITRO_CUDA_PDL", "VITRO_CUDA_PREFETCH", "")),
+                                     ("prefill", "64" if quick else "2048", ("", "VITRO_CUDA_WGMMA", ""))):
+            for variable in variables:
+                name = f"{way}, {variable}=0" if variable else f"{way}, as it is" + ", again" * (
+                    f"{way}, as it is" in found)
+                try:
+                    found[name] = self.bench(f"--{way}", case, variables={variable: "0"} if variable else {}
+                                             )[way][0]["seconds"]
+                except Failure as failure:
+                    failed.append(f"{name}: {failure}")
         if failed:
             raise Failure("; ".join(failed), found=found)
         return found

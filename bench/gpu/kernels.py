@@ -28,7 +28,7 @@ REGISTER_UNIT, SHARED_UNIT, PARTITIONS = 256, 128, 4  # registers of a warp; byt
 # The kernels of Phi-3-mini in bf16.
 STEP = [r"embed_kernel", r"rms_norm_kernel(<.*>)?", r"(resident|tile)_product_kernel<bf16, bf16, .*LinearEpilogue>",
         r"(resident|tile)_product_kernel<bf16, bf16, .*true, QkvEpilogue>",
-        r"attention_(decode|prefill)_kernel<bf16, (bf16, )?96>", r"finish_product_kernel<QkvEpilogue>",
+        r"attention_(decode|prefill|hopper)_kernel<bf16, (bf16, )?96>", r"finish_product_kernel<QkvEpilogue>",
         r"finish_linear_kernel<8>", r"gather_rows_kernel<uint4>", r"map_kernel<Same>", r"sample_kernel",
         r"argmax_kernel"]
 

@@ -11,7 +11,7 @@ launched programmatically, and what the choice of a token reads, are in the repo
 bytes at the memory's rate and its operations at the tensor cores', and a latency.
 
 A product of many tokens is up to three kernels: the norm, a Gemm, and the rest. One of 17 to 64 multiplies by the
-instructions that attention uses, and is given its share of the peak.
+instructions that attention of few tokens uses, and is given its share of the peak.
 """
 
 import argparse
@@ -27,6 +27,8 @@ from report import table
 HERE = Path(__file__).resolve().parent
 RESIDENT_TOKENS = 16  # kResidentTokens of ops/common/resident_product_cuda.h: up to so many, blocks stay
 TILE_TOKENS = 64      # kTileTokens of ops/common/tile_product_cuda.h: of more, a product is a Gemm
+WGMMA_TOKENS = 64     # kWgmmaTokens of ops/attention/attention_cuda.cu: from so many on, attention is by wgmma ...
+TOKENS_PER_SEQUENCE = 8  # ... where a sequence has as many
 BF16 = 2  # bytes
 
 DECODE = [(1, 0), (1, 1000), (1, 4000), (8, 1000), (32, 1000), (128, 1000)]
@@ -40,7 +42,8 @@ class Machine:
     bandwidth: float = 4.3e12  # bytes/s, taken as what an H200 reads at most; its data sheet says 4.8e12
     peak: float = 989e12       # bf16 operations/s of the tensor cores, dense: NVIDIA H200 data sheet
     gemm_share: float = 0.65   # of the peak, in products of many tokens; assumed
-    attention_share: float = 0.35  # of the peak, in attention: FlashAttention-2 on an H100 (Shah et al. 2024)
+    attention_share: float = 0.35  # of the peak, in attention by mma: FlashAttention-2 on an H100 (Shah et al. 2024)
+    wgmma_share: float = 0.6   # in attention by wgmma; assumed: FlashAttention-3 reaches up to 0.75 (same source)
     latency: float = 3e-6      # s from the end of a kernel's reads to the full rate of the next one's; assumed
     hidden: float = 0.5        # of the latency, by a programmatic launch; assumed
     block_bandwidth: float = 47e9  # bytes/s of a block: 1024 threads, 32 bytes each on their way for 0.7 us; assumed
@@ -146,7 +149,9 @@ def kinds_of(node: dict, graph: dict, shapes: dict[str, list], report: list[dict
                 for part, moved in parts_of_product(node, shapes, tokens).items()]
     is_product = op in ("linear", "qkv_projection")
     is_tiled = is_product and tokens > RESIDENT_TOKENS
-    share = machine.attention_share if op == "attention" or is_tiled else machine.gemm_share
+    by_wgmma = op == "attention" and tokens >= max(WGMMA_TOKENS, TOKENS_PER_SEQUENCE * graph["symbols"].get("S", 1))
+    share = (machine.wgmma_share if by_wgmma else machine.attention_share if op == "attention" or is_tiled
+             else machine.gemm_share)
     if op == "sample":  # after the first time a block for each row
         moved, blocks = sample_launch(report)
         rate = tokens * machine.block_bandwidth * 3 / (2 + 1 / blocks)

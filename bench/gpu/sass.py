@@ -1,7 +1,8 @@
 """What cuobjdump says of kernels: registers, shared memory, and the instructions that decide how fast memory is read.
 
 Names and meanings of instructions: CUDA Binary Utilities, "Instruction Set Reference" (Hopper). What nvcc 13 makes of
-prefetch.global.L2 is CCTL.E.PF2, of cp.async LDGSTS, of mma.sync HMMA, of ldmatrix LDSM.
+prefetch.global.L2 is CCTL.E.PF2, of cp.async LDGSTS, of mma.sync HMMA, of wgmma HGMMA, of ldmatrix LDSM, of setmaxnreg
+USETMAXREG.
 """
 
 import re
@@ -18,7 +19,8 @@ INSTRUCTION = re.compile(r"^\s*/\*[0-9a-f]{4,}\*/\s+(?:@(!?U?P\w+)\s+)?([A-Z][A-
 FUNCTION = re.compile(r"^\s*Function\s*:?\s+(\S+?):?\s*$")
 REGISTER = re.compile(r"\bR(\d+)\b")
 L2_PREFETCHES = {"PF2", "PML2"}  # kinds of CCTL
-TENSOR_CORE = {"HMMA", "HGMMA", "QGMMA", "IMMA", "IGMMA"}
+BY_GROUPS = {"HGMMA", "QGMMA", "IGMMA"}
+TENSOR_CORE = {"HMMA", "IMMA"} | BY_GROUPS
 STORES = {"ST", "STG", "STS", "STL", "RED", "REDG", "LDGSTS"}  # whose first operand is read, too
 
 
@@ -42,6 +44,10 @@ class Counts:
     copies: int = 0        # of 16 bytes, from global to shared memory, asynchronous
     in_flight: int = 0     # most loads of 16 bytes before the first use of one of them
     tensor_core: int = 0   # matrix products
+    by_groups: int = 0     # of these, those of four warps (wgmma)
+    overlapped: int = 0    # exponentials between such a product and the next wait for all of them
+    under_way: bool = False  # such products
+    resizes: int = 0       # times that groups of warps give registers back or take them (setmaxnreg)
     matrices: int = 0      # loads of matrices from shared memory to registers
     local: int = 0         # loads and stores of local memory: spilled registers, arrays that are indexed
     prefetches: int = 0    # to the L2 cache
@@ -71,6 +77,13 @@ class Counts:
         if name == "ACQBULK":
             self.early_copies = self.copies
         self.tensor_core += name in TENSOR_CORE
+        self.by_groups += name in BY_GROUPS
+        if name in BY_GROUPS:
+            self.under_way = True
+        elif name == "WARPGROUP" and "DEPBAR" in parts and operands.endswith(" 0x0"):
+            self.under_way = False
+        self.overlapped += self.under_way and name == "MUFU" and "EX2" in parts
+        self.resizes += name == "USETMAXREG"
         self.matrices += name == "LDSM"
         self.local += name in ("LDL", "STL")
         self.prefetches += name == "UBLKPF" or (name == "CCTL" and not L2_PREFETCHES.isdisjoint(parts))
@@ -181,13 +194,16 @@ class Binary:
 
 def main() -> None:
     """usage: sass.py CUBIN: for each kernel that lets the next one start early, whether it waits for weights before,
-    what it copies before it waits for the kernel in front, and how many products it has for each ten loads of matrices
-    (ldmatrix)."""
+    what it copies before it waits for the kernel in front, how many products it has for each ten loads of matrices
+    (ldmatrix) and how many by four warps, exponentials while these are under way, how often groups change their
+    registers, and accesses of local memory."""
     binary = Binary(Path(sys.argv[1]), "sm_90a", find_cuobjdump())
     found = {name: counts for name, counts in binary.sass(None).items() if counts.allows_next}
     for name, counts in zip(demangled(list(found)), found.values()):
         print(f"{short_name(name)}: {counts.eager} waits before PREEXIT, {counts.early_copies} copies before ACQBULK, "
-              f"{10 * counts.tensor_core // max(1, counts.matrices)} products for each ten of ldmatrix")
+              f"{10 * counts.tensor_core // max(1, counts.matrices)} products for each ten of ldmatrix, "
+              f"{counts.by_groups} by four warps, {counts.overlapped} exponentials beside them, "
+              f"{counts.resizes} changes of registers, {counts.local} of local memory")
 
 
 if __name__ == "__main__":

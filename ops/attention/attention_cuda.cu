@@ -99,25 +99,35 @@ bool is_prefill(const Call& call) {
     return call.in(Attention::kQ).dim(0) >= kTokensPerSequence * call.in(Attention::kPageTable).dim(0);
 }
 
-/// DecodeSplits or PrefillSplits.
+/// DecodeSplits or PrefillSplits, where the device has so many multiprocessors.
 template <class Splits>
-Splits splits_of(const Call& call) {
+Splits splits_of(const Call& call, int multiprocessors) {
     const Tensor &q = call.in(Attention::kQ), &cache = call.in(Attention::kKCache);
     const std::int64_t held = call.in(Attention::kPageTable).dim(1) * cache.dim(1);
     return Splits(q.dim(0), q.dim(1), cache.dim(2), q.dim(2), call.attributes.as<Attention>().visibility.most(held),
-                  backend_of(call).multiprocessors());
+                  multiprocessors);
 }
 
 std::size_t scratch(const Call& call) {
     if (!on_tensor_cores(call)) return 0;
-    return std::max(splits_of<DecodeSplits>(call).most_bytes, splits_of<PrefillSplits>(call).most_bytes);
+    const int multiprocessors = backend_of(call).multiprocessors();
+    return std::max(splits_of<DecodeSplits>(call, multiprocessors).most_bytes,
+                    splits_of<PrefillSplits>(call, multiprocessors).most_bytes);
 }
 
 bool run_on_tensor_cores(const Call& call, const AttentionTensors& a, CudaBackend& backend) {
-    if (is_prefill(call))
-        return launch_attention_prefill(a, splits_of<PrefillSplits>(call), call.scratch.data(), backend);
-    return launch_attention_decode(a, splits_of<DecodeSplits>(call), reinterpret_cast<float*>(call.scratch.data()),
-                                   NextWeights(backend.prefetched(call.next_weights)), backend);
+    constexpr int kWgmmaTokens = 64;  // fewer leave most of a group's rows empty
+    const int multiprocessors = backend.multiprocessors();
+    std::byte* const memory = call.scratch.data();
+    if (!is_prefill(call))
+        return launch_attention_decode(a, splits_of<DecodeSplits>(call, multiprocessors),
+                                       reinterpret_cast<float*>(memory),
+                                       NextWeights(backend.prefetched(call.next_weights)), backend);
+    // One block of it fills a multiprocessor, where two of the other kernel do.
+    if (backend.has_wgmma() && a.tokens >= kWgmmaTokens &&
+        launch_attention_hopper(a, splits_of<PrefillSplits>(call, multiprocessors / 2), memory, backend))
+        return true;
+    return launch_attention_prefill(a, splits_of<PrefillSplits>(call, multiprocessors), memory, backend);
 }
 
 void run(const Call& call) {

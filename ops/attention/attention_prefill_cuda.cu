@@ -1,5 +1,5 @@
 // Attention of many tokens: FlashAttention-2 (Dao 2023) on tensor cores, over the paged cache and ragged steps.
-#include "ops/attention/attention_prefill_cuda.h"
+#include "ops/attention/attention_rows_cuda.h"
 
 namespace vitro::VITRO_DEVICE {
 namespace {
@@ -23,123 +23,22 @@ constexpr std::size_t shared_bytes() {
     return q + 2 * 2 * kKeys<kD> * TileRow<C, kD>::kStride * sizeof(C);
 }
 
-/// What rows g and g + 8 of each of a warp's tiles have gathered, in the registers of mma's result.
-template <int kD>
-struct Rows {
-    static constexpr int kTiles = kRowTiles<kD>;
-    float sums[kTiles][kD / 8][4] = {};
-    float largest[kTiles][2];     // product of q and k
-    float total[kTiles][2] = {};  // this lane's part
-
-    __device__ Rows() {
-        for (auto& tile : largest) tile[0] = tile[1] = -INFINITY;
-    }
-};
-
-/// One tile of keys for a warp's rows. `seen`(m, r), of row g + 8 r of tile m, says which keys [x, y) of the tile the
-/// row sees, where not all rows see all.
-template <class T, class C, int kD, class Q, class Seen>
+/// One tile of keys for a warp's rows; `seen` as weigh() has it.
+template <class T, class C, int kD, int kM, class Q, class Seen>
 __device__ __forceinline__ void attend(const AttentionTensors& a, const Q& q, const C* k, const C* v, bool all_seen,
-                                       const Seen& seen, Rows<kD>& rows) {
-    constexpr int kTiles = kKeys<kD> / 16, kM = Rows<kD>::kTiles;
-    const int part = int(threadIdx.x) % 4;
-    float scores[kTiles][kM][2][4] = {};
+                                       const Seen& seen, Rows<kD, kM>& rows) {
+    constexpr int kTiles = kKeys<kD> / 16;
+    float scores[kTiles][kM][2][4] = {}, shrink[kM][2];
     score_keys<T, C, kD>(scores, q, k);
-    if (a.cap != 0.0f)
-#pragma unroll
-        for (int i = 0; i < kTiles * kM * 8; ++i) {
-            float& score = scores[i / 8 / kM][i / 8 % kM][i / 4 % 2][i % 4];
-            score = a.held(score);
-        }
-    // The least that the largest product of a row is: a tile in which it sees nothing leaves it as it is.
-    float least[kM][2];
-#pragma unroll
-    for (int i = 0; i < 2 * kM; ++i) least[i / 2][i % 2] = kLeastScore;
-    if (!all_seen)
-#pragma unroll
-        for (int m = 0; m < kM; ++m)
-            for (int r = 0; r < 2; ++r) {
-                const int2 keys = seen(m, r);
-                if (keys.x >= min(keys.y, kKeys<kD>) || keys.y <= 0) least[m][r] = -INFINITY;
-#pragma unroll
-                for (int i = 0; i < kTiles * 4; ++i) {
-                    const int key = i / 4 * 16 + i / 2 % 2 * 8 + 2 * part + i % 2;
-                    if (key < keys.x || key >= keys.y) scores[i / 4][m][i / 2 % 2][2 * r + i % 2] = -INFINITY;
-                }
-            }
-    const float scale = fabsf(a.log2_scale);  // q has its sign
-#pragma unroll
-    for (int m = 0; m < kM; ++m)
-#pragma unroll
-        for (int r = 0; r < 2; ++r) {
-            const float before = rows.largest[m][r];
-            float largest = before;
-#pragma unroll
-            for (int i = 0; i < kTiles * 4; ++i) largest = fmaxf(largest, scores[i / 4][m][i / 2 % 2][2 * r + i % 2]);
-            for (int offset = 1; offset < 4; offset *= 2)
-                largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, offset));
-            largest = fmaxf(largest, least[m][r]);
-            const float shift = largest == -INFINITY ? 0.0f : largest * scale;
-            const float shrink = fast_exp2(before * scale - shift);
-            float total = rows.total[m][r] * shrink;
-            rows.largest[m][r] = largest;
-#pragma unroll
-            for (int i = 0; i < kD / 8; ++i) {
-                rows.sums[m][i][2 * r] *= shrink;
-                rows.sums[m][i][2 * r + 1] *= shrink;
-            }
-#pragma unroll
-            for (int i = 0; i < kTiles * 4; ++i) {
-                float& score = scores[i / 4][m][i / 2 % 2][2 * r + i % 2];
-                score = fast_exp2(score * scale - shift);
-                total += score;
-            }
-            rows.total[m][r] = total;
-        }
+    weigh(a, scores, all_seen, seen, rows, shrink);
+    shrink_sums(rows, shrink);
 #pragma unroll
     for (int i = 0; i < kTiles; ++i) {
         std::uint32_t weights[kM][4];
-#pragma unroll
-        for (int j = 0; j < 4 * kM; ++j) {
-            const auto& of = scores[i][j / 4][j / 2 % 2];
-            weights[j / 4][j % 4] = pack<T>(of[j % 2 * 2], of[j % 2 * 2 + 1]);
-        }
+        pack_weights<T>(scores[i], weights);
         add_values<T, C, kD>(rows.sums, weights, v + 16 * i * TileRow<C, kD>::kStride);
     }
 }
-
-/// The keys [begin, end) that the block's rows of a sequence see together.
-struct Keys {
-    static constexpr int kNone = 1 << 30;
-    int sequence, begin = kNone, end = 0;
-
-    /// Of the sequence that follows `after` among those of the rows, or kNone. All lanes of a warp call together.
-    template <int kRows>
-    __device__ static Keys next(const int* sequence_of, const int2* seen, int after) {
-        const int lane = int(threadIdx.x) % 32;
-        Keys keys{kNone};
-        for (int row = lane; row < kRows; row += 32)
-            if (sequence_of[row] > after) keys.sequence = min(keys.sequence, sequence_of[row]);
-        keys.sequence = __reduce_min_sync(0xffffffffu, keys.sequence);
-        for (int row = lane; row < kRows; row += 32)
-            if (sequence_of[row] == keys.sequence) {
-                keys.begin = min(keys.begin, seen[row].x);
-                keys.end = max(keys.end, seen[row].y);
-            }
-        keys.begin = __reduce_min_sync(0xffffffffu, keys.begin);
-        keys.end = __reduce_max_sync(0xffffffffu, keys.end);
-        return keys;
-    }
-    template <int kD>
-    __device__ int tiles() const {
-        return (end - begin + kKeys<kD> - 1) / kKeys<kD>;
-    }
-};
-
-/// The tiles [first, last) that a block takes of those of all its sequences, and how many blocks have some.
-struct Share {
-    int first, last, splits;
-};
 
 /// What a thread copies of a tile: of each kPass-th key, from `key` on, each kSpan-th chunk of 16 bytes. Threads read
 /// whole sectors together, and each eight of them write to other banks.
@@ -175,7 +74,7 @@ template <class T, class C, int kD>
 __global__ void __launch_bounds__(kWarps * 32, kBlocks)
     attention_prefill_kernel(const __grid_constant__ AttentionTensors a, const PrefillParts parts) {
     using Row = TileRow<C, kD>;
-    constexpr int kM = Rows<kD>::kTiles, kRows = kPrefillRows<kD>, kThreads = kWarps * 32;
+    constexpr int kM = kRowTiles<kD>, kRows = kPrefillRows<kD>, kThreads = kWarps * 32;
     constexpr int kTile = kKeys<kD> * Row::kStride, kQRow = TileRow<T, kD>::kStride;
     VITRO_SHARED(int, sequence_of, kRows);
     VITRO_SHARED(int, place_of, kRows);  // -1: there is no such row
@@ -191,28 +90,11 @@ __global__ void __launch_bounds__(kWarps * 32, kBlocks)
     allow_next_kernel();
     wait_for_previous_kernel();
 
-    for (int row = thread; row < kRows; row += kThreads) {
-        const int place = place_of_row(a, kv_head, row_block * kRows + row), token = place / a.heads;
-        const bool is_there = token < a.tokens;
-        place_of[row] = is_there ? place : -1;
-        seen[row] = is_there ? a.visible(token) : make_int2(0, 0);
-        sequence_of[row] = seen[row].x < seen[row].y ? a.sequences[token] : -1;
-    }
+    for (int row = thread; row < kRows; row += kThreads)
+        find_row(a, kv_head, row_block * kRows + row, place_of + row, seen + row, sequence_of + row);
     __syncthreads();
 
-    if (gridDim.z > 1) {
-        int all = 0;
-        for (Keys keys = Keys::next<kRows>(sequence_of, seen, -1); keys.sequence != Keys::kNone;
-             keys = Keys::next<kRows>(sequence_of, seen, keys.sequence))
-            all += keys.tiles<kD>();
-        const int each = max(PrefillSplits::kMinKeys / kKeys<kD>, (all + int(gridDim.z) - 1) / int(gridDim.z));
-        const int sharing = max(1, (all + each - 1) / each);
-        if (blockIdx.z == 0 && thread == 0) parts.active[item] = sharing;
-        if (int(blockIdx.z) >= sharing) return;
-        if (thread == 0) *share = {int(blockIdx.z) * each, int(blockIdx.z + 1) * each, sharing};
-    } else if (thread == 0) {
-        *share = {0, Keys::kNone, 1};
-    }
+    if (!take_share<kRows, kKeys<kD>>(sequence_of, seen, parts, item, share)) return;
 
     const auto row_of = [&](int m, int r) { return (warp * kM + m) * 16 + group + 8 * r; };
     const T* const q_data = static_cast<const T*>(a.q.data);
@@ -243,12 +125,12 @@ __global__ void __launch_bounds__(kWarps * 32, kBlocks)
     };
 
     const Copied<C, kD> copied;
-    Rows<kD> rows;
+    Rows<kD, kM> rows;
     int before = 0;  // tiles of the sequences in front
     __syncthreads();
     for (Keys keys = Keys::next<kRows>(sequence_of, seen, -1); keys.sequence != Keys::kNone;
          keys = Keys::next<kRows>(sequence_of, seen, keys.sequence)) {
-        const int n_tiles = keys.tiles<kD>(), from = max(0, share->first - before),
+        const int n_tiles = keys.tiles<kKeys<kD>>(), from = max(0, share->first - before),
                   to = min(n_tiles, share->last - before);
         before += n_tiles;
         if (from >= to) continue;
@@ -308,62 +190,12 @@ __global__ void __launch_bounds__(kWarps * 32, kBlocks)
                 return sequence_of[row] == keys.sequence ? make_int2(seen[row].x - at, seen[row].y - at)
                                                          : make_int2(0, 0);
             };
-            attend<T, C, kD>(a, q, k, k + kTile, all_seen, seen_of_tile, rows);
+            attend<T, C>(a, q, k, k + kTile, all_seen, seen_of_tile, rows);
         }
         cp_async_wait<0>();
     }
 
-#pragma unroll
-    for (int m = 0; m < kM; ++m)
-#pragma unroll
-        for (int r = 0; r < 2; ++r)
-            for (int offset = 1; offset < 4; offset *= 2)
-                rows.total[m][r] += __shfl_xor_sync(0xffffffffu, rows.total[m][r], offset);
-    if (share->splits > 1) {
-#pragma unroll
-        for (int m = 0; m < kM; ++m)
-#pragma unroll
-            for (int r = 0; r < 2; ++r) {
-                const int row = row_of(m, r);
-                if (place_of[row] < 0) continue;
-                const std::int64_t at = (std::int64_t(item) * gridDim.z + blockIdx.z) * kRows + row;
-                if (part == 0) parts.states[at] = make_float2(rows.largest[m][r], rows.total[m][r]);
-#pragma unroll
-                for (int i = 0; i < kD / 16; ++i)
-                    for (int j = 0; j < 2; ++j)
-                        *reinterpret_cast<float2*>(parts.sums + at * kD + first_of_pair<C>(i, j)) =
-                            sums_of_pair<C>(rows.sums[m], i, j, r);
-            }
-        return;
-    }
-    unsigned not_finite[kM][2];  // by lane, four to a row
-#pragma unroll
-    for (int m = 0; m < kM; ++m)
-#pragma unroll
-        for (int r = 0; r < 2; ++r) {
-            const int row = row_of(m, r), place = place_of[row];
-            const float scale = seen[row].x < seen[row].y ? 1.0f / rows.total[m][r] : 0.0f;
-            T* const out = static_cast<T*>(a.out.data) + std::int64_t(place) * kD;
-            float zeros = 0.0f;
-#pragma unroll
-            for (int i = 0; i < kD / 16; ++i)
-                for (int j = 0; j < 2; ++j) {
-                    const float2 sums = sums_of_pair<C>(rows.sums[m], i, j, r);
-                    const float2 means = make_float2(sums.x * scale, sums.y * scale);
-                    zeros += means.x * 0.0f + means.y * 0.0f;
-                    if (place >= 0)
-                        *reinterpret_cast<unsigned*>(out + first_of_pair<C>(i, j)) = pack<T>(means.x, means.y);
-                }
-            not_finite[m][r] = __ballot_sync(0xffffffffu, place >= 0 && !(zeros == 0.0f));
-        }
-    unsigned any = 0;
-    for (int i = 0; i < 2 * kM; ++i) any |= not_finite[i / 2][i % 2];
-    if (any == 0) return;
-    __syncwarp();
-    for (int m = 0; m < kM; ++m)
-        for (int row = 0; row < 16; ++row)
-            if ((not_finite[m][row / 8] >> (row % 8 * 4) & 0xfu) != 0)
-                attend_alone<T, C, kD>(a, place_of[(warp * kM + m) * 16 + row]);
+    finish<T, C, kRows>(a, parts, item, share->splits, place_of, seen, row_of, rows);
 }
 
 template <class T, class C, int kD>

@@ -63,6 +63,9 @@ __device__ __attribute__((noinline)) void attend_alone(const AttentionTensors& a
 /// Queues the kernel for steps of whole prompts. False where there is none for this head size on this device.
 bool launch_attention_prefill(const AttentionTensors& a, const PrefillSplits& splits, std::byte* parts,
                               CudaBackend& backend);
+/// The same by wgmma, on devices that have it; caches have q's type.
+bool launch_attention_hopper(const AttentionTensors& a, const PrefillSplits& splits, std::byte* parts,
+                             CudaBackend& backend);
 /// Puts the parts together.
 void launch_attention_combine(const AttentionTensors& a, const PrefillSplits& splits, const PrefillParts& parts,
                               CudaBackend& backend);

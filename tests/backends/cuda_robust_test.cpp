@@ -206,12 +206,14 @@ TEST_CASE("recordings, programmatic launches and prefetching can be switched off
         Doubling doubling;
         CHECK(doubling.backend.prefetched(weights).size() == 1);
         CHECK(doubling.backend.stream().programmatic->allowed);
+        CHECK(doubling.backend.has_wgmma());
     }
     const Variable graphs("VITRO_CUDA_GRAPHS", "0"), programmatic("VITRO_CUDA_PDL", "0"),
-        prefetch("VITRO_CUDA_PREFETCH", "0");
+        prefetch("VITRO_CUDA_PREFETCH", "0"), wgmma("VITRO_CUDA_WGMMA", "0");
     Doubling doubling;
     CHECK(doubling.backend.record([] {}) == nullptr);
     CHECK(doubling.backend.prefetched(weights).empty());
+    CHECK_FALSE(doubling.backend.has_wgmma());
     const Planted planted({.call = "programmatic launch"});
     doubling.queue();
     CHECK(clear_failures() == 0);

@@ -79,13 +79,14 @@ __global__ void multiply_by_group(const T* a, const T* b, float* c, int k) {
         }
         commit_products();
         if (kMistake == GroupMistake::writes_sums_early) sums[1] = 1.0f;
+        if (kMistake == GroupMistake::writes_rows_early) held[0][1] = 0;
         if (kMistake == GroupMistake::overwrites_b) {
             __syncthreads();
             if (thread < 64) reinterpret_cast<uint4*>(tile)[thread] = uint4{};
             fence_async_proxy();
             __syncthreads();
         }
-        wait_for_products<0>();
+        if (kMistake != GroupMistake::leaves_a_product) wait_for_products<0>();
         __syncthreads();
     }
     for (int i = 0; i < kColumns / 2; ++i) c[(row + i / 2 % 2 * 8) * kColumns + i / 4 * 8 + 2 * part + i % 2] = sums[i];
@@ -139,7 +140,9 @@ VITRO_GROUP(__nv_bfloat16, 128, rows_of_128, true, none);
 VITRO_GROUP(__nv_bfloat16, 64, rows_of_128, false, no_proxy_fence);
 VITRO_GROUP(__nv_bfloat16, 64, rows_of_128, false, no_product_fence);
 VITRO_GROUP(__nv_bfloat16, 64, rows_of_128, false, writes_sums_early);
+VITRO_GROUP(__nv_bfloat16, 64, rows_of_128, false, writes_rows_early);
 VITRO_GROUP(__nv_bfloat16, 64, rows_of_128, false, overwrites_b);
+VITRO_GROUP(__nv_bfloat16, 64, rows_of_128, false, leaves_a_product);
 VITRO_GROUP(__nv_bfloat16, 64, rows_of_128, false, not_swizzled);
 VITRO_GROUP(__nv_bfloat16, 64, rows_of_128, true, not_swizzled);
 VITRO_GROUP(__nv_bfloat16, 64, rows_of_128, false, not_aligned);

@@ -27,6 +27,8 @@ enum class GroupMistake {
     no_product_fence,   // writes registers between products
     writes_sums_early,  // before the product is done
     overwrites_b,       // before the product is done
+    writes_rows_early,  // of a, before the product is done
+    leaves_a_product,   // that nobody waits for
     not_aligned,        // b's blocks of rows begin anywhere
     not_swizzled,       // its chunks stand where they would without
 };

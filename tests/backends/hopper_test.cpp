@@ -116,6 +116,8 @@ TEST_CASE("emulation: planted mistakes with products of four warps") {
     bool is_right = false;
     CHECK_HAS(fault_of_mistake<GroupMistake::no_product_fence>(is_right), "missing fence_products");
     CHECK_HAS(fault_of_mistake<GroupMistake::writes_sums_early>(is_right), "missing wait_for_products");
+    CHECK_HAS(fault_of_mistake<GroupMistake::writes_rows_early>(is_right), "has written the rows of a product");
+    CHECK_HAS(fault_of_mistake<GroupMistake::leaves_a_product>(is_right), "ends while a product is under way");
     CHECK(fault_of_mistake<GroupMistake::overwrites_b>(is_right) == "");
     CHECK_FALSE(is_right);  // as on the device: what is written too early is what is multiplied
     CHECK(fault_of_mistake<GroupMistake::not_swizzled>(is_right) == "");

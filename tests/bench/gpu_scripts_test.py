@@ -93,6 +93,21 @@ class Sass(unittest.TestCase):
         found = sass.parse_sass(text.splitlines())["_Zkernel"]
         self.assertEqual((found.copies, found.early_copies), (2, 1))
 
+    def test_products_of_four_warps_and_registers_that_groups_trade(self) -> None:
+        text = """
+		Function : _Zkernel
+        /*0000*/                   USETMAXREG.DEALLOC.CTAPOOL 0x38 ;
+        /*0010*/                   HGMMA.64x96x16.F32.BF16 R24, R4, gdesc[UR4], R24, gsb0 ;
+        /*0020*/                   WARPGROUP.DEPBAR.LE gsb0, 0x1 ;
+        /*0030*/                   MUFU.EX2 R8, R9 ;
+        /*0040*/                   WARPGROUP.DEPBAR.LE gsb0, 0x0 ;
+        /*0050*/                   MUFU.EX2 R8, R9 ;
+        /*0060*/                   HMMA.16816.F32.BF16 R24, R28, R8, R24 ;
+        /*0070*/                   EXIT ;
+"""
+        found = sass.parse_sass(text.splitlines())["_Zkernel"]
+        self.assertEqual((found.tensor_core, found.by_groups, found.overlapped, found.resizes), (2, 1, 1, 1))
+
     def test_resources_without_the_kilobyte_that_the_system_keeps(self) -> None:
         found = sass.parse_resources(RESOURCES)
         self.assertEqual(found["_Zfirst"], sass.Resources(registers=40, stack=16, static_shared=128, local=8))

@@ -1,109 +1,16 @@
 // Attention on CUDA where blocks share the keys of a token or of a chunk: the result is the reference's, whoever shares
 // with whom.
-#include "backends/cuda/devices.h"
-#include "base/random.h"
-#include "ops/attention/attention.h"
 #include "ops/attention/attention_splits_cuda.h"
-#include "ops/check/kernel_check.h"
-#include "ops/common/example_fill.h"
-#include "tests/ops/cuda_kernel.h"
+#include "tests/ops/attention_steps.h"
 
 #include <doctest/doctest.h>
 
 #include <cmath>
 
 namespace vitro::test {
-namespace {
 
 using cuda_emulated::DecodeSplits;
 using cuda_emulated::PrefillSplits;
-
-/// How many positions of a sequence the caches hold, and how many tokens of the step are the last of them.
-struct Sequence {
-    std::int64_t length, tokens;
-};
-
-struct Heads {
-    std::int64_t q, kv, size;
-};
-
-constexpr std::int64_t kSlots = 16;
-
-struct Step {
-    std::vector<Sequence> sequences;
-    Heads heads;
-    DType dtype, cached;
-    Attention attention{};
-
-    std::int64_t tokens() const {
-        std::int64_t n = 0;
-        for (const Sequence& each : sequences) n += each.tokens;
-        return n;
-    }
-    std::int64_t pages() const {  // of a sequence
-        std::int64_t longest = 1;
-        for (const Sequence& each : sequences) longest = std::max(longest, each.length);
-        return (longest + kSlots - 1) / kSlots;
-    }
-
-    Example example() const {
-        const std::int64_t count = std::ssize(sequences), all_pages = count * pages();
-        const auto fill = [*this, all_pages](std::size_t index, const Tensor& tensor, Random& random) {
-            auto* at = tensor.as<std::int32_t>();
-            for (std::size_t s = 0; s < sequences.size(); ++s)
-                for (std::int64_t i = sequences[s].length - sequences[s].tokens; i < sequences[s].length; ++i) {
-                    if (index == Attention::kPositions) *at++ = static_cast<std::int32_t>(i);
-                    if (index == Attention::kSequences) *at++ = static_cast<std::int32_t>(s);
-                }
-            if (index == Attention::kLengths)
-                for (const Sequence& each : sequences) *at++ = static_cast<std::int32_t>(each.length);
-            if (index == Attention::kPageTable) fill_distinct(tensor, all_pages, random);
-            return index >= Attention::kPositions;
-        };
-        const TensorType cache{cached, {all_pages, kSlots, heads.kv, heads.size}};
-        return {{{dtype, {tokens(), heads.q, heads.size}},
-                 cache,
-                 cache,
-                 {DType::i32, {tokens()}},
-                 {DType::i32, {tokens()}},
-                 {DType::i32, {count, pages()}},
-                 {DType::i32, {count}}},
-                attention,
-                {},
-                fill};
-    }
-    template <class Splits>
-    Splits splits() const {
-        constexpr int kMultiprocessors = 8;  // of the emulation
-        return Splits(tokens(), heads.q, heads.kv, heads.size, attention.visibility.most(pages() * kSlots),
-                      kMultiprocessors);
-    }
-};
-
-void check(const Step& step, bool with_special = false) {
-    const std::unique_ptr<Backend> backend = cuda_emulated::make_backend();
-    const Example example = step.example();
-    check::OpCase each(kAttention, example, example.inputs, 1);
-    const KernelDef& kernel = cuda_kernel("attention");
-    const auto found = each.kernel(kernel, *backend, 0xff);
-    const auto differences = check::differences(each, each.reference(), found, each.rounds_between(kernel, *backend));
-    for (const std::string& difference : differences) FAIL_CHECK(difference);
-    CHECK(each.complaints().empty());
-    for (std::uint64_t seed = 1; with_special && seed <= 6; ++seed) {
-        check::OpCase special(kAttention, example, example.inputs, seed);
-        special.put_special(seed);
-        const auto expected = special.reference(), given = special.kernel(kernel, *backend, 0xff);
-        const TensorType& type = special.output_types()[0];
-        CHECK(check::special_difference(type, expected[0], given[0],
-                                        check::decomposition_tolerance(type.dtype, expected[0])) == "");
-    }
-}
-
-Attention scaled(float scale, Visibility visibility = {}, float softcap = 0) {
-    return {.scale = scale, .visibility = visibility, .softcap = softcap};
-}
-
-}  // namespace
 
 TEST_CASE("a chunk after a long context: blocks share its keys, and their parts become one result") {
     const Step steps[] = {

@@ -1,5 +1,5 @@
-// nvcc compiles every CUDA source for all architectures, without a warning, and no kernel spills. Needs the toolkit, no
-// GPU.
+// nvcc compiles every CUDA source for all architectures, without a warning, no kernel spills, and products of four
+// warps are not made to wait for each other. Needs the toolkit, no GPU.
 #include "tests/paths.h"
 
 #include <doctest/doctest.h>
@@ -78,6 +78,14 @@ std::vector<std::string> spills(const std::string& said, int& kernels) {
     return out;
 }
 
+/// What ptxas says of products of four warps that it runs one after the other, and of setmaxnreg that it leaves out.
+std::vector<std::string> losses(const std::string& said) {
+    std::vector<std::string> out;
+    for (std::size_t at = 0; (at = said.find("Potential Performance Loss", at)) != std::string::npos; ++at)
+        out.push_back(said.substr(at, said.find('\n', at) - at));
+    return out;
+}
+
 /// What bench/gpu/sass.py prints of a source's kernels for sm_90a; empty where a tool is missing, which is said aloud.
 std::string sass_of(const std::string& source) {
     const std::string path = nvcc();
@@ -121,6 +129,7 @@ TEST_CASE("nvcc compiles all kernels for all architectures, without warnings and
             const Said said = compile(path, source);
             CHECK_MESSAGE(said.status == 0, source.string(), ":\n", said.text);
             for (const std::string& spill : spills(said.text, kernels)) FAIL_CHECK(source.string(), ": ", spill);
+            for (const std::string& loss : losses(said.text)) FAIL_CHECK(source.string(), ": ", loss);
         }
     CHECK(kernels > 3 * 20);
 }
@@ -156,11 +165,37 @@ TEST_CASE("attention of many tokens: what is loaded of keys and values feeds two
     CHECK(kernels == 16);  // bf16 and f16, caches of fp8 or the same
 }
 
+TEST_CASE("attention by products of four warps: weights are made beside products, groups of warps trade registers") {
+    const std::string said = sass_of("ops/attention/attention_hopper_cuda.cu");
+    if (said.empty()) return;
+    const auto all_have = [&](int size, int expected, const char* what) {
+        const auto body = [&](const std::string& kernel, int count) { CHECK_MESSAGE(count == expected, kernel); };
+        const std::string pattern = fmt::format("(attention_hopper_kernel<.*, {}>): .* (\\d+) {}", size, what);
+        CHECK(each_line(said, pattern.c_str(), body) == 2);  // bf16 and f16
+    };
+    for (const int size : {64, 96, 128}) {
+        const int keys = size > 96 ? 96 : 128;  // of a tile
+        // The first keys and the last values stand alone.
+        all_have(size, 2 * (size / 16 + keys / 16), "by four warps");
+        // Of a thread's two rows a quarter of the keys, with a softcap and without, and what becomes of earlier sums.
+        all_have(size, 2 * 2 * (keys / 4) + 2, "exponentials beside them");
+        all_have(size, 2, "changes of registers");
+        all_have(size, 0, "of local memory");
+    }
+}
+
 TEST_CASE("what only Hopper has compiles for every card") {
     const std::string path = nvcc();
     if (path.empty()) return;
     const Said said = compile(path, "tests/backends/hopper_kernels.cu");
     CHECK_MESSAGE(said.status == 0, said.text);
+}
+
+TEST_CASE("products that wait for each other are noticed") {
+    CHECK(
+        losses("ptxas info : (C7515) Potential Performance Loss: wgmma.mma_async instructions are serialized\nptxas") ==
+        std::vector<std::string>{"Potential Performance Loss: wgmma.mma_async instructions are serialized"});
+    CHECK(losses("ptxas info : Used 168 registers").empty());
 }
 
 TEST_CASE("a spill is noticed") {
