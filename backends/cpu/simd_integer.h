@@ -109,6 +109,16 @@ public:
 #endif
     }
 
+    /// The same with the four bytes at `x` in each lane: one instruction, which the compiler makes two of.
+    [[gnu::always_inline]] void add_same(Bytes w, [[maybe_unused]] Bytes magnitude, const void* x,
+                                         [[maybe_unused]] bool first) {
+#if defined(__AVX512VNNI__)
+        asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(total_) : "v"(w), "m"(*static_cast<const char(*)[4]>(x)));
+#else
+        add(w, magnitude, broadcast_bytes(x), first);
+#endif
+    }
+
     [[gnu::always_inline]] void flush() {
 #if VITRO_HAS_VNNI
 #elif defined(__AVX512BW__)

@@ -169,7 +169,7 @@ private:
                 const simd::Bytes w = codes<g * kGroupColumns + 4 * step>(turn * kGroupColumns, row);
                 const simd::Bytes size = Sum::magnitude_of(w);
                 simd::unrolled<tokens>([&](auto t) __attribute__((always_inline)) {
-                    sum[t].add(w, size, simd::broadcast_bytes(x(t).numbers + 4 * step), s % kRun == 0);
+                    sum[t].add_same(w, size, x(t).numbers + 4 * step, s % kRun == 0);
                     if constexpr (s % kRun == kRun - 1) sum[t].flush();
                 });
             });
