@@ -96,13 +96,13 @@ bool is_heeded(std::string_view key, const Architecture& known) {
 
 }  // namespace
 
-void refuse_keys_not_heeded(const JsonValue& config, const Architecture& known) {
+void refuse_keys_not_heeded(const JsonValue& config, const Architecture& known, std::string_view name) {
     for (Switch by : kSwitches) {
         if (by.key == "is_causal") by.neutral_flag = known.is_causal;
         const auto value = config.given(by.key);
         if (value && !is_heeded(by.key, known) && !asks_for_nothing(*value, by))
             value->refuse(
-                fmt::format("no such key, since it changes the result and {} has nothing of the kind", known.name));
+                fmt::format("no such key, since it changes the result and {} has nothing of the kind", name));
     }
 }
 

@@ -179,35 +179,33 @@ bool file_exists(const std::filesystem::path& path) {
     return std::filesystem::exists(path, error);
 }
 
+namespace {
+
+/// To the end, which no size tells for certain: files of /proc have none.
+std::string read_all(int descriptor, const std::string& name, std::size_t expected_bytes, std::size_t max_bytes) {
+    std::string text;
+    text.reserve(expected_bytes);
+    std::array<char, 1 << 16> part;
+    for (;;) {
+        const ssize_t count = ::read(descriptor, part.data(), part.size());
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) fail("{}: cannot be read: {}", name, std::strerror(errno));
+        if (count == 0) return text;
+        text.append(part.data(), static_cast<std::size_t>(count));
+        if (text.size() > max_bytes) fail("{}: expected at most {} bytes", name, max_bytes);
+    }
+}
+
+}  // namespace
+
 std::string read_file(const std::filesystem::path& path, std::size_t max_bytes) {
     const Descriptor descriptor(open_for_reading(path));
     const auto size = static_cast<std::size_t>(status_of_regular_file(descriptor, path).st_size);
     if (size > max_bytes) fail("{}: expected at most {} bytes, found {}", path.string(), max_bytes, size);
-    std::string text(size, '\0');
-    std::size_t filled = 0;
-    while (filled < size) {
-        const ssize_t count = ::read(descriptor.value(), text.data() + filled, size - filled);
-        if (count < 0 && errno == EINTR) continue;
-        if (count < 0) fail("{}: cannot be read: {}", path.string(), std::strerror(errno));
-        if (count == 0) break;
-        filled += static_cast<std::size_t>(count);
-    }
-    text.resize(filled);
-    return text;
+    return read_all(descriptor.value(), path.string(), size, max_bytes);
 }
 
-std::string read_stdin(std::size_t max_bytes) {
-    std::string text;
-    std::array<char, 1 << 16> part;
-    for (;;) {
-        const ssize_t count = ::read(STDIN_FILENO, part.data(), part.size());
-        if (count < 0 && errno == EINTR) continue;
-        if (count < 0) fail("stdin: cannot be read: {}", std::strerror(errno));
-        if (count == 0) return text;
-        text.append(part.data(), static_cast<std::size_t>(count));
-        if (text.size() > max_bytes) fail("stdin: expected at most {} bytes", max_bytes);
-    }
-}
+std::string read_stdin(std::size_t max_bytes) { return read_all(STDIN_FILENO, "stdin", 0, max_bytes); }
 
 OutputFile::OutputFile(std::filesystem::path path) : path_(std::move(path)) {
     const std::optional<std::filesystem::path> end = end_of_links(path_);

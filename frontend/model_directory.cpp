@@ -91,7 +91,7 @@ std::string hint_for_container(const fs::path& directory) {
                 return fmt::format("the Hugging Face hub's cache: name one of its models, such as {}",
                                    snapshot.string());
     for (const std::string& name : names_in(directory))
-        if (is_there(directory / name / "config.json"))
+        if (name.ends_with(".gguf") || is_there(directory / name / "config.json"))
             return fmt::format("a directory that holds one: {}", (directory / name).string());
     return {};
 }

@@ -31,10 +31,13 @@ Graph build(const ModelConfig& config, const BuildOptions& options) {
     });
 }
 
-constexpr ConfigKeys kKeys{.activation = "hidden_activation",
-                           .query_scalar = "query_pre_attn_scalar",
-                           .attention_softcap = "attn_logit_softcapping",
-                           .logit_softcap = "final_logit_softcapping"};
+/// `attention_softcap`: empty for Gemma 3, whose key of that name transformers keeps and never reads.
+constexpr ConfigKeys keys(std::string_view attention_softcap) {
+    return {.activation = "hidden_activation",
+            .query_scalar = "query_pre_attn_scalar",
+            .attention_softcap = attention_softcap,
+            .logit_softcap = "final_logit_softcapping"};
+}
 
 }  // namespace
 
@@ -42,7 +45,7 @@ const Architecture kGemma2{
     .name = "Gemma2ForCausalLM",
     .model_type = "gemma2",
     .build = build<false>,
-    .keys = kKeys,
+    .keys = keys("attn_logit_softcapping"),
     .n_kv_heads = 4,
     .head_dim = 256,
     .max_positions = 8192,
@@ -64,7 +67,7 @@ const Architecture kGemma3{
     .name = "Gemma3ForCausalLM",
     .model_type = "gemma3_text",
     .build = build<true>,
-    .keys = kKeys,
+    .keys = keys({}),
     .n_kv_heads = 4,
     .head_dim = 256,
     .max_positions = 131072,

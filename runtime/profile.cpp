@@ -223,4 +223,27 @@ Cost cost_of_step(const Executor& executor, std::size_t step, Backend& host) {
     return cost_of(*node.op, {inputs, call.outputs, call.attributes, host});
 }
 
+Cost cost_of_run(const Executor& executor, Backend& host) {
+    const Program& program = executor.program();
+    Cost all;
+    for (std::size_t i = 0; i < program.steps.size(); ++i) {
+        if (program.steps[i].run == nullptr) continue;
+        Cost cost = cost_of_step(executor, i, host);
+        const Call call = executor.call(i);
+        const Node& node = program.graph.node(program.steps[i].node);
+        const auto leave_out = [&](const std::vector<ValueId>& ids, std::span<const Tensor> tensors) {
+            for (std::size_t at = 0; at < ids.size(); ++at) {
+                if (ids[at] == kAbsent) continue;
+                const Region region = program.plan.place(ids[at]).region;
+                if (region != Region::weights && region != Region::states) cost.bytes -= tensors[at].bytes();
+            }
+        };
+        leave_out(node.inputs, call.inputs);
+        leave_out(node.outputs, call.outputs);
+        all.bytes += std::max<std::int64_t>(0, cost.bytes);
+        all.flops += cost.flops;
+    }
+    return all;
+}
+
 }  // namespace vitro

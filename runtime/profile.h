@@ -117,4 +117,8 @@ std::vector<ProfileRow> rows_of(const Profile& profile, Phase phase, ProfileBy b
 /// to the host for it, whose backend `host` is.
 Cost cost_of_step(const Executor& executor, std::size_t step, Backend& host);
 
+/// Of all steps together; of the bytes only those of weights and states, since what passes from step to step stays in
+/// the device's caches where it is small.
+Cost cost_of_run(const Executor& executor, Backend& host);
+
 }  // namespace vitro

@@ -10,7 +10,7 @@ for tool in aarch64-linux-gnu-g++ qemu-aarch64 apt-get dpkg; do
     command -v "$tool" >/dev/null || { echo "skipped: there is no $tool" >&2; exit 77; }
 done
 
-libraries=(libfmt-dev libfmt9 libpcre2-dev libpcre2-8-0 libutf8proc-dev libutf8proc2 libedit-dev libedit2 libbsd-dev libbsd0
+libraries=(libfmt-dev libfmt9 libonig-dev libonig5 libutf8proc-dev libutf8proc2 libedit-dev libedit2 libbsd-dev libbsd0
            libmd0 libncurses-dev libtinfo6 libsentencepiece-dev libsentencepiece0 libprotobuf-lite32 zlib1g)
 if [ ! -f "$folder/root/complete" ]; then
     # Lists of its own: this machine's packages stay as they are.

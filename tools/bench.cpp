@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "runtime/append.h"
 #include "runtime/peaks.h"
+#include "runtime/profile.h"
 #include "tools/bench_cache.h"
 #include "tools/bench_table.h"
 #include "tools/common.h"
@@ -62,6 +63,7 @@ struct Flags {
     std::filesystem::path plot;
     int repeats = 9;
     std::int64_t warm_up = 0;  // milliseconds
+    bool machine = false;
     bool kernels = false;
     bool json = false;
     bool lines = false;
@@ -96,20 +98,6 @@ std::vector<std::int32_t> random_tokens(const ModelConfig& config, std::int64_t 
     return tokens;
 }
 
-/// Bytes that a decode step has to read: all weights but the embedding table, and the cache of `cached` tokens.
-double step_bytes(const LanguageModel& model, double cached) {
-    const Graph& graph = model.program(Phase::decode).graph;
-    double weights = 0, slot = 0;
-    for (const ValueInfo& value : graph.values) {
-        if (value.kind == ValueKind::weight && !value.path.ends_with("embed_tokens.weight"))
-            weights += static_cast<double>(bytes_of(value.type, {}));
-        if (value.kind == ValueKind::state)  // [pages, slots, heads, head_dim]
-            slot += static_cast<double>(bytes_of(value.type, {})) /
-                    static_cast<double>(value.type.dim(0).size * value.type.dim(1).size);
-    }
-    return weights + slot * cached;
-}
-
 class Bench {
 public:
     /// `tell` hears of the whole after each case: what it is, and which of its lists has grown.
@@ -127,8 +115,9 @@ public:
         json_["device"] = device().description();
         json_["load_seconds"] = load_seconds_;
         first_token();
-        if (device().is_host()) measure_limits_of_host();
+        if (device().is_host() || flags_.machine) measure_limits();
         tell_(json_, "");
+        if (flags_.machine) tell_(json_, "limits");
         each_case(flags_.verify, "verify", [&](const DecodeCase& one) {
             json_["verify"].push_back(verify_steps(model(), one.batch, one.context));
         });
@@ -149,12 +138,13 @@ public:
 private:
     /// What the rows are held against: reading memory that is in no cache, and multiplying from registers. Measured
     /// beside each case, and the best so far counts, since what else the machine does takes part of either at times.
-    void measure_limits_of_host() {
+    void measure_limits() {
         note_peak_memory();
         peaks_ = peaks_.value_or(Peaks{}).or_better(measure_peaks(device()));
         reset_peak_memory();
         json_["limits"] = {{"bytes_per_second", peaks_->bytes_per_second},
                            {"flops_per_second", peaks_->flops_per_second},
+                           {"flops_of", peaks_->flops_of},
                            {"bf16_flops_per_second", peaks_->bf16_per_second},
                            {"integer_operations_per_second", peaks_->integer_per_second}};
     }
@@ -162,9 +152,11 @@ private:
     /// Of the model's work; the measurements of the machine have memory of their own.
     void note_peak_memory() { peak_memory_ = std::max(peak_memory_, peak_memory().value_or(0)); }
 
-    /// Rates, and their shares of the limits, of a step that takes `time`.
-    void add_rates(Json& row, Phase phase, double time, double tokens, double bytes, double flops) {
+    /// Rates, and their shares of the limits, of a step of which `time` is the time and the latest run an example.
+    void add_rates(Json& row, Phase phase, double time, double tokens) {
         const Arithmetic arithmetic = arithmetic_of(model().program(phase).graph);
+        const Cost cost = cost_of_run(model().executor(phase), open_->devices.targets.back().backend);
+        const double bytes = double(cost.bytes), flops = double(cost.flops);
         row.update(Json{{"seconds", time},
                         {"tokens_per_second", tokens / time},
                         {"deviation", deviation_},
@@ -173,7 +165,7 @@ private:
                         {"flops", flops},
                         {"flops_per_second", flops / time}});
         if (!peaks_) return;
-        measure_limits_of_host();
+        measure_limits();
         row["of_read_bandwidth"] = bytes / time / peaks_->bytes_per_second;
         row["of_peak"] = flops / time / peaks_->per_second(arithmetic);
     }
@@ -259,11 +251,11 @@ private:
             for (std::int64_t i = 0; i < wanted.tokens; ++i) model().step(parts);
             return seconds_since(start) / double(wanted.tokens);
         };
-        const double time = median_of(run, [&] { free = device().free_bytes(); }),
-                     seen = double(context) + 0.5 * double(wanted.tokens + 1);  // in the mean
+        const double time = median_of(run, [&] { free = device().free_bytes(); });
         Json row{{"batch", wanted.batch}, {"context", context}, {"tokens", wanted.tokens}};
-        add_rates(row, Phase::decode, time, double(wanted.batch), step_bytes(model(), double(wanted.batch) * seen),
-                  step_flops(Phase::decode, double(wanted.batch), seen, double(wanted.batch)));
+        for (std::int64_t s = 0; s < wanted.batch; ++s) model().truncate(s, context + wanted.tokens / 2);
+        model().step(parts);  // the one in the middle
+        add_rates(row, Phase::decode, time, double(wanted.batch));
         row["launches"] = launches();
         row["allocated_bytes"] = device().is_host() ? 0 : std::int64_t(*free) - std::int64_t(*device().free_bytes());
         json_["decode"].push_back(std::move(row));
@@ -284,25 +276,10 @@ private:
         };
         const double time = median_of(run);
         Json row{{"tokens", length}, {"context", context}};
-        add_rates(row, Phase::prefill, time, double(length), step_bytes(model(), double(context + length)),
-                  step_flops(Phase::prefill, double(length), double(context) + 0.5 * double(length), 1));
+        add_rates(row, Phase::prefill, time, double(length));
         json_["prefill"].push_back(std::move(row));
         if (flags_.kernels)
             json_["prefill"].back()["kernels"] = kernel_times(model(), Phase::prefill, open_->devices, flags_.repeats);
-    }
-
-    /// Of the layers' products, of `rows` rows of logits, and of attention, where each of `tokens` sees `seen` others
-    /// in the mean.
-    double step_flops(Phase phase, double tokens, double seen, double rows) {
-        const ModelConfig& config = open_->config;
-        double weights = 0;
-        for (const ValueInfo& value : model().program(phase).graph.values)
-            if (value.kind == ValueKind::weight && value.path.starts_with("model.layers.") && value.type.rank() == 2)
-                weights += double(value.type.dim(0).size) * double(value.type.dim(1).size);
-        double attention = 0;
-        for (const LayerConfig& layer : config.layers)
-            attention += 4.0 * tokens * seen * double(config.n_heads * layer.head_dim);
-        return 2 * weights * tokens + 2 * rows * double(config.vocab_size * config.hidden_size) + attention;
     }
 
     /// The same text with and without the cache: the textbook's comparison.
@@ -367,6 +344,14 @@ void print(const Json& json, std::string_view grown) {
     if (grown.empty()) {
         print_out("{} on {}: loaded in {:.3f} s, first token after {:.3f} s\n", json["model"].get<std::string>(),
                   json["device"].get<std::string>(), number(json, "load_seconds"), number(json, "first_token_seconds"));
+        return;
+    }
+    if (grown == "limits") {
+        const Json& at = json["limits"];
+        print_out("at most, measured: {}\n",
+                  peaks_text({number(at, "bytes_per_second"), number(at, "flops_per_second"),
+                              number(at, "bf16_flops_per_second"), number(at, "integer_operations_per_second"),
+                              at["flops_of"].get<std::string>()}));
         return;
     }
     if (grown == "generate") {
@@ -479,6 +464,9 @@ void add_bench(CommandLine& line) {
         "measure each of several models, one after the other", "MODEL,…");
     command.choice("--format", flags->format, {"text", "markdown", "csv"},
                    "how to print what was measured (default text); a table has a row for each case");
+    command.flag("--machine", flags->machine,
+                 "print what the device does at most, measured: bytes read from memory that is in no cache, and "
+                 "operations on registers alone, which no kernel exceeds");
     command.flag("--kernels", flags->kernels, "also measure each kind of kernel by itself");
     command.flag("--json", flags->json, "print JSON");
     command.flag("--lines", flags->lines, "with --json: a line after each case, which has all so far");

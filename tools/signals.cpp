@@ -2,6 +2,7 @@
 
 #include "frontend/file.h"
 
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <termios.h>
 #include <unistd.h>
@@ -46,7 +47,8 @@ void restore_terminal() {
     const char* last = terminal_last.exchange(nullptr);
     if (last == nullptr || ::tcgetpgrp(STDIN_FILENO) != ::getpgrp()) return;  // in the background it is another's
     ::tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
-    say(last);
+    pollfd shown{STDERR_FILENO, POLLOUT, 0};
+    if (::poll(&shown, 1, 0) > 0) say(last);  // a terminal held by Ctrl-S would not take it
 }
 
 /// The handler is gone when it runs (SA_RESETHAND), so that raising the signal again does what it usually does.

@@ -32,18 +32,22 @@ void append_words(std::vector<Stretch>& stretches, Behavior behavior, std::vecto
             out.push_back(stretch.range);
         before = stretch.matches;
     };
+    const auto begin = static_cast<std::ptrdiff_t>(first);
     if (behavior == Behavior::merged_with_next) {
         for (auto stretch = stretches.rbegin(); stretch != stretches.rend(); ++stretch)
             add(*stretch, stretch->matches && !before);
-        std::reverse(out.begin() + static_cast<std::ptrdiff_t>(first), out.end());
-        return;
+        std::reverse(out.begin() + begin, out.end());
+    } else {
+        for (const Stretch& stretch : stretches) {
+            if (behavior == Behavior::removed && stretch.matches) continue;
+            add(stretch, behavior == Behavior::merged_with_previous ? stretch.matches && !before
+                         : behavior == Behavior::contiguous         ? stretch.matches == before
+                                                                    : false);
+        }
     }
-    for (const Stretch& stretch : stretches) {
-        if (behavior == Behavior::removed && stretch.matches) continue;
-        add(stretch, behavior == Behavior::merged_with_previous ? stretch.matches && !before
-                     : behavior == Behavior::contiguous         ? stretch.matches == before
-                                                                : false);
-    }
+    // Matches of nothing only cut.
+    out.erase(std::remove_if(out.begin() + begin, out.end(), [](TextRange word) { return word.begin == word.end; }),
+              out.end());
 }
 
 /// Cuts each word by find(its text), which gives the stretches that match.

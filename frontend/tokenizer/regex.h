@@ -1,4 +1,4 @@
-// Regular expressions as tokenizer files have them (Oniguruma's syntax), run by PCRE2 with Unicode properties and JIT.
+// Regular expressions as tokenizer files have them, run by Oniguruma, which the library of `tokenizers` does, too.
 #pragma once
 
 #include <cstddef>
@@ -18,11 +18,11 @@ struct TextRange {
 
 class Regex {
 public:
-    /// Error, with the place in the pattern, when it is malformed or means something else to PCRE2 than to Oniguruma.
+    /// Error when it is malformed.
     explicit Regex(std::string_view pattern);
 
-    /// The matches in `text` (valid UTF-8) from left to right; empty ones are left out. Error when a match takes more
-    /// steps than any sensible pattern needs.
+    /// The matches in `text` (valid UTF-8) from left to right; an empty one counts unless it stands at the end of the
+    /// one before, or in an empty text. Error when a match takes more steps than any sensible pattern needs.
     std::vector<TextRange> find_all(std::string_view text) const;
 
 private:

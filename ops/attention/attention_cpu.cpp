@@ -289,7 +289,7 @@ private:
     template <class Body>
     void each_tile_in_place(const Block& b, const Tensor& cache, std::int64_t begin, std::int64_t end,
                             const std::int64_t* cache_rows, Body&& body) const {
-        constexpr std::int64_t kLine = 64, kAhead = 1024;
+        constexpr std::int64_t kLine = 64, kAhead = 4096;
         const std::int64_t head_bytes = bytes_of(cache.dtype, s_.d);
         const std::int64_t ahead = std::min(b.heads, (kAhead + head_bytes - 1) / head_bytes);  // heads
         for (std::int64_t j = begin; j < end; j += kTileKeys) {
@@ -314,7 +314,7 @@ private:
     template <class Body>
     void each_position(const Block& b, const Tensor& cache, std::int64_t begin, std::int64_t end,
                        const std::int64_t* cache_rows, Body&& body) const {
-        constexpr std::int64_t kLine = 64, kAhead = 4096;
+        constexpr std::int64_t kLine = 64, kAhead = 8192;
         const std::int64_t head_bytes = bytes_of(cache.dtype, s_.d), row_bytes = s_.kv_heads * head_bytes;
         const std::int64_t ahead = (kAhead + row_bytes - 1) / row_bytes;  // positions
         for (std::int64_t j = begin; j < end; ++j) {
@@ -352,7 +352,7 @@ private:
         std::fill_n(out, rows_of(b) * s_.padded, 0.0f);
         each_tile_in_place(b, call_.in(Attention::kVCache), begin, end, mine.cache_rows,
                            [&](std::int64_t j, std::int64_t row, const Row(&at)[kTileKeys]) {
-                               in_tiles<2>(b.tokens * s_.group, [&](std::int64_t r, auto n) {
+                               in_tiles<kValueRows>(b.tokens * s_.group, [&](std::int64_t r, auto n) {
                                    add_values<n>(mine.scores + (row + r) * kSplitKeys + j, at, s_.d, s_.padded,
                                                  out + (row + r) * s_.padded);
                                });

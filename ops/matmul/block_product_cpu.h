@@ -12,10 +12,10 @@ inline constexpr int kTileVectors = 2;                                          
 inline constexpr int kTilePanels = kTileVectors * int{simd::kLanes} / kPackedRows;  // groups of 16 rows that these are
 inline constexpr int kTileGroups = 8;                                               // of 32 columns, expanded at once
 
-// Where there are few tokens: those that are multiplied with a panel at once (as registers allow; 0 where the machine
-// does not multiply bytes).
+// Where there are few tokens: those that are multiplied with a panel at once, at most (as registers allow; 0 where the
+// machine does not multiply bytes).
 #ifdef __AVX2__
-inline constexpr int kFew = simd::kLanes == 16 ? 4 : 1;
+inline constexpr int kFew = simd::kLanes == 16 ? 8 : 1;
 #else
 inline constexpr int kFew = 0;
 #endif
@@ -37,16 +37,24 @@ using MultiplyTiles = void (*)(Tile b, const Rounded32* a, std::int64_t a_row, s
 
 MultiplyTiles multiply_tiles_of(const CodeType& type);
 
-/// sums[t][row] of tokens a and the rows of a panel of packed blocks, `n_blocks` of them: where there are few tokens,
-/// expanding b would cost more than multiplying with it.
-using MultiplyFew = void (*)(const std::byte* panel, std::int64_t n_blocks, const Rounded32* const* a, float* sums);
+/// Packed blocks of a panel, and the memory of later ones, which is asked for `ahead` bytes before.
+struct PanelBlocks {
+    const std::byte* data;
+    std::int64_t count, ahead;
+};
+
+/// sums[t][row] of `tokens` tokens, at most kFew, and the rows of a panel += products over the columns of its blocks b;
+/// the first ones of a row overwrite. `a`: the first token's numbers of the first block, `a_row` groups from one token
+/// to the next. Rows of sums up to the kFewth may be overwritten.
+using MultiplyFew = void (*)(const PanelBlocks& b, const Rounded32* a, std::int64_t a_row, std::int64_t tokens,
+                             bool first, float* sums);
 
 /// What a product needs of a type.
 struct BlockFunctions {
     DType blocks;
     CodeType type;
     void (*expand)(const std::uint8_t* block, ExpandedGroup* to);
-    MultiplyFew multiply_one, multiply_few;  // 1 token, or kFew
+    MultiplyFew multiply_few;  // null where kFew is 0
 };
 
 std::span<const BlockFunctions> functions_of_small_blocks();  // of 32 numbers

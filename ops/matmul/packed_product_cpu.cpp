@@ -19,6 +19,8 @@ constexpr std::int64_t kTokens = 128;                               // rows of a
 constexpr std::int64_t kPanels = ProductBlock::kRow / kPackedRows;  // groups of 16 rows of b in it
 constexpr std::int64_t kAhead = 6144;                               // bytes of b that are on their way from memory
 constexpr std::int64_t kFewTokens = 2 * kFew;                       // up to how many count as few
+constexpr std::int64_t kFewAhead = 8192;                            // kAhead, where they do
+constexpr std::int64_t kFewColumns = 512;  // of a panel, which stay in the first cache for the next kFew tokens
 
 /// One thread's memory.
 struct Scratch {
@@ -63,8 +65,12 @@ public:
     std::int64_t group_bytes() const { return kPackedRows * bytes_of(blocks_, k_) / (k_ / kGroupColumns); }
 
     bool is_packed() const { return is_packed_; }
-    const std::byte* panel(std::int64_t row) const { return b_ + row * row_bytes_; }
-    std::int64_t blocks() const { return k_ / info(blocks_).block_elements; }
+    /// Packed block `block` of the 16 rows from `row` on; how many they have, and the columns of one.
+    const std::byte* panel(std::int64_t row, std::int64_t block) const {
+        return b_ + row * row_bytes_ + block * kPackedRows * info(blocks_).block_bytes;
+    }
+    std::int64_t blocks() const { return k_ / block_columns(); }
+    std::int64_t block_columns() const { return info(blocks_).block_elements; }
 
     /// Expands `groups` groups of columns, from group `group` on, of 16 rows from `row` on.
     void expand(std::int64_t row, std::int64_t group, int groups, Scratch& mine, ExpandedGroup* to) const {
@@ -111,19 +117,18 @@ std::int64_t chunk_rows(const Product& p, const ThreadPool& pool) {
     return std::clamp<std::int64_t>(share, kPackedRows, most);
 }
 
-/// multiply_few for the panels that begin at `rows`, one after the other, as memory gives the most, kFew tokens at a
-/// time; the last one stands for those that are missing.
+/// The products with the panels that begin at `rows`, one after the other, as memory gives the most. Where they pass in
+/// more than one go, the later ones find a part of the panel in the first cache while the next one is on its way.
 void multiply_panels(const PanelReader& reader, const Rounded32* a, std::int64_t a_row, std::int64_t tokens,
                      std::span<const std::int64_t> rows, float* const* sums) {
-    const TypeFunctions& functions = reader.functions();
-    for (std::size_t panel = 0; panel < rows.size(); ++panel) {
-        for (std::int64_t first = 0; first < tokens; first += kFew) {
-            const Rounded32* x[std::max(kFew, 1)];
-            for (std::int64_t t = 0; t < kFew; ++t) x[t] = a + std::min(first + t, tokens - 1) * a_row;
-            (tokens == 1 ? functions.multiply_one : functions.multiply_few)(
-                reader.panel(rows[panel]), reader.blocks(), x, sums[panel] + first * ProductBlock::kRow);
-        }
-    }
+    const std::int64_t blocks = reader.blocks(), step = tokens <= kFew ? blocks : kFewColumns / reader.block_columns();
+    for (std::size_t panel = 0; panel < rows.size(); ++panel)
+        for (std::int64_t block = 0; block < blocks; block += step)
+            for (std::int64_t t = 0; t < tokens; t += kFew)
+                reader.functions().multiply_few(
+                    {reader.panel(rows[panel], block), std::min(step, blocks - block), t == 0 ? kFewAhead : 0},
+                    a + t * a_row + block * reader.block_columns() / kGroupColumns, a_row,
+                    std::min<std::int64_t>(kFew, tokens - t), block == 0, sums[panel] + t * ProductBlock::kRow);
 }
 
 }  // namespace

@@ -280,7 +280,12 @@ TEST_CASE("keys that change the result where they are heeded are refused where t
     CHECK(error("LlamaForCausalLM", R"("is_causal": true)") == "no error");
     CHECK(error("LlamaForCausalLM", R"("is_causal": false)") != "no error");
     CHECK(error("BertModel", R"("is_causal": false)") == "no error");
-    CHECK(error("BertModel", R"("is_causal": true)") != "no error");
+    CHECK(error("BertForSequenceClassification", R"("is_causal": true)") ==
+          "config.json: \"is_causal\": expected no such key, since it changes the result and "
+          "BertForSequenceClassification has nothing of the kind, found true");
+    CHECK(error("Gemma2ForCausalLM", R"("attn_logit_softcapping": 30.0)") == "no error");
+    CHECK(error("Gemma3ForCausalLM", R"("attn_logit_softcapping": null)") == "no error");
+    CHECK(error("Gemma3ForCausalLM", R"("attn_logit_softcapping": 30.0)") != "no error");
     CHECK(error("LlamaForCausalLM", R"("scale_attn_weights": true)") == "no error");
     CHECK(error("LlamaForCausalLM", R"("scale_attn_weights": false)") != "no error");
     CHECK(error("Olmo3ForCausalLM", R"("rope_parameters": {"rope_type": "default", "rope_theta": 33.0})")

@@ -32,6 +32,12 @@ TEST_CASE("a mapped file is its bytes, wherever it is moved") {
     CHECK(moved.bytes().empty());
 }
 
+TEST_CASE("a file whose size says nothing is read to its end") {
+    CHECK(std::filesystem::file_size("/proc/self/status") == 0);
+    CHECK(read_file("/proc/self/status", 1 << 20).find("Pid:") != std::string::npos);
+    CHECK_THROWS_WITH_AS(read_file("/proc/self/status", 10), "/proc/self/status: expected at most 10 bytes", Error);
+}
+
 TEST_CASE("what is not a readable regular file is refused, without waiting") {
     const TempDir directory;
     const std::string pipe = (directory / "pipe").string();

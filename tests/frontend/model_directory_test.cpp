@@ -102,6 +102,11 @@ TEST_CASE("what holds a model instead of being one says where it is") {
     std::filesystem::create_symlink("nowhere", link);
     CHECK(refusal(link) == link + kExpected + "nothing");
     CHECK(refusal(gguf) == gguf + ": expected a GGUF file, found nothing");
+    const std::filesystem::path folder = directory / "with-a-file";
+    std::filesystem::create_directory(folder);
+    write_bytes(folder / "model-q4_0.gguf", "GGUF");
+    CHECK(refusal(folder) ==
+          folder.string() + kExpected + "a directory that holds one: " + (folder / "model-q4_0.gguf").string());
 }
 
 TEST_CASE("weights in other formats are named when those that are read are not there") {

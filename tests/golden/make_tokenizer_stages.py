@@ -39,6 +39,10 @@ NORMALIZERS = [
     {"type": "Replace", "pattern": regex(r" {2,}"), "content": "▁"},
     {"type": "Replace", "pattern": regex(r"\A +| +\z"), "content": ""},
     {"type": "Replace", "pattern": regex(r"\w"), "content": "w"},
+    # What Oniguruma has otherwise than others: options, repetitions, sets, folding, classes, and matches of nothing.
+    *[{"type": "Replace", "pattern": regex(pattern), "content": "-"}
+      for pattern in [r"(?m:o.w)", r"a(?i)B|C", r"e{,2}l", r"l{2}?o", r"\v", r"(?i)ss|ﬁ", r"[a-z&&[^aeiou]]", r"\h", r"[[:^alpha:]]",
+                      r"\b", r"(?=[A-Z])", r"$", r"^", r"a*", r"|l", r"\p{Greek}|\p{Han}", r"\p{^Alpha}", r"\R", r"(?<c>l)\k<c>"]],
     {"type": "Prepend", "prepend": "▁"},
     {"type": "Sequence", "normalizers": [{"type": "NFD"}, {"type": "StripAccents"}, {"type": "Lowercase"}]},
     {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]},
@@ -63,6 +67,7 @@ PRE_TOKENIZERS = [
     split(regex(r"\W"), "Isolated"),
     split(regex(r"[\w-]+"), "Isolated"),
     split(regex(r"^.|.$"), "Isolated"),
+    *[split(regex(r"(?=[A-Z ])|l*"), behavior) for behavior in ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"]],
     {"type": "CharDelimiterSplit", "delimiter": "e"},
     {"type": "FixedLength", "length": 3},
     {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": True}, {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}]},

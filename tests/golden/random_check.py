@@ -205,7 +205,8 @@ def random_config(rng, only=None):
         "eos_token_id": 2,
         "pad_token_id": None,
     }
-    if architecture in (Qwen3Config, MinistralConfig, Ministral3Config, Gemma2Config, Gemma3TextConfig, GptOssConfig):
+    if architecture in (Qwen3Config, MinistralConfig, Ministral3Config, Gemma2Config, Gemma3TextConfig, GptOssConfig,
+                        MixtralConfig):  # whose scaled rope transformers cannot compute without it
         sizes["head_dim"] = head_dim
     if architecture is GptOssConfig and rng.random() < 0.5:  # whole blocks of MXFP4
         sizes |= {"hidden_size": 32 * rng.randint(1, 3), "intermediate_size": 32 * rng.randint(1, 3)}
@@ -268,14 +269,14 @@ def compare_logits(vitro, own, directory, dtype, tokens, flags):
     return error <= max(TOLERANCE, 1.5 * own), f"nmse {error:.1e} (transformers {own:.1e})"
 
 
-def compare_greedy(vitro, own, directory, prompt):
+def compare_greedy(vitro, own, directory, prompt, flags):
     """(agrees, what to print) for the greedy continuation, up to where rounding could decide."""
     model, tokens = reference.load(directory, "f32"), list(prompt)
     for count in range(GREEDY_TOKENS):
         expected, margin = reference.greedy(model, tokens, 1, use_cache=False)
         if margin < 1e-3:
             return True, f"greedy equal for {count}, then a tie"
-        found = int(vitro_logits(vitro, own, tokens)[-1].argmax())
+        found = int(vitro_logits(vitro, own, tokens, *flags)[-1].argmax())
         if found != expected[0]:
             return False, f"greedy token {count} is {found}, expected {expected[0]}"
         tokens += expected
@@ -313,7 +314,7 @@ def check(seed, directory, options):
         flags = ["--kv-type", "f32"] + (["--device", options.device, "--activations", "f32"] if options.device else [])
         agrees, text = compare_logits(options.vitro, own, directory, dtype, tokens, flags)
         if agrees and options.greedy and dtype == "f32" and not is_encoder:
-            agrees, more = compare_greedy(options.vitro, own, directory, tokens)
+            agrees, more = compare_greedy(options.vitro, own, directory, tokens, flags)
             text += f"; {more}"
     except RuntimeError as error:
         agrees, text = False, str(error)

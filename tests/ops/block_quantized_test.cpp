@@ -102,7 +102,7 @@ TEST_CASE("packed weights give the bits that blocks give, for any number of rows
             const std::int64_t n = is_gated ? kN / 2 : kN;
             const std::vector<float> expected = linear_of(rounded(x), weight, 1, linear);
             CHECK(linear_of(rounded(x), packed_weight, 3, linear) == expected);
-            for (const std::int64_t rows : {1, 2, 3, 4, 5, 6, 7, 13, 129}) {
+            for (const std::int64_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16, 129}) {
                 const Data some = floats({rows, kK}, std::vector<float>(values.begin(), values.begin() + rows * kK));
                 CHECK(linear_of(rounded(some), packed_weight, 2, linear) ==
                       std::vector<float>(expected.begin(), expected.begin() + rows * n));

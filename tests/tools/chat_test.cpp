@@ -134,6 +134,14 @@ TEST_CASE("a signal that ends chat leaves the terminal as it was") {
     }
 }
 
+TEST_CASE("a signal ends chat at a terminal that Ctrl-S holds") {
+    Chat chat;
+    chat.terminal.type("\023");
+    ::usleep(100'000);
+    ::kill(chat.terminal.pid(), SIGTERM);
+    CHECK(chat.terminal.finish() == -SIGTERM);
+}
+
 TEST_CASE("commands: help, reset, save, and what is none") {
     Chat chat;
     chat.say(kItaly);

@@ -98,6 +98,26 @@ TEST_CASE("bench measures steps, prompts, generation and kinds of kernels") {
     CHECK(json.at("generate").at("seconds_without_cache") > 0);
 }
 
+TEST_CASE("bench counts what a step reads and multiplies, whatever its weights are called") {
+    for (const char* model : {"gpt2", "mixtral", "starcoder2"}) {
+        CAPTURE(model);
+        const Json json = json_of({"bench", "-m", source_path("tests/golden") / model, "-n", "1", "-p", "16", "-r", "1",
+                                   "--kernels", "-t", "1", "--json"});
+        for (const char* phase : {"decode", "prefill"}) {
+            const Json& row = json.at(phase).at(0);
+            double flops = 0, bytes = 0;
+            for (const Json& kernel : row.at("kernels")) {
+                flops += kernel.at("count").get<double>() * kernel.at("flops").get<double>();
+                bytes += kernel.at("count").get<double>() * kernel.at("bytes").get<double>();
+            }
+            CHECK(row.at("flops").get<double>() == flops);
+            CHECK(row.at("bytes").get<double>() > bytes / 4);  // the rest passes from step to step
+            CHECK(row.at("bytes").get<double>() < bytes);
+        }
+    }
+    CHECK(out_of({"bench", "--machine", "-t", "1"}).find("GB/s, ") != std::string::npos);
+}
+
 TEST_CASE("bench takes the short options of llama-bench: each length at each depth") {
     const Json json =
         json_of({"bench", "-p", "4,8", "-n", "3", "-d", "0,20", "--batch", "1,2", "-r", "2", "-t", "1", "--json"});
