@@ -336,6 +336,7 @@ GgufVocabulary gguf_vocabulary(const GgufFile& file) {
     out.model = file.at("tokenizer.ggml.model").string();
     out.tokens = file.at("tokenizer.ggml.tokens").strings();
     if (const GgufValue* value = given("pre")) out.pre = value->string();
+    if (const GgufValue* value = file.find_key("general.name")) out.model_name = value->string();
     if (const GgufValue* value = given("merges")) out.merges = value->strings();
     if (const GgufValue* value = given("scores"))
         for (const double score : value->numbers()) out.scores.push_back(static_cast<float>(score));

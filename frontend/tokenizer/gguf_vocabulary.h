@@ -25,6 +25,7 @@ struct GgufVocabulary {
     std::optional<bool> add_space_prefix;
     std::optional<bool> remove_extra_whitespaces;
     std::string precompiled_charsmap;
+    std::string model_name;  // "general.name"
 };
 
 /// Error, which opens with `file` and the key, for what is malformed or not supported.

@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <limits>
 
 using namespace vitro;
@@ -63,6 +64,19 @@ GgufVocabulary bert() {
 }
 
 }  // namespace
+
+TEST_CASE("special tokens of Phi-3 take the whitespace behind them, as llama.cpp has it by the model's name") {
+    GgufVocabulary v = llama();
+    v.add_bos_token = false;
+    const Ids kept = tokenizer_of(v).encode("a</s>\n b<s> b", false);
+    CHECK(std::count(kept.begin(), kept.end(), 3 + '\n') == 1);
+    v.model_name = "Phi-3 Mini 4k Instruct";
+    const Ids taken = tokenizer_of(v).encode("a</s>\n b<s>\nb", false);
+    CHECK(taken == tokenizer_of(v).encode("a</s>b<s>\nb", false));
+    CHECK(std::count(taken.begin(), taken.end(), 3 + '\n') == 1);  // <s> takes none
+    v.token_types[2] = 1;
+    CHECK(tokenizer_of(v).encode("a</s>\n b", false) == tokenizer_of(v).encode("a</s>b", false));
+}
 
 TEST_CASE("gpt2: words are cut as `pre` says, merges follow, bos where the file or the name asks for it") {
     GgufVocabulary v = gpt2();

@@ -189,8 +189,8 @@ TEST_CASE("references in place of kernels give the same, up to rounding: whole m
     for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<std::int32_t>(3 + 5 * i);
     for (const std::string& name : test::golden_names()) {
         CAPTURE(name);
-        test::LoadedModel kernels = test::load_golden(name, {.context = 32});
-        test::LoadedModel references = test::load_golden(name, {.context = 32}, 1, {});
+        test::LoadedModel kernels = test::load_golden(name, test::exact({.context = 32}));
+        test::LoadedModel references = test::load_golden(name, test::exact({.context = 32}), 1, {});
         for (const Step& step : references.model.program(Phase::prefill).steps) CHECK(step.is_reference);
         for (std::size_t part = 0; part < 2; ++part) {  // a prefill, a decode step
             const std::span fed = part == 0 ? std::span<const std::int32_t>(tokens) : std::span(tokens).first(1);
