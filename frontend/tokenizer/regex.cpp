@@ -6,6 +6,7 @@
 
 #include <oniguruma.h>
 
+#include <ctime>
 #include <new>
 
 namespace vitro {
@@ -15,6 +16,15 @@ constexpr unsigned long kMostRetries = 20'000'000;  // of one search; a second o
 constexpr unsigned kMostStack = 4'000'000;          // entries, about 40 bytes each
 constexpr std::size_t kMaxPattern = 64 * 1024;
 constexpr unsigned kMaxNesting = 100;
+// What all searches of a text may take, in seconds of the processor: a hundred times what sensible patterns do.
+constexpr double kMostSeconds = 3, kSecondsPerByte = 1e-5;
+constexpr std::size_t kSearchesPerLook = 16;  // at the clock
+
+double thread_seconds() {
+    timespec now{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
 
 const OnigUChar* bytes_of(std::string_view text) { return reinterpret_cast<const OnigUChar*>(text.data()); }
 
@@ -80,7 +90,13 @@ std::vector<TextRange> Regex::find_all(std::string_view text) const {
     std::vector<TextRange> ranges;
     const OnigUChar* const begin = bytes_of(text);
     const OnigUChar* const end = begin + text.size();
+    const double most = kMostSeconds + kSecondsPerByte * static_cast<double>(text.size()), start = thread_seconds();
+    std::size_t searches = 0;
     for (std::size_t at = 0; at <= text.size();) {
+        if (++searches % kSearchesPerLook == 0 && thread_seconds() - start > most)
+            fail(
+                "regular expression {}: expected at most {:.0f} seconds for a text of {} bytes, found more, at byte {}",
+                quote(pattern_), most, text.size(), at);
         const int found = onig_search_with_param(compiled_->code, begin, end, begin + at, end, region.get(),
                                                  ONIG_OPTION_NONE, parameters.get());
         if (found == ONIG_MISMATCH) break;

@@ -22,7 +22,7 @@ public:
     explicit Regex(std::string_view pattern);
 
     /// The matches in `text` (valid UTF-8) from left to right; an empty one counts unless it stands at the end of the
-    /// one before, or in an empty text. Error when a match takes more steps than any sensible pattern needs.
+    /// one before, or in an empty text. Error when matches take more steps than any sensible pattern needs.
     std::vector<TextRange> find_all(std::string_view text) const;
 
 private:

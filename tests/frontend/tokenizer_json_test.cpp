@@ -258,6 +258,17 @@ TEST_CASE("a megabyte of one letter takes time in proportion, whatever the model
     }
 }
 
+TEST_CASE("a pattern that tries all it can ends in an Error, though each of its searches is short") {
+    const Tokenizer tokenizer =
+        load(with(R"("pre_tokenizer": {"type": "Split", "behavior": "Isolated", "pattern": {"Regex": ".*.*x|."}})",
+                  R"("vocab": {"a": 0, "b": 1}, "merges": [])"));
+    std::string text;
+    while (text.size() < 200) text += "ab";
+    CHECK(tokenizer.encode(text).size() == 200);
+    while (text.size() < 40'000) text += text.size() % 500 < 2 ? "\n" : "ab";
+    CHECK_THROWS_WITH_AS(tokenizer.encode(text), doctest::Contains("seconds for a text of"), Error);
+}
+
 TEST_CASE("whatever is done to a tokenizer's files, they load or are refused with an Error") {
     Random random(17);
     for (int i = 0; i < 1500; ++i) test::fuzz_tokenizer(test::mutated_tokenizer(random));
