@@ -185,7 +185,8 @@ ChatFormat chat_format(const std::filesystem::path& directory, const Tokenizer& 
 }
 
 void add_sampling_flags(const Command& command, SamplingOptions& options) {
-    command.number("--temp", options.temperature, {.least = 0},
+    // Beyond, probabilities of different logits are one float, and the most probable tokens cannot be told.
+    command.number("--temp", options.temperature, {.least = 0, .most = 1000},
                    "temperature; 0 always takes the most probable token (default)", "T");
     command.number("--top-k", options.top_k, {0}, "choose among the K most probable tokens; 0: all (default)", "K");
     command.number("--top-p", options.top_p, {.least = 0, .most = 1},

@@ -114,10 +114,15 @@ private:
             if (c.code_point < first_chars_.size()) return first_chars_[c.code_point];
             return vocabulary_->find(word.substr(begin, c.length)).value_or(-1);
         }
-        std::string token = prefixed ? options_.continuing_subword_prefix : "";
-        token += word.substr(begin, c.length);
-        if (suffixed) token += options_.end_of_word_suffix;
-        return vocabulary_->find(token).value_or(-1);
+        return vocabulary_->find(text_of_char(word, begin, end)).value_or(-1);
+    }
+
+    /// With the prefix and the suffix that it has where it stands.
+    std::string text_of_char(std::string_view word, std::size_t begin, std::size_t end) const {
+        std::string text = begin > 0 ? options_.continuing_subword_prefix : "";
+        text += word.substr(begin, end - begin);
+        if (end == word.size()) text += options_.end_of_word_suffix;
+        return text;
     }
 
     bool falls_back(std::string_view bytes) const {
@@ -138,9 +143,13 @@ private:
             if (const std::int32_t id = id_of_char(word, begin, c); id >= 0) {
                 end_unknown();
                 out.push_back({id, begin, end});
-            } else if (falls_back(word.substr(begin, c.length))) {
-                for (std::size_t i = begin; i < end; ++i)
-                    out.push_back({byte_ids_[static_cast<unsigned char>(word[i])], i, i + 1});
+            } else if (const std::string text = text_of_char(word, begin, end); falls_back(text)) {
+                const std::size_t before = begin > 0 ? options_.continuing_subword_prefix.size() : 0;
+                for (std::size_t i = 0; i < text.size(); ++i) {  // those of prefix and suffix stand for nothing
+                    const std::size_t at = begin + std::min(i - std::min(i, before), c.length);
+                    const bool is_own = i >= before && i - before < c.length;
+                    out.push_back({byte_ids_[static_cast<unsigned char>(text[i])], at, at + is_own});
+                }
             } else if (unk_id_ >= 0) {
                 if (unknown && options_.fuse_unk) {
                     unknown->end = end;

@@ -69,7 +69,7 @@ void add_special_tokens(const GgufVocabulary& v, TokenizerParts& parts) {
         if (!is_special && !rstrip) continue;
         if (v.tokens[id].empty() || !seen.emplace(v.tokens[id], true).second) continue;
         const bool is_sentencepiece = v.model == "llama" || v.model == "t5";
-        if (is_sentencepiece && type != PieceType::control && !rstrip) continue;  // the library finds those
+        if (is_sentencepiece && type == PieceType::user_defined && !rstrip) continue;  // the library finds those
         parts.added.push_back({.id = static_cast<std::int32_t>(id),
                                .content = v.tokens[id],
                                .rstrip = rstrip,

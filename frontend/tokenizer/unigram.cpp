@@ -80,10 +80,12 @@ private:
     /// Appends a token, from right to left where it is several.
     void append(std::string_view word, Symbol symbol, std::vector<Symbol>& out) const {
         const std::string_view text = word.substr(symbol.begin, symbol.end - symbol.begin);
-        if (is_unknown(symbol.id)) symbol.id = vocabulary_->find(text).value_or(symbol.id);
-        const bool bytes = options_.byte_fallback && is_unknown(symbol.id) &&
-                           std::all_of(text.begin(), text.end(),
-                                       [&](char byte) { return byte_ids_[static_cast<unsigned char>(byte)] >= 0; });
+        const auto known =
+            is_unknown(symbol.id) ? vocabulary_->find(text) : symbol.id;  // also the unknown token's name
+        symbol.id = known.value_or(symbol.id);
+        const bool bytes = options_.byte_fallback && !known && std::all_of(text.begin(), text.end(), [&](char byte) {
+                               return byte_ids_[static_cast<unsigned char>(byte)] >= 0;
+                           });
         if (!bytes) {
             out.push_back(symbol);
             return;

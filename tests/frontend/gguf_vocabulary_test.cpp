@@ -74,6 +74,7 @@ TEST_CASE("special tokens of Phi-3 take the whitespace behind them, as llama.cpp
     const Ids taken = tokenizer_of(v).encode("a</s>\n b<s>\nb", false);
     CHECK(taken == tokenizer_of(v).encode("a</s>b<s>\nb", false));
     CHECK(std::count(taken.begin(), taken.end(), 3 + '\n') == 1);  // <s> takes none
+    CHECK(tokenizer_of(v).encode("a<unk>", false).back() == 0);
     v.token_types[2] = 1;
     CHECK(tokenizer_of(v).encode("a</s>\n b", false) == tokenizer_of(v).encode("a</s>b", false));
 }

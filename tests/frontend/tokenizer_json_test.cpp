@@ -258,6 +258,29 @@ TEST_CASE("a megabyte of one letter takes time in proportion, whatever the model
     }
 }
 
+TEST_CASE(
+    "byte fallback, as tokenizers 0.23.3 has it: an affix's bytes too, and not for the unknown token's own name") {
+    const auto bytes_of = [](const auto& entry, std::string_view text) {
+        std::string out;
+        for (const char c : text) out += entry(fmt::format("<0x{:02X}>", static_cast<unsigned char>(c)));
+        return out;
+    };
+    int id = 0;
+    const std::string bpe =
+        bytes_of([&](const std::string& name) { return fmt::format("\"{}\": {}, ", name, id++); }, "x</w>");
+    const Tokenizer suffixed = load(with("", fmt::format(R"("vocab": {{{}"a": 5}}, "merges": [], "byte_fallback": true,
+                                     "end_of_word_suffix": "</w>")",
+                                                         bpe)));
+    CHECK(suffixed.encode("ax") == std::vector<std::int32_t>{5, 0, 1, 2, 3, 4});
+    const std::string pieces =
+        bytes_of([](const std::string& name) { return fmt::format("[\"{}\", -9], ", name); }, "UNK[]x");
+    const Tokenizer unigram = load(fmt::format(
+        R"({{"model": {{"type": "Unigram", "byte_fallback": true, "unk_id": 7, "vocab": [{}["a", -1], ["[UNK]", -2]]}}}})",
+        pieces));
+    CHECK(unigram.encode("a[UNK]a") == std::vector<std::int32_t>{6, 7, 6});
+    CHECK(unigram.encode("a[UNK]x") == std::vector<std::int32_t>{6, 3, 0, 1, 2, 4, 5});  // one unknown stretch
+}
+
 TEST_CASE("a pattern that tries all it can ends in an Error, though each of its searches is short") {
     const Tokenizer tokenizer =
         load(with(R"("pre_tokenizer": {"type": "Split", "behavior": "Isolated", "pattern": {"Regex": ".*.*x|."}})",
