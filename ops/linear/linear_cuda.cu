@@ -37,7 +37,10 @@ bool is_large(const Call& call) { return product_of(call).is_large(call); }
 
 std::string refuses(std::span<const TensorType> inputs, std::span<const TensorType> outputs,
                     const Attributes& attributes) {
-    const TensorType &x = inputs[Linear::kX], &weight = inputs[Linear::kWeight];
+    const TensorType &x = inputs[Linear::kX], &weight = inputs[Linear::kWeight], &out = outputs[0];
+    // Where Gemm multiplies, it writes elements of x's type.
+    if (is_float(x.dtype) && out.dtype != x.dtype)
+        return fmt::format("its result is {}, as x is, not {}", name(x.dtype), name(out.dtype));
     if (!is_block_quantized(weight.dtype) && !is_packed(weight.dtype))
         return refuse_blocks(inputs, outputs, attributes);
     if (!is_float(x.dtype) || x.dtype == DType::f32) return "it multiplies blocks with 16-bit floats only";

@@ -217,6 +217,31 @@ update %s = %n
     CHECK(std::memcmp(n->data, std::vector<std::uint8_t>{0x38, 0xc0, 0x7e, 0x01}.data(), 4) == 0);
 }
 
+TEST_CASE("a product whose result has a type of its own is the same on every device, however many tokens there are") {
+    const TempDir directory;
+    const std::string graph = (directory / "g.vt").string();
+    for (const std::string x : {"f32", "f16", "bf16"})
+        for (const std::string out : {"f32", "f16", "bf16"})
+            for (const char* tokens : {"T=3", "T=17", "T=33"}) {
+                CAPTURE(x);
+                CAPTURE(out);
+                CAPTURE(tokens);
+                write_bytes(
+                    graph,
+                    fmt::format("graph \"g\"\nsymbol T <= 40\n%x = input {0} [T, 34]\n%w = weight bf16 [31, 34]\n"
+                                "%y = linear(%x, %w) {{x_rounded = true, dtype = {1}}} : {1} [T, 31]\nreturn %y\n",
+                                x, out));
+                nlohmann::json found[2];
+                for (const bool emulated : {false, true})
+                    found[emulated] = nlohmann::json::parse(out_of({"exec", graph, "--symbol", tokens, "--json",
+                                                                    "--device", emulated ? "cuda-emulated" : "cpu"}))
+                                          .at(0);
+                for (const char* key : {"min", "max", "mean"})
+                    CHECK(found[0].at(key).get<double>() ==
+                          doctest::Approx(found[1].at(key).get<double>()).epsilon(0.02).scale(1));
+            }
+}
+
 TEST_CASE("a graph that gives nothing back is refused on every device") {
     const TempDir directory;
     write_bytes(directory / "g.vt", "graph \"g\"\n%x = input f32 [4]\n%y = relu(%x) : f32 [4]\n");
