@@ -220,13 +220,12 @@ ModelConfig read_model_config(const std::filesystem::path& directory) {
     const NamedArchitecture found = architecture_of(config);
     const Architecture& known = *found.architecture;
     const ConfigKeys& keys = known.keys;
-    const bool in_blocks = has_mxfp4_experts(config, known.experts);
     ModelConfig model;
+    model.experts_in_blocks = has_mxfp4_experts(config, known.experts);
     const auto names = config.given("architectures");
     model.architecture = names ? names->array().front().string() : known.name;
     refuse_keys_not_heeded(config, known, model.architecture);
 
-    model.experts_in_blocks = in_blocks;
     model.head = found.head;
     model.model_type = known.model_type;
     model.vocab_size = config.at("vocab_size").integer(1, kMaxVocabulary);

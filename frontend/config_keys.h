@@ -6,7 +6,7 @@
 
 namespace vitro {
 
-/// Error, by name, for a key that `known`, which the file calls `name`, does not heed and whose value asks for something.
+/// Error for a key, by name, whose value asks for something that `known`, which the file calls `name`, does not heed.
 void refuse_keys_not_heeded(const JsonValue& config, const Architecture& known, std::string_view name);
 
 }  // namespace vitro

@@ -114,6 +114,21 @@ std::optional<std::filesystem::path> end_of_links(std::filesystem::path path) {
     return path;
 }
 
+/// To the end, which no size tells for certain: files of /proc have none.
+std::string read_all(int descriptor, const std::string& name, std::size_t expected_bytes, std::size_t max_bytes) {
+    std::string text;
+    text.reserve(expected_bytes);
+    std::array<char, 1 << 16> part;
+    for (;;) {
+        const ssize_t count = ::read(descriptor, part.data(), part.size());
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) fail("{}: cannot be read: {}", name, std::strerror(errno));
+        if (count == 0) return text;
+        text.append(part.data(), static_cast<std::size_t>(count));
+        if (text.size() > max_bytes) fail("{}: expected at most {} bytes", name, max_bytes);
+    }
+}
+
 }  // namespace
 
 MappedFile MappedFile::open(const std::filesystem::path& path) {
@@ -178,25 +193,6 @@ bool file_exists(const std::filesystem::path& path) {
     std::error_code error;
     return std::filesystem::exists(path, error);
 }
-
-namespace {
-
-/// To the end, which no size tells for certain: files of /proc have none.
-std::string read_all(int descriptor, const std::string& name, std::size_t expected_bytes, std::size_t max_bytes) {
-    std::string text;
-    text.reserve(expected_bytes);
-    std::array<char, 1 << 16> part;
-    for (;;) {
-        const ssize_t count = ::read(descriptor, part.data(), part.size());
-        if (count < 0 && errno == EINTR) continue;
-        if (count < 0) fail("{}: cannot be read: {}", name, std::strerror(errno));
-        if (count == 0) return text;
-        text.append(part.data(), static_cast<std::size_t>(count));
-        if (text.size() > max_bytes) fail("{}: expected at most {} bytes", name, max_bytes);
-    }
-}
-
-}  // namespace
 
 std::string read_file(const std::filesystem::path& path, std::size_t max_bytes) {
     const Descriptor descriptor(open_for_reading(path));

@@ -51,21 +51,23 @@ void check(const GgufVocabulary& v, std::string_view file) {
 
 /// GGUF has no key for special tokens that take the whitespace behind them. llama.cpp knows by the model's name that
 /// Phi-3's do, but for some.
-bool takes_whitespace(const GgufVocabulary& v, std::string_view token) {
-    std::string name = v.model_name;
+bool is_phi3(std::string name) {
     for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    const bool is_phi3 = name.find("phi-3") != std::string::npos || name.find("phi3") != std::string::npos;
-    return is_phi3 && token != "<unk>" && token != "<s>" && token != "<|endoftext|>";
+    return name.find("phi-3") != std::string::npos || name.find("phi3") != std::string::npos;
+}
+bool takes_whitespace_in_phi3(std::string_view token) {
+    return token != "<unk>" && token != "<s>" && token != "<|endoftext|>";
 }
 
 /// Control tokens, which are no text, and those the user defined; of equal spellings the first counts.
 void add_special_tokens(const GgufVocabulary& v, TokenizerParts& parts) {
     std::unordered_map<std::string_view, bool> seen;
+    const bool phi3 = is_phi3(v.model_name);
     for (std::size_t id = 0; id < v.tokens.size(); ++id) {
         const PieceType type = type_of(v, id);
         const bool is_special =
             type == PieceType::control || type == PieceType::user_defined || type == PieceType::unknown;
-        const bool rstrip = (is_special || v.tokens[id] == "</s>") && takes_whitespace(v, v.tokens[id]);
+        const bool rstrip = phi3 && (is_special || v.tokens[id] == "</s>") && takes_whitespace_in_phi3(v.tokens[id]);
         if (!is_special && !rstrip) continue;
         if (v.tokens[id].empty() || !seen.emplace(v.tokens[id], true).second) continue;
         const bool is_sentencepiece = v.model == "llama" || v.model == "t5";
@@ -73,7 +75,7 @@ void add_special_tokens(const GgufVocabulary& v, TokenizerParts& parts) {
         parts.added.push_back({.id = static_cast<std::int32_t>(id),
                                .content = v.tokens[id],
                                .rstrip = rstrip,
-                               .special = type == PieceType::control || type == PieceType::unknown});
+                               .special = is_special && type != PieceType::user_defined});
     }
 }
 

@@ -16,7 +16,7 @@ constexpr unsigned long kMostRetries = 20'000'000;  // of one search; a second o
 constexpr unsigned kMostStack = 4'000'000;          // entries, about 40 bytes each
 constexpr std::size_t kMaxPattern = 64 * 1024;
 constexpr unsigned kMaxNesting = 100;
-// What all searches of a text may take, in seconds of the processor: a hundred times what sensible patterns do.
+// What all searches of a text may take, in seconds of the processor: far more than sensible patterns need.
 constexpr double kMostSeconds = 3, kSecondsPerByte = 1e-5;
 constexpr std::size_t kSearchesPerLook = 16;  // at the clock
 

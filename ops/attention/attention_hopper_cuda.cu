@@ -235,18 +235,8 @@ template <class T, int kD>
 bool launch_kernel(const AttentionTensors& a, const PrefillSplits& splits, std::byte* memory, CudaBackend& backend) {
     constexpr std::size_t kBytes = kSlots * Tile<kD>::kBytes + 8 * Tile<kD>::kRow;
     const auto kernel = attention_hopper_kernel<T, kD>;
-    if (!backend.allow_shared_bytes(kernel, kBytes)) return false;
-    const PrefillParts parts(memory, splits, kRows, kD);
-    launch(kernel,
-           {.name = "attention_hopper",
-            .grid = {unsigned(a.kv_heads), unsigned(splits.items / a.kv_heads), unsigned(splits.count)},
-            .block = kThreads,
-            .shared_bytes = kBytes,
-            .stream = backend.stream(),
-            .programmatic = true},
-           a, parts);
-    if (splits.count > 1) launch_attention_combine(a, splits, parts, backend);
-    return true;
+    return launch_rows({.name = "attention_hopper", .block = kThreads, .shared_bytes = kBytes}, kernel, kRows, kD, a,
+                       splits, memory, backend);
 }
 
 }  // namespace

@@ -202,18 +202,8 @@ template <class T, class C, int kD>
 bool launch_prefill(const AttentionTensors& a, const PrefillSplits& splits, std::byte* memory, CudaBackend& backend) {
     constexpr std::size_t kBytes = shared_bytes<T, C, kD>();
     const auto kernel = attention_prefill_kernel<T, C, kD>;
-    if (!backend.allow_shared_bytes(kernel, kBytes)) return false;
-    const PrefillParts parts(memory, splits, kPrefillRows<kD>, kD);
-    launch(kernel,
-           {.name = "attention_prefill",
-            .grid = {unsigned(a.kv_heads), unsigned(splits.items / a.kv_heads), unsigned(splits.count)},
-            .block = kWarps * 32,
-            .shared_bytes = kBytes,
-            .stream = backend.stream(),
-            .programmatic = true},
-           a, parts);
-    if (splits.count > 1) launch_attention_combine(a, splits, parts, backend);
-    return true;
+    return launch_rows({.name = "attention_prefill", .block = kWarps * 32, .shared_bytes = kBytes}, kernel,
+                       kPrefillRows<kD>, kD, a, splits, memory, backend);
 }
 
 }  // namespace

@@ -214,4 +214,19 @@ __device__ __forceinline__ void finish(const AttentionTensors& a, const PrefillP
                 attend_alone<T, C, kD>(a, place_of[row_of(m, 0) - group + row]);
 }
 
+/// Queues a kernel of blocks (kv head, `rows` rows, split), whose name, threads and shared memory `how` has, and what
+/// puts their parts together. False where the device has less shared memory.
+template <class Kernel>
+bool launch_rows(Launch how, Kernel kernel, int rows, int d, const AttentionTensors& a, const PrefillSplits& splits,
+                 std::byte* memory, CudaBackend& backend) {
+    if (!backend.allow_shared_bytes(kernel, how.shared_bytes)) return false;
+    const PrefillParts parts(memory, splits, rows, d);
+    how.grid = {unsigned(a.kv_heads), unsigned(splits.items / a.kv_heads), unsigned(splits.count)};
+    how.stream = backend.stream();
+    how.programmatic = true;
+    launch(kernel, how, a, parts);
+    if (splits.count > 1) launch_attention_combine(a, splits, parts, backend);
+    return true;
+}
+
 }  // namespace vitro::VITRO_DEVICE
