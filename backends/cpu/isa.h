@@ -10,7 +10,9 @@
 // The set that this translation unit is compiled for. Kernels and all that they are made of stand in
 // `namespace vitro::inline VITRO_ISA`, so that no two sets ever share a function.
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
-#ifdef __AVX512VNNI__
+#if defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__AMX_INT8__) && defined(__AVX512VNNI__)
+#define VITRO_ISA avx512_amx
+#elif defined(__AVX512VNNI__)
 #define VITRO_ISA avx512_vnni
 #else
 #define VITRO_ISA avx512
@@ -28,7 +30,7 @@
 namespace vitro {
 
 /// From the plainest to the best. cmake/isa.cmake has the compiler's options for each.
-enum class Isa : std::uint8_t { baseline, avx2, avx2_vnni, avx512, avx512_vnni };
+enum class Isa : std::uint8_t { baseline, avx2, avx2_vnni, avx512, avx512_vnni, avx512_amx };
 
 struct IsaInfo {
     Isa isa;

@@ -3,14 +3,16 @@
 // simd::sums adds the lanes; the blocks' sums are added in order.
 //
 // Where the CPU multiplies pairs of bf16 (MultiplyBf16Pairs), two neighbours of a and of b are one element, taken as a
-// float's bits: k counts pairs, and only what multiplies is another.
+// float's bits: k counts pairs, and only what multiplies is another. With AMX they are multiplied in tiles instead.
 #include "ops/matmul/product_cpu.h"
 
 #include "backends/cpu/simd_tile.h"
 #include "base/blocks.h"
 #include "base/checked.h"
 #include "ops/matmul/arithmetic.h"
+#include "ops/matmul/bf16_tiles_cpu.h"
 #include "ops/matmul/packed_product_cpu.h"
+#include "ops/matmul/rows_ahead.h"
 
 #include <algorithm>
 
@@ -169,35 +171,6 @@ void multiply_few(const Work& w) {
         }
     });
 }
-
-/// Rows of b that are on their way from memory while others are multiplied.
-class RowsAhead {
-public:
-    RowsAhead() = default;
-    /// n rows of `bytes` bytes, `stride` bytes apart.
-    RowsAhead(const std::byte* rows, std::int64_t stride, std::int64_t n, std::int64_t bytes)
-        : row_(rows), stride_(stride), lines_((bytes + kLine - 1) / kLine), left_(n * lines_) {}
-
-    std::int64_t lines() const { return left_; }
-    void fetch(std::int64_t lines) {
-        lines = std::min(lines, left_);
-        left_ -= lines;
-        while (lines > 0) {
-            const std::int64_t run = std::min(lines, lines_ - line_);
-            const std::byte* const from = row_ + line_ * kLine;
-#pragma GCC unroll 4
-            for (std::int64_t i = 0; i < run; ++i) __builtin_prefetch(from + i * kLine);
-            lines -= run;
-            line_ += run;
-            if (line_ == lines_) row_ += stride_, line_ = 0;
-        }
-    }
-
-private:
-    static constexpr std::int64_t kLine = 64;
-    const std::byte* row_ = nullptr;
-    std::int64_t stride_ = 0, lines_ = 0, left_ = 0, line_ = 0;
-};
 
 /// Where element i of row r of a converted block stands, `k` elements a row: kRows rows together, vector by vector.
 template <std::int64_t kRows>
@@ -410,6 +383,9 @@ const float* converted_rows(const Work& w) {
 
 std::size_t product_scratch(const Product& product, const ThreadPool& pool) {
     if (is_rounded(product.a_dtype)) return rounded_scratch(product, pool);
+#if VITRO_HAS_AMX
+    if (has_pairs(product)) return bf16_tiles_scratch(product, pool);
+#endif
     return sizeof(Scratch) * static_cast<std::size_t>(pool.threads()) +
            sizeof(float) * static_cast<std::size_t>(converted(has_pairs(product) ? of_pairs(product) : product));
 }
@@ -418,12 +394,15 @@ void multiply(const Product& product, std::span<std::byte> scratch, ThreadPool& 
               void* context) {
     if (is_rounded(product.a_dtype)) return multiply_rounded(product, scratch, pool, finish, context);
     const bool pairs = has_pairs(product);
+#if VITRO_HAS_AMX
+    if (pairs) return multiply_bf16_tiles(product, scratch, pool, finish, context);
+#endif
     auto* const scratches = reinterpret_cast<Scratch*>(scratch.data());
     auto* const a = reinterpret_cast<float*>(scratches + pool.threads());
     Work work{pairs ? of_pairs(product) : product, scratches, a, pool, finish, context};
     const bool few = few_rows(work);
     if (few) work.a = converted_rows(work);
-    if constexpr (kLanes == 16) {
+    if constexpr (kLanes == 16 && !VITRO_HAS_AMX) {
         if (pairs && few) return multiply_few<simd::MultiplyBf16Pairs, float>(work);
         if (pairs) return BlockProduct<simd::MultiplyBf16Pairs>(work).run();
     }

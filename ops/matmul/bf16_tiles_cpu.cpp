@@ -1,0 +1,327 @@
+// The rows of b, a model's weights, are the rows of the first tile, read where they lie; the tokens, rows of a, are the
+// columns of the second one, for which they are turned once. A tile of sums has 16 rows of b and up to 16 tokens.
+//
+// Up to kFewTokens, b passes once, straight from memory. With more, two groups of 16 rows and a part of K are copied
+// to the first cache and meet all tokens of a block there.
+#include "ops/matmul/bf16_tiles_cpu.h"
+
+#include "backends/cpu/simd_tile.h"
+#include "base/checked.h"
+#include "ops/matmul/rows_ahead.h"
+
+#include <algorithm>
+#include <bit>
+
+#if VITRO_HAS_AMX
+
+namespace vitro::inline VITRO_ISA {
+namespace {
+
+using simd::Floats;
+
+constexpr std::int64_t kGroup = amx::kRows;                    // rows of b, or tokens, in a tile
+constexpr std::int64_t kStep = 32;                             // elements of a row of a tile
+constexpr std::int64_t kGroups = ProductBlock::kRow / kGroup;  // of rows of b in a block of the product
+constexpr std::int64_t kTokens = 256;                          // in it, at most
+constexpr std::int64_t kFewTokens = 2 * kGroup;
+constexpr std::int64_t kChunk = 16;    // steps of rows of b that are copied
+constexpr std::int64_t kAhead = 1024;  // bytes of a row that are on their way from memory
+
+// The tiles: sums [2 of b][2 of tokens], two of b, two of tokens.
+constexpr int kSums = 0, kRowsOfB = 4, kTokensOfA = 6;
+
+/// One thread's memory.
+struct Scratch {
+    alignas(64) std::byte rows[2][kChunk][amx::kTile];
+    alignas(64) float sums[kGroups][kTokens / kGroup][kGroup][kGroup];  // [group][tile of tokens][row][token]
+    alignas(64) float out[kGroup * ProductBlock::kRow];                 // of one tile of tokens
+};
+
+/// Up to 16 rows of b, and where their sums stand in a row of a block.
+struct Group {
+    const std::byte* data;
+    std::int64_t rows, column;
+};
+
+class TilesProduct {
+public:
+    TilesProduct(const Product& p, std::span<std::byte> scratch, ThreadPool& pool, FinishBlock finish, void* context)
+        : p_(p),
+          pool_(pool),
+          scratches_(reinterpret_cast<Scratch*>(scratch.data())),
+          turned_(scratch.data() + sizeof(Scratch) * static_cast<std::size_t>(pool.threads())),
+          finish_(finish),
+          context_(context),
+          steps_((p.k + kStep - 1) / kStep),
+          width_(width_of(p)),
+          token_blocks_((p.m + kTokens - 1) / kTokens) {
+        const std::int64_t share =
+            round_up<std::int64_t>(p.n / (4 * pool.threads()), 2 * kGroup);  // four blocks a thread
+        chunk_ = std::clamp<std::int64_t>(share, kGroup, p.parts == 1 ? ProductBlock::kRow : ProductBlock::kPart);
+        chunks_ = (p.n + chunk_ - 1) / chunk_;
+    }
+
+    static std::int64_t turned_bytes(const Product& p) {
+        const std::int64_t tiles = (p.m + kGroup - 1) / kGroup, steps = (p.k + kStep - 1) / kStep;
+        return p.batch * tiles * steps * tile_bytes(width_of(p));
+    }
+
+    void run() const {
+        const std::int64_t tiles = p_.batch * token_tiles();
+        const auto turn_all = [&](std::int64_t begin, std::int64_t end, int) {
+            for (std::int64_t tile = begin; tile < end; ++tile) turn(tile / token_tiles(), tile % token_tiles());
+        };
+        tiles == 1 ? turn_all(0, 1, 0) : pool_.parallel_for(tiles, 1, turn_all);
+        const std::int64_t units = p_.batch * chunks_ * token_blocks_;
+        pool_.parallel_for(units, 1, [&](std::int64_t begin, std::int64_t end, int thread) {
+            amx::use(shapes(kGroup));
+            for (std::int64_t unit = begin; unit < end; ++unit) multiply(unit, scratches_[thread]);
+            amx::release();
+        });
+    }
+
+private:
+    /// Tokens in a tile: fewer than 16 where there are no more, since a tile of fewer is read sooner.
+    static std::int64_t width_of(const Product& p) {
+        return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(std::min(p.m, kGroup))));
+    }
+    static std::int64_t tile_bytes(std::int64_t width) { return kGroup * width * std::int64_t{sizeof(float)}; }
+
+    std::int64_t token_tiles() const { return (p_.m + kGroup - 1) / kGroup; }
+    std::int64_t row_bytes() const { return p_.k * std::int64_t{sizeof(bf16)}; }
+    const std::byte* tokens(std::int64_t item, std::int64_t tile) const {
+        return turned_ + (item * token_tiles() + tile) * steps_ * tile_bytes(width_);
+    }
+
+    amx::Shapes shapes(std::int64_t rows) const {
+        amx::Shapes out;
+        const int row = static_cast<int>(width_ * std::int64_t{sizeof(float)});
+        for (int i = 0; i < 4; ++i) out.set(kSums + i, static_cast<int>(rows), row);
+        for (int i = 0; i < 2; ++i) {
+            out.set(kRowsOfB + i, static_cast<int>(rows), amx::kRow);
+            out.set(kTokensOfA + i, amx::kRows, row);
+        }
+        return out;
+    }
+
+    /// The tokens of a tile as its columns, pairs of neighbours together, with zeros where tokens or K end.
+    void turn(std::int64_t item, std::int64_t tile) const {
+        const std::int64_t first = tile * kGroup, m = std::min(kGroup, p_.m - first), pairs = p_.k / 2;
+        const float* const from = static_cast<const float*>(p_.a) + (item * p_.m + first) * pairs;
+        auto* to = reinterpret_cast<float*>(turned_ + (item * token_tiles() + tile) * steps_ * tile_bytes(width_));
+        simd::each(pairs, [&](std::int64_t i, auto lanes) {
+            Floats square[kGroup] = {};
+            for (std::int64_t t = 0; t < m; ++t) square[t] = simd::load(from + t * pairs + i, lanes);
+            simd::transpose(square);
+            for (std::int64_t pair = 0; pair < kGroup; ++pair, to += width_)
+                std::memcpy(to, &square[pair], sizeof(float) * static_cast<std::size_t>(width_));
+        });
+    }
+
+    void multiply(std::int64_t unit, Scratch& mine) const {
+        const std::int64_t item = unit / token_blocks_ / chunks_, column = unit / token_blocks_ % chunks_ * chunk_;
+        const std::int64_t n = std::min(chunk_, p_.n - column), first = unit % token_blocks_ * kTokens;
+        const std::int64_t m = std::min(kTokens, p_.m - first);
+        Group groups[kGroups + 1];
+        std::int64_t count = 0;
+        for (std::int64_t part = 0; part < p_.parts; ++part)
+            for (std::int64_t i = 0; i < n; i += kGroup)
+                groups[count++] = {row(item, part * p_.n + column + i), std::min(kGroup, n - i),
+                                   part * ProductBlock::kPart + i};
+        // What this thread may get next.
+        const std::int64_t next = (unit + pool_.threads()) / token_blocks_;
+        groups[count] = {next < p_.batch * chunks_ ? row(next / chunks_, next % chunks_ * chunk_) : groups[0].data, 0,
+                         0};
+        if (p_.m <= kFewTokens)
+            multiply_few(item, {groups, std::size_t(count) + 1}, mine);
+        else
+            multiply_many(item, first, m, {groups, std::size_t(count) + 1}, mine);
+        for (std::int64_t t = 0; t < m; t += kGroup) {
+            const std::int64_t some = std::min(kGroup, m - t);
+            for (std::int64_t g = 0; g < count; ++g)
+                turn_back(mine.sums[g][t / kGroup], some, mine.out + groups[g].column);
+            finish_(context_, {item * p_.m + first + t, some, column, n, mine.out});
+        }
+    }
+
+    const std::byte* row(std::int64_t item, std::int64_t row) const {
+        return static_cast<const std::byte*>(p_.b) + (item * p_.b_stride + row * p_.k) * std::int64_t{sizeof(bf16)};
+    }
+
+    void turn_back(const float (&sums)[kGroup][kGroup], std::int64_t m, float* out) const {
+        if (width_ == 1) return std::memcpy(out, sums, sizeof(float) * kGroup), void();
+        Floats square[kGroup];
+        for (std::int64_t r = 0; r < kGroup; ++r) square[r] = simd::load(&sums[r][0]);
+        simd::transpose(square);
+        for (std::int64_t t = 0; t < m; ++t) simd::store(out + t * ProductBlock::kRow, square[t]);
+    }
+
+    /// What one or two tiles of b and of tokens are read from.
+    struct Operands {
+        const std::byte* rows[2];
+        std::int64_t row_stride, row_step;  // bytes from one row, one step to the next
+        const std::byte* tokens[2];
+    };
+
+    /// Adds `steps` steps to the sums of kB groups of rows and kA tiles of tokens. `ahead(step)` is called before each.
+    template <int kB, int kA, class Ahead>
+    [[gnu::always_inline]] void add_steps(const Operands& from, std::int64_t steps, Ahead&& ahead) const {
+        const std::int64_t token_row = width_ * std::int64_t{sizeof(float)}, token_step = tile_bytes(width_);
+        for (std::int64_t step = 0; step < steps; ++step) {
+            amx::load<kTokensOfA>(from.tokens[0] + step * token_step, token_row);
+            if constexpr (kA == 2) amx::load<kTokensOfA + 1>(from.tokens[1] + step * token_step, token_row);
+            ahead(step);
+            amx::load<kRowsOfB>(from.rows[0] + step * from.row_step, from.row_stride);
+            amx::multiply_bf16<kSums, kRowsOfB, kTokensOfA>();
+            if constexpr (kA == 2) amx::multiply_bf16<kSums + 1, kRowsOfB, kTokensOfA + 1>();
+            if constexpr (kB == 2) {
+                amx::load<kRowsOfB + 1>(from.rows[1] + step * from.row_step, from.row_stride);
+                amx::multiply_bf16<kSums + 2, kRowsOfB + 1, kTokensOfA>();
+                if constexpr (kA == 2) amx::multiply_bf16<kSums + 3, kRowsOfB + 1, kTokensOfA + 1>();
+            }
+        }
+    }
+
+    /// Calls body(tile, group, tokens) for the tiles of sums of kB groups and kA tiles of tokens.
+    template <int kB, int kA, class Body>
+    [[gnu::always_inline]] static void each_sum(Body&& body) {
+        simd::unrolled<kB * kA>([&](auto i) __attribute__((always_inline)) {
+            body(std::integral_constant<int, kSums + i / kA * 2 + i % kA>{}, i / kA, i % kA);
+        });
+    }
+    template <int kB, int kA>
+    [[gnu::always_inline]] static void clear() {
+        each_sum<kB, kA>([](auto tile, int, int) __attribute__((always_inline)) { amx::zero<tile>(); });
+    }
+
+    /// Rows of a group, `steps` steps of them from `step` on, zeros where rows or K end.
+    void copy(const Group& group, std::int64_t step, std::int64_t steps, std::byte* to) const {
+        const std::int64_t at = step * amx::kRow, bytes = std::min(steps * amx::kRow, row_bytes() - at);
+        for (std::int64_t r = 0; r < kGroup; ++r) {
+            std::byte* const row = to + r * amx::kRow;
+            for (std::int64_t i = 0; i < steps; ++i) {
+                const std::int64_t there =
+                    r < group.rows ? std::clamp<std::int64_t>(bytes - i * amx::kRow, 0, amx::kRow) : 0;
+                const std::byte* const from = group.data + r * row_bytes() + at + i * amx::kRow;
+                if (there == amx::kRow) {
+                    std::memcpy(row + i * amx::kTile, from, amx::kRow);
+                } else {
+                    std::memset(row + i * amx::kTile, 0, amx::kRow);
+                    if (there > 0) std::memcpy(row + i * amx::kTile, from, static_cast<std::size_t>(there));
+                }
+            }
+        }
+    }
+
+    /// The last of `groups` is what comes after.
+    void multiply_few(std::int64_t item, std::span<const Group> groups, Scratch& mine) const {
+        for (std::size_t g = 0; g + 1 < groups.size(); ++g)
+            token_tiles() == 1 ? few<1>(item, groups[g], groups[g + 1].data, mine.sums[g], mine)
+                               : few<2>(item, groups[g], groups[g + 1].data, mine.sums[g], mine);
+    }
+
+    /// One group at a time: memory gives less to more rows at once. `next`: what is read after it.
+    template <int kA>
+    [[gnu::noinline]] void few(std::int64_t item, const Group& group, const std::byte* next,
+                               float (&sums)[kTokens / kGroup][kGroup][kGroup], Scratch& mine) const {
+        const bool ragged = group.rows < kGroup;
+        if (ragged) amx::use(shapes(group.rows));
+        clear<1, kA>();
+        const std::int64_t whole = p_.k / kStep, bytes = row_bytes();
+        const Operands from{{group.data}, bytes, amx::kRow, {tokens(item, 0), tokens(item, kA - 1)}};
+        add_steps<1, kA>(
+            from, whole, [&](std::int64_t step) __attribute__((always_inline)) {
+                const std::int64_t at = step * amx::kRow + kAhead;
+                const std::byte* const line = at < bytes ? group.data + at : next + (at - bytes);
+                for (std::int64_t r = 0; r < kGroup; ++r) __builtin_prefetch(line + r * bytes);
+            });
+        if (whole < steps_) {
+            copy(group, whole, 1, mine.rows[0][0]);
+            const std::int64_t at = whole * tile_bytes(width_);
+            const Operands rest{{mine.rows[0][0]}, amx::kRow, 0, {from.tokens[0] + at, from.tokens[1] + at}};
+            add_steps<1, kA>(rest, 1, [](std::int64_t) {});
+        }
+        const std::int64_t stride = width_ == 1 ? std::int64_t{sizeof(float)} : amx::kRow;
+        each_sum<1, kA>([&](auto tile, int, int a)
+                            __attribute__((always_inline)) { amx::store<tile>(&sums[a][0][0], stride); });
+        if (ragged) amx::use(shapes(kGroup));
+    }
+
+    void multiply_many(std::int64_t item, std::int64_t first, std::int64_t m, std::span<const Group> groups,
+                       Scratch& mine) const {
+        const std::int64_t count = std::int64_t(groups.size()) - 1, tiles = (m + kGroup - 1) / kGroup;
+        for (std::int64_t step = 0; step < steps_; step += kChunk) {
+            const std::int64_t steps = std::min(kChunk, steps_ - step);
+            for (std::int64_t g = 0; g < count; g += 2) {
+                const std::int64_t some = std::min<std::int64_t>(2, count - g);
+                for (std::int64_t i = 0; i < some; ++i) copy(groups[g + i], step, steps, mine.rows[i][0]);
+                RowsAhead ahead[2];
+                for (std::int64_t i = 0; i < some; ++i) ahead[i] = ahead_of(groups, g + some + i, step);
+                const std::int64_t lines = (ahead[0].lines() + ahead[1].lines()) * 2 / (tiles + 1) + 1;
+                for (std::int64_t tile = 0; tile < tiles; tile += 2) {
+                    for (RowsAhead& rows : ahead) rows.fetch((lines + 1) / 2);
+                    const std::byte* x[2];
+                    for (int i = 0; i < 2; ++i)
+                        x[i] = tokens(item, first / kGroup + std::min(tile + i, tiles - 1)) + step * tile_bytes(width_);
+                    const Operands from{{mine.rows[0][0], mine.rows[1][0]}, amx::kRow, amx::kTile, {x[0], x[1]}};
+                    const auto go = [&](auto kB, auto kA) {
+                        many<kB, kA>(from, steps, step == 0, mine.sums + g, tile);
+                    };
+                    using One = std::integral_constant<int, 1>;
+                    using Two = std::integral_constant<int, 2>;
+                    if (tile + 1 < tiles)
+                        some == 1 ? go(One{}, Two{}) : go(Two{}, Two{});
+                    else
+                        some == 1 ? go(One{}, One{}) : go(Two{}, One{});
+                }
+            }
+        }
+    }
+
+    /// The rows of group g for the steps from `step` on; behind the last group, the first one for those that follow.
+    RowsAhead ahead_of(std::span<const Group> groups, std::int64_t g, std::int64_t step) const {
+        const std::int64_t count = std::int64_t(groups.size()) - 1;
+        if (g >= count) g -= count, step += kChunk;
+        if (step >= steps_ || g >= count) return {};
+        return {groups[g].data + step * amx::kRow, row_bytes(), groups[g].rows,
+                std::min(kChunk * amx::kRow, row_bytes() - step * amx::kRow)};
+    }
+
+    template <int kB, int kA>
+    [[gnu::noinline]] void many(const Operands& from, std::int64_t steps, bool first,
+                                float (*sums)[kTokens / kGroup][kGroup][kGroup], std::int64_t tile_of_tokens) const {
+        const auto at = [&](int b, int a) __attribute__((always_inline)) { return &sums[b][tile_of_tokens + a][0][0]; };
+        if (first)
+            clear<kB, kA>();
+        else
+            each_sum<kB, kA>([&](auto tile, int b, int a)
+                                 __attribute__((always_inline)) { amx::load<tile>(at(b, a), amx::kRow); });
+        add_steps<kB, kA>(from, steps, [](std::int64_t) {});
+        each_sum<kB, kA>([&](auto tile, int b, int a)
+                             __attribute__((always_inline)) { amx::store<tile>(at(b, a), amx::kRow); });
+    }
+
+    const Product& p_;
+    ThreadPool& pool_;
+    Scratch* scratches_;
+    std::byte* turned_;
+    FinishBlock finish_;
+    void* context_;
+    std::int64_t steps_, width_, token_blocks_, chunk_, chunks_;
+};
+
+}  // namespace
+
+std::size_t bf16_tiles_scratch(const Product& product, const ThreadPool& pool) {
+    return sizeof(Scratch) * static_cast<std::size_t>(pool.threads()) +
+           static_cast<std::size_t>(TilesProduct::turned_bytes(product));
+}
+
+void multiply_bf16_tiles(const Product& product, std::span<std::byte> scratch, ThreadPool& pool, FinishBlock finish,
+                         void* context) {
+    TilesProduct(product, scratch, pool, finish, context).run();
+}
+
+}  // namespace vitro::inline VITRO_ISA
+
+#endif
