@@ -72,7 +72,7 @@ Arithmetic arithmetic_of(const Graph& graph) {
 std::string peaks_text(const Peaks& peaks) {
     std::string text = fmt::format("reads {:.1f} GB/s, {:.0f} GFLOP/s ({})", peaks.bytes_per_second / 1e9,
                                    peaks.flops_per_second / 1e9, peaks.flops_of);
-    if (peaks.bf16_per_second > 0) text += fmt::format(", {:.0f} of pairs of bf16", peaks.bf16_per_second / 1e9);
+    if (peaks.bf16_per_second > 0) text += fmt::format(", {:.0f} of bf16", peaks.bf16_per_second / 1e9);
     if (peaks.integer_per_second > 0)
         text += fmt::format(", {:.0f} GOP/s of 8-bit numbers", peaks.integer_per_second / 1e9);
     return text;

@@ -120,7 +120,7 @@ std::string roofline_svg(const Profile& profile, Phase phase, const std::string&
             points, kWidth - kRight - 4, y(peak) - 5, peak / 1e9, escaped(what));
     };
     out += roof(peaks.flops_per_second, peaks.flops_of);
-    if (peaks.bf16_per_second > 0) out += roof(peaks.bf16_per_second, "pairs of bf16");
+    if (peaks.bf16_per_second > 0) out += roof(peaks.bf16_per_second, "bf16");
     if (peaks.integer_per_second > 0) out += roof(peaks.integer_per_second, "8-bit numbers");
     const auto fills = fills_of(profile.steps(phase));
     for (const ProfileRow& row : rows) {

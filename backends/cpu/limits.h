@@ -16,7 +16,7 @@ struct CpuLimits {
     double (*read_bandwidth)(ThreadPool& pool, std::span<const std::byte> memory);
     /// fp32 operations a second (two for a multiply-add) of all threads of the pool together, from registers.
     double (*fma_peak)(ThreadPool& pool);
-    /// The same of the instruction that multiplies pairs of bf16; 0 where there is none.
+    /// The same of the instruction that multiplies tiles or pairs of bf16; 0 where no product uses one.
     double (*bf16_peak)(ThreadPool& pool);
     /// Operations a second (two for a product that is added) of all threads together, from registers, of the
     /// instruction that multiplies 8-bit numbers: that of VNNI, else the one that adds neighbouring products.

@@ -1,5 +1,6 @@
 #include "backends/cpu/limits.h"
 
+#include "backends/cpu/amx.h"
 #include "backends/cpu/simd_integer.h"
 
 #include <algorithm>
@@ -95,9 +96,31 @@ double multiply_peak(ThreadPool& pool) {
 
 double fma_peak(ThreadPool& pool) { return multiply_peak<simd::MultiplyFloats>(pool); }
 
+#if VITRO_HAS_AMX
+/// Of tiles as large as they can be: four sums from two tiles each of a and b, as a product has them.
+double bf16_peak(ThreadPool& pool) {
+    amx::Shapes shapes;
+    for (int tile = 0; tile < 8; ++tile) shapes.set(tile, amx::kRows, amx::kRow);
+    const double time = seconds([&] {
+        pool.parallel_for(pool.threads(), 1, [&](std::int64_t begin, std::int64_t end, int) {
+            amx::use(shapes);
+            for (std::int64_t i = begin; i < end; ++i)
+                for (std::int64_t round = 0; round < kRounds; ++round) {
+                    amx::multiply_bf16<0, 4, 6>();
+                    amx::multiply_bf16<1, 4, 7>();
+                    amx::multiply_bf16<2, 5, 6>();
+                    amx::multiply_bf16<3, 5, 7>();
+                }
+            amx::release();
+        });
+    });
+    return 2.0 * 4 * amx::kRows * amx::kRows * 32 * double(kRounds) * pool.threads() / time;
+}
+#else
 double bf16_peak(ThreadPool& pool) {
     return simd::has_bf16_products() ? 2 * multiply_peak<simd::MultiplyBf16Pairs>(pool) : 0;
 }
+#endif
 
 double integer_peak(ThreadPool& pool) {
     using Sum = simd::DotSum<simd::CodeKind::up_to_15>;

@@ -258,6 +258,8 @@ std::vector<Example> examples(Random& random) {
     example(random.integer(9, 16), {.bias = true}, silu_gated, k_of(20, 300));
     example(random.integer(17, 40), {.residual = true}, {}, k_of(1, 40));
     example(random.integer(17, 40), {.norm = true, .residual = true}, silu_gated, k_of(1, 40));
+    example(random.integer(17, 40), {}, silu_gated, k_of(1, 40));
+    example(random.integer(257, 300), {.bias = true}, silu_gated, k_of(1, 10));
     // More rows than a device has blocks at once, sums that blocks share, and tokens of every kernel.
     const auto many = [&] { return random.integer(260, 420); };
     example(random.integer(1, 8), {.norm = true}, silu_gated, k_of(1, 30), many());

@@ -1,13 +1,10 @@
 // The rows of b, a model's weights, are the rows of the first tile, read where they lie; the tokens, rows of a, are the
-// columns of the second one, for which they are turned once. A tile of sums has 16 rows of b and up to 16 tokens.
-//
-// Up to kFewTokens, b passes once, straight from memory. With more, two groups of 16 rows and a part of K are copied
-// to the first cache and meet all tokens of a block there.
+// columns of the second one, for which they are turned once. A tile of sums has 16 rows of b and up to 16 tokens, and
+// takes all of K at once. Two groups of 16 rows meet all tokens of a block while they are in the second cache.
 #include "ops/matmul/bf16_tiles_cpu.h"
 
 #include "backends/cpu/simd_tile.h"
 #include "base/checked.h"
-#include "ops/matmul/rows_ahead.h"
 
 #include <algorithm>
 #include <bit>
@@ -23,16 +20,14 @@ constexpr std::int64_t kGroup = amx::kRows;                    // rows of b, or 
 constexpr std::int64_t kStep = 32;                             // elements of a row of a tile
 constexpr std::int64_t kGroups = ProductBlock::kRow / kGroup;  // of rows of b in a block of the product
 constexpr std::int64_t kTokens = 256;                          // in it, at most
-constexpr std::int64_t kFewTokens = 2 * kGroup;
-constexpr std::int64_t kChunk = 16;    // steps of rows of b that are copied
-constexpr std::int64_t kAhead = 1024;  // bytes of a row that are on their way from memory
+constexpr std::int64_t kAhead = 1024;                          // bytes of a row that are on their way from memory
 
 // The tiles: sums [2 of b][2 of tokens], two of b, two of tokens.
 constexpr int kSums = 0, kRowsOfB = 4, kTokensOfA = 6;
 
 /// One thread's memory.
 struct Scratch {
-    alignas(64) std::byte rows[2][kChunk][amx::kTile];
+    alignas(64) std::byte rest[2][amx::kTile];                          // of the rows, where K ends within a step
     alignas(64) float sums[kGroups][kTokens / kGroup][kGroup][kGroup];  // [group][tile of tokens][row][token]
     alignas(64) float out[kGroup * ProductBlock::kRow];                 // of one tile of tokens
 };
@@ -132,10 +127,10 @@ private:
         const std::int64_t next = (unit + pool_.threads()) / token_blocks_;
         groups[count] = {next < p_.batch * chunks_ ? row(next / chunks_, next % chunks_ * chunk_) : groups[0].data, 0,
                          0};
-        if (p_.m <= kFewTokens)
-            multiply_few(item, {groups, std::size_t(count) + 1}, mine);
-        else
-            multiply_many(item, first, m, {groups, std::size_t(count) + 1}, mine);
+        for (std::int64_t g = 0, some; g < count; g += some) {
+            some = p_.m > kGroup && g + 1 < count && groups[g].rows == kGroup && groups[g + 1].rows == kGroup ? 2 : 1;
+            multiply_groups(item, first / kGroup, (m + kGroup - 1) / kGroup, groups + g, some, mine.sums + g, mine);
+        }
         for (std::int64_t t = 0; t < m; t += kGroup) {
             const std::int64_t some = std::min(kGroup, m - t);
             for (std::int64_t g = 0; g < count; ++g)
@@ -163,18 +158,20 @@ private:
         const std::byte* tokens[2];
     };
 
-    /// Adds `steps` steps to the sums of kB groups of rows and kA tiles of tokens. `ahead(step)` is called before each.
+    /// Adds `steps` steps to the sums of kB groups of rows and kA tiles of tokens. `ahead(group, step)` is called
+    /// before each.
     template <int kB, int kA, class Ahead>
     [[gnu::always_inline]] void add_steps(const Operands& from, std::int64_t steps, Ahead&& ahead) const {
         const std::int64_t token_row = width_ * std::int64_t{sizeof(float)}, token_step = tile_bytes(width_);
         for (std::int64_t step = 0; step < steps; ++step) {
             amx::load<kTokensOfA>(from.tokens[0] + step * token_step, token_row);
             if constexpr (kA == 2) amx::load<kTokensOfA + 1>(from.tokens[1] + step * token_step, token_row);
-            ahead(step);
+            ahead(0, step);
             amx::load<kRowsOfB>(from.rows[0] + step * from.row_step, from.row_stride);
             amx::multiply_bf16<kSums, kRowsOfB, kTokensOfA>();
             if constexpr (kA == 2) amx::multiply_bf16<kSums + 1, kRowsOfB, kTokensOfA + 1>();
             if constexpr (kB == 2) {
+                ahead(1, step);
                 amx::load<kRowsOfB + 1>(from.rows[1] + step * from.row_step, from.row_stride);
                 amx::multiply_bf16<kSums + 2, kRowsOfB + 1, kTokensOfA>();
                 if constexpr (kA == 2) amx::multiply_bf16<kSums + 3, kRowsOfB + 1, kTokensOfA + 1>();
@@ -194,111 +191,64 @@ private:
         each_sum<kB, kA>([](auto tile, int, int) __attribute__((always_inline)) { amx::zero<tile>(); });
     }
 
-    /// Rows of a group, `steps` steps of them from `step` on, zeros where rows or K end.
-    void copy(const Group& group, std::int64_t step, std::int64_t steps, std::byte* to) const {
-        const std::int64_t at = step * amx::kRow, bytes = std::min(steps * amx::kRow, row_bytes() - at);
-        for (std::int64_t r = 0; r < kGroup; ++r) {
-            std::byte* const row = to + r * amx::kRow;
-            for (std::int64_t i = 0; i < steps; ++i) {
-                const std::int64_t there =
-                    r < group.rows ? std::clamp<std::int64_t>(bytes - i * amx::kRow, 0, amx::kRow) : 0;
-                const std::byte* const from = group.data + r * row_bytes() + at + i * amx::kRow;
-                if (there == amx::kRow) {
-                    std::memcpy(row + i * amx::kTile, from, amx::kRow);
-                } else {
-                    std::memset(row + i * amx::kTile, 0, amx::kRow);
-                    if (there > 0) std::memcpy(row + i * amx::kTile, from, static_cast<std::size_t>(there));
-                }
-            }
-        }
-    }
+    using Sums = float[kTokens / kGroup][kGroup][kGroup];
 
-    /// The last of `groups` is what comes after.
-    void multiply_few(std::int64_t item, std::span<const Group> groups, Scratch& mine) const {
-        for (std::size_t g = 0; g + 1 < groups.size(); ++g)
-            token_tiles() == 1 ? few<1>(item, groups[g], groups[g + 1].data, mine.sums[g], mine)
-                               : few<2>(item, groups[g], groups[g + 1].data, mine.sums[g], mine);
-    }
-
-    /// One group at a time: memory gives less to more rows at once. `next`: what is read after it.
-    template <int kA>
-    [[gnu::noinline]] void few(std::int64_t item, const Group& group, const std::byte* next,
-                               float (&sums)[kTokens / kGroup][kGroup][kGroup], Scratch& mine) const {
-        const bool ragged = group.rows < kGroup;
-        if (ragged) amx::use(shapes(group.rows));
-        clear<1, kA>();
-        const std::int64_t whole = p_.k / kStep, bytes = row_bytes();
-        const Operands from{{group.data}, bytes, amx::kRow, {tokens(item, 0), tokens(item, kA - 1)}};
-        add_steps<1, kA>(
-            from, whole, [&](std::int64_t step) __attribute__((always_inline)) {
-                const std::int64_t at = step * amx::kRow + kAhead;
-                const std::byte* const line = at < bytes ? group.data + at : next + (at - bytes);
-                for (std::int64_t r = 0; r < kGroup; ++r) __builtin_prefetch(line + r * bytes);
-            });
-        if (whole < steps_) {
-            copy(group, whole, 1, mine.rows[0][0]);
-            const std::int64_t at = whole * tile_bytes(width_);
-            const Operands rest{{mine.rows[0][0]}, amx::kRow, 0, {from.tokens[0] + at, from.tokens[1] + at}};
-            add_steps<1, kA>(rest, 1, [](std::int64_t) {});
+    /// sums = those of kB groups, 1 or 2, and `count` tiles of tokens from tile `first` on. What comes behind the
+    /// groups is read next.
+    void multiply_groups(std::int64_t item, std::int64_t first, std::int64_t count, const Group* groups,
+                         std::int64_t kB, Sums* sums, Scratch& mine) const {
+        const bool ragged = groups[0].rows < kGroup;  // then it is alone
+        if (ragged) amx::use(shapes(groups[0].rows));
+        using One = std::integral_constant<int, 1>;
+        using Two = std::integral_constant<int, 2>;
+        for (std::int64_t tile = 0, some; tile < count; tile += some) {
+            some = std::min<std::int64_t>(2, count - tile);
+            const auto go = [&](auto b, auto a) {
+                multiply_tiles<b, a>({tokens(item, first + tile), tokens(item, first + tile + some - 1)}, groups, tile,
+                                     sums, mine);
+            };
+            if (kB == 1)
+                some == 1 ? go(One{}, One{}) : go(One{}, Two{});
+            else
+                some == 1 ? go(Two{}, One{}) : go(Two{}, Two{});
         }
-        const std::int64_t stride = width_ == 1 ? std::int64_t{sizeof(float)} : amx::kRow;
-        each_sum<1, kA>([&](auto tile, int, int a)
-                            __attribute__((always_inline)) { amx::store<tile>(&sums[a][0][0], stride); });
         if (ragged) amx::use(shapes(kGroup));
     }
 
-    void multiply_many(std::int64_t item, std::int64_t first, std::int64_t m, std::span<const Group> groups,
-                       Scratch& mine) const {
-        const std::int64_t count = std::int64_t(groups.size()) - 1, tiles = (m + kGroup - 1) / kGroup;
-        for (std::int64_t step = 0; step < steps_; step += kChunk) {
-            const std::int64_t steps = std::min(kChunk, steps_ - step);
-            for (std::int64_t g = 0; g < count; g += 2) {
-                const std::int64_t some = std::min<std::int64_t>(2, count - g);
-                for (std::int64_t i = 0; i < some; ++i) copy(groups[g + i], step, steps, mine.rows[i][0]);
-                RowsAhead ahead[2];
-                for (std::int64_t i = 0; i < some; ++i) ahead[i] = ahead_of(groups, g + some + i, step);
-                const std::int64_t lines = (ahead[0].lines() + ahead[1].lines()) * 2 / (tiles + 1) + 1;
-                for (std::int64_t tile = 0; tile < tiles; tile += 2) {
-                    for (RowsAhead& rows : ahead) rows.fetch((lines + 1) / 2);
-                    const std::byte* x[2];
-                    for (int i = 0; i < 2; ++i)
-                        x[i] = tokens(item, first / kGroup + std::min(tile + i, tiles - 1)) + step * tile_bytes(width_);
-                    const Operands from{{mine.rows[0][0], mine.rows[1][0]}, amx::kRow, amx::kTile, {x[0], x[1]}};
-                    const auto go = [&](auto kB, auto kA) {
-                        many<kB, kA>(from, steps, step == 0, mine.sums + g, tile);
-                    };
-                    using One = std::integral_constant<int, 1>;
-                    using Two = std::integral_constant<int, 2>;
-                    if (tile + 1 < tiles)
-                        some == 1 ? go(One{}, Two{}) : go(Two{}, Two{});
-                    else
-                        some == 1 ? go(One{}, One{}) : go(Two{}, One{});
-                }
-            }
-        }
-    }
-
-    /// The rows of group g for the steps from `step` on; behind the last group, the first one for those that follow.
-    RowsAhead ahead_of(std::span<const Group> groups, std::int64_t g, std::int64_t step) const {
-        const std::int64_t count = std::int64_t(groups.size()) - 1;
-        if (g >= count) g -= count, step += kChunk;
-        if (step >= steps_ || g >= count) return {};
-        return {groups[g].data + step * amx::kRow, row_bytes(), groups[g].rows,
-                std::min(kChunk * amx::kRow, row_bytes() - step * amx::kRow)};
-    }
-
+    /// The first tile of tokens asks for the rows from memory, and for the next groups' first ones.
     template <int kB, int kA>
-    [[gnu::noinline]] void many(const Operands& from, std::int64_t steps, bool first,
-                                float (*sums)[kTokens / kGroup][kGroup][kGroup], std::int64_t tile_of_tokens) const {
-        const auto at = [&](int b, int a) __attribute__((always_inline)) { return &sums[b][tile_of_tokens + a][0][0]; };
-        if (first)
-            clear<kB, kA>();
+    [[gnu::noinline]] void multiply_tiles(const std::byte* const (&x)[2], const Group* groups, std::int64_t tile,
+                                          Sums* sums, Scratch& mine) const {
+        clear<kB, kA>();
+        const std::int64_t whole = p_.k / kStep, bytes = row_bytes();
+        const Operands from{{groups[0].data, groups[kB - 1].data}, bytes, amx::kRow, {x[0], x[1]}};
+        if (tile == 0)
+            add_steps<kB, kA>(
+                from, whole, [&](int b, std::int64_t step) __attribute__((always_inline)) {
+                    const std::int64_t at = step * amx::kRow + kAhead;
+                    const std::byte* const line = at < bytes ? groups[b].data + at : groups[kB].data + (at - bytes);
+                    for (std::int64_t r = 0; r < kGroup; ++r) __builtin_prefetch(line + r * bytes);
+                });
         else
-            each_sum<kB, kA>([&](auto tile, int b, int a)
-                                 __attribute__((always_inline)) { amx::load<tile>(at(b, a), amx::kRow); });
-        add_steps<kB, kA>(from, steps, [](std::int64_t) {});
-        each_sum<kB, kA>([&](auto tile, int b, int a)
-                             __attribute__((always_inline)) { amx::store<tile>(at(b, a), amx::kRow); });
+            add_steps<kB, kA>(from, whole, [](int, std::int64_t) {});
+        if (whole < steps_) {
+            for (int b = 0; b < kB; ++b) copy_rest(groups[b], mine.rest[b]);
+            const std::int64_t at = whole * tile_bytes(width_);
+            const Operands rest{{mine.rest[0], mine.rest[1]}, amx::kRow, 0, {x[0] + at, x[1] + at}};
+            add_steps<kB, kA>(rest, 1, [](int, std::int64_t) {});
+        }
+        const std::int64_t stride = width_ == 1 ? std::int64_t{sizeof(float)} : amx::kRow;
+        each_sum<kB, kA>([&](auto sum, int b, int a)
+                             __attribute__((always_inline)) { amx::store<sum>(&sums[b][tile + a][0][0], stride); });
+    }
+
+    /// What of a group's rows is behind the last whole step, and zeros.
+    void copy_rest(const Group& group, std::byte* to) const {
+        const std::int64_t at = p_.k / kStep * amx::kRow;
+        std::memset(to, 0, amx::kTile);
+        for (std::int64_t r = 0; r < group.rows; ++r)
+            std::memcpy(to + r * amx::kRow, group.data + r * row_bytes() + at,
+                        static_cast<std::size_t>(row_bytes() - at));
     }
 
     const Product& p_;

@@ -12,7 +12,6 @@
 #include "ops/matmul/arithmetic.h"
 #include "ops/matmul/bf16_tiles_cpu.h"
 #include "ops/matmul/packed_product_cpu.h"
-#include "ops/matmul/rows_ahead.h"
 
 #include <algorithm>
 
@@ -171,6 +170,35 @@ void multiply_few(const Work& w) {
         }
     });
 }
+
+/// Rows of b that are on their way from memory while others are multiplied.
+class RowsAhead {
+public:
+    RowsAhead() = default;
+    /// n rows of `bytes` bytes, `stride` bytes apart.
+    RowsAhead(const std::byte* rows, std::int64_t stride, std::int64_t n, std::int64_t bytes)
+        : row_(rows), stride_(stride), lines_((bytes + kLine - 1) / kLine), left_(n * lines_) {}
+
+    std::int64_t lines() const { return left_; }
+    void fetch(std::int64_t lines) {
+        lines = std::min(lines, left_);
+        left_ -= lines;
+        while (lines > 0) {
+            const std::int64_t run = std::min(lines, lines_ - line_);
+            const std::byte* const from = row_ + line_ * kLine;
+#pragma GCC unroll 4
+            for (std::int64_t i = 0; i < run; ++i) __builtin_prefetch(from + i * kLine);
+            lines -= run;
+            line_ += run;
+            if (line_ == lines_) row_ += stride_, line_ = 0;
+        }
+    }
+
+private:
+    static constexpr std::int64_t kLine = 64;
+    const std::byte* row_ = nullptr;
+    std::int64_t stride_ = 0, lines_ = 0, left_ = 0, line_ = 0;
+};
 
 /// Where element i of row r of a converted block stands, `k` elements a row: kRows rows together, vector by vector.
 template <std::int64_t kRows>

@@ -123,7 +123,7 @@ TEST_CASE("matmul of sizes around every block boundary") {
 }
 
 TEST_CASE("matmul of bf16 by bf16, two numbers at a time where the CPU can, of sizes around every boundary") {
-    for (const std::int64_t m : {1, 6, 24, 25, 133})
+    for (const std::int64_t m : {1, 6, 24, 25, 133, 290})
         for (const std::int64_t k : {1, 2, 30, 31, 32, 34, 2046, 2048, 2050, 4098})
             for (const std::int64_t n : {3, 50})
                 check_product(Matrix(DType::bf16, {m, k}).fill(1), second(DType::bf16, k, n, true).fill(2), true);
@@ -137,6 +137,13 @@ TEST_CASE("matmul of a batch multiplies matrix by matrix, or all with one matrix
                                                             : std::vector<std::int64_t>{2, 3, 37, 53});
             check_product(a, Matrix(b).fill(6), transpose_b);
             check_product(a, second(DType::f32, 37, 53, transpose_b).fill(7), transpose_b);
+            const Matrix pairs = Matrix(DType::bf16, {2, 3, m, 38}).fill(5);
+            check_product(pairs,
+                          Matrix(DType::bf16, transpose_b ? std::vector<std::int64_t>{2, 3, 53, 38}
+                                                          : std::vector<std::int64_t>{2, 3, 38, 53})
+                              .fill(6),
+                          transpose_b);
+            check_product(pairs, second(DType::bf16, 38, 53, transpose_b).fill(7), transpose_b);
         }
     }
 }
