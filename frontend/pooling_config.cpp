@@ -59,6 +59,14 @@ std::optional<Pooling::Kind> read_gguf_kind(const std::filesystem::path& path) {
     }
 }
 
+/// What stands before every text that is given without a word about it.
+std::string read_prompt(const std::filesystem::path& path) {
+    if (!file_exists(path)) return {};
+    const JsonValue config = JsonValue::read(path);
+    const auto name = config.given("default_prompt_name");
+    return name ? std::string(config.at("prompts").at(name->string()).string()) : std::string();
+}
+
 }  // namespace
 
 Pooling read_pooling(const std::filesystem::path& directory, const ModelConfig& model) {
@@ -68,26 +76,35 @@ Pooling read_pooling(const std::filesystem::path& directory, const ModelConfig& 
     if (!file_exists(list))
         return {
             .kind = model.is_causal ? Pooling::Kind::last : Pooling::Kind::mean, .normalize = true, .max_tokens = {}};
-    Pooling pooling;
+    Pooling pooling{
+        .kind = {}, .max_tokens = {}, .prompt = read_prompt(directory / "config_sentence_transformers.json")};
     bool pools = false;
     for (const JsonValue& module : JsonValue::read(list).array()) {
         const JsonValue type = module.at("type");
         const std::string_view kind = kind_of_module(type);
         if (kind == "Pooling") {
             // Whoever writes modules.json names a folder beside it.
-            pooling.kind = read_kind(JsonValue::read(directory / module.at("path").string() / "config.json"));
+            const JsonValue config = JsonValue::read(directory / module.at("path").string() / "config.json");
+            pooling.kind = read_kind(config);
+            const auto with_prompt = config.given("include_prompt");
+            if (with_prompt && !with_prompt->boolean() && !pooling.prompt.empty())
+                with_prompt->refuse("true, since a prompt's tokens are not told from those of a text");
             pools = true;
         } else if (kind == "Normalize") {
             pooling.normalize = true;
         } else if (kind != "Transformer") {
             type.refuse("a Transformer, Pooling or Normalize");
+        } else if (const auto path = module.given("path"); path && !path->string().empty()) {
+            path->refuse("an empty path, since the model is read from the directory itself");
         }
     }
     if (!pools) fail("modules.json: expected a module of the type Pooling, found none");
     const std::filesystem::path texts = directory / "sentence_bert_config.json";
-    if (file_exists(texts))
-        if (const auto most = JsonValue::read(texts).given("max_seq_length"))
-            pooling.max_tokens = most->integer(1, kMaxTokens);
+    if (!file_exists(texts)) return pooling;
+    const JsonValue config = JsonValue::read(texts);
+    if (const auto most = config.given("max_seq_length")) pooling.max_tokens = most->integer(1, kMaxTokens);
+    if (const auto lower = config.given("do_lower_case"); lower && lower->boolean())
+        lower->refuse("false, since letters reach the tokenizer as they are");
     return pooling;
 }
 

@@ -194,6 +194,9 @@ std::int64_t turned_columns(const RopeKeys& keys, const RopeDefaults& defaults, 
         fail("{}: \"head_dim\": expected an even number, since rope rotates pairs of columns, found {}",
              keys.config.file(), head_dim);
     }
+    if (turned % 2 != 0 && !defaults.rounds_up)
+        fail("{}: \"partial_rotary_factor\": expected an even number of columns of head_dim ({}) to rotate, found {}",
+             keys.config.file(), head_dim, turned);
     return turned;
 }
 
@@ -211,7 +214,7 @@ std::int64_t original_max_positions(const RopeKeys& keys, const RopeDefaults& de
 Rope read_rope(const JsonValue& config, const RopeDefaults& defaults, RopeOf whose, std::int64_t head_dim,
                std::int64_t max_positions) {
     const RopeKeys keys = rope_keys(config, defaults, whose);
-    if (defaults.must_be_given && !keys.nested) config.at("rope_parameters");
+    if (defaults.must_be_given && !keys.nested) config.at("rope_parameters").refuse("an object with its keys");
     const std::int64_t turned = turned_columns(keys, defaults, head_dim);
     Rope rope;
     rope.kind = kind_of(keys, defaults);

@@ -3,6 +3,7 @@
 #include "graph/verify.h"
 
 #include <cstring>
+#include <unordered_set>
 
 namespace vitro {
 namespace {
@@ -83,6 +84,9 @@ void Builder::result(Value value) { graph_.results.push_back(value.id); }
 void Builder::update(Value state, Value next) { graph_.updates.push_back({state.id, next.id}); }
 
 Graph Builder::finish() {
+    // A scope that was opened again is the same module.
+    std::unordered_set<std::string> seen;
+    std::erase_if(graph_.modules, [&](const Module& module) { return !seen.insert(module.path).second; });
     verify(graph_);
     return std::move(graph_);
 }

@@ -66,6 +66,7 @@ struct RopeDefaults {
     std::int64_t original_max_positions = 0;  // where config.json is silent; 0: the maximum length
     bool has_partial_rotary = false;          // otherwise partial_rotary_factor must be 1
     double partial_rotary = 1;                // where config.json is silent
+    bool rounds_up = false;                   // an odd number of columns that turn becomes even; else it is an error
     bool must_be_given = false;               // there is no default
     bool has_query_scale = false;             // with "llama_4_scaling_beta"
     bool only_longrope = false;               // Phi-3 knows no other scaling, and calls it su or yarn at times

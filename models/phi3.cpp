@@ -46,7 +46,7 @@ const Architecture kPhi3{
     .eos_token_id = 32000,
     .pad_token_id = 32000,
     .sliding = {.has_window = true},
-    .rope = {.original_max_positions = 4096, .has_partial_rotary = true, .only_longrope = true},
+    .rope = {.original_max_positions = 4096, .has_partial_rotary = true, .rounds_up = true, .only_longrope = true},
 };
 
 }  // namespace vitro

@@ -66,8 +66,24 @@ const KernelDef* find_kernel(std::span<const KernelDef> kernels, std::string_vie
 
 namespace {
 
+/// Error for a definition that leaves out what every op has.
+void require_whole(const OpDef* op) {
+    if (op == nullptr) fail("an op: expected its definition, found none");
+    constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789_";
+    if (op->name.empty() || op->name.find_first_not_of(kLetters) != std::string_view::npos)
+        fail("op '{}': expected a name of the letters a to z, digits and _", op->name);
+    const auto require = [&](bool has, std::string_view field) {
+        if (!has) fail("op {}: expected its definition to have {}, found none", op->name, field);
+    };
+    require(op->infer != nullptr, "infer");
+    require(op->parse_attributes != nullptr, "parse_attributes");
+    require(op->reference != nullptr, "reference");
+    require(op->examples != nullptr, "examples");
+}
+
 void require_op(const KernelDef& kernel) {
     if (find_op(kernel.op) == nullptr) fail("a kernel for {}: there is no op of this name", kernel.op);
+    if (kernel.run == nullptr) fail("a kernel for {}: expected a function to run, found none", kernel.op);
 }
 
 std::vector<KernelDef>& added_for(std::string_view gpu) {
@@ -79,6 +95,7 @@ std::vector<KernelDef>& added_for(std::string_view gpu) {
 
 void add_ops(std::span<const OpDef* const> more, std::span<const KernelDef> cpu) {
     for (const OpDef* op : more) {
+        require_whole(op);
         if (find_op(op->name) != nullptr) fail("op {}: there already is one of this name", op->name);
         const auto at =
             std::find_if(ops().begin(), ops().end(), [&](const OpDef* other) { return other->name > op->name; });

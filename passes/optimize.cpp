@@ -52,6 +52,7 @@ void add_pass(const Pass& pass, std::string_view before) {
     const auto named = [&](std::string_view name) {
         return std::find_if(passes().begin(), passes().end(), [&](const Pass& other) { return other.name == name; });
     };
+    if (pass.run == nullptr) fail("pass {}: expected a function to run, found none", pass.name);
     if (named(pass.name) != passes().end()) fail("pass {}: there already is one of this name", pass.name);
     const auto at = named(before);
     if (at == passes().end()) fail("pass {}: there is no pass {} that it could run before", pass.name, before);

@@ -68,15 +68,18 @@ const Plugin& load_plugin(const std::filesystem::path& library) {
         return found;
     };
     check_plugin_version(*static_cast<const PluginVersion*>(symbol("vitro_plugin_version")), name);
-    const Plugin& plugin = reinterpret_cast<const Plugin& (*)()>(symbol("vitro_plugin"))();
+    void* const make = symbol("vitro_plugin");
     try {
+        const Plugin& plugin = reinterpret_cast<const Plugin& (*)()>(make)();
         add_ops(plugin.ops, plugin.cpu_kernels);
         add_gpu_kernels(plugin.gpu, plugin.gpu_kernels);
         for (const PluginPass& pass : plugin.passes) add_pass(pass.pass, pass.before);
-    } catch (const Error& error) {
+        return plugin;
+    } catch (const std::exception& error) {
         fail("plugin {}: {}", name, error.what());
+    } catch (...) {
+        fail("plugin {}: it threw what is no std::exception", name);
     }
-    return plugin;
 }
 
 }  // namespace vitro

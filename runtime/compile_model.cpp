@@ -1,8 +1,8 @@
 #include "runtime/compile_model.h"
 
+#include "frontend/check_weights.h"
 #include "graph/check_plan.h"
 #include "passes/passes.h"
-#include "runtime/check_weights.h"
 
 #include <chrono>
 
@@ -10,15 +10,8 @@ namespace vitro {
 
 Graph naive_graph(const ModelConfig& config, Phase phase, const LanguageModelOptions& options,
                   const Checkpoint* checkpoint) {
-    std::function<DType(std::string_view)> dtype;
-    if (checkpoint != nullptr) dtype = [&](std::string_view name) { return weight_dtype(*checkpoint, name); };
-    Graph graph = build_model(config, build_options(options, phase, dtype));
-    if (checkpoint == nullptr) return graph;
-    const Architecture& architecture = *named_architecture(config.architecture)->architecture;
-    check_weights(*checkpoint, graph, architecture.spare_tensors);
-    if (config.tie_word_embeddings && config.head == Head::language_model)
-        check_tied_head(*checkpoint, architecture.table, architecture.head);
-    return graph;
+    const BuildOptions built = build_options(options, phase, nullptr);
+    return checkpoint == nullptr ? build_model(config, built) : checked_graph(config, built, *checkpoint);
 }
 
 CompiledModel compile_model(const ModelConfig& config, const std::vector<Phase>& phases,

@@ -47,7 +47,8 @@ struct Inputs {
     std::vector<std::vector<std::int32_t>> tokens;
 };
 
-Inputs read_inputs(const Flags& flags, std::optional<std::int64_t> max_tokens) {
+/// `prompt` stands before every text.
+Inputs read_inputs(const Flags& flags, std::int64_t max_tokens, const std::string& prompt = {}) {
     Inputs inputs;
     if (!flags.tokens.empty()) {
         inputs.tokens.push_back(flags.tokens);
@@ -55,14 +56,13 @@ Inputs read_inputs(const Flags& flags, std::optional<std::int64_t> max_tokens) {
     }
     inputs.texts = read_texts(flags);
     const Tokenizer tokenizer = open_tokenizer(flags.model);
-    for (const std::string& text : inputs.texts) inputs.tokens.push_back(tokenizer.encode(text));
-    if (!max_tokens) return inputs;
+    for (const std::string& text : inputs.texts) inputs.tokens.push_back(tokenizer.encode(prompt + text));
     // What stands around a text stays when the text is cut.
-    const std::size_t around = tokenizer.encode("").size(), most = static_cast<std::size_t>(*max_tokens);
+    const std::size_t around = tokenizer.encode("").size(), most = static_cast<std::size_t>(max_tokens);
     for (std::size_t i = 0; i < inputs.tokens.size(); ++i) {
         auto& tokens = inputs.tokens[i];
         if (tokens.size() <= most || most < around) continue;
-        const auto inner = tokenizer.encode(inputs.texts[i], false);
+        const auto inner = tokenizer.encode(prompt + inputs.texts[i], false);
         const auto before = std::search(tokens.begin(), tokens.end(), inner.begin(), inner.end()) - tokens.begin();
         const auto surplus = static_cast<std::ptrdiff_t>(tokens.size() - most);
         const auto end = tokens.begin() + before + static_cast<std::ptrdiff_t>(inner.size());
@@ -96,8 +96,8 @@ void embed(const Flags& flags) {
                        : flags.pooling == "cls" ? Pooling::Kind::first
                                                 : Pooling::Kind::last;
     if (flags.keep_length) pooling.normalize = false;
-    const Inputs inputs =
-        read_inputs(flags, std::min(pooling.max_tokens.value_or(open.model->context()), open.model->context()));
+    const Inputs inputs = read_inputs(
+        flags, std::min(pooling.max_tokens.value_or(open.model->context()), open.model->context()), pooling.prompt);
     const auto vectors = text_vectors(*open.model, inputs.tokens, pooling);
     const auto count = static_cast<std::int64_t>(vectors.size());
     if (flags.similarity) {

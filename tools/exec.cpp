@@ -7,7 +7,7 @@
 #include "graph/executor.h"
 #include "graph/interpret.h"
 #include "graph/statistics.h"
-#include "runtime/check_weights.h"
+#include "frontend/check_weights.h"
 #include "runtime/weights.h"
 #include "tools/common.h"
 #include "tools/pass_flags.h"

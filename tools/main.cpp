@@ -102,6 +102,8 @@ int run_program(int argc, char** argv) {
         return report(Error("there is not enough memory"), 1);
     } catch (const std::exception& error) {
         return report(error, 1);
+    } catch (...) {  // by a plugin
+        return report(Error("something was thrown that is no std::exception"), 1);
     }
 }
 

@@ -14,10 +14,12 @@
 namespace vitro {
 namespace {
 
+constexpr std::int64_t kWindow = 512;
+
 struct Flags {
     ModelFlags model;
     TokensFlags text;
-    std::int64_t window = 512;
+    std::optional<std::int64_t> window;
     std::string against;
     bool json = false;
 };
@@ -77,7 +79,10 @@ void run(const Flags& flags) {
     const auto progress = [&](std::int64_t done) {
         if (isatty(STDERR_FILENO) != 0) print_err("\r{:>3}%\r", 100 * done / std::ssize(tokens));
     };
-    const TextScore score = score_text(*open.model, second, tokens, std::min(flags.window, context), progress);
+    const std::int64_t window = flags.window.value_or(std::min(kWindow, context));
+    if (window > context)
+        fail("--window: expected at most {} tokens, which the context has room for, found {}", context, window);
+    const TextScore score = score_text(*open.model, second, tokens, window, progress);
     flags.json ? print_json(score, tokens.size()) : print_text(score, flags, tokens.size());
 }
 

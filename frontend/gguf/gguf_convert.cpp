@@ -183,7 +183,8 @@ GgufConversion convert_to_gguf(const std::filesystem::path& model, const std::fi
     std::vector<Rows> all;
     std::size_t elements = 0, requantized = 0;
     for (const Weight& tensor : source.tensors) {
-        const bool is_weight = is_gguf_weight(tensor.name, tensor.shape);
+        const bool has_numbers = is_float(tensor.dtype) || is_block_quantized(tensor.dtype);  // else it stays as it is
+        const bool is_weight = has_numbers && is_gguf_weight(tensor.name, tensor.shape);
         DType to = is_weight ? gguf_weight_type(mixture, tensor.name, tensor.shape.back()) : tensor.dtype;
         if (!is_weight && is_float(to)) to = DType::f32;  // vectors: norms and biases
         if (is_block_quantized(tensor.dtype) && is_block_quantized(to) && to != tensor.dtype) ++requantized;

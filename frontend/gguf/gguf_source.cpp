@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "frontend/chat_format.h"
+#include "frontend/check_weights.h"
 #include "frontend/config.h"
 #include "frontend/file.h"
 #include "frontend/gguf/gguf_model.h"
@@ -173,6 +174,7 @@ void GgufSource::take_directory(const std::filesystem::path& directory) {
     add_rope(config, prefix);
     add_tokenizer(directory, config);
     checkpoint_ = Checkpoint::open(directory);
+    checked_graph(config, {}, *checkpoint_);
     for (const std::string& name : checkpoint_->names()) {
         const bool is_spare =
             name.ends_with("rotary_emb.inv_freq") || (config.tie_word_embeddings && name == "lm_head.weight");

@@ -320,6 +320,20 @@ TEST_CASE("layers may have patterns, which need a stride, and fixed ones a summa
           "config.json: \"attention_summary\": expected an integer in [1, 8], found 9");
 }
 
+TEST_CASE("StableLM turns an even number of columns, where Phi-3 rounds an odd one up") {
+    const auto with = [](std::string_view name, double share) {
+        return config_text(
+            name, fmt::format(R"(, "num_key_value_heads": 1, "head_dim": 20, "partial_rotary_factor": {})", share));
+    };
+    CHECK(model_of(with("StableLmForCausalLM", 0.3)).ropes[0].rotary_dim == 6);
+    for (const double share : {0.05, 0.25, 0.75})
+        CHECK(error_of(with("StableLmForCausalLM", share)) ==
+              fmt::format("config.json: \"partial_rotary_factor\": expected an even number of columns of head_dim (20) "
+                          "to rotate, found {}",
+                          20 * share));
+    CHECK(model_of(with("Phi3ForCausalLM", 0.25)).ropes[0].rotary_dim == 6);
+}
+
 TEST_CASE("Ministral 3 says how queries become larger, GPT-OSS that its experts are MXFP4") {
     const auto ministral = [](std::string_view more) {
         return config_text("Ministral3ForCausalLM",
@@ -331,6 +345,12 @@ TEST_CASE("Ministral 3 says how queries become larger, GPT-OSS that its experts 
     CHECK(model.query_scale_beta == 0.25);
     CHECK(model.original_max_positions == 16);
     CHECK(error_of(ministral("")).find("expected the key \"llama_4_scaling_beta\"") != std::string::npos);
+    for (const std::string_view none : {"null", "{}"}) {  // transformers would take a rope of its own
+        CAPTURE(none);
+        for (const std::string_view name : {"Ministral3ForCausalLM", "GptOssForCausalLM"})
+            CHECK(error_of(config_text(name, fmt::format(R"(, "num_key_value_heads": 1, "rope_parameters": {})", none)))
+                      .find("\"rope_parameters\": expected an object with its keys, found ") != std::string::npos);
+    }
 
     const auto gpt_oss = [](int width, std::string_view method) {
         std::string text = config_text("GptOssForCausalLM",

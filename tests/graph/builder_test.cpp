@@ -53,6 +53,22 @@ TEST_CASE("paths are unique: later ones get a number") {
         CHECK(graph.find(graph.values[i].path) == static_cast<ValueId>(i));
 }
 
+TEST_CASE("a scope that is opened again is the same module") {
+    Builder b("twice");
+    const Value x = b.input("x", {DType::f32, {2}});
+    Value y = x;
+    for (int i = 0; i < 2; ++i) {
+        const auto list = b.scope("experts", "ModuleList");
+        const auto expert = b.scope("0", "Expert");
+        y = add(b, y, y);
+    }
+    b.result(y);
+    const Graph graph = b.finish();
+    REQUIRE(graph.modules.size() == 2);
+    CHECK(graph.modules[0].path == "experts");
+    CHECK(graph.modules[1].path == "experts.0");
+}
+
 TEST_CASE("a node knows the line of the model that wrote it, relative to the project") {
     Builder b = builder_with_tokens();
     const Value x = b.input("x", kType);

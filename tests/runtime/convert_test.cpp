@@ -3,11 +3,13 @@
 
 #include "frontend/checkpoint.h"
 #include "frontend/config.h"
+#include "frontend/gguf/gguf_writer.h"
 #include "frontend/tokenizer/gguf_vocabulary.h"
 #include "tests/frontend/gguf_files.h"
 #include "tests/frontend/temp_dir.h"
 #include "tests/runtime/errors.h"
 #include "tests/runtime/goldens.h"
+#include "tests/runtime/tiny_model.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -137,6 +139,57 @@ TEST_CASE("a converted file, converted again, has the bytes that the directory g
         CHECK(convert_to_gguf(bf16, again, gguf_preset(type), 1).bytes == bytes.size());
         CHECK(read_bytes(again) == bytes);
     }
+}
+
+TEST_CASE("a directory that does not run is not converted, and what is wrong with its tensors is told") {
+    const TempDir directory;
+    const auto error_with = [&](std::string_view name, DType dtype, std::vector<std::int64_t> shape) {
+        const std::vector<float> zeros(1 << 16);
+        const auto model = directory / "model";
+        std::filesystem::create_directory(model);
+        write_tiny_model(model);
+        const SafetensorsFile file = SafetensorsFile::open(model / "model.safetensors");
+        std::vector<NamedTensor> tensors;
+        for (const std::string& other : file.names())
+            if (other != name) tensors.push_back({other, file.find(other)->tensor()});
+        if (!shape.empty() || name == "scalar")
+            tensors.push_back({std::string(name), {dtype, shape, const_cast<float*>(zeros.data())}});
+        write_safetensors(directory / "other.safetensors", tensors, {});
+        std::filesystem::rename(directory / "other.safetensors", model / "model.safetensors");
+        return error_of([&] { converted(directory, model, "q8_0"); });
+    };
+    const std::string norm = "model.norm.weight", down = "model.layers.0.mlp.down_proj.weight";
+    CHECK(error_with(norm, DType::f32, {16}) == "");
+    CHECK(error_with(norm, DType::f32, {}) ==
+          "model.safetensors: expected the tensor \"model.norm.weight\", found no such tensor");
+    CHECK(error_with(norm, DType::f8e4m3, {16}) ==
+          "model.safetensors: tensor \"model.norm.weight\": expected f32, f16 or bf16, found f8e4m3");
+    CHECK(error_with(norm, DType::i32, {16}) ==
+          "model.safetensors: tensor \"model.norm.weight\": expected f32, f16 or bf16, found i32");
+    CHECK(error_with(down, DType::f32, {24, 16}) ==
+          "model.safetensors: tensor \"" + down + "\": expected shape [16, 24] from config.json, found [24, 16]");
+    for (const std::string name : {"lm_head.bias", "model.embed_tokens.bias", "scalar"})
+        for (const std::vector<std::int64_t>& shape : {std::vector<std::int64_t>{0}, {}, {16}, {0, 16}}) {
+            if (shape.empty() && name != "scalar") continue;
+            CHECK(error_with(name, DType::f32, shape) ==
+                  "model.safetensors: tensor \"" + name +
+                      "\": expected only the weights of Phi3ForCausalLM, found one it does not have");
+        }
+}
+
+TEST_CASE("integers in a GGUF file are converted as they are") {
+    const TempDir directory;
+    GgufHeader header;
+    header.add_text("general.architecture", "llama");
+    const std::vector<std::int64_t> shape{2, 32};
+    header.add_tensor("blk.0.steps.weight", shape, *gguf_tensor_type(DType::i32), 256);
+    std::string numbers;
+    for (char i = 0; i < 64; ++i) numbers += std::string{i, 0, 0, 0};
+    write_bytes(directory / "in.gguf", header.bytes() + numbers);
+    const auto out = directory / "out.gguf";
+    CHECK(convert_to_gguf(directory / "in.gguf", out, gguf_preset("q8_0"), 1).tensors == 1);
+    CHECK(read_bytes(out).ends_with(numbers));
+    CHECK(types_in(out).at("blk.0.steps.weight") == "I32");
 }
 
 TEST_CASE("a mixture gives more bits to the head, and to values and the way down in some layers") {

@@ -243,11 +243,41 @@ TEST_CASE("the files of sentence-transformers say what a vector is made of") {
         R"({"word_embedding_dimension": 8, "pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false})");
     write_bytes(directory / "sentence_bert_config.json", R"({"max_seq_length": 12})");
     CHECK(read_pooling(directory.path(), encoder) == Pooling{Pooling::Kind::first, false, 12});
+    const auto refusal = [&] {
+        try {
+            read_pooling(directory.path(), encoder);
+        } catch (const Error& error) {
+            return std::string(error.what());
+        }
+        return std::string("none");
+    };
+    const std::filesystem::path prompts = directory / "config_sentence_transformers.json";
+    write_bytes(prompts, R"({"prompts": {"query": "query: "}, "default_prompt_name": null})");
+    CHECK(read_pooling(directory.path(), encoder).prompt.empty());
+    write_bytes(prompts, R"({"prompts": {"query": "query: "}, "default_prompt_name": "query"})");
+    CHECK(read_pooling(directory.path(), encoder) == Pooling{Pooling::Kind::first, false, 12, "query: "});
+    write_bytes(directory / "1_Pooling/config.json", R"({"pooling_mode": "cls", "include_prompt": false})");
+    CHECK(refusal() ==
+          "config.json: \"include_prompt\": expected true, since a prompt's tokens are not told from those "
+          "of a text, found false");
+    write_bytes(prompts, R"({"default_prompt_name": "query"})");
+    CHECK(refusal() == "config_sentence_transformers.json: expected the key \"prompts\", found no such key");
+    std::filesystem::remove(prompts);
+    CHECK(refusal() == "none");
+    write_bytes(directory / "sentence_bert_config.json", R"({"max_seq_length": 12, "do_lower_case": true})");
+    CHECK(refusal() ==
+          "sentence_bert_config.json: \"do_lower_case\": expected false, since letters reach the tokenizer "
+          "as they are, found true");
     write_bytes(directory / "1_Pooling/config.json", R"({"pooling_mode_max_tokens": true})");
     CHECK_THROWS_WITH_AS(read_pooling(directory.path(), encoder),
                          "config.json: \"pooling_mode_max_tokens\": expected pooling by mean_tokens, cls_token or "
                          "lasttoken, found true",
                          Error);
+    write_bytes(directory / "modules.json",
+                R"([{"path": "0_Transformer", "type": "sentence_transformers.models.Transformer"}])");
+    CHECK(refusal() ==
+          "modules.json: \"[0].path\": expected an empty path, since the model is read from the directory "
+          "itself, found \"0_Transformer\"");
     write_bytes(directory / "modules.json", R"([{"path": "2_Dense", "type": "sentence_transformers.models.Dense"}])");
     CHECK_THROWS_WITH_AS(read_pooling(directory.path(), encoder),
                          "modules.json: \"[0].type\": expected a Transformer, Pooling or Normalize, found "

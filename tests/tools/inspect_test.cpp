@@ -56,7 +56,9 @@ TEST_CASE("show prints the tree of every architecture") {
         const std::string directory = source_path("tests/golden/" + name).string();
         const ModelConfig config = read_model_config(directory);
         CHECK(out_of({"show", "-m", directory}).starts_with(config.architecture + "(\n"));
-        CHECK(json_of({"show", "-m", directory}).at("type") == config.architecture);
+        const Json json = json_of({"show", "-m", directory});
+        CHECK(json.at("type") == config.architecture);
+        CHECK(json.at("parameters") == own_parameters(json));  // no module twice
     }
 }
 

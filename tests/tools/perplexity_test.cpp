@@ -61,3 +61,12 @@ TEST_CASE("vitro perplexity prints lines for people, and says what it cannot com
     CHECK(other.exit_code == 1);
     CHECK(other.err.find("no/such/model") != std::string::npos);
 }
+
+TEST_CASE("windows that the context has no room for are refused") {
+    CHECK(scored({"-c", "64"}).at("windows") == scored({}).at("windows"));
+    const auto with = [](const char* window) {
+        return run_vitro({"perplexity", "-p", kText, "-c", "64", "--window", window});
+    };
+    check_success(with("64"));
+    check_error(with("65"), {"--window: expected at most 64 tokens, which the context has room for, found 65"});
+}

@@ -155,3 +155,50 @@ TEST_CASE("a plugin that was built in another way is refused; one built with the
     REQUIRE(built.exit_code == 0);
     CHECK(out_of({"--plugin", library, "ops", "square_relu"}).starts_with("square_relu(x)  fused\n"));
 }
+
+TEST_CASE("a definition that lacks what every op, kernel and pass has is refused") {
+    const auto error_of = [](const std::vector<const OpDef*>& ops, const std::vector<KernelDef>& kernels = {}) {
+        try {
+            add_ops(ops, kernels);
+        } catch (const Error& error) {
+            return std::string(error.what());
+        }
+        return std::string("none");
+    };
+    OpDef op = *find_op("relu");
+    CHECK(error_of({nullptr}) == "an op: expected its definition, found none");
+    for (const std::string_view name : {"", "a b", "f(", "Relu", "\xc3\xa9"}) {
+        op.name = name;
+        CHECK(error_of({&op}) == fmt::format("op '{}': expected a name of the letters a to z, digits and _", name));
+    }
+    op.name = "other";
+    const auto without = [&](auto OpDef::*field, const char* name) {
+        OpDef less = op;
+        less.*field = nullptr;
+        CHECK(error_of({&less}) == fmt::format("op other: expected its definition to have {}, found none", name));
+    };
+    without(&OpDef::infer, "infer");
+    without(&OpDef::parse_attributes, "parse_attributes");
+    without(&OpDef::reference, "reference");
+    without(&OpDef::examples, "examples");
+    CHECK(error_of({}, {{.op = "relu", .run = nullptr}}) ==
+          "a kernel for relu: expected a function to run, found none");
+    CHECK_THROWS_WITH_AS(add_gpu_kernels("cuda", std::vector<KernelDef>{{.op = "relu", .run = nullptr}}),
+                         "a kernel for relu: expected a function to run, found none", Error);
+    CHECK_THROWS_WITH_AS(add_pass({"mine", "x -> x", nullptr}, "fuse_attention"),
+                         "pass mine: expected a function to run, found none", Error);
+}
+
+TEST_CASE("what a plugin throws is an error, whatever it is") {
+    const TempDir directory;
+    const std::string source = (directory / "throws.cpp").string(), library = (directory / "throws.so").string();
+    write_bytes(source, R"(#include "passes/plugin.h"
+extern "C" const vitro::PluginVersion vitro_plugin_version{};
+extern "C" const vitro::Plugin& vitro_plugin() { throw 7; }
+)");
+    const ProcessResult built = run_program(
+        {"sh", "-c", "c++ $('" + vitro_binary() + "' --plugin-flags) -o '" + library + "' '" + source + "'"});
+    CHECK(built.err == "");
+    REQUIRE(built.exit_code == 0);
+    check_error(run_vitro({"--plugin", library, "ops"}), {"throws.so: it threw what is no std::exception"});
+}

@@ -3,14 +3,12 @@
 
 #include "frontend/checkpoint.h"
 #include "graph/graph.h"
+#include "models/model.h"
 
 #include <span>
 #include <string_view>
 
 namespace vitro {
-
-/// The dtype of a checkpoint tensor; Error when there is no tensor of that name, or when it is not of a float type.
-DType weight_dtype(const Checkpoint& checkpoint, std::string_view name);
 
 /// Error when the checkpoint lacks a weight of `graph`, or has it in another shape or dtype; it may have more tensors.
 void check_weight_sources(const Checkpoint& checkpoint, const Graph& graph);
@@ -19,8 +17,9 @@ void check_weight_sources(const Checkpoint& checkpoint, const Graph& graph);
 /// tensors are allowed if their names end in one of `spare`.
 void check_weights(const Checkpoint& checkpoint, const Graph& graph, std::span<const std::string_view> spare);
 
-/// Error when the checkpoint has a tensor `head` beside the embedding `table` it should be, and it is another: then
-/// transformers takes it, against what config.json says.
-void check_tied_head(const Checkpoint& checkpoint, std::string_view table, std::string_view head);
+/// The naive graph of the model that `checkpoint` is of, with the checkpoint's dtypes whatever `options` say of them.
+/// Error where check_weights has one, and where there is a head beside the embedding that it should be, and it is
+/// another: then transformers takes it, against what config.json says.
+Graph checked_graph(const ModelConfig& config, BuildOptions options, const Checkpoint& checkpoint);
 
 }  // namespace vitro
