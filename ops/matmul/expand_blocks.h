@@ -123,15 +123,21 @@ public:
 
     /// acc[v][t] += the products of its rows v * kLanes, … with `tokens` rows of a, whose numbers for its first group
     /// are a[t]. The sums are those of the expanded group, in the same order. What stands `ahead` bytes behind the
-    /// block is asked from memory.
+    /// block is asked from memory, as far as the second cache: what waits for memory there is more than the first one
+    /// has room for. What stands kNear bytes behind is asked from there.
     template <int tokens>
     [[gnu::always_inline]] void multiply(const Rounded32* const (&a)[tokens], std::int64_t ahead,
                                          simd::Floats (&acc)[kVectors][tokens]) const {
-        constexpr std::int64_t kLine = 64, kGroupBytes = info(blocks).block_bytes * kPackedRows / kGroups;
+        constexpr std::int64_t kLine = 64, kNear = 1024;
+        constexpr std::int64_t kGroupBytes = info(blocks).block_bytes * kPackedRows / kGroups;
+        constexpr int kRead = 0, kSecondCache = 2;
         for (int turn = 0; turn < kGroups; turn += kTurn)
             simd::unrolled<kTurn>([&](auto g) __attribute__((always_inline)) {
-                for (std::int64_t line = 0; line < kGroupBytes; line += kLine)
-                    __builtin_prefetch(bytes_ + ahead + (turn + g) * kGroupBytes + line);
+                for (std::int64_t line = 0; line < kGroupBytes; line += kLine) {
+                    const std::uint8_t* const at = bytes_ + (turn + g) * kGroupBytes + line;
+                    __builtin_prefetch(at + ahead, kRead, kSecondCache);
+                    __builtin_prefetch(at + kNear);
+                }
                 simd::unrolled<kVectors>([&](auto v) __attribute__((always_inline)) {
                     multiply_group<g>(turn, v * int{simd::kLanes}, a, acc[v]);
                 });
