@@ -4,6 +4,7 @@
 
 #include "backends/cpu/cpu_backend.h"
 #include "ops/op_list.h"
+#include "runtime/emulated_cuda.h"
 #include "runtime/peaks.h"
 #include "tools/common.h"
 
@@ -54,6 +55,18 @@ std::vector<std::string_view> usable_isas() {
     return names;
 }
 
+/// What the emulation is, or why there is none, as in a folder that has no library beside the program.
+std::string emulation_text() {
+    constexpr std::string_view kDevice = "cuda-emulated: ";
+    try {
+        emulated_cuda();
+        return "the CUDA kernels on the CPU, checked and slow";
+    } catch (const Error& error) {
+        const std::string_view why = error.what();
+        return fmt::format("none: {}", why.substr(why.starts_with(kDevice) ? kDevice.size() : 0));
+    }
+}
+
 void devices(const Flags& flags) {
     std::string why_none;
     const int gpus = count_gpus(why_none);
@@ -99,7 +112,7 @@ void devices(const Flags& flags) {
               fmt::join(usable_isas(), ", "));
     if (gpus == 0) print_out("{:<14} none: {}\n", "cuda", why_none);
     for (int device = 0; device < gpus; ++device) print_facts(fmt::format("cuda:{}", device), gpu_facts(device));
-    print_out("{:<14} the CUDA kernels on the CPU, checked and slow\n", "cuda-emulated");
+    print_out("{:<14} {}\n", "cuda-emulated", emulation_text());
     if (of_cpu) print_out("{}: {}\n", flags.limits, peaks_text(*of_cpu));
     if (!limits) return;
     print_out("{}: reads {:.1f} GB/s, copies {:.1f} GB/s, multiplies {:.3f} TFLOP/s (bf16, {} x {} x {}, {})\n",

@@ -39,9 +39,12 @@ def markdown(whole):
     peak = limits["read_bytes_per_second"] if limits else None
     if limits:
         out += ["## Limits, measured", ""]
-        out += table(["read GB/s", "copy GB/s", f"bf16 product of {limits['gemm_size']}, TFLOP/s"],
-                     [[f"{limits['read_bytes_per_second'] / 1e9:.0f}", f"{limits['copy_bytes_per_second'] / 1e9:.0f}",
-                       f"{limits['gemm_flops_per_second'] / 1e12:.0f}"]])
+        if "gemm_size" in limits:
+            product, copied = f"product of {limits['gemm_size']}", f"{limits['copy_bytes_per_second'] / 1e9:.0f}"
+        else:  # of a CPU, which has no copies of its own
+            product, copied = "products", ""
+        out += table(["read GB/s", "copy GB/s", f"bf16 {product}, TFLOP/s"],
+                     [[f"{limits['read_bytes_per_second'] / 1e9:.0f}", copied, f"{product_rate(limits) / 1e12:.1f}"]])
     out += parity(found)
     out += verify(found)
     out += baseline(found)
@@ -60,6 +63,11 @@ def markdown(whole):
         if part.get("details"):
             out += [f"## What `{name}` printed last", "", *("    " + line for line in part["details"].splitlines()), ""]
     return "\n".join(out) + "\n"
+
+
+def product_rate(limits):
+    """Operations a second of bf16 products; the CPU's are not one large product's."""
+    return limits.get("gemm_flops_per_second") or limits["bf16_flops_per_second"]
 
 
 def words(part):
@@ -180,7 +188,7 @@ def prefill(found, limits):
         key = f"prefill {row['tokens']}"
         rows.append([str(row["tokens"]), milliseconds(row["seconds"]), f"{row['tokens_per_second']:.0f}",
                      f"{row['flops_per_second'] / 1e12:.1f}",
-                     percent(row["flops_per_second"], limits and limits["gemm_flops_per_second"]),
+                     percent(row["flops_per_second"], limits and product_rate(limits)),
                      milliseconds(theirs(found, "eager", key)), ratio(row["seconds"], best_of(found, key))])
     if not rows:
         return []

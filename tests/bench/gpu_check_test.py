@@ -304,6 +304,18 @@ echo "error: the card is gone" >&2; exit 1
         report.write(self.folder / "r", whole | {"parts": {"transformers": {"status": "failed"}}})
         self.assertIn("could not be made of the JSON: KeyError", (self.folder / "r.md").read_text())
 
+    def test_the_report_has_the_limits_of_a_cpu(self) -> None:
+        limits = {"about": "", "status": "passed", "seconds": 1,
+                  "found": {"device": "cpu", "read_bytes_per_second": 8e9, "bf16_flops_per_second": 2e11}}
+        row = {"tokens": 8, "seconds": 0.1, "tokens_per_second": 80, "flops_per_second": 5e10, "launches": 0}
+        whole = {"date": "2026-01-01T00:00:00+00:00", "device": "cpu", "name": "cpu", "quick": False, "command": "",
+                 "seconds": 1, "not_run": [],
+                 "parts": {"limits": limits, "prefill": limits | {"found": {"prefill": [row]}}}}
+        report.write(self.folder / "r", whole)
+        text = (self.folder / "r.md").read_text()
+        self.assertIn("| 8 |  | 0.2 |", text)
+        self.assertIn("25%", text)
+
     def test_the_report_shows_what_a_generation_that_failed_had_measured(self) -> None:
         part = {"about": "", "status": "failed", "why": "a fault", "seconds": 1, "found": {"load_seconds": 0.25}}
         whole = {"date": "2026-01-01T00:00:00+00:00", "device": "cuda", "name": "a card", "quick": False, "command": "",

@@ -1,4 +1,5 @@
 // vitro devices, --device and vitro bench, through the binary.
+#include "tests/frontend/temp_dir.h"
 #include "tests/paths.h"
 #include "tests/tools/process.h"
 
@@ -23,7 +24,7 @@ TEST_CASE("devices lists what there is, and says why there is no GPU") {
     CHECK(json.at("cpu").at("threads") >= 1);
     const ProcessResult text = run_vitro({"devices"});
     check_success(text);
-    CHECK(text.out.find("cuda-emulated") != std::string::npos);
+    CHECK(contains(text.out, "cuda-emulated  the CUDA kernels on the CPU"));
     if (json.at("cuda").empty()) {
         const std::string why = json.at("why_no_cuda");
         CHECK(!why.empty());
@@ -31,6 +32,15 @@ TEST_CASE("devices lists what there is, and says why there is no GPU") {
     } else {
         MESSAGE("there is a GPU: that its absence is explained is not tested here");
     }
+}
+
+TEST_CASE("devices says why there is no emulation where the program stands without its library") {
+    const TempDir folder;
+    const std::string alone = (folder.path() / "vitro").string();
+    std::filesystem::copy_file(vitro_binary(), alone);
+    const ProcessResult result = run_program({alone, "devices"});
+    check_success(result);
+    CHECK(contains(result.out, "cuda-emulated  none: expected libvitro_cuda_emulated.so beside the program"));
 }
 
 TEST_CASE("VITRO_ISA chooses the instruction set of the kernels, and a wrong name is refused with the right ones") {
