@@ -25,12 +25,14 @@ constexpr std::int64_t kAhead = 1024;                          // bytes of a row
 // The tiles: sums [2 of b][2 of tokens], two of b, two of tokens.
 constexpr int kSums = 0, kRowsOfB = 4, kTokensOfA = 6;
 
-/// One thread's memory.
+/// One thread's memory; behind it are the sums of a block, [group][tile of tokens].
 struct Scratch {
-    alignas(64) std::byte rest[2][amx::kTile];                          // of the rows, where K ends within a step
-    alignas(64) float sums[kGroups][kTokens / kGroup][kGroup][kGroup];  // [group][tile of tokens][row][token]
-    alignas(64) float out[kGroup * ProductBlock::kRow];                 // of one tile of tokens
+    alignas(64) std::byte rest[2][amx::kTile];           // of the rows, where K ends within a step
+    alignas(64) float out[kGroup * ProductBlock::kRow];  // of one tile of tokens
 };
+
+/// A tile of sums, [row][token].
+using Sums = float[kGroup][kGroup];
 
 /// Up to 16 rows of b, and where their sums stand in a row of a block.
 struct Group {
@@ -43,8 +45,8 @@ public:
     TilesProduct(const Product& p, std::span<std::byte> scratch, ThreadPool& pool, FinishBlock finish, void* context)
         : p_(p),
           pool_(pool),
-          scratches_(reinterpret_cast<Scratch*>(scratch.data())),
-          turned_(scratch.data() + sizeof(Scratch) * static_cast<std::size_t>(pool.threads())),
+          scratch_(scratch.data()),
+          turned_(scratch.data() + thread_bytes(p) * pool.threads()),
           finish_(finish),
           context_(context),
           steps_((p.k + kStep - 1) / kStep),
@@ -56,9 +58,8 @@ public:
         chunks_ = (p.n + chunk_ - 1) / chunk_;
     }
 
-    static std::int64_t turned_bytes(const Product& p) {
-        const std::int64_t tiles = (p.m + kGroup - 1) / kGroup, steps = (p.k + kStep - 1) / kStep;
-        return p.batch * tiles * steps * tile_bytes(width_of(p));
+    static std::int64_t bytes(const Product& p, const ThreadPool& pool) {
+        return thread_bytes(p) * pool.threads() + turned_bytes(p);
     }
 
     void run() const {
@@ -70,12 +71,21 @@ public:
         const std::int64_t units = p_.batch * chunks_ * token_blocks_;
         pool_.parallel_for(units, 1, [&](std::int64_t begin, std::int64_t end, int thread) {
             amx::use(shapes(kGroup));
-            for (std::int64_t unit = begin; unit < end; ++unit) multiply(unit, scratches_[thread]);
+            for (std::int64_t unit = begin; unit < end; ++unit) multiply(unit, scratch_ + thread_bytes(p_) * thread);
             amx::release();
         });
     }
 
 private:
+    static std::int64_t thread_bytes(const Product& p) {
+        const std::int64_t tiles = (std::min(p.m, kTokens) + kGroup - 1) / kGroup;
+        return std::int64_t{sizeof(Scratch)} + kGroups * tiles * std::int64_t{sizeof(Sums)};
+    }
+    static std::int64_t turned_bytes(const Product& p) {
+        const std::int64_t tiles = (p.m + kGroup - 1) / kGroup, steps = (p.k + kStep - 1) / kStep;
+        return p.batch * tiles * steps * tile_bytes(width_of(p));
+    }
+
     /// Tokens in a tile: fewer than 16 where there are no more, since a tile of fewer is read sooner.
     static std::int64_t width_of(const Product& p) {
         return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(std::min(p.m, kGroup))));
@@ -113,10 +123,12 @@ private:
         });
     }
 
-    void multiply(std::int64_t unit, Scratch& mine) const {
+    void multiply(std::int64_t unit, std::byte* memory) const {
+        Scratch& mine = *reinterpret_cast<Scratch*>(memory);
+        auto* const sums = reinterpret_cast<Sums*>(memory + sizeof(Scratch));
         const std::int64_t item = unit / token_blocks_ / chunks_, column = unit / token_blocks_ % chunks_ * chunk_;
         const std::int64_t n = std::min(chunk_, p_.n - column), first = unit % token_blocks_ * kTokens;
-        const std::int64_t m = std::min(kTokens, p_.m - first);
+        const std::int64_t m = std::min(kTokens, p_.m - first), tiles = (m + kGroup - 1) / kGroup;
         Group groups[kGroups + 1];
         std::int64_t count = 0;
         for (std::int64_t part = 0; part < p_.parts; ++part)
@@ -129,12 +141,12 @@ private:
                          0};
         for (std::int64_t g = 0, some; g < count; g += some) {
             some = p_.m > kGroup && g + 1 < count && groups[g].rows == kGroup && groups[g + 1].rows == kGroup ? 2 : 1;
-            multiply_groups(item, first / kGroup, (m + kGroup - 1) / kGroup, groups + g, some, mine.sums + g, mine);
+            multiply_groups(item, first / kGroup, tiles, groups + g, some, sums + g * tiles, mine);
         }
         for (std::int64_t t = 0; t < m; t += kGroup) {
             const std::int64_t some = std::min(kGroup, m - t);
             for (std::int64_t g = 0; g < count; ++g)
-                turn_back(mine.sums[g][t / kGroup], some, mine.out + groups[g].column);
+                turn_back(sums[g * tiles + t / kGroup], some, mine.out + groups[g].column);
             finish_(context_, {item * p_.m + first + t, some, column, n, mine.out});
         }
     }
@@ -143,7 +155,7 @@ private:
         return static_cast<const std::byte*>(p_.b) + (item * p_.b_stride + row * p_.k) * std::int64_t{sizeof(bf16)};
     }
 
-    void turn_back(const float (&sums)[kGroup][kGroup], std::int64_t m, float* out) const {
+    void turn_back(const Sums& sums, std::int64_t m, float* out) const {
         if (width_ == 1) return std::memcpy(out, sums, sizeof(float) * kGroup), void();
         Floats square[kGroup];
         for (std::int64_t r = 0; r < kGroup; ++r) square[r] = simd::load(&sums[r][0]);
@@ -191,10 +203,8 @@ private:
         each_sum<kB, kA>([](auto tile, int, int) __attribute__((always_inline)) { amx::zero<tile>(); });
     }
 
-    using Sums = float[kTokens / kGroup][kGroup][kGroup];
-
-    /// sums = those of kB groups, 1 or 2, and `count` tiles of tokens from tile `first` on. What comes behind the
-    /// groups is read next.
+    /// sums [kB, count] = those of kB groups, 1 or 2, and `count` tiles of tokens from tile `first` on. What comes
+    /// behind the groups is read next.
     void multiply_groups(std::int64_t item, std::int64_t first, std::int64_t count, const Group* groups,
                          std::int64_t kB, Sums* sums, Scratch& mine) const {
         const bool ragged = groups[0].rows < kGroup;  // then it is alone
@@ -204,8 +214,8 @@ private:
         for (std::int64_t tile = 0, some; tile < count; tile += some) {
             some = std::min<std::int64_t>(2, count - tile);
             const auto go = [&](auto b, auto a) {
-                multiply_tiles<b, a>({tokens(item, first + tile), tokens(item, first + tile + some - 1)}, groups, tile,
-                                     sums, mine);
+                multiply_tiles<b, a>({tokens(item, first + tile), tokens(item, first + tile + some - 1)}, groups,
+                                     tile == 0, sums + tile, count, mine);
             };
             if (kB == 1)
                 some == 1 ? go(One{}, One{}) : go(One{}, Two{});
@@ -215,14 +225,15 @@ private:
         if (ragged) amx::use(shapes(kGroup));
     }
 
-    /// The first tile of tokens asks for the rows from memory, and for the next groups' first ones.
+    /// `tiles`: from the sums of one group to those of the next. The first tile of tokens asks for the rows from
+    /// memory, and for the next groups' first ones.
     template <int kB, int kA>
-    [[gnu::noinline]] void multiply_tiles(const std::byte* const (&x)[2], const Group* groups, std::int64_t tile,
-                                          Sums* sums, Scratch& mine) const {
+    [[gnu::noinline]] void multiply_tiles(const std::byte* const (&x)[2], const Group* groups, bool first, Sums* sums,
+                                          std::int64_t tiles, Scratch& mine) const {
         clear<kB, kA>();
         const std::int64_t whole = p_.k / kStep, bytes = row_bytes();
         const Operands from{{groups[0].data, groups[kB - 1].data}, bytes, amx::kRow, {x[0], x[1]}};
-        if (tile == 0)
+        if (first)
             add_steps<kB, kA>(
                 from, whole, [&](int b, std::int64_t step) __attribute__((always_inline)) {
                     const std::int64_t at = step * amx::kRow + kAhead;
@@ -239,7 +250,7 @@ private:
         }
         const std::int64_t stride = width_ == 1 ? std::int64_t{sizeof(float)} : amx::kRow;
         each_sum<kB, kA>([&](auto sum, int b, int a)
-                             __attribute__((always_inline)) { amx::store<sum>(&sums[b][tile + a][0][0], stride); });
+                             __attribute__((always_inline)) { amx::store<sum>(&sums[b * tiles + a], stride); });
     }
 
     /// What of a group's rows is behind the last whole step, and zeros.
@@ -253,8 +264,7 @@ private:
 
     const Product& p_;
     ThreadPool& pool_;
-    Scratch* scratches_;
-    std::byte* turned_;
+    std::byte *scratch_, *turned_;
     FinishBlock finish_;
     void* context_;
     std::int64_t steps_, width_, token_blocks_, chunk_, chunks_;
@@ -263,8 +273,7 @@ private:
 }  // namespace
 
 std::size_t bf16_tiles_scratch(const Product& product, const ThreadPool& pool) {
-    return sizeof(Scratch) * static_cast<std::size_t>(pool.threads()) +
-           static_cast<std::size_t>(TilesProduct::turned_bytes(product));
+    return static_cast<std::size_t>(TilesProduct::bytes(product, pool));
 }
 
 void multiply_bf16_tiles(const Product& product, std::span<std::byte> scratch, ThreadPool& pool, FinishBlock finish,
