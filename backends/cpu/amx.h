@@ -1,6 +1,6 @@
 // AMX: eight registers that each hold a tile of up to 16 rows of 64 bytes, and products of tiles (Intel's Software
-// Developer's Manual, volume 1, chapter 18, and volume 2, TDPBF16PS and TDPB*D). In assembly, since GCC's intrinsics do
-// not tell the compiler which memory they read.
+// Developer's Manual, volume 1, chapter 18, and volume 2, TDPBF16PS). In assembly, since GCC's intrinsics do not tell
+// the compiler which memory they read.
 #pragma once
 
 #include "backends/cpu/isa.h"
@@ -60,12 +60,6 @@ template <int tile>
 template <int c, int a, int b>
 [[gnu::always_inline]] inline void multiply_bf16() {
     asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(c), "i"(a), "i"(b));
-}
-
-/// c[m][n] += sum over k of a[m][k] * b[k/4][n][k%4], of bytes with signs, in 32 bits.
-template <int c, int a, int b>
-[[gnu::always_inline]] inline void multiply_bytes() {
-    asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(c), "i"(a), "i"(b));
 }
 
 }  // namespace vitro::inline VITRO_ISA::amx

@@ -66,8 +66,8 @@ def markdown(whole):
 
 
 def product_rate(limits):
-    """Operations a second of bf16 products; the CPU's are not one large product's."""
-    return limits.get("gemm_flops_per_second") or limits["bf16_flops_per_second"]
+    """Operations a second of bf16 products; the CPU's are not one large product's, and fp32's where it has no others."""
+    return limits.get("gemm_flops_per_second") or limits["bf16_flops_per_second"] or limits["flops_per_second"]
 
 
 def words(part):

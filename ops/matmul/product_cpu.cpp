@@ -411,20 +411,19 @@ const float* converted_rows(const Work& w) {
 
 std::size_t product_scratch(const Product& product, const ThreadPool& pool) {
     if (is_rounded(product.a_dtype)) return rounded_scratch(product, pool);
-#if VITRO_HAS_AMX
-    if (has_pairs(product)) return bf16_tiles_scratch(product, pool);
-#endif
+    const bool pairs = has_pairs(product);
+    if constexpr (VITRO_HAS_AMX)
+        if (pairs) return bf16_tiles_scratch(product, pool);
     return sizeof(Scratch) * static_cast<std::size_t>(pool.threads()) +
-           sizeof(float) * static_cast<std::size_t>(converted(has_pairs(product) ? of_pairs(product) : product));
+           sizeof(float) * static_cast<std::size_t>(converted(pairs ? of_pairs(product) : product));
 }
 
 void multiply(const Product& product, std::span<std::byte> scratch, ThreadPool& pool, FinishBlock finish,
               void* context) {
     if (is_rounded(product.a_dtype)) return multiply_rounded(product, scratch, pool, finish, context);
     const bool pairs = has_pairs(product);
-#if VITRO_HAS_AMX
-    if (pairs) return multiply_bf16_tiles(product, scratch, pool, finish, context);
-#endif
+    if constexpr (VITRO_HAS_AMX)
+        if (pairs) return multiply_bf16_tiles(product, scratch, pool, finish, context);
     auto* const scratches = reinterpret_cast<Scratch*>(scratch.data());
     auto* const a = reinterpret_cast<float*>(scratches + pool.threads());
     Work work{pairs ? of_pairs(product) : product, scratches, a, pool, finish, context};

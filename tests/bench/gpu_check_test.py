@@ -306,7 +306,8 @@ echo "error: the card is gone" >&2; exit 1
 
     def test_the_report_has_the_limits_of_a_cpu(self) -> None:
         limits = {"about": "", "status": "passed", "seconds": 1,
-                  "found": {"device": "cpu", "read_bytes_per_second": 8e9, "bf16_flops_per_second": 2e11}}
+                  "found": {"device": "cpu", "read_bytes_per_second": 8e9, "flops_per_second": 2e11,
+                            "bf16_flops_per_second": 0}}
         row = {"tokens": 8, "seconds": 0.1, "tokens_per_second": 80, "flops_per_second": 5e10, "launches": 0}
         whole = {"date": "2026-01-01T00:00:00+00:00", "device": "cpu", "name": "cpu", "quick": False, "command": "",
                  "seconds": 1, "not_run": [],
